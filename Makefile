@@ -1,0 +1,221 @@
+# froe: targets
+#
+#   make                     release build: build/froe, build/libfroe.a, build/libfroe.so
+#   make SAN=address,undefined | SAN=thread | CC=clang-14    the same in a tree of its own
+#   make check [T=substring] unit tests
+#   make system              tests of the real binary over real sockets, on both I/O backends
+#   make sim [SEEDS=N] [FROM=S]    log, engine and recovery under seeds
+#   make crash [CYCLES=N]    kill -9 under load, with an outside ledger
+#   make test                installs what is missing, builds, runs every test that CI runs
+#   make demo                a DAG on a real worker, both killed in the middle, run to its end
+#   make bench               the limit and froe, in one run, as ratios
+#   make tidy                layers, headers alone, lengths, banned words
+#   make selftest            plants one fault per tidy rule and requires a refusal
+#   make install DESTDIR= PREFIX=/usr/local
+#   make deps | clean | help
+#
+# V=1 shows the commands. Nothing is configured; config.mk, if present, overrides variables.
+
+-include config.mk
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+SAN ?=
+B ?= build
+PREFIX ?= /usr/local
+VERSION := 0.1.0
+comma := ,
+
+VARIANT := rel$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(findstring clang,$(CC)),-clang)
+OBJ := $(B)/obj/$(VARIANT)
+OUT := $(if $(filter rel,$(VARIANT)),$(B),$(B)/$(VARIANT))
+GEN := $(B)/gen
+Q := $(if $(V),,@)
+
+PKGS := liburing libxxhash lmdb libprotobuf-c ck openssl jansson
+pkg_cflags = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+pkg_libs = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+WARN := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wswitch-enum -Wstrict-prototypes \
+	-Wmissing-prototypes -Wcast-qual -Wvla -Wundef -Wpointer-arith -Werror
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection
+ifeq ($(SAN),)
+HARDEN += -D_FORTIFY_SOURCE=2
+OPT ?= -O2
+else
+SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DFROE_SLOW
+OPT ?= -O1
+endif
+CFLAGS_ALL = -std=gnu11 $(OPT) -g -fPIC $(HARDEN) $(SANFLAGS) -Iinclude -Isrc -I$(GEN) \
+	-DFROE_VERSION='"$(VERSION)"' $(pkg_cflags) $(CFLAGS)
+LDFLAGS_ALL = $(SANFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
+LIBS = $(pkg_libs) -lpthread
+
+# ---------------------------------------------------------------- folders, from tools/layers.txt
+FOLDERS := base io log index cel sched engine net api server client cli
+lib = $(foreach f,$(1),$(OBJ)/lib$(f).a)
+L_base := base
+L_io := io base
+L_log := log io base
+L_index := index io base
+L_cel := cel base
+L_sched := sched base
+L_engine := engine sched cel base
+L_net := net io base llhttp
+L_api := api net llhttp index log io engine sched cel pb base
+L_server := server api net llhttp index log io engine sched cel pb base
+L_client := client pb base
+L_cli := cli client server api net llhttp index log io engine sched cel pb base
+
+PROTOS := $(wildcard proto/*.proto)
+GEN_C := $(PROTOS:proto/%.proto=$(GEN)/proto/%.pb-c.c)
+GEN_H := $(GEN_C:.c=.h)
+
+sources = $(wildcard src/$(1)/*.c)
+objects = $(patsubst src/%.c,$(OBJ)/%.o,$(call sources,$(1)))
+
+.PHONY: all check system sim crash test demo bench tidy selftest install deps clean help run-examples
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(OUT)/froe $(OUT)/libfroe.a $(OUT)/libfroe.so examples
+
+help:
+	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
+
+# ----------------------------------------------------------------------------- generated code
+$(GEN)/proto/%.pb-c.c $(GEN)/proto/%.pb-c.h: proto/%.proto
+	@mkdir -p $(GEN)/proto
+	$(Q)protoc-c --proto_path=proto --c_out=$(GEN)/proto $<
+
+$(OBJ)/gen/%.o: $(GEN)/proto/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -Wno-conversion -I$(GEN)/proto -MMD -MP -c -o $@ $<
+
+# ------------------------------------------------------------------------------------- llhttp
+LLHTTP := $(B)/deps/llhttp
+ifeq ($(wildcard $(LLHTTP)/llhttp.c),)
+LLHTTP := build/deps/llhttp
+endif
+$(OBJ)/llhttp/%.o: $(LLHTTP)/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -w -DLLHTTP_STRICT_MODE=1 -I$(LLHTTP) -c -o $@ $<
+$(LLHTTP)/%.c:
+	$(Q)tools/deps
+$(OBJ)/net/%.o: CFLAGS_ALL += -isystem $(LLHTTP) -DLLHTTP_STRICT_MODE=1
+
+# ---------------------------------------------------------------------------------- compiling
+$(OBJ)/%.o: src/%.c | $(GEN_H)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) -MMD -MP -c -o $@ $<
+
+define folder_rule
+$(OBJ)/lib$(1).a: $(call objects,$(1))
+	@mkdir -p $$(@D); rm -f $$@
+	$$(Q)ar crs $$@ $$^
+endef
+$(foreach f,$(FOLDERS),$(eval $(call folder_rule,$(f))))
+
+$(OBJ)/libpb.a: $(patsubst $(GEN)/proto/%.c,$(OBJ)/gen/%.o,$(GEN_C))
+	$(Q)rm -f $@; ar crs $@ $^
+$(OBJ)/libllhttp.a: $(addprefix $(OBJ)/llhttp/,llhttp.o api.o http.o)
+	$(Q)rm -f $@; ar crs $@ $^
+
+$(OUT)/froe: $(call lib,$(L_cli))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ -Wl,--whole-archive $(OBJ)/libcli.a -Wl,--no-whole-archive \
+	    $(call lib,$(filter-out cli,$(L_cli))) $(LIBS)
+
+$(OUT)/libfroe.a: $(call lib,$(L_client))
+	@mkdir -p $(@D)
+	$(Q)rm -f $@; (echo "create $@"; for a in $^; do echo "addlib $$a"; done; echo save; echo end) \
+	    | ar -M
+$(OUT)/libfroe.so: $(call lib,$(L_client)) src/client/libfroe.map
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -shared -Wl,-soname,libfroe.so.0 -o $@ \
+	    -Wl,--version-script=src/client/libfroe.map -Wl,--whole-archive $(OBJ)/libclient.a \
+	    -Wl,--no-whole-archive $(OBJ)/libpb.a $(OBJ)/libbase.a $(shell pkg-config --libs libprotobuf-c \
+	    libxxhash 2>/dev/null) -lpthread
+	$(Q)ln -sf libfroe.so $(@D)/libfroe.so.0
+
+EXAMPLES := $(patsubst examples/%.c,$(OUT)/examples/%,$(wildcard examples/*.c))
+examples: $(EXAMPLES)
+.PHONY: examples
+$(OUT)/examples/%: examples/%.c $(OUT)/libfroe.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(OUT)/libfroe.a -lprotobuf-c -lxxhash -lpthread
+
+# -------------------------------------------------------------------------------------- tests
+# tests/unit/FOLDER_noun_test.c links with FOLDER and what FOLDER may use, nothing else.
+UNIT := $(patsubst tests/unit/%.c,$(OUT)/tests/unit/%,$(wildcard tests/unit/*_test.c))
+UNIT_RUN := $(if $(T),$(foreach t,$(UNIT),$(if $(findstring $(T),$(t)),$(t))),$(UNIT))
+folder_of = $(firstword $(subst _, ,$(notdir $(1))))
+
+.SECONDEXPANSION:
+$(OUT)/tests/unit/%: tests/unit/%.c $$(call lib,$$(L_$$(call folder_of,%)))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -isystem $(LLHTTP) -MMD -MP -MF $(OBJ)/unit-$(notdir $@).d \
+	    -o $@ $< $(call lib,$(L_$(call folder_of,$*))) -lcmocka $(LIBS)
+
+# Other test programs link with everything that the server is made of, and with libfroe.
+$(OUT)/tests/%: tests/%.c $$(call lib,$$(L_cli))
+	@mkdir -p $(@D) $(OBJ)/tests/$(dir $*)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -Itests -MMD -MP -MF $(OBJ)/tests/$*.d -o $@ $< \
+	    $(call lib,$(filter-out cli,$(L_cli))) -lcmocka $(LIBS)
+$(OUT)/bench/%: bench/%.c $$(call lib,$$(L_cli))
+	@mkdir -p $(@D) $(OBJ)/bench
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -MMD -MP -MF $(OBJ)/bench/$*.d -o $@ $< \
+	    $(call lib,$(filter-out cli,$(L_cli))) $(LIBS)
+
+check: $(UNIT_RUN)
+	@tools/run-tests --programs $(UNIT_RUN)
+
+PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/system/*.c tests/crash/*.c tests/sim/*.c))
+BENCHES := $(patsubst bench/%.c,$(OUT)/bench/%,$(wildcard bench/*.c))
+test-build: all $(UNIT) $(PROGRAMS) $(BENCHES)
+.PHONY: test-build
+
+SEEDS ?= 2000
+FROM ?= 1
+CYCLES ?= 50
+sim: $(OUT)/tests/sim/sim
+	$(OUT)/tests/sim/sim --from $(FROM) --seeds $(SEEDS)
+system: all $(PROGRAMS)
+	@tools/run-tests --system $(OUT)
+crash: all $(PROGRAMS)
+	@tools/run-tests --crash $(OUT) $(CYCLES)
+
+# The packages must be there before pkg-config is asked: hence a second make.
+deps:
+	@tools/deps
+test: deps
+	@tools/run-tests --all
+demo: deps
+	@$(MAKE) --no-print-directory -j2 all
+	@tools/demo $(OUT)
+bench: all $(BENCHES)
+	@tools/bench $(OUT)
+
+tidy:
+	@tools/tidy
+selftest:
+	@tools/selftest
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+	    $(DESTDIR)$(PREFIX)/include/froe
+	install -m 755 $(OUT)/froe $(DESTDIR)$(PREFIX)/bin/froe
+	install -m 644 $(OUT)/libfroe.a $(DESTDIR)$(PREFIX)/lib/libfroe.a
+	install -m 755 $(OUT)/libfroe.so $(DESTDIR)$(PREFIX)/lib/libfroe.so.$(VERSION)
+	ln -sf libfroe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libfroe.so.0
+	ln -sf libfroe.so.0 $(DESTDIR)$(PREFIX)/lib/libfroe.so
+	install -m 644 include/froe/*.h include/froe/*.def $(DESTDIR)$(PREFIX)/include/froe/
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/libfroe.pc.in \
+	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/libfroe.pc
+
+clean:
+	rm -rf build
+
+-include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

@@ -1,0 +1,56 @@
+/*
+ * froe/limits: every limit of froe in one place, with its reason.
+ *
+ * Units       bytes where the name ends in _BYTES, milliseconds in _MS, else a count.
+ * See         docs/limits.md
+ */
+#ifndef FROE_LIMITS_H
+#define FROE_LIMITS_H
+
+/* A payload: an input, an output. Hatchet's SDKs send up to 4 MiB. */
+#define FROE_PAYLOAD_BYTES_MAX (4u << 20)
+
+/* A native message after the handshake: one payload and what surrounds it, twice over so that a
+ * dispatch can carry the input and parents' outputs (the rest is fetched by reference). */
+#define FROE_MESSAGE_BYTES_MAX ((6u << 20) + 4096u)
+
+/* A native message before the handshake is done. */
+#define FROE_HELLO_BYTES_MAX 4096u
+
+/* Names of tenants, workflows, tasks, actions, workers. */
+#define FROE_NAME_BYTES_MAX 255u
+
+/* The text of an error, of a log line, of a cancel's reason. */
+#define FROE_ERROR_TEXT_BYTES_MAX 8192u
+#define FROE_LOG_LINE_BYTES_MAX 10000u
+#define FROE_REASON_BYTES_MAX 1024u
+
+/* A task's id is its run's id plus its index + 1 in the low ten bits. */
+#define FROE_WORKFLOW_TASKS_MAX 1000u
+#define FROE_TASK_PARENTS_MAX 1000u
+#define FROE_DEFINITION_BYTES_MAX (1u << 20)
+
+#define FROE_TASK_RETRIES_MAX 1000000u
+#define FROE_BACKOFF_TABLE_MAX 64u
+/* Infrastructure retries (a worker lost) are counted apart from the task's own. */
+#define FROE_INFRA_RETRIES_MAX 10u
+
+#define FROE_WORKER_SLOTS_MAX 10000u
+#define FROE_WORKER_ACTIONS_MAX 1000u
+
+#define FROE_PRIORITY_MIN 1u
+#define FROE_PRIORITY_MAX 3u
+
+/* Requests that one connection may have under way, and runs it may wait for. */
+#define FROE_REQUESTS_MAX 4096u
+#define FROE_WATCHES_MAX 65536u
+
+/* A page of a listing. */
+#define FROE_LIST_MAX 1000u
+
+#define FROE_HEARTBEAT_MS 4000u
+#define FROE_HEARTBEAT_LOST_MS 30000u
+#define FROE_RECONNECT_GRACE_MS 5000u
+#define FROE_EXECUTION_TIMEOUT_MS 60000u
+
+#endif

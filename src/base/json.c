@@ -1,0 +1,236 @@
+/*
+ * One pass with an explicit stack of brackets, so that depth is bounded and nothing recurses.
+ */
+#include "base/json.h"
+
+#include <stdint.h>
+#include <string.h>
+
+struct scan {
+	const uint8_t *at;
+	const uint8_t *end;
+};
+
+/* Length of the UTF-8 sequence at `at`, or 0 (Unicode 15, table 3-7). */
+static size_t
+utf8_length(const uint8_t *at, const uint8_t *end)
+{
+	size_t left = (size_t)(end - at);
+	if (at[0] < 0x80)
+		return 1;
+	if (at[0] >= 0xc2 && at[0] <= 0xdf)
+		return left >= 2 && (at[1] & 0xc0) == 0x80 ? 2 : 0;
+	if (at[0] >= 0xe0 && at[0] <= 0xef) {
+		uint8_t low = at[0] == 0xe0 ? 0xa0 : 0x80, high = at[0] == 0xed ? 0x9f : 0xbf;
+		if (left < 3 || at[1] < low || at[1] > high || (at[2] & 0xc0) != 0x80)
+			return 0;
+		return 3;
+	}
+	if (at[0] >= 0xf0 && at[0] <= 0xf4) {
+		uint8_t low = at[0] == 0xf0 ? 0x90 : 0x80, high = at[0] == 0xf4 ? 0x8f : 0xbf;
+		if (left < 4 || at[1] < low || at[1] > high || (at[2] & 0xc0) != 0x80 ||
+		    (at[3] & 0xc0) != 0x80)
+			return 0;
+		return 4;
+	}
+	return 0;
+}
+
+bool
+utf8_valid(const void *text, size_t size)
+{
+	const uint8_t *at = text, *end = at + size;
+	while (at < end) {
+		size_t length = *at != 0 ? utf8_length(at, end) : 0;
+		if (length == 0)
+			return false;
+		at += length;
+	}
+	return true;
+}
+
+static void
+skip_space(struct scan *s)
+{
+	while (s->at < s->end &&
+	    (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t'))
+		s->at++;
+}
+
+static bool
+scan_hex4(struct scan *s)
+{
+	for (int i = 0; i < 4; i++, s->at++) {
+		if (s->at >= s->end)
+			return false;
+		uint8_t c = *s->at, folded = c | 0x20;
+		if (!((c >= '0' && c <= '9') || (folded >= 'a' && folded <= 'f')))
+			return false;
+	}
+	return true;
+}
+
+static bool
+scan_string(struct scan *s)
+{
+	s->at++; /* the quote */
+	while (s->at < s->end) {
+		uint8_t c = *s->at;
+		if (c == '"') {
+			s->at++;
+			return true;
+		}
+		if (c == '\\') {
+			if (++s->at >= s->end)
+				return false;
+			c = *s->at++;
+			if (c == 'u') {
+				if (!scan_hex4(s))
+					return false;
+			} else if (c == 0 || strchr("\"\\/bfnrt", c) == NULL) {
+				s->at--;
+				return false;
+			}
+			continue;
+		}
+		if (c < 0x20)
+			return false;
+		size_t length = utf8_length(s->at, s->end);
+		if (length == 0)
+			return false;
+		s->at += length;
+	}
+	return false;
+}
+
+static bool
+scan_digits(struct scan *s)
+{
+	const uint8_t *start = s->at;
+	while (s->at < s->end && *s->at >= '0' && *s->at <= '9')
+		s->at++;
+	return s->at > start;
+}
+
+static bool
+scan_number(struct scan *s)
+{
+	if (*s->at == '-')
+		s->at++;
+	if (s->at < s->end && *s->at == '0')
+		s->at++;
+	else if (!scan_digits(s))
+		return false;
+	if (s->at < s->end && *s->at == '.') {
+		s->at++;
+		if (!scan_digits(s))
+			return false;
+	}
+	if (s->at < s->end && (*s->at | 0x20) == 'e') {
+		s->at++;
+		if (s->at < s->end && (*s->at == '+' || *s->at == '-'))
+			s->at++;
+		return scan_digits(s);
+	}
+	return true;
+}
+
+static bool
+scan_word(struct scan *s, const char *word)
+{
+	size_t length = strlen(word);
+	if ((size_t)(s->end - s->at) < length || memcmp(s->at, word, length) != 0)
+		return false;
+	s->at += length;
+	return true;
+}
+
+static bool
+scan_scalar(struct scan *s)
+{
+	switch (*s->at) {
+	case '"':
+		return scan_string(s);
+	case 't':
+		return scan_word(s, "true");
+	case 'f':
+		return scan_word(s, "false");
+	case 'n':
+		return scan_word(s, "null");
+	default:
+		return scan_number(s);
+	}
+}
+
+/* "name" : */
+static bool
+scan_name(struct scan *s)
+{
+	skip_space(s);
+	if (s->at >= s->end || *s->at != '"' || !scan_string(s))
+		return false;
+	skip_space(s);
+	if (s->at >= s->end || *s->at != ':')
+		return false;
+	s->at++;
+	return true;
+}
+
+static bool
+scan_document(struct scan *s)
+{
+	uint8_t stack[JSON_DEPTH_MAX];
+	size_t depth = 0;
+	for (;;) {
+		/* A value is due. */
+		skip_space(s);
+		if (s->at >= s->end)
+			return false;
+		if (*s->at == '{' || *s->at == '[') {
+			if (depth == JSON_DEPTH_MAX)
+				return false;
+			uint8_t close = *s->at == '{' ? '}' : ']';
+			s->at++;
+			skip_space(s);
+			if (s->at < s->end && *s->at == close) {
+				s->at++;
+			} else {
+				stack[depth++] = close;
+				if (close == '}' && !scan_name(s))
+					return false;
+				continue;
+			}
+		} else if (!scan_scalar(s)) {
+			return false;
+		}
+		/* A value has ended: close, or go on after a comma. */
+		for (;;) {
+			skip_space(s);
+			if (depth == 0)
+				return s->at == s->end;
+			if (s->at >= s->end)
+				return false;
+			if (*s->at == stack[depth - 1]) {
+				s->at++;
+				depth--;
+				continue;
+			}
+			if (*s->at != ',')
+				return false;
+			s->at++;
+			if (stack[depth - 1] == '}' && !scan_name(s))
+				return false;
+			break;
+		}
+	}
+}
+
+bool
+json_valid(const void *text, size_t size, size_t *ret_at)
+{
+	struct scan s = {.at = text, .end = (const uint8_t *)text + size};
+	bool valid = size > 0 && scan_document(&s);
+	if (!valid && ret_at != NULL)
+		*ret_at = (size_t)(s.at - (const uint8_t *)text);
+	return valid;
+}

@@ -1,0 +1,125 @@
+#include "base/map.h"
+
+#include "base/fault.h"
+#include "base/mem.h"
+
+void
+map_init(struct map *map)
+{
+	*map = (struct map){0};
+}
+
+void
+map_release(struct map *map)
+{
+	mem_free(map->entries);
+	*map = (struct map){0};
+}
+
+/* The finaliser of SplitMix64 (Steele, Lea, Flood 2014) over both words. */
+static uint64_t
+map_hash(uint64_t high, uint64_t low)
+{
+	uint64_t x = low + high * 0x9e3779b97f4a7c15u;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}
+
+/* The entry of the key, or the empty one where it belongs. */
+static struct map_entry *
+map_slot(const struct map *map, uint64_t high, uint64_t low)
+{
+	size_t mask = map->capacity - 1;
+	size_t at = map_hash(high, low) & mask;
+	while (map->entries[at].value != NULL &&
+	    (map->entries[at].key[0] != high || map->entries[at].key[1] != low))
+		at = (at + 1) & mask;
+	return &map->entries[at];
+}
+
+void *
+map_get(const struct map *map, uint64_t high, uint64_t low)
+{
+	return map->capacity != 0 ? map_slot(map, high, low)->value : NULL;
+}
+
+static void
+map_grow(struct map *map)
+{
+	struct map old = *map;
+	map->capacity = old.capacity != 0 ? old.capacity * 2 : 16;
+	map->entries = mem_array(map->capacity, sizeof(map->entries[0]));
+	for (size_t i = 0; i < old.capacity; i++) {
+		struct map_entry *entry = &old.entries[i];
+		if (entry->value != NULL)
+			*map_slot(map, entry->key[0], entry->key[1]) = *entry;
+	}
+	mem_free(old.entries);
+}
+
+void
+map_put(struct map *map, uint64_t high, uint64_t low, void *value)
+{
+	froe_assert(value != NULL);
+	if ((map->count + 1) * 4 > map->capacity * 3)
+		map_grow(map);
+	struct map_entry *entry = map_slot(map, high, low);
+	if (entry->value == NULL)
+		map->count++;
+	*entry = (struct map_entry){.key = {high, low}, .value = value};
+}
+
+void *
+map_remove(struct map *map, uint64_t high, uint64_t low)
+{
+	if (map->capacity == 0)
+		return NULL;
+	struct map_entry *hole = map_slot(map, high, low);
+	void *value = hole->value;
+	if (value == NULL)
+		return NULL;
+	map->count--;
+	size_t mask = map->capacity - 1;
+	size_t hole_at = (size_t)(hole - map->entries);
+	for (size_t at = (hole_at + 1) & mask; map->entries[at].value != NULL; at = (at + 1) & mask) {
+		size_t home = map_hash(map->entries[at].key[0], map->entries[at].key[1]) & mask;
+		/* Move back unless its home lies cyclically in (hole, at]. */
+		if (((at - home) & mask) >= ((at - hole_at) & mask)) {
+			map->entries[hole_at] = map->entries[at];
+			hole_at = at;
+		}
+	}
+	map->entries[hole_at].value = NULL;
+	return value;
+}
+
+static void
+uuid_words(struct uuid key, uint64_t words[2])
+{
+	memcpy(words, key.bytes, sizeof(key.bytes));
+}
+
+void *
+map_get_uuid(const struct map *map, struct uuid key)
+{
+	uint64_t words[2];
+	uuid_words(key, words);
+	return map_get(map, words[0], words[1]);
+}
+
+void
+map_put_uuid(struct map *map, struct uuid key, void *value)
+{
+	uint64_t words[2];
+	uuid_words(key, words);
+	map_put(map, words[0], words[1], value);
+}
+
+void *
+map_remove_uuid(struct map *map, struct uuid key)
+{
+	uint64_t words[2];
+	uuid_words(key, words);
+	return map_remove(map, words[0], words[1]);
+}

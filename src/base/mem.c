@@ -1,0 +1,132 @@
+#include "base/mem.h"
+
+#include "base/fault.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static void *
+mem_require(void *block, size_t size)
+{
+	if (block == NULL)
+		froe_fatal(FROE_EXIT_SOFTWARE, "out of memory: %zu bytes were refused", size);
+	return block;
+}
+
+void *
+mem_alloc(size_t size)
+{
+	return mem_require(malloc(size != 0 ? size : 1), size);
+}
+
+void *
+mem_zalloc(size_t size)
+{
+	return mem_require(calloc(1, size != 0 ? size : 1), size);
+}
+
+void *
+mem_array(size_t count, size_t size)
+{
+	return mem_require(calloc(count != 0 ? count : 1, size), count);
+}
+
+void *
+mem_resize(void *block, size_t size)
+{
+	return mem_require(realloc(block, size != 0 ? size : 1), size);
+}
+
+void *
+mem_copy(const void *data, size_t size)
+{
+	if (size == 0)
+		return NULL;
+	void *block = mem_alloc(size);
+	memcpy(block, data, size);
+	return block;
+}
+
+char *
+mem_strdup(const char *text)
+{
+	return mem_copy(text, strlen(text) + 1);
+}
+
+void
+mem_free(void *block)
+{
+	free(block);
+}
+
+void *
+mem_pages(size_t size)
+{
+	void *block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return mem_require(block != MAP_FAILED ? block : NULL, size);
+}
+
+void
+mem_pages_free(void *block, size_t size)
+{
+	if (block != NULL)
+		froe_assert(munmap(block, size) == 0);
+}
+
+void
+slab_init(struct slab *slab, size_t object_size, size_t per_chunk)
+{
+	size_t align = _Alignof(max_align_t);
+	froe_assert(per_chunk > 0);
+	*slab = (struct slab){
+	    .object_size = (object_size + align - 1) / align * align,
+	    .per_chunk = per_chunk,
+	};
+}
+
+void
+slab_release(struct slab *slab)
+{
+	while (slab->chunks != NULL) {
+		void *next = *(void **)slab->chunks;
+		mem_free(slab->chunks);
+		slab->chunks = next;
+	}
+	*slab = (struct slab){0};
+}
+
+static void
+slab_grow(struct slab *slab)
+{
+	size_t head = _Alignof(max_align_t);
+	uint8_t *chunk = mem_alloc(head + slab->object_size * slab->per_chunk);
+	*(void **)(void *)chunk = slab->chunks;
+	slab->chunks = chunk;
+	for (size_t i = slab->per_chunk; i-- > 0;) {
+		void *object = chunk + head + i * slab->object_size;
+		*(void **)object = slab->free_list;
+		slab->free_list = object;
+	}
+}
+
+void *
+slab_alloc(struct slab *slab)
+{
+	if (slab->free_list == NULL)
+		slab_grow(slab);
+	void *object = slab->free_list;
+	slab->free_list = *(void **)object;
+	memset(object, 0, slab->object_size);
+	slab->used++;
+	return object;
+}
+
+void
+slab_free(struct slab *slab, void *object)
+{
+	froe_assert(slab->used > 0);
+	slab->used--;
+	*(void **)object = slab->free_list;
+	slab->free_list = object;
+}

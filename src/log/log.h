@@ -1,0 +1,208 @@
+/*
+ * log/log: the append-only log of one shard: the truth.
+ *
+ * Purpose     Takes steps (all records of one engine step), puts them into frames, writes each frame
+ *             with one durable write, and tells up to where the log is durable. At open, recovers:
+ *             verifies, decides between torn tail and damage, and replays every record.
+ * Ownership   The log owns its files and frame buffers. A struct log_entry's body is borrowed
+ *             for the call. A struct log_record handed to a replay function is valid during the call.
+ * Threading   One owner (loop 0, or the simulator). Exceptions: log_spares_step() is called by the
+ *             housekeeping thread, log_durable_seq_shared() by any.
+ * Invariants  1. frames are written in order, at most log_options.inflight_max at once, and become
+ *                durable as a contiguous prefix. 2. all records of a step sit in one frame.
+ *             3. an acknowledged byte is never written again. 4. after one write error nothing
+ *             becomes durable any more (log_failed).
+ * Units       positions are LSNs: segment << 32 | byte offset of the record's header in the segment.
+ * Failure     log_open: FROE_CORRUPT (refuse to start: exit 65), FROE_INCOMPATIBLE, FROE_IN_USE,
+ *             FROE_IO, FROE_NO_SPACE. Afterwards only log_failed().
+ * See         docs/log-format.md
+ */
+#ifndef LOG_LOG_H
+#define LOG_LOG_H
+
+#include "base/bytes.h"
+#include "base/uuid.h"
+#include "io/io.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct log;
+
+struct lsn {
+	uint64_t v;
+};
+
+#define LOG_BLOCK_BYTES 4096u
+#define LOG_SEGMENT_BYTES_DEFAULT (64u << 20)
+#define LOG_SEGMENT_BYTES_MIN (1u << 20)
+#define LOG_SEGMENT_BYTES_MAX (1u << 30)
+#define LOG_INFLIGHT_MAX 4u
+/* What an ordinary frame holds; a larger step gets a frame of its own, up to the second. */
+#define LOG_FRAME_BYTES (1u << 20)
+#define LOG_FRAME_BYTES_MAX (8u << 20)
+#define LOG_RECORD_HEADER_BYTES 32u
+
+struct log_options {
+	const char *dir;         /* the data directory; created if absent */
+	uint64_t segment_bytes;  /* fixed at format; 0: the default, or what the store has */
+	unsigned inflight_max;   /* 1..LOG_INFLIGHT_MAX */
+	unsigned spares;         /* zero-filled segments kept ready: 2 */
+	bool dev;                /* tmpfs without O_DIRECT is allowed */
+	bool accept_tail_loss;   /* cut an undecidable tail instead of refusing */
+	bool read_only;          /* verify and dump: no lock is taken for writing, nothing is changed */
+};
+
+/* One record to append. */
+struct log_entry {
+	uint16_t type;
+	uint8_t flags;
+	uint8_t schema;
+	uint32_t run_event_no; /* dense per run, from 1; 0 if the record is of no run */
+	uint64_t run_key;      /* 0 if of no run */
+	uint64_t time_ns;      /* engine time */
+	struct bytes body;
+};
+
+/* One record as read back. */
+struct log_record {
+	struct lsn lsn;
+	uint64_t frame_seq;
+	uint64_t event_seq;
+	uint64_t epoch;
+	uint16_t type;
+	uint8_t flags;
+	uint8_t schema;
+	uint32_t run_event_no;
+	uint64_t run_key;
+	uint64_t time_ns;
+	struct bytes body;
+};
+
+/* Where a record lies: enough to read it alone and to know that it is the right one. */
+struct log_place {
+	struct lsn lsn;
+	uint64_t event_seq;
+	uint32_t size; /* header and body, without padding */
+};
+
+/* Replay. A non-OK return stops recovery with that fault. */
+typedef enum froe_err log_replay_fn(void *context, const struct log_record *record,
+    struct froe_fault *fault);
+
+/* What recovery found and did; for the start message, tests and `froe log verify`. */
+struct log_report {
+	struct uuid store;
+	uint64_t epoch;        /* of this process (read_only: of the last one) */
+	uint64_t segments;
+	uint64_t frames;
+	uint64_t records;
+	uint64_t bytes;        /* of frames */
+	uint64_t last_frame_seq;
+	uint64_t last_time_ns; /* engine time of the last frame */
+	struct lsn end;        /* where the next frame goes */
+	bool created;          /* the store is new */
+	bool clean;            /* the last frame was a clean stop */
+	uint64_t cut_bytes;    /* of a torn tail, moved to quarantine/ */
+	char cut_reason[96];
+	/* Refusal: the segment, offset and runs concerned are in the fault's text and here. */
+	struct lsn bad;
+	uint64_t bad_frame_seq;
+	uint64_t bad_runs[16];
+	unsigned bad_run_count;
+};
+
+/*
+ * Opens the store, creating it if absent, and replays all of it. When it returns OK and not
+ * read_only, the tail is cut and zeroed, the epoch is raised, and the log is ready for log_start().
+ */
+enum froe_err log_open(struct io_env *env, const struct log_options *options,
+    log_replay_fn *replay, void *context, struct log **ret_log, struct log_report *report,
+    struct froe_fault *fault) FROE_CHECKED;
+
+/* Binds the log to its loop. The first frame written is the first of the epoch. */
+void log_start(struct log *log, struct io *io);
+
+/* Closes files and frees; what is not durable is not written. For a clean stop see log_stop(). */
+void log_close(struct log *log);
+
+/* ------------------------------------------------------------------------------------ writing */
+
+/* May a step of up to `bytes` (sum of LOG_RECORD_HEADER_BYTES + body, each rounded up to 8) be appended now? False:
+ * all buffers are in flight, or (see log_read_only) the disk is full; try after a completion. */
+bool log_has_room(const struct log *log, size_t bytes);
+
+/* Appends one step to the frame being built. Cannot fail: ask log_has_room() first (asserted).
+ * Fills places[i] for each entry when places is not NULL. */
+void log_append(struct log *log, uint64_t now_ns, const struct log_entry *entries, size_t count,
+    struct log_place *places);
+
+/* The frame that holds the newest appended record: an effect of that state may leave once
+ * log_durable_seq() has reached it. */
+uint64_t log_tail_seq(const struct log *log);
+
+/* Greedy group commit: starts writing the frame being built if it holds records and fewer than
+ * inflight_max are in flight. Call once at the end of a turn, and after completions. */
+void log_flush(struct log *log);
+
+/* The highest frame of the contiguous durable prefix. */
+uint64_t log_durable_seq(const struct log *log);
+struct lsn log_durable_lsn(const struct log *log);
+
+/* A write failed: the process must stop acknowledging and exit 74. */
+bool log_failed(const struct log *log, struct froe_fault *ret_fault);
+
+/* Free-space state (log.md 3.2): SOFT refuses new runs, HARD stops dispatching, READ_ONLY takes
+ * nothing. Leaves by itself when a spare can be made again. */
+enum log_space {
+	LOG_SPACE_OK,
+	LOG_SPACE_SOFT,
+	LOG_SPACE_HARD,
+	LOG_SPACE_READ_ONLY,
+};
+enum log_space log_space(const struct log *log);
+
+/* Age of the oldest write in flight, for the latency watchdog. 0: none. */
+uint64_t log_write_age_ns(const struct log *log, uint64_t mono_ns);
+
+/* Begins a clean stop: a last frame marked clean-stop is appended; once it is durable, close. */
+void log_stop(struct log *log, uint64_t now_ns);
+
+/* Housekeeping, a step() machine for its own thread (or the simulator): makes zero-filled spare
+ * segments, activates the next one ahead of need, watches free space. Returns true while there is
+ * more to do; the caller sleeps until woken (wake_fn below) otherwise. Blocking I/O. */
+bool log_spares_step(struct log *log);
+
+/* Called by the owner when housekeeping has work (from log_flush). */
+void log_set_spares_wake(struct log *log, void (*wake)(void *context), void *context);
+
+struct log_stats {
+	uint64_t frames;
+	uint64_t records;
+	uint64_t bytes_written; /* frames with padding */
+	uint64_t bytes_records; /* without */
+	uint64_t inflight;
+};
+void log_stats(const struct log *log, struct log_stats *ret_stats);
+
+/* ------------------------------------------------------------------------------------ reading */
+
+/* An asynchronous read of one record through the loop, by its place. Checks the record's own hash. */
+struct log_read {
+	struct io_op op;
+	struct log *log;
+	struct log_place place;
+	void (*done)(struct log_read *read, enum froe_err err, const struct log_record *record);
+	void *buffer; /* owned while active; record's body points into it during `done` */
+	size_t buffer_size;
+	size_t have;
+};
+void log_read_start(struct log *log, struct log_read *read, struct log_place place,
+    void (*done)(struct log_read *read, enum froe_err err, const struct log_record *record));
+
+/* Scans a store offline, frame by frame, for dump and verify: calls `each` for all records from
+ * `from` on (0: all). Needs no lock. Damage is reported as log_open would. */
+enum froe_err log_scan(struct io_env *env, const char *dir, struct lsn from, log_replay_fn *each,
+    void *context, struct log_report *report, struct froe_fault *fault) FROE_CHECKED;
+
+#endif

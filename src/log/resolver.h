@@ -1,0 +1,44 @@
+/*
+ * log/resolver: where a run's records lie, and the recent ones' bytes.
+ *
+ * Purpose     The one map from a stable reference (run, record number) to a place in the log, and a
+ *             cache of the newest records' bodies. State and the wire hold references only, so
+ *             compaction will change this file and nothing else.
+ * Ownership   owns its tables and the cache ring. Bytes returned by resolver_bytes() are borrowed
+ *             until the next resolver_add().
+ * Threading   the log's owner only.
+ * Invariants  1. a run's places are dense: record n is places[n - 1]. 2. cached bytes are those of
+ *             the newest cache_bytes of records; older ones must be read (log_read_start).
+ */
+#ifndef LOG_RESOLVER_H
+#define LOG_RESOLVER_H
+
+#include "log/log.h"
+
+struct resolver;
+
+struct resolver *resolver_open(size_t cache_bytes); /* 0: nothing is cached */
+void resolver_close(struct resolver *resolver);
+
+/* A record of a run was appended or replayed; run_event_no must be the run's next. */
+void resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
+    struct log_place place, uint16_t type, uint64_t time_ns, struct bytes body);
+
+/* False: the run or the record is unknown here. */
+bool resolver_place(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
+    struct log_place *ret_place);
+
+/* The body of a record, if its bytes are still in memory. */
+bool resolver_bytes(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
+    struct bytes *ret_body);
+
+/* All places of a run, borrowed until the next change; count 0: unknown. */
+const struct log_place *resolver_run(const struct resolver *resolver, uint64_t run_key,
+    uint32_t *ret_count);
+
+/* Forgets a run (the index has its places now). */
+void resolver_forget(struct resolver *resolver, uint64_t run_key);
+
+size_t resolver_runs(const struct resolver *resolver);
+
+#endif

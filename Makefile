@@ -48,7 +48,7 @@ else
 SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DFROE_SLOW
 OPT ?= -O1
 endif
-CFLAGS_ALL = -std=gnu11 $(OPT) -g -fPIC $(HARDEN) $(SANFLAGS) -Iinclude -Isrc -I$(GEN) \
+CFLAGS_ALL = -std=gnu11 $(OPT) -g -fPIC $(HARDEN) $(SANFLAGS) -Iinclude -Isrc -I$(GEN) -I$(GEN)/proto \
 	-DFROE_VERSION='"$(VERSION)"' $(pkg_cflags) $(CFLAGS)
 LDFLAGS_ALL = $(SANFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 LIBS = $(pkg_libs) -lpthread
@@ -90,9 +90,9 @@ $(GEN)/proto/%.pb-c.c $(GEN)/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(GEN)/proto
 	$(Q)protoc-c --proto_path=proto --c_out=$(GEN)/proto $<
 
-$(OBJ)/gen/%.o: $(GEN)/proto/%.c
+$(OBJ)/gen/%.o: $(GEN)/proto/%.c | $(GEN_H)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) -Wno-conversion -I$(GEN)/proto -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) -Wno-conversion -MMD -MP -c -o $@ $<
 
 # ------------------------------------------------------------------------------------- llhttp
 LLHTTP := $(B)/deps/llhttp

@@ -1,0 +1,109 @@
+/*
+ * api/port: what a connection says to the shard, and what it hears back.
+ *
+ * Purpose     Commands and effects with (loop, slot, generation) handles, never pointers, so that a
+ *             connection does not know on which loop it lives and the shard does not know what
+ *             protocol it speaks.
+ * Ownership   bytes in a command are borrowed for the call of post(); an edge loop's port copies
+ *             them (api_command_clone). An effect's message is borrowed for the call of deliver.
+ * Threading   a port belongs to its loop.
+ */
+#ifndef API_PORT_H
+#define API_PORT_H
+
+#include "engine/engine.h"
+
+#include <protobuf-c/protobuf-c.h>
+
+/* A connection: loop << 56 | generation << 24 | slot. Generations make stale handles harmless. */
+static inline uint64_t
+api_conn_handle(uint8_t loop, uint32_t generation, uint32_t slot)
+{
+	return (uint64_t)loop << 56 | (uint64_t)generation << 24 | (slot & 0xffffffu);
+}
+
+static inline uint8_t
+api_conn_loop(uint64_t conn)
+{
+	return (uint8_t)(conn >> 56);
+}
+
+static inline uint32_t
+api_conn_generation(uint64_t conn)
+{
+	return (uint32_t)(conn >> 24);
+}
+
+static inline uint32_t
+api_conn_slot(uint64_t conn)
+{
+	return (uint32_t)conn & 0xffffffu;
+}
+
+enum api_op {
+	API_OP_OPEN,       /* a session said Hello: tenant name, push window; answered with Welcome's TENANT reply */
+	API_OP_CLOSE,      /* the connection is gone; nothing is answered */
+	API_OP_CREDIT,     /* the client grants bytes of pushes */
+	API_OP_ENGINE,     /* a command for the engine */
+	API_OP_RUN_GET,
+	API_OP_RUN_LIST,
+	API_OP_RUN_WATCH,
+	API_OP_RUN_UNWATCH,
+	API_OP_OUTPUT_GET,
+	API_OP_HEARTBEAT,  /* of the worker registered on this connection */
+	API_OP_METRICS,    /* for /metrics: answered with a struct text effect */
+};
+
+struct api_command {
+	enum api_op op;
+	struct eng_origin origin;
+	bool wait; /* RUN_START: also watch the run's end */
+	union {
+		struct eng_command engine; /* origin, tenant and worker are filled in by the shard */
+		struct {
+			struct bytes tenant;
+			uint64_t push_window;
+		} open;
+		struct {
+			uint64_t bytes;
+		} credit;
+		struct {
+			struct uuid run;
+			bool payloads;
+			bool changes;      /* WATCH */
+			struct bytes task; /* OUTPUT_GET */
+		} run;
+		struct {
+			uint64_t watch; /* request number */
+		} unwatch;
+		struct {
+			uint32_t statuses; /* bits 1 << enum eng_status; 0: all */
+			uint32_t limit;
+			uint64_t before;
+			uint64_t position; /* frame number to wait for; 0: what is durable now */
+			struct bytes workflow;
+		} list;
+	};
+};
+
+/* One heap block with every byte the command points at; mem_free() frees it. */
+struct api_command *api_command_clone(const struct api_command *command);
+
+/* What goes back: an Envelope body. `number` is its field in Envelope; `message` the protobuf struct,
+ * or packed its encoded bytes (exactly one of the two). request 0: a push. */
+struct api_effect {
+	uint64_t conn;
+	uint64_t request;
+	uint32_t number;
+	const ProtobufCMessage *message;
+	struct bytes packed;
+	bool close; /* after this, close the connection (Goaway) */
+};
+
+/* How a session reaches the shard. False: no room now; the session keeps the request, stops
+ * reading, and is asked again (loop_resume) once there is room. */
+struct api_port {
+	bool (*post)(struct api_port *port, const struct api_command *command);
+};
+
+#endif

@@ -1,0 +1,375 @@
+/*
+ * engine/engine: the state machine of one shard: workflows, runs, tasks, workers.
+ *
+ * Purpose     eng_step() decides: it takes one command, the time and dice, and returns events (what
+ *             happened) and effects (what to tell the world once the events are durable).
+ *             eng_apply() is the only code that changes state; eng_step() calls it for each event
+ *             as it is decided. Recovery calls eng_apply() alone over the log's events.
+ * Purity      no clock, no randomness, no file, no socket, no thread, no wall-clock dependence: the same
+ *             events give the same state (eng_hash), the same commands and dice the same events.
+ * Ownership   the engine owns its state and its struct eng_output. Bytes in a command are
+ *             borrowed for the call; events and effects may point into them and into state, and
+ *             are valid until the next eng_step(). Payloads are never kept: state holds references
+ *             (run, record number), which a resolver outside maps to bytes.
+ * Threading   its owner only.
+ * Units       time: engine nanoseconds (close to wall clock, never decreasing, kept across restarts).
+ *             Deadlines of schedule and execution timeouts are in uptime nanoseconds: engine time
+ *             less all downtime, so that a restart moves them by itself.
+ * See         docs/engine.md for the states and the events
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "base/bytes.h"
+#include "base/fault.h"
+#include "base/uuid.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct eng;
+
+struct eng_tenant_id {
+	uint32_t v;
+};
+struct eng_worker_id {
+	uint64_t v; /* dense, from 1; 0: none */
+};
+struct eng_run_key {
+	uint64_t v; /* dense, from 1; 0: none */
+};
+
+/* Who asked: opaque here, given back in the effects. */
+struct eng_origin {
+	uint64_t conn;
+	uint64_t request;
+};
+
+enum eng_status {
+	ENG_QUEUED,
+	ENG_RUNNING,
+	ENG_COMPLETED,
+	ENG_FAILED,
+	ENG_CANCELLED,
+	ENG_EVICTED,
+};
+
+enum eng_task_state {
+	ENG_TASK_WAITING,  /* for its parents */
+	ENG_TASK_QUEUED,   /* for a worker */
+	ENG_TASK_DELAYED,  /* for its next attempt's time */
+	ENG_TASK_ASSIGNED, /* a worker holds its lease */
+	ENG_TASK_SETTLING, /* an attempt has ended; the next event of the same step says how it goes on */
+	ENG_TASK_COMPLETED,
+	ENG_TASK_FAILED,
+	ENG_TASK_CANCELLED,
+	ENG_TASK_SKIPPED,
+};
+
+/* ------------------------------------------------------------------------------ definitions */
+
+enum eng_backoff_kind {
+	ENG_BACKOFF_NONE,
+	ENG_BACKOFF_CONSTANT,
+	ENG_BACKOFF_LINEAR,
+	ENG_BACKOFF_EXPONENTIAL,
+	ENG_BACKOFF_TABLE,
+};
+
+struct eng_backoff {
+	uint32_t kind; /* enum eng_backoff_kind; checked */
+	uint64_t initial_ms;
+	uint64_t max_ms; /* 0: a day */
+	double factor;   /* 0: 2 */
+	const uint64_t *table_ms;
+	uint32_t table_count;
+	uint32_t jitter_percent;
+};
+
+struct eng_task_definition {
+	struct bytes name;
+	struct bytes action; /* empty: "workflow:task" */
+	const struct bytes *parents;
+	uint32_t parent_count;
+	uint32_t retries;
+	struct eng_backoff backoff;
+	uint64_t schedule_timeout_ms;  /* 0: none */
+	uint64_t execution_timeout_ms; /* 0: FROE_EXECUTION_TIMEOUT_MS */
+	bool on_failure;
+};
+
+struct eng_definition {
+	struct bytes name;
+	const struct eng_task_definition *tasks;
+	uint32_t task_count;
+	uint64_t run_timeout_ms;
+	uint32_t priority; /* 0: 1 */
+	struct bytes encoded; /* canonical bytes: equal bytes are the same definition */
+};
+
+/* One fault of a definition, at a path such as tasks[2].parents[0]. */
+struct eng_fault {
+	char field[96];
+	char text[160];
+};
+#define ENG_FAULTS_MAX 64
+
+/* Finds every fault (up to ENG_FAULTS_MAX); 0: the definition is good. */
+size_t eng_definition_check(const struct eng_definition *definition,
+    struct eng_fault faults[ENG_FAULTS_MAX]);
+
+/* --------------------------------------------------------------------------------- commands */
+
+enum eng_command_type {
+	ENG_CMD_ENGINE_START,    /* first command of each process */
+	ENG_CMD_TIMER,           /* decides one due timer, if any */
+	ENG_CMD_SCHEDULE,        /* goes on with work that was cut at a step's limit */
+	ENG_CMD_TENANT_OPEN,     /* -> tenant */
+	ENG_CMD_WORKFLOW_PUT,    /* -> version, created */
+	ENG_CMD_RUN_START,       /* -> run */
+	ENG_CMD_RUN_CANCEL,
+	ENG_CMD_WORKER_REGISTER, /* -> worker, lapsed leases */
+	ENG_CMD_WORKER_DETACH,   /* its connection broke: no new leases, those held stay */
+	ENG_CMD_WORKER_DRAIN,    /* no new leases */
+	ENG_CMD_WORKER_LEAVE,    /* it left or is lost: its leases end */
+	ENG_CMD_TASK_COMPLETE,
+	ENG_CMD_TASK_FAIL,
+	ENG_CMD_TASK_REFRESH,    /* -> timeout left */
+	ENG_CMD_TASK_LOG,
+	ENG_CMD_TASK_PROVIDE,    /* the answer to a dispatch whose bytes were not in memory */
+};
+
+struct eng_fence {
+	struct uuid task; /* the task run's id */
+	uint64_t lease;
+};
+
+struct eng_command {
+	enum eng_command_type type;
+	struct eng_origin origin;
+	struct eng_tenant_id tenant; /* all but ENGINE_START, TIMER, SCHEDULE, TENANT_OPEN */
+	union {
+		struct {
+			uint64_t epoch;
+			uint64_t downtime_ns;
+		} engine_start;
+		struct {
+			struct bytes name;
+		} tenant_open;
+		struct {
+			struct eng_definition definition;
+		} workflow_put;
+		struct {
+			struct bytes workflow;
+			struct uuid run; /* minted outside; low ten bits zero */
+			struct bytes input; /* JSON text */
+			uint32_t priority; /* 0: the workflow's */
+			uint64_t timeout_ms; /* 0: the workflow's */
+		} run_start;
+		struct {
+			struct uuid run;
+			struct bytes reason;
+		} run_cancel;
+		struct {
+			struct uuid id;
+			struct bytes name;
+			uint64_t incarnation;
+			const struct bytes *actions;
+			uint32_t action_count;
+			uint32_t slots;
+			const struct eng_fence *held;
+			uint32_t held_count;
+		} worker_register;
+		struct {
+			struct eng_worker_id worker;
+			bool lost; /* LEAVE: it did not say so itself */
+		} worker;
+		struct {
+			struct eng_worker_id worker;
+			struct eng_fence fence;
+			struct bytes bytes;      /* COMPLETE: output; FAIL: error text; LOG: line */
+			bool fatal;              /* FAIL */
+			uint64_t retry_after_ms; /* FAIL */
+			uint64_t add_ms;         /* REFRESH */
+		} task;
+	};
+};
+
+/* ----------------------------------------------------------------------------------- events */
+
+enum eng_event_type {
+#define ENG_EVENT(name, number, since, meaning) ENG_EV_##name = number,
+#include "engine/event.def"
+#undef ENG_EVENT
+};
+
+/* Why an attempt ended, a task was cancelled, a run closed, a worker left. On disk: never reused. */
+enum eng_reason {
+	ENG_REASON_NONE = 0,
+	ENG_REASON_COMPLETED = 1,
+	ENG_REASON_FAILED = 2,            /* the handler said so */
+	ENG_REASON_TIMED_OUT = 3,         /* execution timeout */
+	ENG_REASON_SCHEDULE_TIMEOUT = 4,
+	ENG_REASON_RUN_TIMEOUT = 5,
+	ENG_REASON_LOST = 6,              /* the worker was lost: an infrastructure retry */
+	ENG_REASON_RELEASED = 7,          /* the worker never had it or gave it back */
+	ENG_REASON_REQUESTED = 8,         /* cancelled by a caller */
+	ENG_REASON_PARENT = 9,            /* a parent failed or was cancelled */
+	ENG_REASON_LEFT = 10,
+	ENG_REASON_REPLACED = 11,         /* a new incarnation of the worker came */
+	ENG_REASON_RETRY = 12,            /* queued again after a failure */
+	ENG_REASON_READY = 13,            /* queued: its parents are done */
+	ENG_REASON_FATAL = 14,            /* failed, not to be retried */
+};
+const char *eng_reason_name(enum eng_reason reason); /* "timed_out" */
+
+/* One event. Which members a type uses: engine/event.def and proto/record.proto. */
+struct eng_event {
+	enum eng_event_type type;
+	uint64_t time_ns;
+	uint64_t run;          /* run key; 0: of no run */
+	uint32_t run_event_no; /* dense per run, from 1 */
+	uint32_t task;         /* index */
+	uint32_t attempt;
+	uint64_t lease;
+	uint64_t worker;
+	uint32_t tenant;
+	uint32_t workflow;
+	uint32_t version;
+	uint32_t priority;
+	uint32_t slots;
+	uint32_t reason; /* enum eng_reason */
+	uint32_t status; /* enum eng_status */
+	uint64_t deadline_ns;
+	uint64_t incarnation;
+	uint64_t epoch;
+	uint64_t downtime_ns;
+	struct uuid id;
+	struct bytes name;
+	struct bytes text;
+	struct bytes payload; /* input, output, encoded definition */
+	const struct bytes *actions;
+	uint32_t action_count;
+	const struct eng_definition *definition; /* decoded from payload; WORKFLOW_PUT */
+};
+
+/* ---------------------------------------------------------------------------------- effects */
+
+enum eng_effect_type {
+	ENG_EFF_REPLY,      /* to the origin of a command */
+	ENG_EFF_DISPATCH,   /* send a task to its worker: ask eng_dispatch() for what to send */
+	ENG_EFF_REVOKE,     /* tell a worker that a lease has ended */
+	ENG_EFF_RUN_CLOSED, /* a run has ended */
+};
+
+struct eng_effect {
+	enum eng_effect_type type;
+	struct eng_origin origin; /* REPLY */
+	enum eng_command_type command; /* REPLY: to what */
+	enum froe_err err;        /* REPLY */
+	const struct froe_fault *fault;  /* REPLY with an error */
+	const struct eng_fault *faults;  /* REPLY to WORKFLOW_PUT with INVALID_ARGUMENT */
+	size_t fault_count;
+	uint64_t run;             /* key: RUN_START, RUN_CANCEL, DISPATCH, REVOKE, RUN_CLOSED */
+	struct uuid id;           /* the run's; REVOKE: the task's */
+	uint32_t tenant;          /* TENANT_OPEN, RUN_CLOSED */
+	uint32_t version;         /* WORKFLOW_PUT */
+	bool created;             /* WORKFLOW_PUT */
+	uint64_t worker;          /* WORKER_REGISTER, DISPATCH, REVOKE */
+	uint32_t task;            /* DISPATCH */
+	uint64_t lease;           /* DISPATCH, REVOKE */
+	uint64_t timeout_ns;      /* TASK_REFRESH */
+	enum eng_reason reason;   /* REVOKE */
+	enum eng_status status;   /* RUN_CLOSED */
+	const struct eng_fence *lapsed; /* WORKER_REGISTER */
+	uint32_t lapsed_count;
+};
+
+struct eng_output {
+	struct eng_event *events;
+	size_t event_count;
+	struct eng_effect *effects;
+	size_t effect_count;
+};
+
+/* ------------------------------------------------------------------------------- operations */
+
+struct eng *eng_open(void);
+void eng_close(struct eng *eng);
+
+/* Decides one command. `random` is 64 fresh random bits (jitter). Never fails: a refused command is
+ * an effect ENG_EFF_REPLY with an error and no event. */
+const struct eng_output *eng_step(struct eng *eng, const struct eng_command *command,
+    uint64_t now_ns, uint64_t random);
+
+/* An upper bound of the log bytes of a command's events, to ask the log for room before it. */
+size_t eng_step_bytes_max(const struct eng *eng, const struct eng_command *command);
+
+/* Recovery: applies one event of the log. An event that does not fit the state is FROE_CORRUPT. */
+enum froe_err eng_apply_logged(struct eng *eng, const struct eng_event *event,
+    struct froe_fault *fault) FROE_CHECKED;
+
+uint64_t eng_next_deadline_ns(const struct eng *eng); /* engine time; UINT64_MAX: none */
+bool eng_pending(const struct eng *eng); /* ENG_CMD_SCHEDULE has something to do now */
+
+/* -------------------------------------------------------------------------------- questions */
+
+/* What a dispatch sends. False: the fence is no longer current, send nothing. References are
+ * record numbers of the run. Borrowed from state until the next eng_step(). */
+struct eng_ref {
+	struct bytes task; /* name of the parent */
+	uint32_t record;   /* 0: none (skipped) */
+	bool skipped;
+	bool error; /* the record is a failed attempt, not an output */
+};
+struct eng_dispatch {
+	struct uuid run;
+	struct uuid task;
+	uint64_t worker;
+	struct bytes workflow;
+	struct bytes name;
+	struct bytes action;
+	uint32_t attempt;
+	uint32_t retries;
+	uint32_t priority;
+	uint64_t timeout_ns; /* left */
+	uint32_t input;      /* record */
+	const struct eng_ref *refs;
+	uint32_t ref_count;
+};
+bool eng_dispatch(struct eng *eng, uint64_t run, uint32_t task, uint64_t lease, uint64_t now_ns,
+    struct eng_dispatch *ret_dispatch);
+
+bool eng_run_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
+    uint64_t *ret_run); /* open runs */
+bool eng_run_status(const struct eng *eng, uint64_t run, enum eng_status *ret_status);
+
+/* Names of a definition by number, for views of any run, open or closed. */
+struct eng_version_view {
+	struct bytes workflow;
+	uint32_t version;
+	const struct eng_task_definition *tasks; /* parents by name, all defaults filled in */
+	uint32_t task_count;
+	const uint32_t *children; /* children[i]: how many tasks wait for task i */
+};
+bool eng_version(const struct eng *eng, uint32_t workflow, uint32_t version,
+    struct eng_version_view *ret_view);
+struct bytes eng_tenant_name(const struct eng *eng, struct eng_tenant_id tenant);
+
+/* Workers that hold a registration, for the shell's liveness clocks after a restart. */
+void eng_workers(const struct eng *eng,
+    void (*each)(void *context, uint64_t worker, bool attached, struct bytes name), void *context);
+struct bytes eng_worker_name(const struct eng *eng, uint64_t worker); /* empty: unknown */
+
+struct eng_counts {
+	uint64_t tenants, workflows, workers, slots, slots_used;
+	uint64_t runs, runs_started, runs_closed[6]; /* by enum eng_status */
+	uint64_t tasks[9]; /* open runs' tasks by enum eng_task_state */
+	uint64_t timers;
+};
+void eng_counts(const struct eng *eng, struct eng_counts *ret_counts);
+
+uint64_t eng_hash(const struct eng *eng); /* of the whole state; equal states, equal hashes */
+void eng_check(const struct eng *eng);    /* every invariant, slow */
+
+#endif

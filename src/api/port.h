@@ -41,7 +41,7 @@ api_conn_slot(uint64_t conn)
 }
 
 enum api_op {
-	API_OP_OPEN,       /* a session said Hello: tenant name, push window; answered with Welcome's TENANT reply */
+	API_OP_OPEN,       /* a session said Hello: tenant name, push window; answered with a Welcome */
 	API_OP_CLOSE,      /* the connection is gone; nothing is answered */
 	API_OP_CREDIT,     /* the client grants bytes of pushes */
 	API_OP_ENGINE,     /* a command for the engine */
@@ -99,6 +99,14 @@ struct api_effect {
 	struct bytes packed;
 	bool close; /* after this, close the connection (Goaway) */
 };
+
+/* The number of the effect that answers API_OP_METRICS: `packed` is the text. */
+#define API_METRICS_NUMBER 0u
+
+/* A log position as clients hold it, opaque to them: a frame number of the shard. */
+#define API_POSITION_BYTES 8
+void api_position_encode(uint64_t frame, uint8_t to[API_POSITION_BYTES]);
+bool api_position_decode(struct bytes position, uint64_t *ret_frame); /* false: not one of ours */
 
 /* How a session reaches the shard. False: no room now; the session keeps the request, stops
  * reading, and is asked again (loop_resume) once there is room. */

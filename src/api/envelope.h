@@ -1,0 +1,20 @@
+/*
+ * api/envelope: an effect as the bytes of a frame.
+ *
+ * Purpose     Writes length word and Envelope in one pass, without building a Froe__Envelope: the body
+ *             is spliced from packed bytes, or packed in place.
+ * Units       a frame's length is the value of its length word: the Envelope's bytes without the
+ *             word's own four. Credit (docs/protocol.md) counts in it.
+ */
+#ifndef API_ENVELOPE_H
+#define API_ENVELOPE_H
+
+#include "api/port.h"
+
+/* What the length word of this effect's frame will say. */
+size_t envelope_size(const struct api_effect *effect);
+
+/* Appends the whole frame: the length word and the Envelope. */
+void envelope_encode(const struct api_effect *effect, struct buf *to);
+
+#endif

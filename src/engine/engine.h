@@ -262,6 +262,14 @@ enum eng_effect_type {
 	ENG_EFF_RUN_CLOSED, /* a run has ended */
 };
 
+/* A payload or an error text of one task, as a record number of the run. */
+struct eng_ref {
+	struct bytes task; /* name of the parent */
+	uint32_t record;   /* 0: none (skipped) */
+	bool skipped;
+	bool error; /* the record is a failed attempt, not an output */
+};
+
 struct eng_effect {
 	enum eng_effect_type type;
 	struct eng_origin origin; /* REPLY */
@@ -281,6 +289,11 @@ struct eng_effect {
 	uint64_t timeout_ns;      /* TASK_REFRESH */
 	enum eng_reason reason;   /* REVOKE */
 	enum eng_status status;   /* RUN_CLOSED */
+	/* RUN_CLOSED: COMPLETED: the outputs of the tasks that no other waits for; FAILED: the error of
+	 * the first task that failed. `bare`: a one-task workflow, whose output is the run's result. */
+	const struct eng_ref *refs;
+	uint32_t ref_count;
+	bool bare;
 	const struct eng_fence *lapsed; /* WORKER_REGISTER */
 	uint32_t lapsed_count;
 };
@@ -314,14 +327,8 @@ bool eng_pending(const struct eng *eng); /* ENG_CMD_SCHEDULE has something to do
 
 /* -------------------------------------------------------------------------------- questions */
 
-/* What a dispatch sends. False: the fence is no longer current, send nothing. References are
- * record numbers of the run. Borrowed from state until the next eng_step(). */
-struct eng_ref {
-	struct bytes task; /* name of the parent */
-	uint32_t record;   /* 0: none (skipped) */
-	bool skipped;
-	bool error; /* the record is a failed attempt, not an output */
-};
+/* What a dispatch sends. False: the fence is no longer current, send nothing. Borrowed from state
+ * until the next call of the engine. */
 struct eng_dispatch {
 	struct uuid run;
 	struct uuid task;

@@ -1,0 +1,655 @@
+/*
+ * engine/apply: the only code that changes state: one function an event type.
+ *
+ * The same functions serve live operation, where a misfit is a bug (emit() asserts), and recovery,
+ * where it is damage (FROE_CORRUPT). So each one checks that the event fits before it changes
+ * anything. The meaning of an old event never changes: new behaviour is a new event.
+ */
+#include "engine/engine_int.h"
+
+#include "base/mem.h"
+
+#include <inttypes.h>
+
+struct apply {
+	struct eng *eng;
+	const struct eng_event *event;
+	struct froe_fault *fault;
+};
+
+static enum froe_err
+misfit(const struct apply *apply, const char *what)
+{
+	return fault_set(apply->fault, FROE_CORRUPT,
+	    "event %d of run %" PRIu64 " (record %u, task %u) does not fit the state: %s",
+	    apply->event->type, apply->event->run, apply->event->run_event_no, apply->event->task,
+	    what);
+}
+
+static void
+timer_arm(struct eng *eng, enum eng_clock clock, struct eng_timer *timer, uint64_t deadline_ns)
+{
+	wheel_remove(&eng->wheels[clock], &timer->timer);
+	wheel_insert(&eng->wheels[clock], &timer->timer, deadline_ns);
+}
+
+/* A task's timer is on the wall clock while it is delayed, else on uptime. */
+static void
+task_timer_stop(struct eng *eng, struct eng_task *task)
+{
+	enum eng_clock clock = task->state == ENG_TASK_DELAYED ? ENG_WALL : ENG_UPTIME;
+	wheel_remove(&eng->wheels[clock], &task->timer.timer);
+}
+
+static enum froe_err
+find_run(const struct apply *apply, struct eng_run **ret_run)
+{
+	struct eng_run *run = eng_run_get(apply->eng, apply->event->run);
+	if (run == NULL)
+		return misfit(apply, "no such run");
+	if (apply->event->run_event_no != run->event_count + 1)
+		return misfit(apply, "its record number is not the next");
+	*ret_run = run;
+	return FROE_OK;
+}
+
+/* The task, which must be allowed to move to the state. */
+static enum froe_err
+find_task(const struct apply *apply, enum eng_task_state to, struct eng_task **ret_task)
+{
+	struct eng_run *run;
+	enum froe_err err = find_run(apply, &run);
+	if (err != FROE_OK)
+		return err;
+	if (apply->event->task >= run->version->task_count)
+		return misfit(apply, "no such task");
+	struct eng_task *task = &run->tasks[apply->event->task];
+	if (!sm_legal(eng_task_table, task->state, to))
+		return misfit(apply, eng_task_table[task->state].name);
+	*ret_task = task;
+	run->event_count++;
+	return FROE_OK;
+}
+
+static enum froe_err
+find_lease(const struct apply *apply, enum eng_task_state to, struct eng_task **ret_task)
+{
+	struct eng_run *run = eng_run_get(apply->eng, apply->event->run);
+	if (run != NULL && apply->event->task < run->version->task_count &&
+	    run->tasks[apply->event->task].lease != apply->event->lease)
+		return misfit(apply, "not its lease");
+	return find_task(apply, to, ret_task);
+}
+
+static void
+task_move(struct eng *eng, struct eng_task *task, enum eng_task_state to)
+{
+	task_timer_stop(eng, task);
+	eng->counts.tasks[task->state]--;
+	sm_move(eng_task_table, &task->state, to);
+	eng->counts.tasks[task->state]++;
+}
+
+/* The worker's slot is free again, whatever becomes of the task. */
+static void
+task_release_slot(struct eng_task *task)
+{
+	if (task->worker == NULL)
+		return;
+	list_remove(&task->lease_link);
+	fair_unassign(&task->worker->fair);
+	task->worker = NULL;
+}
+
+/* The task is over; its children have one parent less to wait for. */
+static void
+task_close(struct eng *eng, struct eng_task *task, enum eng_task_state to)
+{
+	struct eng_run *run = task_run(task);
+	const struct eng_node *node = task_node(task);
+	task_move(eng, task, to);
+	fair_remove(&task->item);
+	task_release_slot(task);
+	run->open--;
+	for (uint16_t i = 0; i < node->child_count; i++) {
+		froe_assert(run->tasks[node->children[i]].pending > 0);
+		run->tasks[node->children[i]].pending--;
+	}
+}
+
+/* ------------------------------------------------------------------------- engine, definitions */
+
+static enum froe_err
+apply_engine_started(struct apply *apply)
+{
+	struct eng *eng = apply->eng;
+	struct list *at;
+	eng->epoch = apply->event->epoch;
+	eng->downtime_ns += apply->event->downtime_ns;
+	list_for_each(at, &eng->workers) {
+		struct eng_worker *worker = container_of(at, struct eng_worker, link);
+		worker->attached = false;
+		fair_worker_enable(&worker->fair, false);
+	}
+	return FROE_OK;
+}
+
+static enum froe_err
+apply_tenant_created(struct apply *apply)
+{
+	struct eng *eng = apply->eng;
+	if (apply->event->tenant != eng->tenant_count + 1 ||
+	    named_find(&eng->tenant_names, apply->event->name) != NULL)
+		return misfit(apply, "not the next tenant");
+	struct eng_tenant *tenant = mem_zalloc(sizeof(*tenant));
+	tenant->id = apply->event->tenant;
+	fair_tenant_init(&tenant->fair, &eng->fair, 1);
+	named_add(&eng->tenant_names, &tenant->named, apply->event->name);
+	eng->tenants = mem_resize(eng->tenants, tenant->id * sizeof(*eng->tenants));
+	eng->tenants[eng->tenant_count++] = tenant;
+	eng->counts.tenants++;
+	return FROE_OK;
+}
+
+static struct eng_workflow *
+workflow_require(struct eng *eng, struct eng_tenant *tenant, struct bytes name)
+{
+	struct eng_workflow *workflow = eng_workflow_find(tenant, name);
+	if (workflow != NULL)
+		return workflow;
+	workflow = mem_zalloc(sizeof(*workflow));
+	workflow->tenant = tenant;
+	workflow->id = eng->workflow_count + 1;
+	named_add(&tenant->workflows, &workflow->named, name);
+	eng->workflows = mem_resize(eng->workflows, workflow->id * sizeof(*eng->workflows));
+	eng->workflows[eng->workflow_count++] = workflow;
+	eng->counts.workflows++;
+	return workflow;
+}
+
+static enum froe_err
+apply_workflow_put(struct apply *apply)
+{
+	struct eng *eng = apply->eng;
+	const struct eng_event *event = apply->event;
+	struct eng_tenant *tenant = eng_tenant_get(eng, event->tenant);
+	if (tenant == NULL || event->definition == NULL)
+		return misfit(apply, "no such tenant, or no definition");
+	if (eng_definition_check(event->definition, eng->faults) != 0)
+		return misfit(apply, "the definition is not valid");
+	struct eng_workflow *workflow = eng_workflow_find(tenant, event->name);
+	uint32_t id = workflow != NULL ? workflow->id : eng->workflow_count + 1;
+	uint32_t version = workflow != NULL ? workflow->version_count + 1 : 1;
+	if (event->workflow != id || event->version != version)
+		return misfit(apply, "not the next version");
+	workflow = workflow_require(eng, tenant, event->name);
+	workflow->versions =
+	    mem_resize(workflow->versions, version * sizeof(*workflow->versions));
+	workflow->versions[version - 1] = version_open(workflow, event->definition);
+	workflow->version_count = version;
+	return FROE_OK;
+}
+
+/* --------------------------------------------------------------------------------------- runs */
+
+static void
+run_init_tasks(struct eng *eng, struct eng_run *run)
+{
+	for (uint16_t i = 0; i < run->version->task_count; i++) {
+		run->tasks[i].index = i;
+		run->tasks[i].pending = run->version->nodes[i].parent_count;
+	}
+	run->open = run->version->task_count;
+	eng->counts.tasks[ENG_TASK_WAITING] += run->open;
+}
+
+static enum froe_err
+apply_run_started(struct apply *apply)
+{
+	struct eng *eng = apply->eng;
+	const struct eng_event *event = apply->event;
+	struct eng_tenant *tenant = eng_tenant_get(eng, event->tenant);
+	if (tenant == NULL || event->workflow == 0 || event->workflow > eng->workflow_count)
+		return misfit(apply, "no such tenant or workflow");
+	struct eng_workflow *workflow = eng->workflows[event->workflow - 1];
+	if (event->version == 0 || event->version > workflow->version_count ||
+	    workflow->tenant != tenant)
+		return misfit(apply, "no such version");
+	if (event->run != eng->run_last + 1 || event->run_event_no != 1)
+		return misfit(apply, "not the next run");
+	if (eng_run_by_id(eng, event->id) != NULL || event->priority < FROE_PRIORITY_MIN ||
+	    event->priority > FROE_PRIORITY_MAX)
+		return misfit(apply, "its id is in use, or its priority is none");
+	struct eng_version *version = workflow->versions[event->version - 1];
+	struct eng_run *run =
+	    mem_zalloc(sizeof(*run) + version->task_count * sizeof(run->tasks[0]));
+	run->key = event->run;
+	run->id = event->id;
+	run->tenant = tenant;
+	run->version = version;
+	run->priority = event->priority;
+	run->created_ns = event->time_ns;
+	run->deadline_ns = event->deadline_ns;
+	run->event_count = 1;
+	run->status = ENG_QUEUED;
+	run->timer.owner = ENG_TIMER_RUN;
+	run_init_tasks(eng, run);
+	list_push(&eng->runs, &run->link);
+	map_put_u64(&eng->runs_by_key, run->key, run);
+	map_put_uuid(&eng->runs_by_id, run->id, run);
+	if (run->deadline_ns != 0)
+		timer_arm(eng, ENG_WALL, &run->timer, run->deadline_ns);
+	eng->run_last = run->key;
+	eng->counts.runs++;
+	eng->counts.runs_started++;
+	return FROE_OK;
+}
+
+static enum froe_err
+apply_run_cancel_requested(struct apply *apply)
+{
+	struct eng_run *run;
+	enum froe_err err = find_run(apply, &run);
+	if (err != FROE_OK)
+		return err;
+	run->event_count++;
+	run->cancel_reason = (uint8_t)apply->event->reason;
+	wheel_remove(&apply->eng->wheels[ENG_WALL], &run->timer.timer);
+	return FROE_OK;
+}
+
+void
+run_free(struct eng *eng, struct eng_run *run)
+{
+	for (uint32_t i = 0; i < run->version->task_count; i++) {
+		struct eng_task *task = &run->tasks[i];
+		task_timer_stop(eng, task);
+		fair_remove(&task->item);
+		task_release_slot(task);
+		eng->counts.tasks[task->state]--;
+	}
+	wheel_remove(&eng->wheels[ENG_WALL], &run->timer.timer);
+	list_remove(&run->link);
+	map_remove_u64(&eng->runs_by_key, run->key);
+	map_remove_uuid(&eng->runs_by_id, run->id);
+	eng->counts.runs--;
+	mem_free(run);
+}
+
+static void
+closed_forget(struct eng *eng, struct eng_closed *closed)
+{
+	list_remove(&closed->link);
+	map_remove_uuid(&eng->closed, closed->id);
+	slab_free(&eng->closed_slab, closed);
+	eng->closed_count--;
+}
+
+/* Remembers the id; forgets ids that are too many or too old. */
+static void
+closed_remember(struct eng *eng, const struct eng_run *run, uint64_t now_ns, uint32_t status)
+{
+	while (!list_empty(&eng->closed_order)) {
+		struct eng_closed *oldest =
+		    container_of(eng->closed_order.next, struct eng_closed, link);
+		if (eng->closed_count < ENG_CLOSED_MAX && now_ns < oldest->closed_ns + ENG_CLOSED_TTL_NS)
+			break;
+		closed_forget(eng, oldest);
+	}
+	struct eng_closed *closed = slab_alloc(&eng->closed_slab);
+	closed->id = run->id;
+	closed->key = run->key;
+	closed->closed_ns = now_ns;
+	closed->status = (uint8_t)status;
+	list_push(&eng->closed_order, &closed->link);
+	map_put_uuid(&eng->closed, closed->id, closed);
+	eng->closed_count++;
+}
+
+static enum froe_err
+apply_run_closed(struct apply *apply)
+{
+	struct eng_run *run;
+	enum froe_err err = find_run(apply, &run);
+	if (err != FROE_OK)
+		return err;
+	if (run->open != 0 || apply->event->status > ENG_CANCELLED)
+		return misfit(apply, "it has open tasks, or the status is none");
+	closed_remember(apply->eng, run, apply->event->time_ns, apply->event->status);
+	apply->eng->counts.runs_closed[apply->event->status]++;
+	run_free(apply->eng, run);
+	return FROE_OK;
+}
+
+/* -------------------------------------------------------------------------------------- tasks */
+
+static enum froe_err
+apply_task_queued(struct apply *apply)
+{
+	const struct eng_event *event = apply->event;
+	struct eng_task *task;
+	if (event->priority < FROE_PRIORITY_MIN || event->priority > ENG_RETRY_PRIORITY)
+		return misfit(apply, "the priority is none");
+	enum froe_err err = find_task(apply, ENG_TASK_QUEUED, &task);
+	if (err != FROE_OK)
+		return err;
+	task_move(apply->eng, task, ENG_TASK_QUEUED);
+	fair_push(&task_node(task)->queue->fair, &task->item, (uint8_t)event->priority,
+	    event->reason == ENG_REASON_RELEASED);
+	if (event->deadline_ns != 0)
+		timer_arm(apply->eng, ENG_UPTIME, &task->timer, event->deadline_ns);
+	return FROE_OK;
+}
+
+static enum froe_err
+apply_task_assigned(struct apply *apply)
+{
+	const struct eng_event *event = apply->event;
+	struct eng *eng = apply->eng;
+	struct eng_task *task;
+	struct eng_worker *worker = eng_worker_get(eng, event->worker);
+	if (worker == NULL || worker->fair.used >= worker->fair.slots || !worker->fair.enabled)
+		return misfit(apply, "the worker cannot take it");
+	enum froe_err err = find_task(apply, ENG_TASK_ASSIGNED, &task);
+	if (err != FROE_OK)
+		return err;
+	if (event->lease != (uint64_t)task->lease + 1)
+		return misfit(apply, "not the next lease");
+	task_move(eng, task, ENG_TASK_ASSIGNED);
+	task->lease++;
+	task->attempt = event->attempt;
+	task->deadline_ns = event->deadline_ns;
+	task->worker = worker;
+	fair_assign(&eng->fair, &task->item, &worker->fair);
+	list_push(&worker->leases, &task->lease_link);
+	timer_arm(eng, ENG_UPTIME, &task->timer, task->deadline_ns);
+	task_run(task)->status = ENG_RUNNING;
+	return FROE_OK;
+}
+
+static enum froe_err
+apply_task_completed(struct apply *apply)
+{
+	struct eng_task *task;
+	enum froe_err err = find_lease(apply, ENG_TASK_COMPLETED, &task);
+	if (err != FROE_OK)
+		return err;
+	task->output = apply->event->run_event_no;
+	task_close(apply->eng, task, ENG_TASK_COMPLETED);
+	return FROE_OK;
+}
+
+static enum froe_err
+apply_attempt_ended(struct apply *apply)
+{
+	struct eng_task *task;
+	enum froe_err err = find_lease(apply, ENG_TASK_SETTLING, &task);
+	if (err != FROE_OK)
+		return err;
+	task_move(apply->eng, task, ENG_TASK_SETTLING);
+	task_release_slot(task);
+	if (apply->event->reason == ENG_REASON_RELEASED)
+		return FROE_OK;
+	task->error = apply->event->run_event_no;
+	if (apply->event->reason == ENG_REASON_LOST)
+		task->losses++;
+	else
+		task->failures++;
+	return FROE_OK;
+}
+
+static enum froe_err
+apply_task_delayed(struct apply *apply)
+{
+	struct eng_task *task;
+	enum froe_err err = find_task(apply, ENG_TASK_DELAYED, &task);
+	if (err != FROE_OK)
+		return err;
+	task_move(apply->eng, task, ENG_TASK_DELAYED);
+	timer_arm(apply->eng, ENG_WALL, &task->timer, apply->event->deadline_ns);
+	return FROE_OK;
+}
+
+static enum froe_err
+apply_task_ended(struct apply *apply, enum eng_task_state to)
+{
+	struct eng_task *task;
+	enum froe_err err = find_task(apply, to, &task);
+	if (err != FROE_OK)
+		return err;
+	task_close(apply->eng, task, to);
+	return FROE_OK;
+}
+
+static enum froe_err
+apply_lease_refreshed(struct apply *apply)
+{
+	struct eng_run *run;
+	enum froe_err err = find_run(apply, &run);
+	if (err != FROE_OK)
+		return err;
+	if (apply->event->task >= run->version->task_count)
+		return misfit(apply, "no such task");
+	struct eng_task *task = &run->tasks[apply->event->task];
+	if (task->state != ENG_TASK_ASSIGNED || task->lease != apply->event->lease)
+		return misfit(apply, "not its lease");
+	run->event_count++;
+	task->deadline_ns = apply->event->deadline_ns;
+	timer_arm(apply->eng, ENG_UPTIME, &task->timer, task->deadline_ns);
+	return FROE_OK;
+}
+
+static enum froe_err
+apply_task_logged(struct apply *apply)
+{
+	struct eng_run *run;
+	enum froe_err err = find_run(apply, &run);
+	if (err == FROE_OK)
+		run->event_count++;
+	return err;
+}
+
+/* ------------------------------------------------------------------------------------ workers */
+
+static enum froe_err
+find_worker(const struct apply *apply, struct eng_worker **ret_worker)
+{
+	*ret_worker = eng_worker_get(apply->eng, apply->event->worker);
+	return *ret_worker != NULL ? FROE_OK : misfit(apply, "no such worker");
+}
+
+static void
+worker_enable(struct eng_worker *worker)
+{
+	fair_worker_enable(&worker->fair,
+	    worker->attached && !worker->draining && !worker->leaving);
+}
+
+static void
+worker_actions(struct eng_worker *worker, const struct eng_event *event)
+{
+	struct fair_action **fair = mem_array(event->action_count, sizeof(struct fair_action *));
+	worker->actions = mem_array(event->action_count, sizeof(struct eng_action *));
+	worker->action_count = event->action_count;
+	for (uint32_t i = 0; i < event->action_count; i++) {
+		worker->actions[i] = action_require(worker->tenant, event->actions[i]);
+		fair[i] = &worker->actions[i]->fair;
+	}
+	fair_worker_init(&worker->fair, &worker->tenant->fair, fair, event->action_count,
+	    event->slots);
+	mem_free(fair);
+}
+
+static enum froe_err
+apply_worker_registered(struct apply *apply)
+{
+	struct eng *eng = apply->eng;
+	const struct eng_event *event = apply->event;
+	struct eng_tenant *tenant = eng_tenant_get(eng, event->tenant);
+	if (tenant == NULL || event->worker != eng->worker_last + 1)
+		return misfit(apply, "not the next worker");
+	if (map_get_uuid(&eng->workers_by_uuid, event->id) != NULL)
+		return misfit(apply, "its id is in use");
+	if (event->slots == 0 || event->slots > FROE_WORKER_SLOTS_MAX || event->action_count == 0)
+		return misfit(apply, "no slots or no actions");
+	struct eng_worker *worker = mem_zalloc(sizeof(*worker));
+	worker->id = event->worker;
+	worker->uuid = event->id;
+	worker->tenant = tenant;
+	worker->name = bytes_of(mem_copy(event->name.data, event->name.size), event->name.size);
+	worker->incarnation = event->incarnation;
+	worker->attached = true;
+	list_init(&worker->leases);
+	worker_actions(worker, event);
+	worker_enable(worker);
+	list_push(&eng->workers, &worker->link);
+	map_put_u64(&eng->workers_by_id, worker->id, worker);
+	map_put_uuid(&eng->workers_by_uuid, worker->uuid, worker);
+	eng->worker_last = worker->id;
+	eng->counts.workers++;
+	eng->counts.slots += event->slots;
+	return FROE_OK;
+}
+
+static enum froe_err
+apply_worker_attached(struct apply *apply)
+{
+	struct eng_worker *worker;
+	enum froe_err err = find_worker(apply, &worker);
+	if (err != FROE_OK)
+		return err;
+	worker->attached = true;
+	worker->draining = false;
+	worker_enable(worker);
+	return FROE_OK;
+}
+
+static enum froe_err
+apply_worker_detached(struct apply *apply)
+{
+	struct eng_worker *worker;
+	enum froe_err err = find_worker(apply, &worker);
+	if (err != FROE_OK)
+		return err;
+	worker->attached = false;
+	worker_enable(worker);
+	return FROE_OK;
+}
+
+static enum froe_err
+apply_worker_draining(struct apply *apply)
+{
+	struct eng_worker *worker;
+	enum froe_err err = find_worker(apply, &worker);
+	if (err != FROE_OK)
+		return err;
+	worker->draining = true;
+	worker_enable(worker);
+	return FROE_OK;
+}
+
+/* From here its id may register again: as another worker. */
+static enum froe_err
+apply_worker_leaving(struct apply *apply)
+{
+	struct eng_worker *worker;
+	enum froe_err err = find_worker(apply, &worker);
+	if (err != FROE_OK)
+		return err;
+	if (worker->leaving)
+		return misfit(apply, "it is leaving already");
+	worker->leaving = true;
+	worker->leaving_reason = (uint8_t)apply->event->reason;
+	worker_enable(worker);
+	map_remove_uuid(&apply->eng->workers_by_uuid, worker->uuid);
+	list_push(&apply->eng->leaving, &worker->leaving_link);
+	return FROE_OK;
+}
+
+void
+worker_free(struct eng *eng, struct eng_worker *worker)
+{
+	list_remove(&worker->link);
+	list_remove(&worker->leaving_link);
+	map_remove_u64(&eng->workers_by_id, worker->id);
+	if (!worker->leaving)
+		map_remove_uuid(&eng->workers_by_uuid, worker->uuid);
+	eng->counts.workers--;
+	eng->counts.slots -= worker->fair.slots;
+	fair_worker_release(&worker->fair);
+	mem_free((void *)(uintptr_t)worker->name.data);
+	mem_free(worker->actions);
+	mem_free(worker);
+}
+
+static enum froe_err
+apply_worker_left(struct apply *apply)
+{
+	struct eng_worker *worker;
+	enum froe_err err = find_worker(apply, &worker);
+	if (err != FROE_OK)
+		return err;
+	if (!worker->leaving || !list_empty(&worker->leases))
+		return misfit(apply, "it still holds leases");
+	worker_free(apply->eng, worker);
+	return FROE_OK;
+}
+
+enum froe_err
+eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fault)
+{
+	struct apply apply = {.eng = eng, .event = event, .fault = fault};
+	switch (event->type) {
+	case ENG_EV_ENGINE_STARTED:
+		return apply_engine_started(&apply);
+	case ENG_EV_TENANT_CREATED:
+		return apply_tenant_created(&apply);
+	case ENG_EV_WORKFLOW_PUT:
+		return apply_workflow_put(&apply);
+	case ENG_EV_RUN_STARTED:
+		return apply_run_started(&apply);
+	case ENG_EV_TASK_QUEUED:
+		return apply_task_queued(&apply);
+	case ENG_EV_TASK_ASSIGNED:
+		return apply_task_assigned(&apply);
+	case ENG_EV_TASK_COMPLETED:
+		return apply_task_completed(&apply);
+	case ENG_EV_ATTEMPT_ENDED:
+		return apply_attempt_ended(&apply);
+	case ENG_EV_TASK_DELAYED:
+		return apply_task_delayed(&apply);
+	case ENG_EV_TASK_FAILED:
+		return apply_task_ended(&apply, ENG_TASK_FAILED);
+	case ENG_EV_TASK_CANCELLED:
+		return apply_task_ended(&apply, ENG_TASK_CANCELLED);
+	case ENG_EV_TASK_SKIPPED:
+		return apply_task_ended(&apply, ENG_TASK_SKIPPED);
+	case ENG_EV_LEASE_REFRESHED:
+		return apply_lease_refreshed(&apply);
+	case ENG_EV_RUN_CANCEL_REQUESTED:
+		return apply_run_cancel_requested(&apply);
+	case ENG_EV_RUN_CLOSED:
+		return apply_run_closed(&apply);
+	case ENG_EV_WORKER_REGISTERED:
+		return apply_worker_registered(&apply);
+	case ENG_EV_WORKER_ATTACHED:
+		return apply_worker_attached(&apply);
+	case ENG_EV_WORKER_DETACHED:
+		return apply_worker_detached(&apply);
+	case ENG_EV_WORKER_DRAINING:
+		return apply_worker_draining(&apply);
+	case ENG_EV_WORKER_LEAVING:
+		return apply_worker_leaving(&apply);
+	case ENG_EV_WORKER_LEFT:
+		return apply_worker_left(&apply);
+	case ENG_EV_TASK_LOGGED:
+		return apply_task_logged(&apply);
+	}
+	return misfit(&apply, "unknown type");
+}
+
+enum froe_err
+eng_apply_logged(struct eng *eng, const struct eng_event *event, struct froe_fault *fault)
+{
+	return eng_apply(eng, event, fault);
+}

@@ -1,0 +1,171 @@
+/*
+ * engine/check: the invariants of engine_int.h, and a hash of the whole state.
+ *
+ * The hash covers everything that apply sets, in an order that does not depend on memory: runs and
+ * workers by number, queues in their order. Two engines that applied the same events agree.
+ */
+#include "engine/engine_int.h"
+
+#include "base/hash.h"
+
+static void
+check_task(const struct eng_run *run, struct eng_task *task)
+{
+	const struct eng_node *node = &run->version->nodes[task->index];
+	bool assigned = task->state == ENG_TASK_ASSIGNED;
+	froe_assert((task->item.queue != NULL) == (task->state == ENG_TASK_QUEUED)); /* 1 */
+	froe_assert((task->worker != NULL) == assigned);
+	froe_assert(list_linked(&task->lease_link) == assigned);
+	bool armed = wheel_active(&task->timer.timer); /* 2 */
+	if (assigned || task->state == ENG_TASK_DELAYED)
+		froe_assert(armed);
+	else if (task->state != ENG_TASK_QUEUED)
+		froe_assert(!armed);
+	else
+		froe_assert(armed == (run->version->definitions[task->index].schedule_timeout_ms != 0));
+	uint32_t pending = 0; /* 5 */
+	for (uint16_t i = 0; i < node->parent_count; i++)
+		pending += task_closed(&run->tasks[node->parents[i]]) ? 0 : 1;
+	froe_assert(task->pending == pending);
+	froe_assert(task->state != ENG_TASK_SETTLING); /* 6 */
+}
+
+void
+eng_check(const struct eng *eng)
+{
+	struct list *at, *lease;
+	list_for_each(at, &eng->workers) { /* 3 */
+		const struct eng_worker *worker = container_of(at, struct eng_worker, link);
+		uint32_t leases = 0;
+		list_for_each(lease, &worker->leases)
+			leases++;
+		froe_assert(leases == worker->fair.used);
+	}
+	list_for_each(at, &eng->runs) { /* 4 */
+		struct eng_run *run = container_of(at, struct eng_run, link);
+		uint32_t open = 0;
+		for (uint32_t i = 0; i < run->version->task_count; i++) {
+			check_task(run, &run->tasks[i]);
+			open += task_closed(&run->tasks[i]) ? 0 : 1;
+		}
+		froe_assert(run->open == open && open > 0);
+	}
+	wheel_check(&eng->wheels[ENG_UPTIME]);
+	wheel_check(&eng->wheels[ENG_WALL]);
+	fair_check(&eng->fair);
+}
+
+struct digest {
+	uint64_t value;
+};
+
+static void
+digest_word(struct digest *digest, uint64_t word)
+{
+	uint64_t words[2] = {digest->value, word};
+	digest->value = hash64(words, sizeof(words), 0);
+}
+
+static void
+digest_bytes(struct digest *digest, struct bytes bytes)
+{
+	digest_word(digest, bytes.size);
+	digest_word(digest, hash64(bytes.data, bytes.size, 0));
+}
+
+static void
+digest_uuid(struct digest *digest, struct uuid id)
+{
+	digest_bytes(digest, bytes_of(id.bytes, sizeof(id.bytes)));
+}
+
+static void
+digest_run(struct digest *digest, const struct eng_run *run)
+{
+	digest_word(digest, run->key);
+	digest_uuid(digest, run->id);
+	digest_word(digest, run->version->workflow->id);
+	digest_word(digest, run->version->number);
+	digest_word(digest, run->created_ns);
+	digest_word(digest, run->deadline_ns);
+	digest_word(digest, run->event_count);
+	digest_word(digest, (uint64_t)run->priority << 32 | run->open);
+	digest_word(digest, (uint64_t)run->status << 32 | run->cancel_reason);
+	for (uint32_t i = 0; i < run->version->task_count; i++) {
+		const struct eng_task *task = &run->tasks[i];
+		digest_word(digest, (uint64_t)task->state << 32 | task->pending);
+		digest_word(digest, (uint64_t)task->lease << 32 | task->attempt);
+		digest_word(digest, (uint64_t)task->failures << 32 | task->losses);
+		digest_word(digest, (uint64_t)task->output << 32 | task->error);
+		digest_word(digest, task->worker != NULL ? task->worker->id : 0);
+		digest_word(digest, wheel_active(&task->timer.timer) ? task->timer.timer.deadline_ns : 0);
+	}
+}
+
+static void
+digest_worker(struct digest *digest, const struct eng_worker *worker)
+{
+	struct list *at;
+	digest_word(digest, worker->id);
+	digest_uuid(digest, worker->uuid);
+	digest_bytes(digest, worker->name);
+	digest_word(digest, worker->incarnation);
+	digest_word(digest, (uint64_t)worker->fair.slots << 32 | worker->fair.used);
+	digest_word(digest, (uint64_t)worker->attached << 2 | (uint64_t)worker->draining << 1 |
+	        (uint64_t)worker->leaving);
+	list_for_each(at, &worker->leases) {
+		struct eng_task *task = container_of(at, struct eng_task, lease_link);
+		digest_word(digest, task_run(task)->key);
+		digest_word(digest, task->index);
+	}
+}
+
+static void
+digest_queues(struct digest *digest, const struct eng_workflow *workflow)
+{
+	struct list *at;
+	for (const struct eng_queue *queue = workflow->queues; queue != NULL; queue = queue->next) {
+		digest_bytes(digest, queue->action->named.name);
+		digest_word(digest, (uint64_t)queue->fair.deficit);
+		for (int priority = 0; priority < FAIR_PRIORITIES; priority++) {
+			list_for_each(at, &queue->fair.items[priority]) {
+				struct eng_task *task = task_of_item(
+				    container_of(at, struct fair_item, link));
+				digest_word(digest, task_run(task)->key);
+				digest_word(digest, task->index);
+			}
+		}
+	}
+}
+
+uint64_t
+eng_hash(const struct eng *eng)
+{
+	struct digest digest = {0};
+	struct list *at;
+	digest_word(&digest, eng->epoch);
+	digest_word(&digest, eng->downtime_ns);
+	digest_word(&digest, eng->run_last);
+	digest_word(&digest, eng->worker_last);
+	for (uint32_t i = 0; i < eng->tenant_count; i++) {
+		digest_bytes(&digest, eng->tenants[i]->named.name);
+		digest_word(&digest, (uint64_t)eng->tenants[i]->fair.deficit);
+	}
+	for (uint32_t i = 0; i < eng->workflow_count; i++) {
+		const struct eng_workflow *workflow = eng->workflows[i];
+		digest_bytes(&digest, workflow->named.name);
+		digest_word(&digest, workflow->version_count);
+		digest_bytes(&digest, workflow->versions[workflow->version_count - 1]->encoded);
+		digest_queues(&digest, workflow);
+	}
+	list_for_each(at, &eng->workers)
+		digest_worker(&digest, container_of(at, struct eng_worker, link));
+	list_for_each(at, &eng->runs)
+		digest_run(&digest, container_of(at, struct eng_run, link));
+	list_for_each(at, &eng->closed_order) {
+		const struct eng_closed *closed = container_of(at, struct eng_closed, link);
+		digest_uuid(&digest, closed->id);
+		digest_word(&digest, closed->closed_ns);
+	}
+	return digest.value;
+}

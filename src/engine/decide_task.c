@@ -1,0 +1,437 @@
+/*
+ * engine/decide_task: how a task goes on, and what that means for its run.
+ *
+ * A task that closes is followed through the DAG with a work list: a failed or cancelled parent
+ * cancels its children at once; the last parent to close queues the child, or skips it when all
+ * parents were skipped. When nothing is open but the on-failure task, it is queued or skipped; when
+ * nothing is open at all, the run closes.
+ */
+#include "engine/engine_int.h"
+
+static struct eng_event
+task_event(struct eng_task *task, enum eng_event_type type, enum eng_reason reason)
+{
+	return (struct eng_event){
+	    .type = type,
+	    .run = task_run(task)->key,
+	    .task = task->index,
+	    .reason = (uint32_t)reason,
+	};
+}
+
+void
+task_queue(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason)
+{
+	const struct eng_task_definition *definition = task_definition(task);
+	struct eng_event event = task_event(task, ENG_EV_TASK_QUEUED, reason);
+	bool first = reason == ENG_REASON_READY;
+	event.priority = first ? task_run(task)->priority : ENG_RETRY_PRIORITY;
+	if (definition->schedule_timeout_ms != 0) {
+		event.deadline_ns = eng_uptime_ns(turn->eng, turn->now_ns) +
+		    delay_ns_of(definition->schedule_timeout_ms);
+	}
+	emit(turn, &event);
+}
+
+/* Delay before the attempt after `failures` of them, without jitter. */
+static uint64_t
+backoff_ms(const struct eng_backoff *backoff, uint32_t failures)
+{
+	double delay = 0, limit = backoff->max_ms != 0 ? (double)backoff->max_ms : 86400000.0;
+	double factor = backoff->factor != 0 ? backoff->factor : 2;
+	uint32_t row = failures < backoff->table_count ? failures : backoff->table_count;
+	switch ((enum eng_backoff_kind)backoff->kind) {
+	case ENG_BACKOFF_NONE:
+		return 0;
+	case ENG_BACKOFF_TABLE:
+		return backoff->table_ms[row - 1];
+	case ENG_BACKOFF_CONSTANT:
+		delay = (double)backoff->initial_ms;
+		break;
+	case ENG_BACKOFF_LINEAR:
+		delay = (double)backoff->initial_ms * failures;
+		break;
+	case ENG_BACKOFF_EXPONENTIAL:
+		delay = (double)backoff->initial_ms;
+		for (uint32_t i = 1; i < failures && delay < limit; i++)
+			delay *= factor;
+		break;
+	}
+	return (uint64_t)(delay < limit ? delay : limit);
+}
+
+static uint64_t
+retry_delay_ns(struct eng_turn *turn, struct eng_task *task, uint64_t retry_after_ms)
+{
+	const struct eng_backoff *backoff = &task_definition(task)->backoff;
+	if (retry_after_ms != 0)
+		return delay_ns_of(retry_after_ms);
+	uint64_t delay_ns = backoff_ms(backoff, task->failures) * 1000000;
+	uint64_t span_ns = delay_ns / 100 * backoff->jitter_percent;
+	return span_ns != 0 ? delay_ns - turn->random % (span_ns + 1) : delay_ns;
+}
+
+static void
+task_retry(struct eng_turn *turn, struct eng_task *task, uint64_t retry_after_ms)
+{
+	uint64_t delay_ns = retry_delay_ns(turn, task, retry_after_ms);
+	if (delay_ns == 0) {
+		task_queue(turn, task, ENG_REASON_RETRY);
+		return;
+	}
+	struct eng_event event = task_event(task, ENG_EV_TASK_DELAYED, ENG_REASON_RETRY);
+	event.deadline_ns = turn->now_ns + delay_ns;
+	emit(turn, &event);
+}
+
+/* The attempt is over without a result: again, later, or never. May close the run. */
+void
+task_attempt_end(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason,
+    struct bytes text, uint64_t retry_after_ms)
+{
+	struct eng_event event = task_event(task, ENG_EV_ATTEMPT_ENDED, reason);
+	event.lease = task->lease;
+	event.text = text;
+	emit(turn, &event);
+	if (reason == ENG_REASON_RELEASED ||
+	    (reason == ENG_REASON_LOST && task->losses <= FROE_INFRA_RETRIES_MAX)) {
+		task_queue(turn, task, reason);
+		return;
+	}
+	bool may_retry = reason == ENG_REASON_FAILED || reason == ENG_REASON_TIMED_OUT;
+	if (may_retry && task->failures <= task_definition(task)->retries) {
+		task_retry(turn, task, retry_after_ms);
+		return;
+	}
+	event = task_event(task, ENG_EV_TASK_FAILED, reason);
+	emit(turn, &event);
+	task_settled(turn, task);
+}
+
+void
+task_revoke(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason)
+{
+	struct eng_effect *effect = effect_push(turn, ENG_EFF_REVOKE);
+	effect->run = task_run(task)->key;
+	effect->id = uuid_task(task_run(task)->id, task->index);
+	effect->worker = task->worker->id;
+	effect->lease = task->lease;
+	effect->reason = reason;
+}
+
+/* Cancels a task that is not closed; its children are the caller's to settle. */
+void
+task_cancel(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason)
+{
+	struct eng_event event = task_event(task, ENG_EV_TASK_CANCELLED, reason);
+	if (task->state == ENG_TASK_ASSIGNED)
+		task_revoke(turn, task, reason);
+	event.lease = task->lease;
+	emit(turn, &event);
+}
+
+/* ------------------------------------------------------------------------------ following the DAG */
+
+static bool
+parents_skipped(struct eng_task *task)
+{
+	const struct eng_node *node = task_node(task);
+	for (uint16_t i = 0; i < node->parent_count; i++) {
+		if (task_run(task)->tasks[node->parents[i]].state != ENG_TASK_SKIPPED)
+			return false;
+	}
+	return true;
+}
+
+/* One parent of the task has closed; true: that closes the task too. */
+static bool
+child_follow(struct eng_turn *turn, struct eng_task *task, bool parent_bad)
+{
+	if (task->state != ENG_TASK_WAITING)
+		return false;
+	if (parent_bad) {
+		task_cancel(turn, task, ENG_REASON_PARENT);
+		return true;
+	}
+	if (task->pending != 0)
+		return false;
+	if (!parents_skipped(task)) {
+		task_queue(turn, task, ENG_REASON_READY);
+		return false;
+	}
+	struct eng_event event = task_event(task, ENG_EV_TASK_SKIPPED, ENG_REASON_PARENT);
+	emit(turn, &event);
+	return true;
+}
+
+static bool
+run_any(const struct eng_run *run, enum eng_task_state state)
+{
+	for (uint32_t i = 0; i < run->version->task_count; i++) {
+		if (run->tasks[i].state == state)
+			return true;
+	}
+	return false;
+}
+
+static enum eng_status
+run_outcome(const struct eng_run *run)
+{
+	if (run->cancel_reason != ENG_REASON_NONE)
+		return ENG_CANCELLED;
+	if (run_any(run, ENG_TASK_FAILED))
+		return ENG_FAILED;
+	return run_any(run, ENG_TASK_CANCELLED) ? ENG_CANCELLED : ENG_COMPLETED;
+}
+
+/* The first task that failed for good: its error is the run's. */
+static const struct eng_task *
+run_culprit(const struct eng_run *run)
+{
+	const struct eng_task *first = NULL;
+	for (uint32_t i = 0; i < run->version->task_count; i++) {
+		const struct eng_task *task = &run->tasks[i];
+		if (task->state == ENG_TASK_FAILED && (first == NULL || task->error < first->error))
+			first = task;
+	}
+	return first;
+}
+
+/* What the run's end shows: outputs nobody waits for, or the error. In the step's arena. */
+static void
+closed_refs(struct eng_turn *turn, const struct eng_run *run, struct eng_effect *effect)
+{
+	const struct eng_version *version = run->version;
+	struct eng_ref *refs =
+	    arena_alloc(&turn->eng->arena, version->task_count * sizeof(struct eng_ref));
+	uint32_t count = 0;
+	if (effect->status == ENG_FAILED) {
+		const struct eng_task *culprit = run_culprit(run);
+		refs[count++] = (struct eng_ref){
+		    .task = version->definitions[culprit->index].name,
+		    .record = culprit->error,
+		    .error = true,
+		};
+	}
+	for (uint32_t i = 0; i < version->task_count && effect->status == ENG_COMPLETED; i++) {
+		if (version->child_counts[i] != 0 || run->tasks[i].output == 0 ||
+		    i == version->on_failure)
+			continue;
+		refs[count++] = (struct eng_ref){
+		    .task = version->definitions[i].name,
+		    .record = run->tasks[i].output,
+		};
+	}
+	effect->refs = refs;
+	effect->ref_count = count;
+	effect->bare = version->task_count - (version->on_failure != ENG_NO_TASK ? 1 : 0) == 1;
+}
+
+static void
+run_close(struct eng_turn *turn, struct eng_run *run)
+{
+	struct eng_effect *effect = effect_push(turn, ENG_EFF_RUN_CLOSED);
+	effect->run = run->key;
+	effect->id = run->id;
+	effect->tenant = run->tenant->id;
+	effect->status = run_outcome(run);
+	closed_refs(turn, run, effect);
+	struct eng_event event = {
+	    .type = ENG_EV_RUN_CLOSED,
+	    .run = run->key,
+	    .status = (uint32_t)effect->status,
+	};
+	emit(turn, &event);
+}
+
+/* Nothing of the run changes any more in this step: what follows for the whole? */
+static void
+run_settled(struct eng_turn *turn, struct eng_run *run)
+{
+	uint32_t last = run->version->on_failure;
+	if (run->open == 1 && last != ENG_NO_TASK && run->tasks[last].state == ENG_TASK_WAITING) {
+		if (run_any(run, ENG_TASK_FAILED) && run->cancel_reason == ENG_REASON_NONE) {
+			task_queue(turn, &run->tasks[last], ENG_REASON_READY);
+		} else {
+			struct eng_event event = task_event(&run->tasks[last],
+			    ENG_EV_TASK_SKIPPED, ENG_REASON_PARENT);
+			emit(turn, &event);
+		}
+	}
+	if (run->open == 0)
+		run_close(turn, run);
+}
+
+/* The task has just closed: follows its children, then its run, which may be gone after. */
+void
+task_settled(struct eng_turn *turn, struct eng_task *task)
+{
+	struct eng_run *run = task_run(task);
+	uint16_t work[FROE_WORKFLOW_TASKS_MAX];
+	uint32_t count = 0;
+	work[count++] = task->index;
+	while (count > 0) {
+		struct eng_task *parent = &run->tasks[work[--count]];
+		const struct eng_node *node = task_node(parent);
+		bool bad = parent->state == ENG_TASK_FAILED || parent->state == ENG_TASK_CANCELLED;
+		for (uint16_t i = 0; i < node->child_count; i++) {
+			struct eng_task *child = &run->tasks[node->children[i]];
+			if (child_follow(turn, child, bad))
+				work[count++] = child->index;
+		}
+	}
+	run_settled(turn, run);
+}
+
+void
+run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason, struct bytes text)
+{
+	struct eng_event event = {
+	    .type = ENG_EV_RUN_CANCEL_REQUESTED,
+	    .run = run->key,
+	    .reason = (uint32_t)reason,
+	    .text = text,
+	};
+	emit(turn, &event);
+	for (uint32_t i = 0; i < run->version->task_count; i++) {
+		if (!task_closed(&run->tasks[i]))
+			task_cancel(turn, &run->tasks[i], reason);
+	}
+	run_settled(turn, run);
+}
+
+/* --------------------------------------------------------------------------------- commands */
+
+/* The task whose lease the command's fence names; else answers LEASE_LAPSED. */
+static struct eng_task *
+command_lease(struct eng_turn *turn)
+{
+	const struct eng_command *command = turn->command;
+	struct eng_task *task =
+	    eng_lease_find(turn->eng, command->task.worker.v, &command->task.fence);
+	if (task == NULL)
+		reply_fault(turn, FROE_LEASE_LAPSED, "lease",
+		    "this worker does not hold this lease (any more): stop the handler");
+	return task;
+}
+
+void
+decide_task_complete(struct eng_turn *turn)
+{
+	struct eng_task *task = command_lease(turn);
+	if (task == NULL)
+		return;
+	struct eng_event event = task_event(task, ENG_EV_TASK_COMPLETED, ENG_REASON_COMPLETED);
+	event.lease = task->lease;
+	event.payload = turn->command->task.bytes;
+	emit(turn, &event);
+	reply_ok(turn);
+	task_settled(turn, task);
+}
+
+void
+decide_task_fail(struct eng_turn *turn)
+{
+	const struct eng_command *command = turn->command;
+	struct eng_task *task = command_lease(turn);
+	if (task == NULL)
+		return;
+	reply_ok(turn);
+	task_attempt_end(turn, task, command->task.fatal ? ENG_REASON_FATAL : ENG_REASON_FAILED,
+	    command->task.bytes, command->task.retry_after_ms);
+}
+
+void
+decide_task_refresh(struct eng_turn *turn)
+{
+	struct eng_task *task = command_lease(turn);
+	if (task == NULL)
+		return;
+	struct eng_event event = task_event(task, ENG_EV_LEASE_REFRESHED, ENG_REASON_NONE);
+	event.lease = task->lease;
+	event.deadline_ns = task->deadline_ns + delay_ns_of(turn->command->task.add_ms);
+	emit(turn, &event);
+	uint64_t now_ns = eng_uptime_ns(turn->eng, turn->now_ns);
+	reply_ok(turn)->timeout_ns = event.deadline_ns > now_ns ? event.deadline_ns - now_ns : 0;
+}
+
+void
+decide_task_log(struct eng_turn *turn)
+{
+	struct eng_task *task = command_lease(turn);
+	if (task == NULL)
+		return;
+	struct eng_event event = task_event(task, ENG_EV_TASK_LOGGED, ENG_REASON_NONE);
+	event.lease = task->lease;
+	event.attempt = task->attempt;
+	event.text = turn->command->task.bytes;
+	emit(turn, &event);
+	reply_ok(turn);
+}
+
+/* The bytes of a dispatch have come: send it, if the lease is still the one. */
+void
+decide_task_provide(struct eng_turn *turn)
+{
+	const struct eng_command *command = turn->command;
+	struct eng_task *task =
+	    eng_lease_find(turn->eng, command->task.worker.v, &command->task.fence);
+	if (task == NULL)
+		return;
+	struct eng_effect *effect = effect_push(turn, ENG_EFF_DISPATCH);
+	effect->run = task_run(task)->key;
+	effect->task = task->index;
+	effect->lease = task->lease;
+	effect->worker = task->worker->id;
+}
+
+/* ------------------------------------------------------------------------------------- timers */
+
+static void
+task_due(struct eng_turn *turn, struct eng_task *task)
+{
+	switch ((enum eng_task_state)task->state) {
+	case ENG_TASK_QUEUED:
+		task_cancel(turn, task, ENG_REASON_SCHEDULE_TIMEOUT);
+		task_settled(turn, task);
+		return;
+	case ENG_TASK_DELAYED:
+		task_queue(turn, task, ENG_REASON_RETRY);
+		return;
+	case ENG_TASK_ASSIGNED:
+		task_revoke(turn, task, ENG_REASON_TIMED_OUT);
+		task_attempt_end(turn, task, ENG_REASON_TIMED_OUT,
+		    bytes_text("the execution timeout has passed"), 0);
+		return;
+	case ENG_TASK_WAITING:
+	case ENG_TASK_SETTLING:
+	case ENG_TASK_COMPLETED:
+	case ENG_TASK_FAILED:
+	case ENG_TASK_CANCELLED:
+	case ENG_TASK_SKIPPED:
+		froe_never("a task in this state has no timer");
+	}
+}
+
+static struct eng_timer *
+timer_expired(struct eng *eng, uint64_t now_ns)
+{
+	struct timer *timer = wheel_expired(&eng->wheels[ENG_UPTIME], eng_uptime_ns(eng, now_ns));
+	if (timer == NULL)
+		timer = wheel_expired(&eng->wheels[ENG_WALL], now_ns);
+	return timer != NULL ? container_of(timer, struct eng_timer, timer) : NULL;
+}
+
+void
+decide_timer(struct eng_turn *turn)
+{
+	struct eng_timer *timer = timer_expired(turn->eng, turn->now_ns);
+	if (timer == NULL)
+		return;
+	if (timer->owner == ENG_TIMER_RUN) {
+		run_cancel(turn, container_of(timer, struct eng_run, timer),
+		    ENG_REASON_RUN_TIMEOUT, bytes_text("the run's deadline has passed"));
+	} else {
+		task_due(turn, container_of(timer, struct eng_task, timer));
+	}
+}

@@ -1,0 +1,324 @@
+/*
+ * engine/engine_int: the state of one shard, as the files of src/engine see it.
+ *
+ * Ownership   struct eng owns everything. Tenants, actions, workflows and versions live as long as
+ *             the engine; runs until RUN_CLOSED; workers until WORKER_LEFT.
+ * Invariants  (eng_check)
+ *             1. a task is in a fair queue iff QUEUED; in its worker's list of leases iff ASSIGNED.
+ *             2. a task's timer is armed iff it is DELAYED, or ASSIGNED, or QUEUED with a schedule
+ *                timeout.
+ *             3. fair_worker.used is the number of the worker's leases.
+ *             4. run.open is the number of its tasks that are not closed.
+ *             5. a task's pending is the number of its parents that are not closed.
+ *             6. no task is SETTLING between steps.
+ */
+#ifndef ENGINE_ENGINE_INT_H
+#define ENGINE_ENGINE_INT_H
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/sm.h"
+#include "engine/engine.h"
+#include "froe/limits.h"
+#include "sched/fair.h"
+#include "sched/wheel.h"
+
+#define ENG_RETRY_PRIORITY 4u
+#define ENG_NO_TASK UINT32_MAX
+/* A hundred years: longer delays and timeouts are cut to it, far from overflow. */
+#define ENG_DELAY_MS_MAX (UINT64_C(100) * 366 * 86400 * 1000)
+/* A step stops assigning, or ending a lost worker's leases, past this many events of its own. */
+#define ENG_STEP_ASSIGNMENTS_MAX 256u
+#define ENG_STEP_LEASES_MAX 256u
+/* Ids of closed runs are remembered, so that a trigger that is sent again is not a second run. */
+#define ENG_CLOSED_MAX (1u << 20)
+#define ENG_CLOSED_TTL_NS (UINT64_C(86400) * 1000000000)
+
+enum eng_clock {
+	ENG_UPTIME, /* schedule and execution timeouts */
+	ENG_WALL,   /* delays and run deadlines */
+	ENG_CLOCKS,
+};
+
+/* Something found by (tenant, name). */
+struct eng_named {
+	struct eng_named *next; /* of the same hash */
+	struct bytes name;
+};
+
+struct eng_tenant {
+	struct eng_named named;
+	uint32_t id;
+	struct fair_tenant fair;
+	struct map actions;   /* hash of name -> struct eng_named in struct eng_action */
+	struct map workflows; /* hash of name -> struct eng_named in struct eng_workflow */
+};
+
+struct eng_action {
+	struct eng_named named;
+	struct eng_tenant *tenant;
+	struct fair_action fair;
+};
+
+/* Tasks of one workflow that need the same action: the unit of fairness inside a tenant. */
+struct eng_queue {
+	struct eng_queue *next;
+	struct eng_action *action;
+	struct fair_queue fair;
+};
+
+struct eng_node {
+	struct eng_queue *queue;
+	const uint16_t *parents;
+	uint16_t *children;
+	uint16_t parent_count;
+	uint16_t child_count;
+};
+
+struct eng_version {
+	struct eng_workflow *workflow;
+	uint32_t number;
+	uint32_t task_count;
+	uint32_t on_failure; /* its index; ENG_NO_TASK: none */
+	struct eng_task_definition *definitions; /* defaults filled in */
+	struct eng_node *nodes;
+	uint32_t *child_counts;
+	struct bytes encoded;
+	uint64_t run_timeout_ms;
+	uint32_t priority;
+	struct arena arena;
+};
+
+struct eng_workflow {
+	struct eng_named named;
+	struct eng_tenant *tenant;
+	uint32_t id;
+	struct eng_queue *queues;
+	struct eng_version **versions; /* versions[n - 1] */
+	uint32_t version_count;
+};
+
+/* A timer that knows whose it is. */
+enum eng_timer_owner {
+	ENG_TIMER_TASK,
+	ENG_TIMER_RUN,
+};
+
+struct eng_timer {
+	struct timer timer;
+	enum eng_timer_owner owner;
+};
+
+struct eng_task {
+	struct fair_item item;
+	struct eng_timer timer;
+	struct list lease_link;
+	struct eng_worker *worker;
+	uint64_t deadline_ns; /* ASSIGNED: uptime */
+	uint32_t lease;       /* the newest */
+	uint32_t attempt;
+	uint32_t failures;
+	uint32_t losses;
+	uint32_t output; /* record; 0: none */
+	uint32_t error;
+	uint16_t index;
+	uint16_t pending;
+	uint8_t state; /* enum eng_task_state */
+};
+
+struct eng_run {
+	struct list link; /* eng->runs, ascending keys */
+	uint64_t key;
+	struct uuid id;
+	struct eng_tenant *tenant;
+	struct eng_version *version;
+	struct eng_timer timer;
+	uint64_t created_ns;
+	uint64_t deadline_ns; /* 0: none */
+	uint32_t event_count;
+	uint32_t priority;
+	uint32_t open;
+	uint8_t status;
+	uint8_t cancel_reason; /* enum eng_reason; 0: not being cancelled */
+	struct eng_task tasks[];
+};
+
+struct eng_worker {
+	struct list link; /* eng->workers, ascending ids */
+	struct list leaving_link;
+	uint64_t id;
+	struct uuid uuid;
+	struct eng_tenant *tenant;
+	struct bytes name;
+	uint64_t incarnation;
+	struct eng_action **actions;
+	uint32_t action_count;
+	bool attached;
+	bool draining;
+	bool leaving;
+	uint8_t leaving_reason;
+	struct fair_worker fair;
+	struct list leases; /* oldest first */
+};
+
+struct eng_closed {
+	struct list link; /* eng->closed_order, oldest first */
+	struct uuid id;
+	uint64_t closed_ns;
+	uint64_t key;
+	uint8_t status;
+};
+
+/* A step being decided: only emit() reaches the state. */
+struct eng_turn {
+	struct eng *eng;
+	uint64_t now_ns;
+	uint64_t random;
+	const struct eng_command *command;
+};
+
+struct eng {
+	struct fair fair;
+	struct wheel wheels[ENG_CLOCKS];
+	struct eng_tenant **tenants; /* tenants[id - 1] */
+	uint32_t tenant_count;
+	struct map tenant_names;
+	struct eng_workflow **workflows; /* workflows[id - 1] */
+	uint32_t workflow_count;
+	struct list runs;
+	struct map runs_by_key;
+	struct map runs_by_id;
+	struct list workers;
+	struct map workers_by_id;
+	struct map workers_by_uuid;
+	struct list leaving;
+	struct list closed_order;
+	struct map closed;
+	struct slab closed_slab;
+	uint64_t closed_count;
+	uint64_t run_last;
+	uint64_t worker_last;
+	uint64_t epoch;
+	uint64_t downtime_ns;
+	struct eng_counts counts;
+
+	/* the step's output; not state */
+	struct eng_output output;
+	size_t event_capacity;
+	size_t effect_capacity;
+	struct arena arena;
+	struct froe_fault fault;
+	struct eng_fault faults[ENG_FAULTS_MAX];
+};
+
+extern const struct sm_row eng_task_table[];
+
+static inline bool
+task_closed(const struct eng_task *task)
+{
+	return task->state >= ENG_TASK_COMPLETED;
+}
+
+static inline struct eng_run *
+task_run(struct eng_task *task)
+{
+	return container_of(task - task->index, struct eng_run, tasks);
+}
+
+static inline struct eng_task *
+task_of_item(struct fair_item *item)
+{
+	return container_of(item, struct eng_task, item);
+}
+
+static inline const struct eng_task_definition *
+task_definition(struct eng_task *task)
+{
+	return &task_run(task)->version->definitions[task->index];
+}
+
+static inline const struct eng_node *
+task_node(struct eng_task *task)
+{
+	return &task_run(task)->version->nodes[task->index];
+}
+
+static inline uint64_t
+delay_ns_of(uint64_t ms)
+{
+	return (ms < ENG_DELAY_MS_MAX ? ms : ENG_DELAY_MS_MAX) * 1000000;
+}
+
+static inline uint64_t
+eng_uptime_ns(const struct eng *eng, uint64_t now_ns)
+{
+	return now_ns - eng->downtime_ns;
+}
+
+/* state.c: look-ups */
+struct eng_named *named_find(const struct map *map, struct bytes name);
+void named_add(struct map *map, struct eng_named *named, struct bytes name);
+struct eng_tenant *eng_tenant_get(const struct eng *eng, uint32_t id);
+struct eng_workflow *eng_workflow_find(const struct eng_tenant *tenant, struct bytes name);
+struct eng_action *eng_action_find(const struct eng_tenant *tenant, struct bytes name);
+struct eng_worker *eng_worker_get(const struct eng *eng, uint64_t id);
+struct eng_run *eng_run_get(const struct eng *eng, uint64_t key);
+struct eng_run *eng_run_by_id(const struct eng *eng, struct uuid id);
+/* The task whose current lease this is, held by this worker; NULL: lapsed. */
+struct eng_task *eng_lease_find(const struct eng *eng, uint64_t worker,
+    const struct eng_fence *fence);
+
+/* version.c: a definition as state */
+struct eng_version *version_open(struct eng_workflow *workflow,
+    const struct eng_definition *definition);
+void version_close(struct eng_version *version);
+struct eng_action *action_require(struct eng_tenant *tenant, struct bytes name);
+
+/* apply.c: the only code that changes state */
+enum froe_err eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fault)
+    FROE_CHECKED;
+void run_free(struct eng *eng, struct eng_run *run);
+void worker_free(struct eng *eng, struct eng_worker *worker);
+
+/* turn.c: what decide functions use */
+const struct eng_event *emit(struct eng_turn *turn, const struct eng_event *event);
+struct eng_effect *effect_push(struct eng_turn *turn, enum eng_effect_type type);
+struct eng_effect *reply_ok(struct eng_turn *turn);
+/* Fills the fault and the reply; for tail position in a decide function. */
+void reply_fault(struct eng_turn *turn, enum froe_err err, const char *field, const char *format,
+    ...) FROE_PRINTF(4, 5);
+
+/* decide_task.c: how a task and its run go on */
+void task_queue(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
+void task_attempt_end(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason,
+    struct bytes text, uint64_t retry_after_ms);
+void task_revoke(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
+void task_cancel(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
+void task_settled(struct eng_turn *turn, struct eng_task *task);
+void run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason,
+    struct bytes text);
+
+/* decide_*.c: one function a command */
+void decide_engine_start(struct eng_turn *turn);
+void decide_tenant_open(struct eng_turn *turn);
+void decide_workflow_put(struct eng_turn *turn);
+void decide_run_start(struct eng_turn *turn);
+void decide_run_cancel(struct eng_turn *turn);
+void decide_timer(struct eng_turn *turn);
+void decide_worker_register(struct eng_turn *turn);
+void decide_worker_detach(struct eng_turn *turn);
+void decide_worker_drain(struct eng_turn *turn);
+void decide_worker_leave(struct eng_turn *turn);
+void decide_task_complete(struct eng_turn *turn);
+void decide_task_fail(struct eng_turn *turn);
+void decide_task_refresh(struct eng_turn *turn);
+void decide_task_log(struct eng_turn *turn);
+void decide_task_provide(struct eng_turn *turn);
+
+/* After every command: ends leases of leaving workers, assigns what can run. */
+void decide_leaving(struct eng_turn *turn);
+void decide_schedule(struct eng_turn *turn);
+
+#endif

@@ -1,0 +1,160 @@
+/*
+ * engine/question: what others may ask of the state.
+ */
+#include "engine/engine_int.h"
+
+uint64_t
+eng_next_deadline_ns(const struct eng *eng)
+{
+	uint64_t uptime = wheel_next(&eng->wheels[ENG_UPTIME]);
+	uint64_t wall = wheel_next(&eng->wheels[ENG_WALL]);
+	if (uptime != UINT64_MAX)
+		uptime += eng->downtime_ns;
+	return uptime < wall ? uptime : wall;
+}
+
+bool
+eng_pending(const struct eng *eng)
+{
+	struct fair_item *item;
+	struct fair_worker *worker;
+	return !list_empty(&eng->leaving) || fair_next(&eng->fair, &item, &worker);
+}
+
+/* On-failure task: the errors of the tasks that failed. Else: the parents' outputs. */
+static uint32_t
+dispatch_refs(const struct eng_run *run, const struct eng_task *task, struct eng_ref *refs)
+{
+	const struct eng_version *version = run->version;
+	const struct eng_node *node = &version->nodes[task->index];
+	uint32_t count = 0;
+	for (uint16_t i = 0; i < node->parent_count; i++) {
+		const struct eng_task *parent = &run->tasks[node->parents[i]];
+		refs[count++] = (struct eng_ref){
+		    .task = version->definitions[parent->index].name,
+		    .record = parent->output,
+		    .skipped = parent->state == ENG_TASK_SKIPPED,
+		};
+	}
+	for (uint32_t i = 0; i < version->task_count && task->index == version->on_failure; i++) {
+		if (run->tasks[i].state != ENG_TASK_FAILED)
+			continue;
+		refs[count++] = (struct eng_ref){
+		    .task = version->definitions[i].name,
+		    .record = run->tasks[i].error,
+		    .error = true,
+		};
+	}
+	return count;
+}
+
+bool
+eng_dispatch(struct eng *eng, uint64_t key, uint32_t index, uint64_t lease, uint64_t now_ns,
+    struct eng_dispatch *ret_dispatch)
+{
+	struct eng_run *run = eng_run_get(eng, key);
+	if (run == NULL || index >= run->version->task_count)
+		return false;
+	struct eng_task *task = &run->tasks[index];
+	if (task->state != ENG_TASK_ASSIGNED || task->lease != lease)
+		return false;
+	const struct eng_task_definition *definition = &run->version->definitions[index];
+	uint64_t uptime_ns = eng_uptime_ns(eng, now_ns);
+	arena_reset(&eng->arena);
+	struct eng_ref *refs =
+	    arena_alloc(&eng->arena, run->version->task_count * sizeof(struct eng_ref));
+	*ret_dispatch = (struct eng_dispatch){
+	    .run = run->id,
+	    .task = uuid_task(run->id, index),
+	    .worker = task->worker->id,
+	    .workflow = run->version->workflow->named.name,
+	    .name = definition->name,
+	    .action = definition->action,
+	    .attempt = task->attempt,
+	    .retries = task->failures,
+	    .priority = run->priority,
+	    .timeout_ns = task->deadline_ns > uptime_ns ? task->deadline_ns - uptime_ns : 0,
+	    .input = 1, /* RUN_STARTED */
+	    .refs = refs,
+	    .ref_count = dispatch_refs(run, task, refs),
+	};
+	return true;
+}
+
+bool
+eng_run_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
+    uint64_t *ret_run)
+{
+	struct eng_run *run = eng_run_by_id(eng, id);
+	if (run == NULL || run->tenant->id != tenant.v)
+		return false;
+	*ret_run = run->key;
+	return true;
+}
+
+bool
+eng_run_status(const struct eng *eng, uint64_t key, enum eng_status *ret_status)
+{
+	struct eng_run *run = eng_run_get(eng, key);
+	if (run == NULL)
+		return false;
+	*ret_status = (enum eng_status)run->status;
+	return true;
+}
+
+bool
+eng_version(const struct eng *eng, uint32_t workflow_id, uint32_t number,
+    struct eng_version_view *ret_view)
+{
+	if (workflow_id == 0 || workflow_id > eng->workflow_count)
+		return false;
+	const struct eng_workflow *workflow = eng->workflows[workflow_id - 1];
+	if (number == 0 || number > workflow->version_count)
+		return false;
+	const struct eng_version *version = workflow->versions[number - 1];
+	*ret_view = (struct eng_version_view){
+	    .workflow = workflow->named.name,
+	    .version = number,
+	    .tasks = version->definitions,
+	    .task_count = version->task_count,
+	    .children = version->child_counts,
+	};
+	return true;
+}
+
+struct bytes
+eng_tenant_name(const struct eng *eng, struct eng_tenant_id id)
+{
+	struct eng_tenant *tenant = eng_tenant_get(eng, id.v);
+	return tenant != NULL ? tenant->named.name : bytes_of(NULL, 0);
+}
+
+void
+eng_workers(const struct eng *eng,
+    void (*each)(void *context, uint64_t worker, bool attached, struct bytes name), void *context)
+{
+	struct list *at;
+	list_for_each(at, &eng->workers) {
+		const struct eng_worker *worker = container_of(at, struct eng_worker, link);
+		if (!worker->leaving)
+			each(context, worker->id, worker->attached, worker->name);
+	}
+}
+
+struct bytes
+eng_worker_name(const struct eng *eng, uint64_t id)
+{
+	struct eng_worker *worker = eng_worker_get(eng, id);
+	return worker != NULL ? worker->name : bytes_of(NULL, 0);
+}
+
+void
+eng_counts(const struct eng *eng, struct eng_counts *ret_counts)
+{
+	struct list *at;
+	*ret_counts = eng->counts;
+	ret_counts->timers = eng->wheels[ENG_UPTIME].count + eng->wheels[ENG_WALL].count;
+	ret_counts->slots_used = 0;
+	list_for_each(at, &eng->workers)
+		ret_counts->slots_used += container_of(at, struct eng_worker, link)->fair.used;
+}

@@ -1,0 +1,199 @@
+#include "engine/engine_int.h"
+
+#include "base/hash.h"
+
+/*
+ *              ┌───────────── retry, reassignment ──────────────┐
+ *              ▼                                                │
+ *  WAITING → QUEUED ─────────────► ASSIGNED ──► SETTLING ──► DELAYED
+ *     │        │                      │  │         │            │
+ *     │        │     result accepted ─┘  │         │ no retry   │
+ *     ▼        ▼                         ▼         ▼ left       ▼
+ *  SKIPPED  CANCELLED ◄──────── CANCELLED, COMPLETED, FAILED, CANCELLED
+ */
+const struct sm_row eng_task_table[] = {
+    [ENG_TASK_WAITING] = {"waiting",
+        SM_TO(ENG_TASK_QUEUED) | SM_TO(ENG_TASK_SKIPPED) | SM_TO(ENG_TASK_CANCELLED)},
+    [ENG_TASK_QUEUED] = {"queued", SM_TO(ENG_TASK_ASSIGNED) | SM_TO(ENG_TASK_CANCELLED)},
+    [ENG_TASK_DELAYED] = {"delayed", SM_TO(ENG_TASK_QUEUED) | SM_TO(ENG_TASK_CANCELLED)},
+    [ENG_TASK_ASSIGNED] = {"assigned",
+        SM_TO(ENG_TASK_SETTLING) | SM_TO(ENG_TASK_COMPLETED) | SM_TO(ENG_TASK_CANCELLED)},
+    [ENG_TASK_SETTLING] = {"settling",
+        SM_TO(ENG_TASK_QUEUED) | SM_TO(ENG_TASK_DELAYED) | SM_TO(ENG_TASK_FAILED)},
+    [ENG_TASK_COMPLETED] = {"completed", 0},
+    [ENG_TASK_FAILED] = {"failed", 0},
+    [ENG_TASK_CANCELLED] = {"cancelled", 0},
+    [ENG_TASK_SKIPPED] = {"skipped", 0},
+};
+
+const char *
+eng_reason_name(enum eng_reason reason)
+{
+	static const char *const names[] = {
+	    [ENG_REASON_NONE] = "none",
+	    [ENG_REASON_COMPLETED] = "completed",
+	    [ENG_REASON_FAILED] = "failed",
+	    [ENG_REASON_TIMED_OUT] = "timed_out",
+	    [ENG_REASON_SCHEDULE_TIMEOUT] = "schedule_timeout",
+	    [ENG_REASON_RUN_TIMEOUT] = "run_timeout",
+	    [ENG_REASON_LOST] = "lost",
+	    [ENG_REASON_RELEASED] = "released",
+	    [ENG_REASON_REQUESTED] = "cancelled",
+	    [ENG_REASON_PARENT] = "parent",
+	    [ENG_REASON_LEFT] = "left",
+	    [ENG_REASON_REPLACED] = "replaced",
+	    [ENG_REASON_RETRY] = "retry",
+	    [ENG_REASON_READY] = "ready",
+	    [ENG_REASON_FATAL] = "fatal",
+	};
+	size_t count = sizeof(names) / sizeof(names[0]);
+	return (size_t)reason < count ? names[reason] : "unknown";
+}
+
+struct eng *
+eng_open(void)
+{
+	struct eng *eng = mem_zalloc(sizeof(*eng));
+	fair_init(&eng->fair);
+	for (int i = 0; i < ENG_CLOCKS; i++)
+		wheel_init(&eng->wheels[i], 0);
+	list_init(&eng->runs);
+	list_init(&eng->workers);
+	list_init(&eng->leaving);
+	list_init(&eng->closed_order);
+	slab_init(&eng->closed_slab, sizeof(struct eng_closed), 256);
+	arena_init(&eng->arena, 0);
+	return eng;
+}
+
+static void
+workflow_close(struct eng_workflow *workflow)
+{
+	for (uint32_t i = 0; i < workflow->version_count; i++)
+		version_close(workflow->versions[i]);
+	while (workflow->queues != NULL) {
+		struct eng_queue *queue = workflow->queues;
+		workflow->queues = queue->next;
+		fair_queue_release(&queue->fair);
+		mem_free(queue);
+	}
+	mem_free(workflow->versions);
+	mem_free((void *)(uintptr_t)workflow->named.name.data);
+	mem_free(workflow);
+}
+
+static void
+tenant_close(struct eng_tenant *tenant)
+{
+	for (size_t i = 0; i < tenant->actions.capacity; i++) {
+		struct eng_named *named = tenant->actions.entries[i].value;
+		while (named != NULL) {
+			struct eng_action *action = container_of(named, struct eng_action, named);
+			named = named->next;
+			fair_action_release(&action->fair);
+			mem_free((void *)(uintptr_t)action->named.name.data);
+			mem_free(action);
+		}
+	}
+	fair_tenant_release(&tenant->fair);
+	map_release(&tenant->actions);
+	map_release(&tenant->workflows);
+	mem_free((void *)(uintptr_t)tenant->named.name.data);
+	mem_free(tenant);
+}
+
+void
+eng_close(struct eng *eng)
+{
+	while (!list_empty(&eng->runs))
+		run_free(eng, container_of(eng->runs.next, struct eng_run, link));
+	while (!list_empty(&eng->workers))
+		worker_free(eng, container_of(eng->workers.next, struct eng_worker, link));
+	for (uint32_t i = 0; i < eng->workflow_count; i++)
+		workflow_close(eng->workflows[i]);
+	for (uint32_t i = 0; i < eng->tenant_count; i++)
+		tenant_close(eng->tenants[i]);
+	mem_free(eng->tenants);
+	mem_free(eng->workflows);
+	map_release(&eng->tenant_names);
+	map_release(&eng->runs_by_key);
+	map_release(&eng->runs_by_id);
+	map_release(&eng->workers_by_id);
+	map_release(&eng->workers_by_uuid);
+	map_release(&eng->closed);
+	slab_release(&eng->closed_slab);
+	arena_release(&eng->arena);
+	mem_free(eng->output.events);
+	mem_free(eng->output.effects);
+	mem_free(eng);
+}
+
+struct eng_named *
+named_find(const struct map *map, struct bytes name)
+{
+	struct eng_named *named = map_get_u64(map, hash64(name.data, name.size, 0));
+	while (named != NULL && !bytes_equal(named->name, name))
+		named = named->next;
+	return named;
+}
+
+/* The name is copied. */
+void
+named_add(struct map *map, struct eng_named *named, struct bytes name)
+{
+	uint64_t key = hash64(name.data, name.size, 0);
+	named->name = bytes_of(mem_copy(name.data, name.size), name.size);
+	named->next = map_get_u64(map, key);
+	map_put_u64(map, key, named);
+}
+
+struct eng_tenant *
+eng_tenant_get(const struct eng *eng, uint32_t id)
+{
+	return id >= 1 && id <= eng->tenant_count ? eng->tenants[id - 1] : NULL;
+}
+
+struct eng_workflow *
+eng_workflow_find(const struct eng_tenant *tenant, struct bytes name)
+{
+	struct eng_named *named = named_find(&tenant->workflows, name);
+	return named != NULL ? container_of(named, struct eng_workflow, named) : NULL;
+}
+
+struct eng_action *
+eng_action_find(const struct eng_tenant *tenant, struct bytes name)
+{
+	struct eng_named *named = named_find(&tenant->actions, name);
+	return named != NULL ? container_of(named, struct eng_action, named) : NULL;
+}
+
+struct eng_worker *
+eng_worker_get(const struct eng *eng, uint64_t id)
+{
+	return map_get_u64(&eng->workers_by_id, id);
+}
+
+struct eng_run *
+eng_run_get(const struct eng *eng, uint64_t key)
+{
+	return map_get_u64(&eng->runs_by_key, key);
+}
+
+struct eng_run *
+eng_run_by_id(const struct eng *eng, struct uuid id)
+{
+	return map_get_uuid(&eng->runs_by_id, id);
+}
+
+struct eng_task *
+eng_lease_find(const struct eng *eng, uint64_t worker, const struct eng_fence *fence)
+{
+	uint32_t number;
+	struct eng_run *run = eng_run_by_id(eng, uuid_run_of(fence->task, &number));
+	if (run == NULL || number == 0 || number > run->version->task_count)
+		return NULL;
+	struct eng_task *task = &run->tasks[number - 1];
+	if (task->state != ENG_TASK_ASSIGNED || task->lease != fence->lease)
+		return NULL;
+	return task->worker->id == worker ? task : NULL;
+}

@@ -1,0 +1,201 @@
+/*
+ * engine/turn: one step: a command is decided, then what can run is assigned.
+ */
+#include "engine/engine_int.h"
+
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* The event happens: it is numbered, applied, and put into the step's output. */
+const struct eng_event *
+emit(struct eng_turn *turn, const struct eng_event *event)
+{
+	struct eng *eng = turn->eng;
+	struct eng_output *output = &eng->output;
+	if (output->event_count == eng->event_capacity) {
+		eng->event_capacity = eng->event_capacity != 0 ? eng->event_capacity * 2 : 64;
+		output->events =
+		    mem_resize(output->events, eng->event_capacity * sizeof(*output->events));
+	}
+	struct eng_event *stored = &output->events[output->event_count++];
+	*stored = *event;
+	stored->time_ns = turn->now_ns;
+	if (stored->type == ENG_EV_RUN_STARTED)
+		stored->run_event_no = 1;
+	else if (stored->run != 0)
+		stored->run_event_no = eng_run_get(eng, stored->run)->event_count + 1;
+	enum froe_err err = eng_apply(eng, stored, &eng->fault);
+	if (err != FROE_OK)
+		froe_panic(__FILE__, __LINE__, __func__, eng->fault.text);
+	return stored;
+}
+
+struct eng_effect *
+effect_push(struct eng_turn *turn, enum eng_effect_type type)
+{
+	struct eng *eng = turn->eng;
+	struct eng_output *output = &eng->output;
+	if (output->effect_count == eng->effect_capacity) {
+		eng->effect_capacity = eng->effect_capacity != 0 ? eng->effect_capacity * 2 : 64;
+		output->effects =
+		    mem_resize(output->effects, eng->effect_capacity * sizeof(*output->effects));
+	}
+	struct eng_effect *effect = &output->effects[output->effect_count++];
+	*effect = (struct eng_effect){.type = type};
+	return effect;
+}
+
+struct eng_effect *
+reply_ok(struct eng_turn *turn)
+{
+	struct eng_effect *effect = effect_push(turn, ENG_EFF_REPLY);
+	effect->origin = turn->command->origin;
+	effect->command = turn->command->type;
+	return effect;
+}
+
+void
+reply_fault(struct eng_turn *turn, enum froe_err err, const char *field, const char *format, ...)
+{
+	struct froe_fault *fault = &turn->eng->fault;
+	*fault = (struct froe_fault){.code = err};
+	snprintf(fault->field, sizeof(fault->field), "%s", field);
+	va_list args;
+	va_start(args, format);
+	vsnprintf(fault->text, sizeof(fault->text), format, args);
+	va_end(args);
+	struct eng_effect *effect = reply_ok(turn);
+	effect->err = err;
+	effect->fault = fault;
+}
+
+static void
+decide(struct eng_turn *turn)
+{
+	switch (turn->command->type) {
+	case ENG_CMD_ENGINE_START:
+		decide_engine_start(turn);
+		return;
+	case ENG_CMD_TIMER:
+		decide_timer(turn);
+		return;
+	case ENG_CMD_SCHEDULE:
+		return;
+	case ENG_CMD_TENANT_OPEN:
+		decide_tenant_open(turn);
+		return;
+	case ENG_CMD_WORKFLOW_PUT:
+		decide_workflow_put(turn);
+		return;
+	case ENG_CMD_RUN_START:
+		decide_run_start(turn);
+		return;
+	case ENG_CMD_RUN_CANCEL:
+		decide_run_cancel(turn);
+		return;
+	case ENG_CMD_WORKER_REGISTER:
+		decide_worker_register(turn);
+		return;
+	case ENG_CMD_WORKER_DETACH:
+		decide_worker_detach(turn);
+		return;
+	case ENG_CMD_WORKER_DRAIN:
+		decide_worker_drain(turn);
+		return;
+	case ENG_CMD_WORKER_LEAVE:
+		decide_worker_leave(turn);
+		return;
+	case ENG_CMD_TASK_COMPLETE:
+		decide_task_complete(turn);
+		return;
+	case ENG_CMD_TASK_FAIL:
+		decide_task_fail(turn);
+		return;
+	case ENG_CMD_TASK_REFRESH:
+		decide_task_refresh(turn);
+		return;
+	case ENG_CMD_TASK_LOG:
+		decide_task_log(turn);
+		return;
+	case ENG_CMD_TASK_PROVIDE:
+		decide_task_provide(turn);
+		return;
+	}
+	froe_never("an unknown command");
+}
+
+const struct eng_output *
+eng_step(struct eng *eng, const struct eng_command *command, uint64_t now_ns, uint64_t random)
+{
+	struct eng_turn turn = {
+	    .eng = eng,
+	    .now_ns = now_ns,
+	    .random = random,
+	    .command = command,
+	};
+	arena_reset(&eng->arena);
+	eng->output.event_count = 0;
+	eng->output.effect_count = 0;
+	decide(&turn);
+	decide_leaving(&turn);
+	decide_schedule(&turn);
+	return &eng->output;
+}
+
+/*
+ * The bound, from the most events each kind of command can cause:
+ *   every step    ENG_STEP_ASSIGNMENTS_MAX assignments; ENG_STEP_LEASES_MAX leases of leaving workers,
+ *                 two events each, and a run's tasks once more should the last of them fail its run
+ *   a run's       each of its tasks ends once and its children are queued: two events a task
+ *   a register    each lease that is not held: two events
+ * An event without bytes of its own takes at most EVENT_BYTES in the log.
+ */
+#define EVENT_BYTES 112u
+
+static size_t
+command_payload(const struct eng_command *command)
+{
+	if (command->type == ENG_CMD_RUN_START)
+		return command->run_start.input.size;
+	if (command->type == ENG_CMD_WORKFLOW_PUT)
+		return command->workflow_put.definition.encoded.size +
+		    command->workflow_put.definition.name.size;
+	if (command->type == ENG_CMD_TASK_COMPLETE || command->type == ENG_CMD_TASK_FAIL ||
+	    command->type == ENG_CMD_TASK_LOG)
+		return command->task.bytes.size;
+	if (command->type == ENG_CMD_RUN_CANCEL)
+		return command->run_cancel.reason.size;
+	if (command->type == ENG_CMD_TENANT_OPEN)
+		return command->tenant_open.name.size;
+	return 0;
+}
+
+static size_t
+register_bytes(const struct eng *eng, const struct eng_command *command)
+{
+	size_t size = command->worker_register.name.size;
+	for (uint32_t i = 0; i < command->worker_register.action_count; i++)
+		size += command->worker_register.actions[i].size + 8;
+	struct eng_worker *worker =
+	    map_get_uuid(&eng->workers_by_uuid, command->worker_register.id);
+	if (worker != NULL)
+		size += (size_t)worker->fair.used * 2 * EVENT_BYTES;
+	return size;
+}
+
+size_t
+eng_step_bytes_max(const struct eng *eng, const struct eng_command *command)
+{
+	size_t events = 8 + ENG_STEP_ASSIGNMENTS_MAX;
+	if (command->type != ENG_CMD_TASK_LOG && command->type != ENG_CMD_TASK_REFRESH)
+		events += 2 * FROE_WORKFLOW_TASKS_MAX;
+	if (!list_empty(&eng->leaving) || command->type == ENG_CMD_WORKER_LEAVE ||
+	    command->type == ENG_CMD_WORKER_REGISTER)
+		events += 2 * ENG_STEP_LEASES_MAX + 2 * FROE_WORKFLOW_TASKS_MAX;
+	size_t size = events * EVENT_BYTES + command_payload(command);
+	if (command->type == ENG_CMD_WORKER_REGISTER)
+		size += register_bytes(eng, command);
+	return size;
+}

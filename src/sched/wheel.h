@@ -4,10 +4,13 @@
  * Purpose     insert, remove and find the next expired timer in O(1); the exact earliest deadline,
  *             so that an idle server sleeps until it and makes no other system call.
  * Ownership   timers are embedded in their objects; the wheel only links them.
- * Invariants  1. a timer is never reported before its deadline. 2. expired timers come in order of
- *             deadline, within one tick (2^20 ns, about 1 ms) in order of insertion.
- *             3. wheel_next() is never later than the earliest deadline, and exact unless timers
- *             were removed from its slot.
+ * Invariants  (wheel_check) 1. a timer is never reported before its deadline. 2. expired timers come
+ *             in order of deadline, equal ones in order of insertion. 3. wheel_next() is never later
+ *             than the earliest deadline, and exact unless timers were removed from its slot; a
+ *             wake-up that finds nothing makes it exact. 4. a timer's level is the highest digit
+ *             (base 64) in which its tick differs from now_tick, its slot that digit, so every timer
+ *             of a level is due before every timer of a higher one. 5. a slot's bit in `occupied`
+ *             is set iff it holds a timer. 6. `due` holds the timers of ticks <= now_tick, sorted.
  * Units       absolute nanoseconds of the engine's clock.
  * Threading   its owner only.
  */
@@ -27,7 +30,7 @@
 struct timer {
 	struct list link;
 	uint64_t deadline_ns;
-	uint8_t level;
+	uint8_t level; /* WHEEL_LEVELS: in the list of due ones */
 	uint8_t slot;
 };
 
@@ -36,11 +39,13 @@ struct wheel {
 	uint64_t occupied[WHEEL_LEVELS];
 	uint64_t earliest[WHEEL_LEVELS][WHEEL_SLOTS]; /* a lower bound of the slot's deadlines */
 	struct list slots[WHEEL_LEVELS][WHEEL_SLOTS];
-	struct list due; /* expired ticks, in order */
+	struct list due;
 	uint64_t count;
 };
 
 void wheel_init(struct wheel *wheel, uint64_t now_ns);
+
+/* The timer is zeroed or was removed. A deadline that has passed is due at once, in its order. */
 void wheel_insert(struct wheel *wheel, struct timer *timer, uint64_t deadline_ns);
 void wheel_remove(struct wheel *wheel, struct timer *timer); /* harmless if not inserted */
 bool wheel_active(const struct timer *timer);

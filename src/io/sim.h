@@ -11,8 +11,8 @@
  *             unlink) are durable only after sync_dir(); until then a crash keeps a prefix of each
  *             directory's, by the seed. Blocking calls take no time.
  * Threading   one thread.
- * Invariants  asserted: direct I/O is aligned to 4096 (offset, size, address); the buffer of a write
- *             is unchanged from start to completion; no file number is used after its close.
+ * Invariants  asserted: direct I/O is aligned to 4096 (offset, size, address); the buffer of a
+ *             write is unchanged from start to completion; no file is used after its close.
  */
 #ifndef IO_SIM_H
 #define IO_SIM_H
@@ -35,7 +35,7 @@ void sim_release(struct io_env *env);
 
 /* The machine loses power now: open files and loops are gone (handlers are never called), unsynced
  * data is settled by the seed. The same env is then the next process's world. What the dead
- * process owned may still be released: closing its files and loops is harmless, other use is not. */
+ * process owned may still be released: it is harmless to close its files and loops, no more. */
 void sim_crash(struct io_env *env);
 
 void sim_advance(struct io_env *env, uint64_t ns);  /* virtual time passes */

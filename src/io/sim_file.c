@@ -191,7 +191,7 @@ sim_file_write(struct io_env *env, int file, const void *from, size_t size, uint
 	if (fate != SIM_FATE_RUNS)
 		return sim_fate_fault(sim, fate, "writing", open->path, fault);
 	if (error)
-		return fault_set(fault, FROE_IO, "writing %s: %s", open->path, froe_err_text(FROE_IO));
+		return fault_set(fault, FROE_IO, "writing %s: I/O error", open->path);
 	sim_image_write(&open->inode->image, offset, from, size,
 	    (open->flags & IO_OPEN_DSYNC) != 0);
 	return FROE_OK;
@@ -227,7 +227,7 @@ sim_file_sync(struct io_env *env, int file, struct froe_fault *fault)
 		return sim_fate_fault(sim, fate, "syncing", open->path, fault);
 	if (sim_dice_hits(&sim->disk_dice, sim->options.write_error_per_million)) {
 		sim_image_sync_fail(&open->inode->image);
-		return fault_set(fault, FROE_IO, "syncing %s: %s", open->path, froe_err_text(FROE_IO));
+		return fault_set(fault, FROE_IO, "syncing %s: I/O error", open->path);
 	}
 	sim_image_sync(&open->inode->image);
 	return FROE_OK;
@@ -267,7 +267,8 @@ sim_path_rename(struct io_env *env, const char *from, const char *to, struct fro
 	const struct sim_inode *inode = sim_place_inode(&source);
 	const struct sim_inode *old = sim_place_inode(&target);
 	if (inode == NULL)
-		return fault_set(fault, FROE_NOT_FOUND, "renaming %s to %s: no such file", from, to);
+		return fault_set(fault, FROE_NOT_FOUND, "renaming %s to %s: no such file", from,
+		    to);
 	if (inode->is_dir || (old != NULL && old->is_dir))
 		return fault_set(fault, FROE_UNSUPPORTED,
 		    "renaming %s to %s: the simulator does not rename directories", from, to);

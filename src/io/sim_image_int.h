@@ -1,9 +1,9 @@
 /*
  * io/sim_image: the bytes of one simulated file: what is on the disk, and what is only cached.
  *
- * Purpose     A sparse array of 4 KiB chunks. Each has the durable bytes and, where they differ, the
- *             cached bytes with one bit a 512 B sector. Zeros cost nothing: a chunk of zeros has no
- *             memory, so a zero-filled segment of any size is nearly free.
+ * Purpose     A sparse array of 4 KiB chunks. Each has the durable bytes and, where they differ,
+ *             the cached bytes with one bit a 512 B sector. Zeros cost nothing: a chunk of zeros
+ *             has no memory, so a zero-filled segment of any size is nearly free.
  * Ownership   owns its chunks.
  * Invariants  1. a chunk has a cache exactly if a sector of it is dirty or lost. 2. dirty and lost
  *             are disjoint. 3. size_durable <= size. 4. bytes past the size are zero.

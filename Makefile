@@ -198,8 +198,15 @@ demo: deps
 bench: all $(BENCHES)
 	@tools/bench $(OUT)
 
+# The layers are checked in every build, again when a source or the table has changed.
+all: $(OBJ)/layers.stamp
+$(OBJ)/layers.stamp: tools/layers tools/layers.txt src \
+    $(wildcard src/* src/*/*.[ch] src/*/*.def include/froe/*)
+	@mkdir -p $(@D) && touch $@.new # as old as the check's begin: a change meanwhile counts
+	@tools/layers
+	@mv $@.new $@
 tidy:
-	@tools/tidy
+	@tools/tidy --build $(B)
 selftest:
 	@tools/selftest
 

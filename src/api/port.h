@@ -108,6 +108,13 @@ struct api_effect {
 void api_position_encode(uint64_t frame, uint8_t to[API_POSITION_BYTES]);
 bool api_position_decode(struct bytes position, uint64_t *ret_frame); /* false: not one of ours */
 
+/* What a session's step came to. */
+enum api_progress {
+	API_IDLE,    /* until bytes, effects or time */
+	API_BLOCKED, /* until there is room at the port */
+	API_AGAIN,   /* there is more to do at once */
+};
+
 /* How a session reaches the shard. False: no room now; the session keeps the request, stops
  * reading, and is asked again (loop_resume) once there is room. */
 struct api_port {

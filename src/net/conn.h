@@ -146,6 +146,7 @@ struct conn {
 };
 
 void conn_set_init(struct conn_set *set, struct io *io);
+void conn_set_now(struct conn_set *set); /* reads the clock: once a turn, and for a new conn */
 void conn_set_stats(const struct conn_set *set, struct conn_stats *ret_stats);
 /* Marks what is due at mono_ns; the conns concerned become ready. */
 void conn_set_expire(struct conn_set *set, uint64_t mono_ns);

@@ -8,7 +8,7 @@
  * Invariants  1. a head is parsed once, when it is complete; it is scanned for its end incrementally.
  *             2. what llhttp is given has only CRLF line ends and no folded line.
  * Units       a request line's length excludes its CRLF; a head's fields include theirs.
- * Failure     an HTTP status: 400, 413, 414, 431, 501, 505. The connection is to be closed after it:
+ * Failure     an HTTP status: 400, 413, 414, 431, 505. The connection is to be closed after it:
  *             where the next request starts is not certain any more.
  */
 #ifndef NET_HTTP_H
@@ -24,9 +24,9 @@
 #define HTTP_PIPELINE_MAX 8u /* requests taken in before their answers have been sent */
 
 enum http_method {
-	HTTP_GET,
-	HTTP_HEAD,
-	HTTP_OTHER, /* well-formed, but nothing here answers it */
+	HTTP_METHOD_GET,
+	HTTP_METHOD_HEAD,
+	HTTP_METHOD_OTHER, /* well-formed, but nothing here answers it */
 };
 
 struct http_request {
@@ -37,16 +37,17 @@ struct http_request {
 };
 
 enum http_result {
-	HTTP_MORE,
-	HTTP_REQUEST,
-	HTTP_BAD,
+	HTTP_PARSE_MORE,
+	HTTP_PARSE_REQUEST,
+	HTTP_PARSE_BAD,
 };
 
 /* Where the scan for a head's end has got to: zero it at the start and after each request. */
 struct http_scan {
-	size_t at;        /* bytes looked at */
-	size_t line_size; /* of the request line; 0: not yet complete */
-	size_t fields;    /* header lines seen */
+	size_t at;          /* where the first line that is not yet complete starts */
+	size_t line_size;   /* of the request line; 0: not yet complete */
+	size_t fields;      /* complete header lines, */
+	size_t fields_size; /* and their bytes with CRLF */
 };
 
 /* REQUEST: *ret_size bytes are to be popped. BAD: *ret_status and *ret_why (static text). */

@@ -49,8 +49,9 @@ struct bridge {
 void bridge_init(struct bridge *bridge, struct io *hot_io, unsigned capacity); /* 0: the default */
 void bridge_release(struct bridge *bridge); /* the hot io must still be open */
 
-/* The hot side. Each turn: pop until NULL, also after a turn without a command: it moves the
- * overflow on. */
+/* The hot side. Each turn: pop until NULL; it also moves the overflow on. Who stops before NULL (no
+ * room in the log) must pop again before it sleeps without a reason to wake: only NULL arms the
+ * wake-up for new commands. */
 struct api_command *bridge_hot_pop(struct bridge *bridge);
 void bridge_hot_deliver(struct bridge *bridge, const struct api_effect *effect);
 bool bridge_hot_handover(struct bridge *bridge, int socket, struct bytes input);

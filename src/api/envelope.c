@@ -1,0 +1,64 @@
+#include "api/envelope.h"
+
+#define LENGTH_DELIMITED 2u
+
+static size_t
+varint_size(uint64_t value)
+{
+	return value == 0 ? 1 : (size_t)(63 - __builtin_clzll(value)) / 7 + 1;
+}
+
+static uint8_t *
+varint_encode(uint8_t *to, uint64_t value)
+{
+	for (; value >= 0x80; value >>= 7)
+		*to++ = (uint8_t)(value | 0x80);
+	*to++ = (uint8_t)value;
+	return to;
+}
+
+static size_t
+body_size(const struct api_effect *effect)
+{
+	froe_assert((effect->message == NULL) || effect->packed.size == 0);
+	return effect->message != NULL ? protobuf_c_message_get_packed_size(effect->message)
+	                               : effect->packed.size;
+}
+
+static size_t
+size_around(const struct api_effect *effect, size_t body)
+{
+	size_t request = effect->request != 0 ? 1 + varint_size(effect->request) : 0;
+	return request + varint_size(effect->number << 3 | LENGTH_DELIMITED) + varint_size(body) + body;
+}
+
+size_t
+envelope_size(const struct api_effect *effect)
+{
+	return size_around(effect, body_size(effect));
+}
+
+void
+envelope_encode(const struct api_effect *effect, struct buf *to)
+{
+	froe_assert(effect->number != 0);
+	size_t body = body_size(effect);
+	size_t size = size_around(effect, body);
+	froe_assert(size <= UINT32_MAX);
+	uint8_t *start = buf_reserve(to, 4 + size);
+	uint8_t *at = start;
+	le32_store(at, (uint32_t)size);
+	at += 4;
+	if (effect->request != 0) {
+		*at++ = 1 << 3; /* field 1, varint */
+		at = varint_encode(at, effect->request);
+	}
+	at = varint_encode(at, effect->number << 3 | LENGTH_DELIMITED);
+	at = varint_encode(at, body);
+	if (effect->message != NULL)
+		at += protobuf_c_message_pack(effect->message, at);
+	else if (body > 0)
+		at = (uint8_t *)memcpy(at, effect->packed.data, body) + body;
+	froe_assert(at == start + 4 + size);
+	buf_commit(to, 4 + size);
+}

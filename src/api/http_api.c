@@ -1,0 +1,198 @@
+#include "api/http_api.h"
+
+void
+http_api_open(struct http_api *http, struct conn *conn, struct api_port *port,
+    const atomic_bool *ready, uint64_t handle)
+{
+	*http = (struct http_api){.conn = conn, .port = port, .ready = ready, .handle = handle};
+}
+
+static void
+answer(struct http_api *http, struct http_response response)
+{
+	response.keep_alive = response.keep_alive && !http->drain;
+	http_respond(conn_output(http->conn), &response);
+	http->unsent++;
+	if (!response.keep_alive)
+		conn_finish(http->conn, http->drain ? CONN_CLOSE_DRAINED : CONN_CLOSE_DONE);
+}
+
+/* -------------------------------------------------------------------------------- routes */
+
+static bool
+route_health(struct http_api *http, const struct http_request *request)
+{
+	answer(http, (struct http_response){
+	    .status = 200,
+	    .body = bytes_text("ok"),
+	    .head = request->method == HTTP_METHOD_HEAD,
+	    .keep_alive = request->keep_alive,
+	});
+	return true;
+}
+
+static bool
+route_ready(struct http_api *http, const struct http_request *request)
+{
+	bool ready = atomic_load_explicit(http->ready, memory_order_relaxed);
+	answer(http, (struct http_response){
+	    .status = ready ? 200 : 503,
+	    .extra = ready ? NULL : "Retry-After: 1\r\n",
+	    .body = bytes_text(ready ? "ready" : "not ready"),
+	    .head = request->method == HTTP_METHOD_HEAD,
+	    .keep_alive = request->keep_alive,
+	});
+	return true;
+}
+
+/* False: no room at the port. */
+static bool
+route_metrics(struct http_api *http, const struct http_request *request)
+{
+	struct api_command command = {
+	    .op = API_OP_METRICS,
+	    .origin = {.conn = http->handle, .request = http->asked + 1},
+	};
+	http->asked++;
+	http->waiting = true;
+	http->head = request->method == HTTP_METHOD_HEAD;
+	http->keep_alive = request->keep_alive;
+	if (http->port->post(http->port, &command))
+		return true;
+	http->asked--;
+	http->waiting = false;
+	return false;
+}
+
+static const struct {
+	const char *path;
+	bool (*answer)(struct http_api *http, const struct http_request *request);
+} ROUTES[] = {
+    {"/healthz", route_health},
+    {"/readyz", route_ready},
+    {"/metrics", route_metrics},
+};
+
+static bool
+route(struct http_api *http, const struct http_request *request)
+{
+	bool head = request->method == HTTP_METHOD_HEAD;
+	for (size_t i = 0; i < sizeof(ROUTES) / sizeof(ROUTES[0]); i++) {
+		if (!bytes_equal(request->path, bytes_text(ROUTES[i].path)))
+			continue;
+		if (request->method != HTTP_METHOD_OTHER)
+			return ROUTES[i].answer(http, request);
+		answer(http, (struct http_response){
+		    .status = 405,
+		    .extra = "Allow: GET, HEAD\r\n",
+		    .body = bytes_text("only GET and HEAD are answered here\n"),
+		    .keep_alive = request->keep_alive,
+		});
+		return true;
+	}
+	answer(http, (struct http_response){
+	    .status = 404,
+	    .body = bytes_text("there are /healthz, /readyz and /metrics\n"),
+	    .head = head,
+	    .keep_alive = request->keep_alive,
+	});
+	return true;
+}
+
+/* --------------------------------------------------------------------------------- steps */
+
+static void
+refuse(struct http_api *http, unsigned status, const char *why)
+{
+	struct http_response response = {.status = status, .body = bytes_text(why)};
+	http_respond(conn_output(http->conn), &response);
+	conn_finish(http->conn, CONN_CLOSE_PROTOCOL);
+}
+
+static bool
+reads(struct http_api *http)
+{
+	if (conn_output_used(http->conn) == 0)
+		http->unsent = 0;
+	return conn_serving(http->conn) && !http->waiting && !conn_choked(http->conn) &&
+	    http->unsent < HTTP_PIPELINE_MAX;
+}
+
+/* While the rest of a head is awaited its time runs; between requests only the idle time does. */
+static void
+watch_head(struct http_api *http, bool awaited)
+{
+	if (!awaited)
+		conn_timer_stop(http->conn, CONN_TIMER_HEAD);
+	else if (!conn_timer_active(http->conn, CONN_TIMER_HEAD))
+		conn_timer_start(http->conn, CONN_TIMER_HEAD);
+}
+
+static enum api_progress
+step_requests(struct http_api *http)
+{
+	struct conn *conn = http->conn;
+	while (reads(http)) {
+		struct http_request request;
+		size_t size;
+		unsigned status;
+		const char *why;
+		switch (http_parse(&http->scan, buf_bytes(&conn->input), &request, &size, &status, &why)) {
+		case HTTP_PARSE_MORE:
+			if (conn->ended)
+				conn_finish(conn, CONN_CLOSE_PEER);
+			return API_IDLE;
+		case HTTP_PARSE_BAD:
+			refuse(http, status, why);
+			return API_IDLE;
+		case HTTP_PARSE_REQUEST:
+			break;
+		}
+		conn_timer_stop(conn, CONN_TIMER_HEAD);
+		bool taken = route(http, &request);
+		http->scan = (struct http_scan){0};
+		if (!taken)
+			return API_BLOCKED; /* parsed again then */
+		buf_pop(&conn->input, size);
+		conn_count(&conn->set->count.requests, 1);
+	}
+	return API_IDLE;
+}
+
+enum api_progress
+http_api_step(struct http_api *http)
+{
+	if (!conn_serving(http->conn))
+		return API_IDLE;
+	enum api_progress progress = step_requests(http);
+	if (http->drain && !http->waiting && buf_used(&http->conn->input) == 0)
+		conn_finish(http->conn, CONN_CLOSE_DRAINED);
+	bool reading = progress == API_IDLE && reads(http);
+	watch_head(http, reading && buf_used(&http->conn->input) > 0);
+	http->conn->held = !reading;
+	return progress;
+}
+
+void
+http_api_deliver(struct http_api *http, const struct api_effect *effect)
+{
+	if (!http->waiting || effect->request != http->asked || !conn_serving(http->conn))
+		return;
+	froe_assert(effect->number == API_METRICS_NUMBER);
+	http->waiting = false;
+	answer(http, (struct http_response){
+	    .status = 200,
+	    .type = "text/plain; version=0.0.4; charset=utf-8",
+	    .body = effect->packed,
+	    .head = http->head,
+	    .keep_alive = http->keep_alive,
+	});
+	conn_ready(http->conn);
+}
+
+void
+http_api_drain(struct http_api *http)
+{
+	http->drain = true;
+	conn_ready(http->conn);
+}

@@ -1,0 +1,188 @@
+/*
+ * A clone is one block: the command, then every array and every byte that it points at. The same
+ * walk runs twice, first to measure (no block yet), then to copy; so the two cannot disagree.
+ */
+#include "api/port.h"
+
+#include "base/mem.h"
+
+struct clone {
+	uint8_t *block; /* NULL: only measuring */
+	size_t size;
+};
+
+/* Copies `size` bytes behind what is there already; NULL while measuring. */
+static void *
+clone_take(struct clone *clone, const void *from, size_t size, size_t align)
+{
+	clone->size = (clone->size + align - 1) / align * align;
+	uint8_t *to = clone->block != NULL ? clone->block + clone->size : NULL;
+	clone->size += size;
+	if (to != NULL && size > 0)
+		memcpy(to, from, size);
+	return to;
+}
+
+static void
+clone_bytes(struct clone *clone, struct bytes *bytes)
+{
+	const uint8_t *to = clone_take(clone, bytes->data, bytes->size, 1);
+	if (to != NULL)
+		bytes->data = to;
+}
+
+static void
+clone_texts(struct clone *clone, const struct bytes **texts, uint32_t count)
+{
+	const struct bytes *from = *texts;
+	struct bytes *to = clone_take(clone, from, count * sizeof(*from), _Alignof(struct bytes));
+	for (uint32_t i = 0; i < count; i++) {
+		struct bytes text = from[i];
+		clone_bytes(clone, &text);
+		if (to != NULL)
+			to[i] = text;
+	}
+	if (to != NULL)
+		*texts = to;
+}
+
+static void
+clone_task(struct clone *clone, struct eng_task_definition *task)
+{
+	clone_bytes(clone, &task->name);
+	clone_bytes(clone, &task->action);
+	clone_texts(clone, &task->parents, task->parent_count);
+	const uint64_t *table_ms = clone_take(clone, task->backoff.table_ms,
+	    task->backoff.table_count * sizeof(uint64_t), _Alignof(uint64_t));
+	if (table_ms != NULL)
+		task->backoff.table_ms = table_ms;
+}
+
+static void
+clone_definition(struct clone *clone, struct eng_definition *definition)
+{
+	const struct eng_task_definition *from = definition->tasks;
+	struct eng_task_definition *to = clone_take(clone, from,
+	    definition->task_count * sizeof(*from), _Alignof(struct eng_task_definition));
+	for (uint32_t i = 0; i < definition->task_count; i++) {
+		struct eng_task_definition task = from[i];
+		clone_task(clone, &task);
+		if (to != NULL)
+			to[i] = task;
+	}
+	if (to != NULL)
+		definition->tasks = to;
+	clone_bytes(clone, &definition->name);
+	clone_bytes(clone, &definition->encoded);
+}
+
+static void
+clone_engine(struct clone *clone, struct eng_command *command)
+{
+	switch (command->type) {
+	case ENG_CMD_TENANT_OPEN:
+		clone_bytes(clone, &command->tenant_open.name);
+		break;
+	case ENG_CMD_WORKFLOW_PUT:
+		clone_definition(clone, &command->workflow_put.definition);
+		break;
+	case ENG_CMD_RUN_START:
+		clone_bytes(clone, &command->run_start.workflow);
+		clone_bytes(clone, &command->run_start.input);
+		break;
+	case ENG_CMD_RUN_CANCEL:
+		clone_bytes(clone, &command->run_cancel.reason);
+		break;
+	case ENG_CMD_WORKER_REGISTER:
+		clone_bytes(clone, &command->worker_register.name);
+		clone_texts(clone, &command->worker_register.actions,
+		    command->worker_register.action_count);
+		const struct eng_fence *held = clone_take(clone, command->worker_register.held,
+		    command->worker_register.held_count * sizeof(*held), _Alignof(struct eng_fence));
+		if (held != NULL)
+			command->worker_register.held = held;
+		break;
+	case ENG_CMD_TASK_COMPLETE:
+	case ENG_CMD_TASK_FAIL:
+	case ENG_CMD_TASK_REFRESH:
+	case ENG_CMD_TASK_LOG:
+	case ENG_CMD_TASK_PROVIDE:
+		clone_bytes(clone, &command->task.bytes);
+		break;
+	case ENG_CMD_ENGINE_START:
+	case ENG_CMD_TIMER:
+	case ENG_CMD_SCHEDULE:
+	case ENG_CMD_WORKER_DETACH:
+	case ENG_CMD_WORKER_DRAIN:
+	case ENG_CMD_WORKER_LEAVE:
+		break;
+	}
+}
+
+/* Walks *command, which is a copy whose pointers are replaced while copying. */
+static void
+clone_command(struct clone *clone, struct api_command *command)
+{
+	switch (command->op) {
+	case API_OP_OPEN:
+		clone_bytes(clone, &command->open.tenant);
+		break;
+	case API_OP_ENGINE:
+		clone_engine(clone, &command->engine);
+		break;
+	case API_OP_RUN_LIST:
+		clone_bytes(clone, &command->list.workflow);
+		break;
+	case API_OP_RUN_GET:
+	case API_OP_RUN_WATCH:
+	case API_OP_OUTPUT_GET:
+		clone_bytes(clone, &command->run.task);
+		break;
+	case API_OP_CLOSE:
+	case API_OP_CREDIT:
+	case API_OP_RUN_UNWATCH:
+	case API_OP_HEARTBEAT:
+	case API_OP_METRICS:
+		break;
+	}
+}
+
+struct api_command *
+api_command_clone(const struct api_command *command)
+{
+	struct api_command measured = *command;
+	struct clone clone = {.block = NULL, .size = sizeof(measured)};
+	clone_command(&clone, &measured);
+	size_t size = clone.size;
+
+	struct api_command *copy = mem_alloc(size);
+	*copy = *command;
+	clone = (struct clone){.block = (uint8_t *)copy, .size = sizeof(*copy)};
+	clone_command(&clone, copy);
+	froe_assert(clone.size == size);
+	return copy;
+}
+
+/* --------------------------------------------------------------------------- positions */
+
+/* Shard in the high 16 bits; there is only shard 0 so far. */
+#define POSITION_SHARD_SHIFT 48
+
+void
+api_position_encode(uint64_t frame, uint8_t to[API_POSITION_BYTES])
+{
+	froe_assert(frame >> POSITION_SHARD_SHIFT == 0);
+	le64_store(to, frame);
+}
+
+bool
+api_position_decode(struct bytes position, uint64_t *ret_frame)
+{
+	if (position.size != API_POSITION_BYTES)
+		return false;
+	uint64_t frame = le64_load(position.data);
+	if (frame >> POSITION_SHARD_SHIFT != 0)
+		return false;
+	*ret_frame = frame;
+	return true;
+}

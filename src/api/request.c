@@ -1,0 +1,501 @@
+#include "api/request.h"
+
+#include "api/definition.h"
+#include "base/json.h"
+#include "froe/limits.h"
+
+#include <stdio.h>
+
+/* ------------------------------------------------------------------------------ the parts */
+
+static struct bytes
+text_of(const char *text)
+{
+	return text != NULL ? bytes_text(text) : bytes_of(NULL, 0);
+}
+
+static struct bytes
+bytes_in(protobuf_c_boolean present, ProtobufCBinaryData data)
+{
+	return present ? bytes_of(data.data, data.len) : bytes_of(NULL, 0);
+}
+
+/* Names are shown to people: no control characters. UTF-8 was checked on the wire. */
+static enum froe_err
+take_name(const char *text, const char *field, bool required, struct bytes *ret_name,
+    struct froe_fault *fault)
+{
+	struct bytes name = text_of(text);
+	if (name.size == 0 && required)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, field,
+		    "%s is missing: give a name of 1 to %u bytes", field, FROE_NAME_BYTES_MAX);
+	if (name.size > FROE_NAME_BYTES_MAX)
+		return fault_set_field(fault, FROE_TOO_LARGE, field,
+		    "%s has %zu bytes; a name has at most %u", field, name.size, FROE_NAME_BYTES_MAX);
+	for (size_t i = 0; i < name.size; i++) {
+		if (name.data[i] < 0x20 || name.data[i] == 0x7f)
+			return fault_set_field(fault, FROE_INVALID_ARGUMENT, field,
+			    "%s holds a control character at byte %zu: leave it out", field, i);
+	}
+	*ret_name = name;
+	return FROE_OK;
+}
+
+static enum froe_err
+take_text(const char *text, const char *field, size_t size_max, struct bytes *ret_text,
+    struct froe_fault *fault)
+{
+	struct bytes taken = text_of(text);
+	if (taken.size > size_max)
+		return fault_set_field(fault, FROE_TOO_LARGE, field,
+		    "%s has %zu bytes; at most %zu are kept: shorten it", field, taken.size, size_max);
+	*ret_text = taken;
+	return FROE_OK;
+}
+
+static enum froe_err
+take_uuid(protobuf_c_boolean present, ProtobufCBinaryData data, const char *field,
+    struct uuid *ret_id, struct froe_fault *fault)
+{
+	if (!present || data.len != sizeof(ret_id->bytes))
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, field,
+		    "%s has %zu bytes: give the 16 bytes of an id", field, present ? data.len : 0);
+	if (bytes_zero(data.data, data.len))
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, field,
+		    "%s is all zero: give the id you were told", field);
+	memcpy(ret_id->bytes, data.data, sizeof(ret_id->bytes));
+	return FROE_OK;
+}
+
+static enum froe_err
+take_run(protobuf_c_boolean present, ProtobufCBinaryData data, struct uuid *ret_id,
+    struct froe_fault *fault)
+{
+	struct uuid id = {0};
+	uint32_t number;
+	enum froe_err err = take_uuid(present, data, "run", &id, fault);
+	if (err != FROE_OK)
+		return err;
+	uuid_run_of(id, &number);
+	if (number != 0)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "run",
+		    "run is not a run's id: its low ten bits are %u, not 0 (is it a task's?)", number);
+	*ret_id = id;
+	return FROE_OK;
+}
+
+static enum froe_err
+take_task(protobuf_c_boolean present, ProtobufCBinaryData data, const char *field,
+    struct uuid *ret_id, struct froe_fault *fault)
+{
+	struct uuid id = {0};
+	uint32_t number;
+	enum froe_err err = take_uuid(present, data, field, &id, fault);
+	if (err != FROE_OK)
+		return err;
+	uuid_run_of(id, &number);
+	if (number == 0)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, field,
+		    "%s is not a task's id: its low ten bits are 0 (is it a run's?)", field);
+	*ret_id = id;
+	return FROE_OK;
+}
+
+/* JSON text; absent or empty is {}. */
+static enum froe_err
+take_payload(protobuf_c_boolean present, ProtobufCBinaryData data, const char *field,
+    struct bytes *ret_payload, struct froe_fault *fault)
+{
+	struct bytes payload = bytes_in(present, data);
+	size_t at;
+	if (payload.size == 0)
+		payload = bytes_text("{}");
+	if (payload.size > FROE_PAYLOAD_BYTES_MAX)
+		return fault_set_field(fault, FROE_TOO_LARGE, field,
+		    "%s has %zu bytes; a payload has at most %u: pass a reference to it instead", field,
+		    payload.size, FROE_PAYLOAD_BYTES_MAX);
+	if (!json_valid(payload.data, payload.size, &at))
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, field,
+		    "%s is not JSON text: see its byte %zu (of %zu; nesting at most %d)", field, at,
+		    payload.size, JSON_DEPTH_MAX);
+	*ret_payload = payload;
+	return FROE_OK;
+}
+
+static enum froe_err
+take_fence(protobuf_c_boolean has_task, ProtobufCBinaryData task, uint64_t lease,
+    struct eng_fence *ret_fence, struct froe_fault *fault)
+{
+	enum froe_err err = take_task(has_task, task, "task", &ret_fence->task, fault);
+	if (err != FROE_OK)
+		return err;
+	if (lease == 0)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "lease",
+		    "lease is missing: give the one that came with the task");
+	ret_fence->lease = lease;
+	return FROE_OK;
+}
+
+static struct eng_command *
+engine_command(struct api_command *command, enum eng_command_type type)
+{
+	command->op = API_OP_ENGINE;
+	command->engine = (struct eng_command){.type = type};
+	return &command->engine;
+}
+
+/* ------------------------------------------------------------------------------- requests */
+
+/* A tenant's name goes into keys, file names and metrics labels: [a-z0-9A-Z][a-zA-Z0-9._-]*. */
+static enum froe_err
+take_tenant(const char *text, struct bytes *ret_tenant, struct froe_fault *fault)
+{
+	struct bytes name = text_of(text);
+	if (name.size == 0)
+		name = bytes_text("default");
+	if (name.size > FROE_NAME_BYTES_MAX)
+		return fault_set_field(fault, FROE_TOO_LARGE, "tenant",
+		    "tenant has %zu bytes; a name has at most %u", name.size, FROE_NAME_BYTES_MAX);
+	for (size_t i = 0; i < name.size; i++) {
+		uint8_t c = name.data[i], folded = c | 0x20;
+		bool alphanumeric = (folded >= 'a' && folded <= 'z') || (c >= '0' && c <= '9');
+		if (!alphanumeric && (i == 0 || (c != '.' && c != '_' && c != '-')))
+			return fault_set_field(fault, FROE_INVALID_ARGUMENT, "tenant",
+			    "tenant may hold letters, digits, '.', '_' and '-' and starts with a "
+			    "letter or digit; see its byte %zu", i);
+	}
+	*ret_tenant = name;
+	return FROE_OK;
+}
+
+enum froe_err
+request_hello(const Froe__Hello *hello, struct api_command *ret_command, struct froe_fault *fault)
+{
+	struct bytes client, token;
+	if (hello->version != REQUEST_PROTOCOL_VERSION)
+		return fault_set_field(fault, FROE_UNSUPPORTED, "version",
+		    "version %u of the protocol is not spoken here, only %u: use a client of the "
+		    "server's release", hello->version, REQUEST_PROTOCOL_VERSION);
+	*ret_command = (struct api_command){.op = API_OP_OPEN};
+	ret_command->open.push_window = hello->push_window;
+	enum froe_err err = take_tenant(hello->tenant, &ret_command->open.tenant, fault);
+	if (err == FROE_OK)
+		err = take_name(hello->client, "client", /* required= */ false, &client, fault);
+	if (err == FROE_OK)
+		err = take_text(hello->token, "token", REQUEST_TOKEN_BYTES_MAX, &token, fault);
+	return err;
+}
+
+static enum froe_err
+decode_workflow_put(const Froe__WorkflowPut *put, struct arena *arena, struct api_command *command,
+    struct froe_fault *fault)
+{
+	if (put->workflow == NULL)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "workflow",
+		    "workflow is missing: give the definition");
+	const struct eng_definition *definition = definition_from_proto(put->workflow, arena);
+	if (definition == NULL)
+		return fault_set_field(fault, FROE_TOO_LARGE, "",
+		    "the definition is larger than %u bytes: split the workflow",
+		    FROE_DEFINITION_BYTES_MAX);
+	engine_command(command, ENG_CMD_WORKFLOW_PUT)->workflow_put.definition = *definition;
+	return FROE_OK;
+}
+
+static enum froe_err
+decode_run_start(const Froe__RunStart *start, struct api_command *command, struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_RUN_START);
+	command->wait = start->wait;
+	engine->run_start.priority = start->priority;
+	engine->run_start.timeout_ms = start->run_timeout_ms;
+	if (start->priority > FROE_PRIORITY_MAX)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "priority",
+		    "priority is %u: give %u to %u, or 0 for the workflow's", start->priority,
+		    FROE_PRIORITY_MIN, FROE_PRIORITY_MAX);
+	enum froe_err err = take_name(start->workflow, "workflow", /* required= */ true,
+	    &engine->run_start.workflow, fault);
+	if (err == FROE_OK)
+		err = take_payload(start->has_input, start->input, "input", &engine->run_start.input,
+		    fault);
+	if (err != FROE_OK || !start->has_run || start->run.len == 0)
+		return err; /* absent: minted by the shard */
+	err = take_run(start->has_run, start->run, &engine->run_start.run, fault);
+	if (err == FROE_OK && (engine->run_start.run.bytes[6] >> 4 != 7 ||
+	    engine->run_start.run.bytes[8] >> 6 != 2))
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "run",
+		    "run is not a UUIDv7: mint one (RFC 9562, low ten bits 0) or leave it out");
+	return err;
+}
+
+static enum froe_err
+decode_run_list(const Froe__RunList *list, struct api_command *command, struct froe_fault *fault)
+{
+	command->op = API_OP_RUN_LIST;
+	command->list.limit = list->limit != 0 ? list->limit : REQUEST_LIST_DEFAULT;
+	command->list.before = list->before;
+	if (list->limit > FROE_LIST_MAX)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
+		    "limit is %u: ask for at most %u and go on from `next`", list->limit, FROE_LIST_MAX);
+	for (size_t i = 0; i < list->n_statuses; i++) {
+		int status = (int)list->statuses[i];
+		if (status < ENG_QUEUED || status > ENG_EVICTED)
+			return fault_set_field(fault, FROE_INVALID_ARGUMENT, "statuses",
+			    "status %d is not known: give 0 (QUEUED) to 5 (EVICTED)", status);
+		command->list.statuses |= UINT32_C(1) << status;
+	}
+	struct bytes position = bytes_in(list->has_position, list->position);
+	if (position.size > 0 && !api_position_decode(position, &command->list.position))
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "position",
+		    "position is not one that this server gave: pass on the bytes of a reply");
+	return take_name(list->workflow, "workflow", /* required= */ false, &command->list.workflow,
+	    fault);
+}
+
+static enum froe_err
+decode_run(enum api_op op, protobuf_c_boolean has_run, ProtobufCBinaryData run,
+    struct api_command *command, struct froe_fault *fault)
+{
+	command->op = op;
+	return take_run(has_run, run, &command->run.run, fault);
+}
+
+static enum froe_err
+decode_run_cancel(const Froe__RunCancel *cancel, struct api_command *command,
+    struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_RUN_CANCEL);
+	enum froe_err err = take_run(cancel->has_run, cancel->run, &engine->run_cancel.run, fault);
+	if (err != FROE_OK)
+		return err;
+	return take_text(cancel->reason, "reason", FROE_REASON_BYTES_MAX, &engine->run_cancel.reason,
+	    fault);
+}
+
+static enum froe_err
+decode_unwatch(const Froe__RunUnwatch *unwatch, struct api_command *command,
+    struct froe_fault *fault)
+{
+	command->op = API_OP_RUN_UNWATCH;
+	command->unwatch.watch = unwatch->watch;
+	if (unwatch->watch == 0)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "watch",
+		    "watch is missing: give the request number of the RunWatch or RunStart");
+	return FROE_OK;
+}
+
+static enum froe_err
+take_actions(const Froe__WorkerRegister *worker, struct arena *arena, struct eng_command *engine,
+    struct froe_fault *fault)
+{
+	if (worker->n_actions == 0 || worker->n_actions > FROE_WORKER_ACTIONS_MAX)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "actions",
+		    "a worker serves 1 to %u actions, not %zu", FROE_WORKER_ACTIONS_MAX,
+		    worker->n_actions);
+	struct bytes *actions = arena_alloc(arena, worker->n_actions * sizeof(*actions));
+	if (actions == NULL)
+		return fault_set_field(fault, FROE_TOO_LARGE, "actions", "the actions are too large");
+	for (size_t i = 0; i < worker->n_actions; i++) {
+		char field[32];
+		snprintf(field, sizeof(field), "actions[%zu]", i);
+		enum froe_err err = take_name(worker->actions[i], field, /* required= */ true,
+		    &actions[i], fault);
+		if (err != FROE_OK)
+			return err;
+	}
+	engine->worker_register.actions = actions;
+	engine->worker_register.action_count = (uint32_t)worker->n_actions;
+	return FROE_OK;
+}
+
+static enum froe_err
+take_held(const Froe__WorkerRegister *worker, struct arena *arena, struct eng_command *engine,
+    struct froe_fault *fault)
+{
+	if (worker->n_held > FROE_WORKER_SLOTS_MAX)
+		return fault_set_field(fault, FROE_TOO_LARGE, "held",
+		    "%zu leases are held; a worker has at most %u slots", worker->n_held,
+		    FROE_WORKER_SLOTS_MAX);
+	struct eng_fence *held = arena_alloc(arena, worker->n_held * sizeof(*held));
+	if (held == NULL)
+		return fault_set_field(fault, FROE_TOO_LARGE, "held", "the held leases are too large");
+	for (size_t i = 0; i < worker->n_held; i++) {
+		const Froe__HeldLease *lease = worker->held[i];
+		char field[32];
+		snprintf(field, sizeof(field), "held[%zu].task", i);
+		enum froe_err err = take_task(lease->has_task, lease->task, field, &held[i].task, fault);
+		if (err != FROE_OK)
+			return err;
+		held[i].lease = lease->lease;
+	}
+	engine->worker_register.held = held;
+	engine->worker_register.held_count = (uint32_t)worker->n_held;
+	return FROE_OK;
+}
+
+static enum froe_err
+decode_worker_register(const Froe__WorkerRegister *worker, struct arena *arena,
+    struct api_command *command, struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_WORKER_REGISTER);
+	engine->worker_register.incarnation = worker->incarnation;
+	engine->worker_register.slots = worker->slots;
+	if (worker->slots == 0 || worker->slots > FROE_WORKER_SLOTS_MAX)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "slots",
+		    "a worker has 1 to %u slots, not %u", FROE_WORKER_SLOTS_MAX, worker->slots);
+	if (worker->incarnation == 0)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "incarnation",
+		    "incarnation is missing: give a number that is random for each process");
+	enum froe_err err = take_uuid(worker->has_id, worker->id, "id", &engine->worker_register.id,
+	    fault);
+	if (err == FROE_OK)
+		err = take_name(worker->name, "name", /* required= */ false,
+		    &engine->worker_register.name, fault);
+	if (err == FROE_OK)
+		err = take_actions(worker, arena, engine, fault);
+	if (err == FROE_OK)
+		err = take_held(worker, arena, engine, fault);
+	return err;
+}
+
+static enum froe_err
+decode_complete(const Froe__TaskComplete *complete, struct api_command *command,
+    struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_TASK_COMPLETE);
+	enum froe_err err = take_fence(complete->has_task, complete->task, complete->lease,
+	    &engine->task.fence, fault);
+	if (err != FROE_OK)
+		return err;
+	return take_payload(complete->has_output, complete->output, "output", &engine->task.bytes,
+	    fault);
+}
+
+static enum froe_err
+decode_fail(const Froe__TaskFail *fail, struct api_command *command, struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_TASK_FAIL);
+	engine->task.fatal = fail->fatal;
+	engine->task.retry_after_ms = fail->retry_after_ms;
+	enum froe_err err = take_fence(fail->has_task, fail->task, fail->lease, &engine->task.fence,
+	    fault);
+	if (err != FROE_OK)
+		return err;
+	return take_text(fail->error, "error", FROE_ERROR_TEXT_BYTES_MAX, &engine->task.bytes, fault);
+}
+
+static enum froe_err
+decode_refresh(const Froe__TaskRefresh *refresh, struct api_command *command,
+    struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_TASK_REFRESH);
+	engine->task.add_ms = refresh->add_ms;
+	return take_fence(refresh->has_task, refresh->task, refresh->lease, &engine->task.fence, fault);
+}
+
+static enum froe_err
+decode_log(const Froe__TaskLog *log, struct api_command *command, struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_TASK_LOG);
+	enum froe_err err = take_fence(log->has_task, log->task, log->lease, &engine->task.fence,
+	    fault);
+	if (err != FROE_OK)
+		return err;
+	return take_text(log->line, "line", FROE_LOG_LINE_BYTES_MAX, &engine->task.bytes, fault);
+}
+
+static enum froe_err
+decode_output_get(const Froe__TaskOutputGet *get, struct api_command *command,
+    struct froe_fault *fault)
+{
+	enum froe_err err = decode_run(API_OP_OUTPUT_GET, get->has_run, get->run, command, fault);
+	if (err != FROE_OK)
+		return err;
+	return take_name(get->task, "task", /* required= */ true, &command->run.task, fault);
+}
+
+/* A table in the form of a switch: one row a message. */
+enum froe_err
+request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_command *ret_command,
+    struct froe_fault *fault)
+{
+	*ret_command = (struct api_command){0};
+	switch ((int)envelope->body_case) {
+	case FROE__ENVELOPE__BODY_WORKFLOW_PUT:
+		return decode_workflow_put(envelope->workflow_put, arena, ret_command, fault);
+	case FROE__ENVELOPE__BODY_RUN_START:
+		return decode_run_start(envelope->run_start, ret_command, fault);
+	case FROE__ENVELOPE__BODY_RUN_GET:
+		ret_command->run.payloads = envelope->run_get->payloads;
+		return decode_run(API_OP_RUN_GET, envelope->run_get->has_run, envelope->run_get->run,
+		    ret_command, fault);
+	case FROE__ENVELOPE__BODY_RUN_LIST:
+		return decode_run_list(envelope->run_list, ret_command, fault);
+	case FROE__ENVELOPE__BODY_RUN_CANCEL:
+		return decode_run_cancel(envelope->run_cancel, ret_command, fault);
+	case FROE__ENVELOPE__BODY_RUN_WATCH:
+		ret_command->run.changes = envelope->run_watch->changes;
+		return decode_run(API_OP_RUN_WATCH, envelope->run_watch->has_run,
+		    envelope->run_watch->run, ret_command, fault);
+	case FROE__ENVELOPE__BODY_RUN_UNWATCH:
+		return decode_unwatch(envelope->run_unwatch, ret_command, fault);
+	case FROE__ENVELOPE__BODY_WORKER_REGISTER:
+		return decode_worker_register(envelope->worker_register, arena, ret_command, fault);
+	case FROE__ENVELOPE__BODY_WORKER_DRAIN:
+		engine_command(ret_command, envelope->worker_drain->leave ? ENG_CMD_WORKER_LEAVE
+		                                                          : ENG_CMD_WORKER_DRAIN);
+		return FROE_OK;
+	case FROE__ENVELOPE__BODY_HEARTBEAT:
+		ret_command->op = API_OP_HEARTBEAT;
+		return FROE_OK;
+	case FROE__ENVELOPE__BODY_TASK_COMPLETE:
+		return decode_complete(envelope->task_complete, ret_command, fault);
+	case FROE__ENVELOPE__BODY_TASK_FAIL:
+		return decode_fail(envelope->task_fail, ret_command, fault);
+	case FROE__ENVELOPE__BODY_TASK_REFRESH:
+		return decode_refresh(envelope->task_refresh, ret_command, fault);
+	case FROE__ENVELOPE__BODY_TASK_LOG:
+		return decode_log(envelope->task_log, ret_command, fault);
+	case FROE__ENVELOPE__BODY_TASK_OUTPUT_GET:
+		return decode_output_get(envelope->task_output_get, ret_command, fault);
+	default:
+		return fault_set(fault, FROE_PROTOCOL, "message %d is not one that a client sends here "
+		    "(0: none that this server knows)", (int)envelope->body_case);
+	}
+}
+
+/* ------------------------------------------------------------------------------- answers */
+
+#define ANSWER_BYTES_SMALL 1024u   /* Done, RunStarted, ..., an Error with one fault */
+#define ANSWER_BYTES_FAULTS 32768u /* WorkflowPut: ENG_FAULTS_MAX faults of 256 bytes and framing */
+#define ANSWER_BYTES_ROW 384u      /* of RunPage: an id, a name, six numbers */
+#define ANSWER_BYTES_LEASE 40u     /* of WorkerRegistered.lapsed */
+
+size_t
+request_answer_bytes_max(const struct api_command *command)
+{
+	switch (command->op) {
+	case API_OP_RUN_WATCH:
+		return 0;
+	case API_OP_RUN_GET:
+	case API_OP_OUTPUT_GET:
+		return FROE_MESSAGE_BYTES_MAX;
+	case API_OP_RUN_LIST:
+		return ANSWER_BYTES_SMALL + (size_t)command->list.limit * ANSWER_BYTES_ROW;
+	case API_OP_ENGINE:
+		if (command->engine.type == ENG_CMD_WORKFLOW_PUT)
+			return ANSWER_BYTES_FAULTS;
+		if (command->engine.type == ENG_CMD_WORKER_REGISTER)
+			return ANSWER_BYTES_SMALL +
+			    command->engine.worker_register.held_count * (size_t)ANSWER_BYTES_LEASE;
+		return ANSWER_BYTES_SMALL;
+	case API_OP_OPEN:
+	case API_OP_CLOSE:
+	case API_OP_CREDIT:
+	case API_OP_RUN_UNWATCH:
+	case API_OP_HEARTBEAT:
+	case API_OP_METRICS:
+		return ANSWER_BYTES_SMALL;
+	}
+	froe_never("an op of enum api_op");
+}

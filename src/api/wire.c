@@ -1,0 +1,166 @@
+#include "api/wire.h"
+
+#include "base/json.h"
+
+#include <stdio.h>
+
+#define FIELDS_MAX 64u /* of one of our message types */
+
+/* Where in the message we are, innermost first. */
+struct place {
+	const struct place *outer;
+	const char *name;
+	uint32_t index;
+	bool repeated;
+};
+
+struct check {
+	char *field; /* the first string that is no text */
+	bool text_bad;
+};
+
+static void
+place_format(const struct place *place, char field[WIRE_FIELD_SIZE])
+{
+	const struct place *path[WIRE_DEPTH_MAX];
+	size_t depth = 0, size = 0;
+	for (; place != NULL && depth < WIRE_DEPTH_MAX; place = place->outer)
+		path[depth++] = place;
+	field[0] = 0;
+	while (depth-- > 0 && size < WIRE_FIELD_SIZE) {
+		const char *dot = size > 0 ? "." : "";
+		char *to = field + size;
+		size_t room = WIRE_FIELD_SIZE - size;
+		int written = path[depth]->repeated
+		    ? snprintf(to, room, "%s%s[%u]", dot, path[depth]->name, path[depth]->index)
+		    : snprintf(to, room, "%s%s", dot, path[depth]->name);
+		size += (size_t)written;
+	}
+}
+
+static bool
+take_varint(struct bytes *from, uint64_t *ret_value)
+{
+	uint64_t value = 0;
+	for (unsigned shift = 0; shift < 64 && from->size > 0; shift += 7) {
+		uint8_t byte = *from->data++;
+		from->size--;
+		value |= (uint64_t)(byte & 0x7f) << shift;
+		if ((byte & 0x80) == 0) {
+			*ret_value = value;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+take(struct bytes *from, uint64_t size, struct bytes *ret_taken)
+{
+	if (size > from->size)
+		return false;
+	*ret_taken = bytes_of(from->data, (size_t)size);
+	from->data += size;
+	from->size -= (size_t)size;
+	return true;
+}
+
+/* One field: its number, and its content if it is delimited by a length. */
+static bool
+take_field(struct bytes *from, uint32_t *ret_number, bool *ret_delimited, struct bytes *ret_content)
+{
+	uint64_t tag, value;
+	if (!take_varint(from, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff)
+		return false;
+	*ret_number = (uint32_t)(tag >> 3);
+	*ret_delimited = (tag & 7) == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
+	switch (tag & 7) {
+	case PROTOBUF_C_WIRE_TYPE_VARINT:
+		return take_varint(from, &value);
+	case PROTOBUF_C_WIRE_TYPE_64BIT:
+		return take(from, 8, ret_content);
+	case PROTOBUF_C_WIRE_TYPE_32BIT:
+		return take(from, 4, ret_content);
+	case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
+		return take_varint(from, &value) && take(from, value, ret_content);
+	default:
+		return false; /* groups are of proto1 */
+	}
+}
+
+static bool
+check_message(struct check *check, const ProtobufCMessageDescriptor *descriptor,
+    struct bytes message, const struct place *outer, unsigned depth)
+{
+	uint32_t counts[FIELDS_MAX] = {0}, unknown = 0;
+	froe_assert(depth < WIRE_DEPTH_MAX && descriptor->n_fields <= FIELDS_MAX);
+	while (message.size > 0) {
+		uint32_t number;
+		bool delimited;
+		struct bytes content = {0};
+		if (!take_field(&message, &number, &delimited, &content)) {
+			place_format(outer, check->field);
+			return false;
+		}
+		const ProtobufCFieldDescriptor *field =
+		    protobuf_c_message_descriptor_get_field(descriptor, number);
+		uint32_t *count = field != NULL ? &counts[field - descriptor->fields] : &unknown;
+		struct place place = {
+		    .outer = outer,
+		    .name = field != NULL ? field->name : "unknown fields",
+		    .index = *count,
+		    .repeated = field != NULL && field->label == PROTOBUF_C_LABEL_REPEATED,
+		};
+		if ((*count)++ >= (field != NULL ? WIRE_REPEATED_MAX : WIRE_UNKNOWN_MAX)) {
+			place_format(&place, check->field);
+			return false;
+		}
+		if (field == NULL || !delimited)
+			continue;
+		if (field->type == PROTOBUF_C_TYPE_MESSAGE &&
+		    !check_message(check, field->descriptor, content, &place, depth + 1))
+			return false;
+		if (field->type == PROTOBUF_C_TYPE_STRING && !check->text_bad &&
+		    !utf8_valid(content.data, content.size)) {
+			check->text_bad = true;
+			place_format(&place, check->field);
+		}
+	}
+	return true;
+}
+
+enum wire_result
+wire_check(const ProtobufCMessageDescriptor *descriptor, struct bytes message,
+    char field[WIRE_FIELD_SIZE])
+{
+	struct check check = {.field = field};
+	field[0] = 0;
+	if (!check_message(&check, descriptor, message, /* outer= */ NULL, 0))
+		return WIRE_BAD;
+	return check.text_bad ? WIRE_TEXT : WIRE_GOOD;
+}
+
+static void *
+arena_take(void *data, size_t size)
+{
+	struct arena *arena = data;
+	return arena_alloc(arena, size);
+}
+
+static void
+arena_leave(void *data, void *block)
+{
+	(void)data;
+	(void)block; /* the arena is reset as a whole */
+}
+
+ProtobufCMessage *
+wire_unpack(const ProtobufCMessageDescriptor *descriptor, struct bytes message, struct arena *arena)
+{
+	ProtobufCAllocator allocator = {
+	    .alloc = arena_take,
+	    .free = arena_leave,
+	    .allocator_data = arena,
+	};
+	return protobuf_c_message_unpack(descriptor, &allocator, message.size, message.data);
+}

@@ -1,0 +1,258 @@
+/*
+ * 1. Scan for the end of the head, line by line, remembering where the scan stopped. A line ends in
+ *    CRLF and nothing else; a line that starts with SP or TAB is a folded one: both are ways to make
+ *    two parsers disagree about where a request ends, so both are refused before anything is parsed.
+ *    The limits are applied here, before the head is complete.
+ * 2. Give the whole head to llhttp (strict) once, with callbacks that note the target, Host and
+ *    whether a body was announced. It refuses bad tokens, Transfer-Encoding beside Content-Length,
+ *    a repeated Content-Length and what else its grammar forbids.
+ * 3. Refuse what llhttp lets through and this server does not want: bodies, other versions, a
+ *    missing or repeated Host.
+ */
+#include "net/http.h"
+
+#include "base/fault.h"
+
+#include <llhttp.h>
+
+/* ------------------------------------------------------------------------- the head's end */
+
+static enum http_result
+bad(unsigned status, const char *why, unsigned *ret_status, const char **ret_why)
+{
+	*ret_status = status;
+	*ret_why = why;
+	return HTTP_PARSE_BAD;
+}
+
+/* The line at the start of `input`, without its end. False: its bytes cannot be of a head. */
+static bool
+line_find(struct bytes input, struct bytes *ret_line, bool *ret_whole, const char **ret_why)
+{
+	const uint8_t *lf = input.size > 0 ? memchr(input.data, '\n', input.size) : NULL;
+	size_t size = lf != NULL ? (size_t)(lf - input.data) : input.size;
+	const uint8_t *cr = size > 0 ? memchr(input.data, '\r', size) : NULL;
+	*ret_why = "a CR without LF";
+	if (cr != NULL && cr != input.data + size - 1)
+		return false;
+	*ret_why = "a line ends in a bare LF";
+	if (lf != NULL && cr == NULL)
+		return false;
+	*ret_why = "a zero byte in the head";
+	if (size > 0 && memchr(input.data, 0, size) != NULL)
+		return false;
+	*ret_line = bytes_of(input.data, cr != NULL ? size - 1 : size);
+	*ret_whole = lf != NULL;
+	return true;
+}
+
+/* The status that refuses this line, whole or not; 0: none. */
+static unsigned
+line_status(const struct http_scan *scan, struct bytes line, bool whole, const char **ret_why)
+{
+	if (scan->line_size == 0) {
+		*ret_why = "the request line is longer than 8192 bytes";
+		if (line.size > HTTP_LINE_BYTES_MAX)
+			return 414;
+		*ret_why = "an empty request line";
+		return whole && line.size == 0 ? 400 : 0;
+	}
+	if (line.size == 0)
+		return 0;
+	*ret_why = "a header line is folded";
+	if (line.data[0] == ' ' || line.data[0] == '\t')
+		return 400;
+	*ret_why = "the header fields are larger than 16384 bytes";
+	if (scan->fields_size + line.size + 2 > HTTP_FIELDS_BYTES_MAX)
+		return 431;
+	*ret_why = "more than 64 header fields";
+	return scan->fields == HTTP_FIELDS_MAX ? 431 : 0;
+}
+
+/* Looks at what came since the last call. REQUEST: *ret_size is the whole head's size. */
+static enum http_result
+head_end(struct http_scan *scan, struct bytes input, size_t *ret_size, unsigned *ret_status,
+    const char **ret_why)
+{
+	for (;;) {
+		struct bytes line;
+		bool whole;
+		const char *why;
+		struct bytes left = bytes_of(input.data + scan->at, input.size - scan->at);
+		if (!line_find(left, &line, &whole, &why))
+			return bad(400, why, ret_status, ret_why);
+		unsigned status = line_status(scan, line, whole, &why);
+		if (status != 0)
+			return bad(status, why, ret_status, ret_why);
+		if (!whole)
+			return HTTP_PARSE_MORE;
+		scan->at += line.size + 2;
+		if (scan->line_size == 0) {
+			scan->line_size = line.size;
+		} else if (line.size > 0) {
+			scan->fields++;
+			scan->fields_size += line.size + 2;
+		} else {
+			*ret_size = scan->at;
+			return HTTP_PARSE_REQUEST;
+		}
+	}
+}
+
+/* ----------------------------------------------------------------------------- the parser */
+
+struct head {
+	struct bytes target;
+	unsigned hosts;
+	bool complete;
+	bool body;
+};
+
+static int
+on_url(llhttp_t *parser, const char *at, size_t size)
+{
+	struct head *head = parser->data;
+	if (head->target.size == 0)
+		head->target.data = (const uint8_t *)at;
+	head->target.size += size; /* the head lies in one piece, and so do its spans */
+	return 0;
+}
+
+static int
+on_header_field(llhttp_t *parser, const char *at, size_t size)
+{
+	struct head *head = parser->data;
+	static const char HOST[] = "host";
+	if (size != sizeof(HOST) - 1)
+		return 0;
+	for (size_t i = 0; i < size; i++) {
+		if ((at[i] | 0x20) != HOST[i])
+			return 0;
+	}
+	head->hosts++;
+	return 0;
+}
+
+static int
+on_headers_complete(llhttp_t *parser)
+{
+	struct head *head = parser->data;
+	head->complete = true;
+	head->body = (parser->flags & F_TRANSFER_ENCODING) != 0 ||
+	    ((parser->flags & F_CONTENT_LENGTH) != 0 && parser->content_length != 0);
+	return 1; /* no body follows: none is accepted */
+}
+
+static const llhttp_settings_t SETTINGS = {
+    .on_url = on_url,
+    .on_header_field = on_header_field,
+    .on_headers_complete = on_headers_complete,
+};
+
+static enum http_method
+method_of(const llhttp_t *parser)
+{
+	if (parser->method == (uint8_t)HTTP_GET)
+		return HTTP_METHOD_GET;
+	return parser->method == (uint8_t)HTTP_HEAD ? HTTP_METHOD_HEAD : HTTP_METHOD_OTHER;
+}
+
+/* NULL: the head is one we serve. */
+static const char *
+head_objection(const struct head *head, const llhttp_t *parser, unsigned *ret_status)
+{
+	*ret_status = 505;
+	if (parser->http_major != 1 || parser->http_minor > 1)
+		return "only HTTP/1.0 and HTTP/1.1 are spoken here";
+	*ret_status = 400;
+	if (head->hosts > 1 || (head->hosts == 0 && parser->http_minor == 1))
+		return "HTTP/1.1 wants exactly one Host";
+	if (head->target.size == 0 || head->target.data[0] != '/')
+		return "the target is not a path";
+	*ret_status = 413;
+	if (head->body)
+		return "nothing here takes a body";
+	return NULL;
+}
+
+static void
+request_fill(const struct head *head, const llhttp_t *parser, struct http_request *ret_request)
+{
+	const uint8_t *mark = memchr(head->target.data, '?', head->target.size);
+	size_t path_size = mark != NULL ? (size_t)(mark - head->target.data) : head->target.size;
+	*ret_request = (struct http_request){
+	    .method = method_of(parser),
+	    .path = bytes_of(head->target.data, path_size),
+	    .query = bytes_of(NULL, 0),
+	    .keep_alive = parser->http_minor == 1 ? (parser->flags & F_CONNECTION_CLOSE) == 0
+	                                          : (parser->flags & F_CONNECTION_KEEP_ALIVE) != 0,
+	};
+	if (mark != NULL)
+		ret_request->query = bytes_of(mark + 1, head->target.size - path_size - 1);
+}
+
+enum http_result
+http_parse(struct http_scan *scan, struct bytes input, struct http_request *ret_request,
+    size_t *ret_size, unsigned *ret_status, const char **ret_why)
+{
+	size_t size;
+	enum http_result result = head_end(scan, input, &size, ret_status, ret_why);
+	if (result != HTTP_PARSE_REQUEST)
+		return result;
+
+	struct head head = {0};
+	llhttp_t parser;
+	llhttp_init(&parser, HTTP_REQUEST, &SETTINGS);
+	parser.data = &head;
+	llhttp_errno_t err = llhttp_execute(&parser, (const char *)input.data, size);
+	/* Upgrade and CONNECT pause the parser; no upgrade is offered, so the request is one like
+	 * any other. */
+	if ((err != HPE_OK && err != HPE_PAUSED_UPGRADE) || !head.complete)
+		return bad(400, "not a well-formed HTTP request", ret_status, ret_why);
+	unsigned status;
+	const char *objection = head_objection(&head, &parser, &status);
+	if (objection != NULL)
+		return bad(status, objection, ret_status, ret_why);
+	request_fill(&head, &parser, ret_request);
+	*ret_size = size;
+	return HTTP_PARSE_REQUEST;
+}
+
+/* --------------------------------------------------------------------------- the responses */
+
+static const char *
+status_text(unsigned status)
+{
+	switch (status) {
+	case 200: return "OK";
+	case 400: return "Bad Request";
+	case 404: return "Not Found";
+	case 405: return "Method Not Allowed";
+	case 413: return "Content Too Large";
+	case 414: return "URI Too Long";
+	case 431: return "Request Header Fields Too Large";
+	case 500: return "Internal Server Error";
+	case 503: return "Service Unavailable";
+	case 505: return "HTTP Version Not Supported";
+	default: froe_never("a status without a text");
+	}
+}
+
+void
+http_respond(struct buf *to, const struct http_response *response)
+{
+	buf_printf(to,
+	    "HTTP/1.1 %u %s\r\n"
+	    "Content-Type: %s\r\n"
+	    "Content-Length: %zu\r\n"
+	    "Connection: %s\r\n"
+	    "Cache-Control: no-store\r\n"
+	    "X-Content-Type-Options: nosniff\r\n"
+	    "%s\r\n",
+	    response->status, status_text(response->status),
+	    response->type != NULL ? response->type : "text/plain; charset=utf-8",
+	    response->body.size, response->keep_alive ? "keep-alive" : "close",
+	    response->extra != NULL ? response->extra : "");
+	if (!response->head)
+		buf_push(to, response->body.data, response->body.size);
+}

@@ -1,0 +1,504 @@
+/*
+ * loop_input steps each ready connection:
+ *   conn_step      what the kernel reported
+ *   sniff          OPENING: native, HTTP, handed over, or closed with nothing
+ *   session step   parses and posts; BLOCKED: it waits for loop_resume, AGAIN: it is stepped again
+ *                  after the others
+ *   conn_settle    receive on or off, closing one step further
+ *   reap           the session has taken leave and the kernel holds nothing: the slot is free
+ *
+ * Turns at a full port: a session that was refused without having posted anything in its step goes
+ * before those that had their share, so each gets some of the room.
+ */
+#include "server/loop.h"
+
+#include "api/http_api.h"
+#include "api/native.h"
+#include "api/wire.h"
+#include "base/duration.h"
+#include "base/mem.h"
+#include "net/sniff.h"
+
+#define SLOTS_MAX (UINT32_C(1) << 24)
+#define LINKS_PER_SLAB 64
+/* After accept failed (no descriptors left) it is tried again this much later. */
+#define ACCEPT_RETRY_NS (100 * NS_PER_MS)
+/* loop_close: io_steps to wait for the kernel; one is enough unless other operations complete. */
+#define CLOSE_TURNS_MAX 10000
+
+#define LINK_MAGIC 0x6c696e6bu
+
+/* One connection with its session. */
+struct link {
+	struct conn conn;
+	uint32_t magic;
+	uint32_t slot;
+	struct list waiting; /* for room at the port */
+	bool leaving;        /* being reaped: the session takes leave */
+	union {
+		struct native native;
+		struct http_api http;
+	};
+	enum { LINK_NONE, LINK_NATIVE, LINK_HTTP } session;
+};
+
+struct slot {
+	uint32_t generation;
+	uint32_t next_free;
+	struct link *link; /* NULL: free */
+};
+
+struct loop {
+	struct api_port port; /* first: what sessions post to; it refuses while stalled */
+	struct api_port *outer;
+	struct conn_set set;
+	struct io_op accept;
+	int listener;
+	uint64_t accept_retry_ns; /* 0: accept is under way or not wanted */
+	const atomic_bool *ready;
+	loop_handover_fn *handover;
+	void *handover_context;
+	struct arena arena;
+	struct slab links;
+	struct slot *slots;
+	uint32_t slot_count; /* ever used */
+	uint32_t slot_free;  /* first of the free ones; SLOTS_MAX: none */
+	uint32_t slots_max;
+	uint32_t used;
+	struct list waiting; /* refused before they had posted anything */
+	struct list served;  /* refused after that */
+	uint8_t index;
+	bool edge_only;
+	bool stalled;
+	bool draining;
+	bool closing;
+};
+
+static struct link *
+link_of(struct conn *conn)
+{
+	struct link *link = container_of(conn, struct link, conn);
+	froe_assert(link->magic == LINK_MAGIC);
+	return link;
+}
+
+static uint64_t
+link_handle(const struct loop *loop, const struct link *link)
+{
+	return api_conn_handle(loop->index, loop->slots[link->slot].generation, link->slot);
+}
+
+/* --------------------------------------------------------------------------------- slots */
+
+static bool
+slot_take(struct loop *loop, uint32_t *ret_slot)
+{
+	if (loop->used == loop->slots_max)
+		return false;
+	uint32_t slot = loop->slot_free;
+	if (slot != SLOTS_MAX)
+		loop->slot_free = loop->slots[slot].next_free;
+	else
+		loop->slots[slot = loop->slot_count++].generation = 1;
+	froe_assert(slot < loop->slots_max && loop->slots[slot].link == NULL);
+	loop->used++;
+	*ret_slot = slot;
+	return true;
+}
+
+static void
+slot_give(struct loop *loop, uint32_t slot)
+{
+	loop->slots[slot].link = NULL;
+	/* Invariant 1: handles of the old one hit nothing now. 0 is never used, so no handle is 0. */
+	if (++loop->slots[slot].generation == 0)
+		loop->slots[slot].generation = 1;
+	loop->slots[slot].next_free = loop->slot_free;
+	loop->slot_free = slot;
+	loop->used--;
+}
+
+static struct link *
+slot_find(const struct loop *loop, uint64_t handle)
+{
+	uint32_t slot = api_conn_slot(handle);
+	if (slot >= loop->slot_count || loop->slots[slot].generation != api_conn_generation(handle))
+		return NULL;
+	return loop->slots[slot].link;
+}
+
+/* ---------------------------------------------------------------------------- accepting */
+
+static void
+link_open(struct loop *loop, int socket, struct bytes input)
+{
+	uint32_t slot;
+	if (loop->draining || !slot_take(loop, &slot)) {
+		conn_count(&loop->set.count.closed[loop->draining ? CONN_CLOSE_DRAINED
+		                                                  : CONN_CLOSE_BUSY], 1);
+		io_socket_close(loop->set.io, socket);
+		return;
+	}
+	struct link *link = slab_alloc(&loop->links);
+	link->magic = LINK_MAGIC;
+	link->slot = slot;
+	link->session = LINK_NONE;
+	loop->slots[slot].link = link;
+	conn_open(&link->conn, &loop->set, socket, input);
+}
+
+static void
+on_accept(struct io_op *op, int32_t result)
+{
+	struct loop *loop = container_of(op, struct loop, accept);
+	if (result >= 0) {
+		conn_count(&loop->set.count.accepted, 1);
+		link_open(loop, result, bytes_of(NULL, 0));
+	}
+	if (!io_op_active(op) && !loop->draining) {
+		conn_set_now(&loop->set);
+		loop->accept_retry_ns = loop->set.now_ns + ACCEPT_RETRY_NS;
+	}
+}
+
+void
+loop_adopt(struct loop *loop, int socket, struct bytes input)
+{
+	conn_count(&loop->set.count.adopted, 1);
+	link_open(loop, socket, input);
+}
+
+/* Ends accepting; the listener is closed once the kernel no longer uses it. */
+static void
+accept_stop(struct loop *loop)
+{
+	loop->accept_retry_ns = 0;
+	if (loop->listener < 0)
+		return;
+	if (io_op_active(&loop->accept)) {
+		io_cancel(loop->set.io, &loop->accept);
+		return;
+	}
+	io_socket_close(loop->set.io, loop->listener);
+	loop->listener = -1;
+}
+
+/* ---------------------------------------------------------------------------------- life */
+
+static bool
+loop_post(struct api_port *port, const struct api_command *command)
+{
+	struct loop *loop = container_of(port, struct loop, port);
+	if (loop->closing)
+		return true; /* nobody listens any more */
+	if (loop->stalled)
+		return false;
+	loop->stalled = !loop->outer->post(loop->outer, command);
+	return !loop->stalled;
+}
+
+enum froe_err
+loop_open(struct loop **ret_loop, uint8_t index, struct io *io, const struct loop_options *options,
+    struct froe_fault *fault)
+{
+	uint32_t slots_max = options->connections_max != 0 ? options->connections_max
+	                                                   : LOOP_CONNECTIONS_MAX;
+	if (slots_max >= SLOTS_MAX)
+		return fault_set(fault, FROE_INVALID_ARGUMENT,
+		    "%u connections on one loop: at most %u can be told apart", slots_max, SLOTS_MAX - 1);
+	struct loop *loop = mem_zalloc(sizeof(*loop));
+	loop->port.post = loop_post;
+	loop->outer = options->port;
+	conn_set_init(&loop->set, io);
+	io_op_init(&loop->accept, on_accept);
+	loop->listener = options->listener;
+	loop->ready = options->ready;
+	arena_init(&loop->arena, WIRE_ARENA_BYTES_MAX);
+	slab_init(&loop->links, sizeof(struct link), LINKS_PER_SLAB);
+	loop->slots = mem_array(slots_max, sizeof(loop->slots[0]));
+	loop->slot_free = SLOTS_MAX;
+	loop->slots_max = slots_max;
+	list_init(&loop->waiting);
+	list_init(&loop->served);
+	loop->index = index;
+	loop->edge_only = options->edge_only;
+	if (loop->listener >= 0)
+		io_accept(io, &loop->accept, loop->listener);
+	*ret_loop = loop;
+	return FROE_OK;
+}
+
+void
+loop_set_handover(struct loop *loop, loop_handover_fn *handover, void *context)
+{
+	loop->handover = handover;
+	loop->handover_context = context;
+}
+
+void
+loop_close(struct loop *loop)
+{
+	loop->closing = true;
+	loop->draining = true;
+	for (uint32_t i = 0; i < loop->slot_count; i++) {
+		if (loop->slots[i].link != NULL)
+			conn_abort(&loop->slots[i].link->conn, CONN_CLOSE_DRAINED);
+	}
+	accept_stop(loop);
+	loop_resume(loop);
+	loop_input(loop);
+	for (int turn = 0; loop->used > 0 || loop->listener >= 0; turn++) {
+		froe_assert(turn < CLOSE_TURNS_MAX); /* the kernel owes us each completion */
+		io_step(loop->set.io, io_mono_ns(loop->set.io->env) + NS_PER_MS);
+		accept_stop(loop);
+		loop_input(loop);
+	}
+	arena_release(&loop->arena);
+	slab_release(&loop->links);
+	mem_free(loop->slots);
+	mem_free(loop);
+}
+
+/* --------------------------------------------------------------------------------- input */
+
+static void
+link_serve_native(struct loop *loop, struct link *link)
+{
+	conn_serve(&link->conn, CONN_NATIVE);
+	link->session = LINK_NATIVE;
+	native_open(&link->native, &link->conn, &loop->port, &loop->arena, link_handle(loop, link));
+}
+
+static void
+link_serve_http(struct loop *loop, struct link *link)
+{
+	conn_serve(&link->conn, CONN_HTTP);
+	link->session = LINK_HTTP;
+	http_api_open(&link->http, &link->conn, &loop->port, loop->ready, link_handle(loop, link));
+}
+
+static void
+link_sniff(struct loop *loop, struct link *link)
+{
+	switch (sniff_protocol(buf_bytes(&link->conn.input))) {
+	case SNIFF_MORE:
+		break;
+	case SNIFF_NATIVE:
+		if (loop->handover != NULL && loop->edge_only)
+			conn_handover(&link->conn);
+		else
+			link_serve_native(loop, link);
+		break;
+	case SNIFF_HTTP:
+		if (loop->handover != NULL)
+			conn_handover(&link->conn);
+		else
+			link_serve_http(loop, link);
+		break;
+	case SNIFF_UNKNOWN:
+		conn_abort(&link->conn, CONN_CLOSE_UNKNOWN);
+		break;
+	}
+}
+
+static void
+link_hand_over(struct loop *loop, struct link *link)
+{
+	if (!conn_takeable(&link->conn))
+		return;
+	int socket = conn_take(&link->conn);
+	if (loop->handover(loop->handover_context, socket, buf_bytes(&link->conn.input)))
+		return;
+	conn_count(&loop->set.count.closed[CONN_CLOSE_BUSY], 1);
+	io_socket_close(loop->set.io, socket);
+}
+
+static enum api_progress
+link_step_session(struct link *link)
+{
+	switch (link->session) {
+	case LINK_NATIVE:
+		/* An ended connection's session has one thing left to say. */
+		if (conn_ending(&link->conn))
+			return native_close(&link->native) ? API_IDLE : API_BLOCKED;
+		return native_step(&link->native);
+	case LINK_HTTP:
+		return http_api_step(&link->http);
+	case LINK_NONE:
+		return API_IDLE;
+	}
+	froe_never("a session of enum link");
+}
+
+static void
+link_free(struct loop *loop, struct link *link)
+{
+	if (link->session == LINK_NATIVE)
+		native_release(&link->native);
+	list_remove(&link->waiting);
+	conn_release(&link->conn);
+	slot_give(loop, link->slot);
+	link->magic = 0;
+	slab_free(&loop->links, link);
+}
+
+static void
+link_step(struct loop *loop, struct link *link)
+{
+	struct conn *conn = &link->conn;
+	list_remove(&link->waiting);
+	conn_step(conn);
+	if (conn->state == CONN_OPENING)
+		link_sniff(loop, link);
+	if (conn->state == CONN_HANDOVER)
+		link_hand_over(loop, link);
+	enum api_progress progress = link_step_session(link);
+	if (progress == API_IDLE && conn_ending(conn))
+		progress = link_step_session(link); /* it has just ended itself */
+	conn_settle(conn);
+	if (progress == API_BLOCKED) {
+		bool had_some = link->session == LINK_NATIVE && link->native.posted > 0;
+		list_push(had_some ? &loop->served : &loop->waiting, &link->waiting);
+	} else if (conn->state == CONN_CLOSED) {
+		link_free(loop, link);
+	} else if (progress == API_AGAIN) {
+		conn_ready(conn);
+	}
+}
+
+static void
+accept_again(struct loop *loop)
+{
+	if (loop->accept_retry_ns == 0 || loop->accept_retry_ns > loop->set.now_ns)
+		return;
+	loop->accept_retry_ns = 0;
+	io_accept(loop->set.io, &loop->accept, loop->listener);
+}
+
+void
+loop_input(struct loop *loop)
+{
+	struct list *node;
+	if (!list_empty(&loop->set.ready))
+		conn_set_now(&loop->set);
+	while ((node = list_pop(&loop->set.ready)) != NULL)
+		link_step(loop, link_of(container_of(node, struct conn, ready)));
+	if (loop->draining)
+		accept_stop(loop);
+	else
+		accept_again(loop);
+}
+
+static void
+wait_over(struct list *waiting)
+{
+	struct list *node;
+	while ((node = list_pop(waiting)) != NULL) {
+		struct link *link = container_of(node, struct link, waiting);
+		/* A closed conn is in no list of its own; its session still has to take leave. */
+		if (link->conn.state == CONN_CLOSED)
+			list_push(&link->conn.set->ready, &link->conn.ready);
+		else
+			conn_ready(&link->conn);
+	}
+}
+
+void
+loop_resume(struct loop *loop)
+{
+	loop->stalled = false;
+	wait_over(&loop->waiting);
+	wait_over(&loop->served);
+}
+
+/* -------------------------------------------------------------------------------- output */
+
+void
+loop_deliver(struct loop *loop, const struct api_effect *effect)
+{
+	froe_assert(api_conn_loop(effect->conn) == loop->index);
+	struct link *link = slot_find(loop, effect->conn);
+	if (link == NULL)
+		return;
+	switch (link->session) {
+	case LINK_NATIVE:
+		native_deliver(&link->native, effect);
+		break;
+	case LINK_HTTP:
+		http_api_deliver(&link->http, effect);
+		break;
+	case LINK_NONE:
+		froe_never("an effect for a connection that has asked for nothing");
+	}
+}
+
+void
+loop_output(struct loop *loop)
+{
+	struct list *node;
+	while ((node = list_pop(&loop->set.output)) != NULL)
+		conn_send(container_of(node, struct conn, output));
+}
+
+/* ---------------------------------------------------------------------------------- time */
+
+uint64_t
+loop_deadline_ns(const struct loop *loop)
+{
+	if (!list_empty(&loop->set.ready))
+		return 0;
+	uint64_t due_ns = conn_set_due_ns(&loop->set);
+	return loop->accept_retry_ns != 0 && loop->accept_retry_ns < due_ns ? loop->accept_retry_ns
+	                                                                    : due_ns;
+}
+
+void
+loop_timers(struct loop *loop, uint64_t mono_ns)
+{
+	conn_set_expire(&loop->set, mono_ns);
+}
+
+/* ----------------------------------------------------------------------------------- end */
+
+void
+loop_drain(struct loop *loop)
+{
+	if (loop->draining)
+		return;
+	loop->draining = true;
+	accept_stop(loop);
+	for (uint32_t i = 0; i < loop->slot_count; i++) {
+		struct link *link = loop->slots[i].link;
+		if (link == NULL || conn_ending(&link->conn))
+			continue;
+		if (link->session == LINK_NATIVE)
+			native_drain(&link->native);
+		else if (link->session == LINK_HTTP)
+			http_api_drain(&link->http);
+		else
+			conn_abort(&link->conn, CONN_CLOSE_DRAINED);
+	}
+}
+
+bool
+loop_drained(const struct loop *loop)
+{
+	return loop->draining && loop->used == 0;
+}
+
+size_t
+loop_held_bytes(const struct loop *loop)
+{
+	size_t held = 0;
+	for (uint32_t i = 0; i < loop->slot_count; i++) {
+		if (loop->slots[i].link != NULL)
+			held += conn_held_bytes(&loop->slots[i].link->conn);
+	}
+	return held;
+}
+
+void
+loop_stats(const struct loop *loop, struct conn_stats *ret_stats)
+{
+	conn_set_stats(&loop->set, ret_stats);
+}

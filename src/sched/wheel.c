@@ -1,18 +1,20 @@
 /*
  * Time is cut into ticks of 2^20 ns; a tick is written in base 64, eight digits. A timer waits at
  * the level of the highest digit in which its tick differs from now_tick, in the slot of its own
- * digit there. So nothing ever wraps: at each level only slots above now's digit are occupied, and the
- * earliest timer is in the lowest occupied slot of the lowest occupied level.
+ * digit there. So nothing ever wraps: at each level only slots above now's digit are occupied, and
+ * the earliest timer is in the lowest occupied slot of the lowest occupied level.
  *
- * Advance: take that slot if it begins at or before the target, move now_tick to its beginning, and place its
- * timers again, lower (level 0: into `due`, sorted). Else now_tick jumps to the target: every digit
- * that decides a level stays as it was. A timer moves at most WHEEL_LEVELS times in its life.
+ * Advance: take that slot if it begins at or before the target, move now_tick to its beginning,
+ * and place its timers again, lower (level 0: into `due`, sorted). Else now_tick jumps to the
+ * target: every digit that decides a level stays as it was. A timer moves at most WHEEL_LEVELS
+ * times in its life.
  *
  * Timers of equal deadline are always in the same list, since level and slot are a function of
  * (tick, now_tick); lists are first in first out and the sort is stable: hence order of insertion.
  *
- * A slot's lower bound is exact until a timer leaves the slot. A stale bound costs one early wake-up:
- * wheel_expired() at that time takes the slot, because it begins no later, and so the bound goes.
+ * A slot's lower bound is exact until a timer leaves the slot. A stale bound costs one early
+ * wake-up: wheel_expired() at that time takes the slot, because it begins no later, and so the
+ * bound goes.
  */
 #include "sched/wheel.h"
 

@@ -4,13 +4,14 @@
  * Purpose     insert, remove and find the next expired timer in O(1); the exact earliest deadline,
  *             so that an idle server sleeps until it and makes no other system call.
  * Ownership   timers are embedded in their objects; the wheel only links them.
- * Invariants  (wheel_check) 1. a timer is never reported before its deadline. 2. expired timers come
- *             in order of deadline, equal ones in order of insertion. 3. wheel_next() is never later
- *             than the earliest deadline, and exact unless timers were removed from its slot; a
- *             wake-up that finds nothing makes it exact. 4. a timer's level is the highest digit
- *             (base 64) in which its tick differs from now_tick, its slot that digit, so every timer
- *             of a level is due before every timer of a higher one. 5. a slot's bit in `occupied`
- *             is set iff it holds a timer. 6. `due` holds the timers of ticks <= now_tick, sorted.
+ * Invariants  (wheel_check) 1. a timer is never reported before its deadline. 2. expired timers
+ *             come in order of deadline, equal ones in order of insertion. 3. wheel_next() is never
+ *             later than the earliest deadline, and exact unless timers were removed from its slot;
+ *             a wake-up that finds nothing makes it exact. 4. a timer's level is the highest digit
+ *             (base 64) in which its tick differs from now_tick, its slot that digit, so every
+ *             timer of a level is due before every timer of a higher one. 5. a slot's bit in
+ *             `occupied` is set iff it holds a timer. 6. `due` holds the timers of ticks <=
+ *             now_tick, sorted.
  * Units       absolute nanoseconds of the engine's clock.
  * Threading   its owner only.
  */

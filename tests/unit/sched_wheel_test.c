@@ -44,8 +44,9 @@ test_wheel__empty(void **state)
 static void
 test_wheel__order(void **state)
 {
-	static const uint64_t deadlines[] = {7 * TICK, 3, 3 * TICK + 9, 3 * TICK + 1, 0, 5000 * TICK,
-	    UINT64_MAX, UINT64_C(1) << 63, 3, 64 * TICK, 63 * TICK, 4096 * TICK, 4095 * TICK + 1};
+	static const uint64_t deadlines[] = {7 * TICK, 3, 3 * TICK + 9, 3 * TICK + 1, 0,
+	    5000 * TICK, UINT64_MAX, UINT64_C(1) << 63, 3,
+	    64 * TICK, 63 * TICK, 4096 * TICK, 4095 * TICK + 1};
 	enum { COUNT = sizeof(deadlines) / sizeof(deadlines[0]) };
 	struct timer timers[COUNT] = {0};
 	struct wheel wheel;
@@ -56,7 +57,8 @@ test_wheel__order(void **state)
 	for (size_t i = 0; i < COUNT; i++)
 		wheel_insert(&wheel, &timers[i], deadlines[i]);
 	wheel_check(&wheel);
-	for (struct timer *timer; (timer = wheel_expired(&wheel, UINT64_MAX)) != NULL; count++) {
+	struct timer *timer;
+	for (; (timer = wheel_expired(&wheel, UINT64_MAX)) != NULL; count++) {
 		assert_true(timer->deadline_ns >= last_ns);
 		assert_true(wheel_active(timer));
 		if (timer == &timers[8])

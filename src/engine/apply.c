@@ -67,7 +67,6 @@ find_task(const struct apply *apply, enum eng_task_state to, struct eng_task **r
 	if (!sm_legal(eng_task_table, task->state, to))
 		return misfit(apply, eng_task_table[task->state].name);
 	*ret_task = task;
-	run->event_count++;
 	return FROE_OK;
 }
 
@@ -81,12 +80,14 @@ find_lease(const struct apply *apply, enum eng_task_state to, struct eng_task **
 	return find_task(apply, to, ret_task);
 }
 
+/* The event fits: it is counted, and from here on applied whole. */
 static void
 task_move(struct eng *eng, struct eng_task *task, enum eng_task_state to)
 {
+	task_run(task)->event_count++;
 	task_timer_stop(eng, task);
 	eng->counts.tasks[task->state]--;
-	sm_move(eng_task_table, &task->state, to);
+	sm_move(eng_task_table, &task->state, (uint8_t)to);
 	eng->counts.tasks[task->state]++;
 }
 
@@ -217,9 +218,10 @@ apply_run_started(struct apply *apply)
 		return misfit(apply, "no such version");
 	if (event->run != eng->run_last + 1 || event->run_event_no != 1)
 		return misfit(apply, "not the next run");
-	if (eng_run_by_id(eng, event->id) != NULL || event->priority < FROE_PRIORITY_MIN ||
-	    event->priority > FROE_PRIORITY_MAX)
-		return misfit(apply, "its id is in use, or its priority is none");
+	if (eng_run_by_id(eng, event->id) != NULL || map_get_uuid(&eng->closed, event->id) != NULL)
+		return misfit(apply, "its id is in use");
+	if (event->priority < FROE_PRIORITY_MIN || event->priority > FROE_PRIORITY_MAX)
+		return misfit(apply, "its priority is none");
 	struct eng_version *version = workflow->versions[event->version - 1];
 	struct eng_run *run =
 	    mem_zalloc(sizeof(*run) + version->task_count * sizeof(run->tasks[0]));
@@ -252,6 +254,9 @@ apply_run_cancel_requested(struct apply *apply)
 	enum froe_err err = find_run(apply, &run);
 	if (err != FROE_OK)
 		return err;
+	if (run->cancel_reason != ENG_REASON_NONE || apply->event->reason == ENG_REASON_NONE ||
+	    apply->event->reason > UINT8_MAX)
+		return misfit(apply, "it is being cancelled already, or without a reason");
 	run->event_count++;
 	run->cancel_reason = (uint8_t)apply->event->reason;
 	wheel_remove(&apply->eng->wheels[ENG_WALL], &run->timer.timer);
@@ -285,11 +290,11 @@ closed_forget(struct eng *eng, struct eng_closed *closed)
 	eng->closed_count--;
 }
 
-/* Remembers the id; forgets ids that are too many or too old. */
+/* Remembers the id; forgets a few ids that are too many or too old. */
 static void
 closed_remember(struct eng *eng, const struct eng_run *run, uint64_t now_ns, uint32_t status)
 {
-	while (!list_empty(&eng->closed_order)) {
+	for (uint32_t i = 0; i < ENG_CLOSED_FORGOTTEN_MAX && !list_empty(&eng->closed_order); i++) {
 		struct eng_closed *oldest =
 		    container_of(eng->closed_order.next, struct eng_closed, link);
 		if (eng->closed_count < ENG_CLOSED_MAX && now_ns < oldest->closed_ns + ENG_CLOSED_TTL_NS)
@@ -299,6 +304,7 @@ closed_remember(struct eng *eng, const struct eng_run *run, uint64_t now_ns, uin
 	struct eng_closed *closed = slab_alloc(&eng->closed_slab);
 	closed->id = run->id;
 	closed->key = run->key;
+	closed->tenant = run->tenant->id;
 	closed->closed_ns = now_ns;
 	closed->status = (uint8_t)status;
 	list_push(&eng->closed_order, &closed->link);
@@ -313,8 +319,10 @@ apply_run_closed(struct apply *apply)
 	enum froe_err err = find_run(apply, &run);
 	if (err != FROE_OK)
 		return err;
-	if (run->open != 0 || apply->event->status > ENG_CANCELLED)
-		return misfit(apply, "it has open tasks, or the status is none");
+	if (run->open != 0)
+		return misfit(apply, "it has open tasks");
+	if (apply->event->status < ENG_COMPLETED || apply->event->status > ENG_CANCELLED)
+		return misfit(apply, "the status is no end");
 	closed_remember(apply->eng, run, apply->event->time_ns, apply->event->status);
 	apply->eng->counts.runs_closed[apply->event->status]++;
 	run_free(apply->eng, run);
@@ -333,6 +341,8 @@ apply_task_queued(struct apply *apply)
 	enum froe_err err = find_task(apply, ENG_TASK_QUEUED, &task);
 	if (err != FROE_OK)
 		return err;
+	if (task->pending != 0)
+		return misfit(apply, "it waits for its parents");
 	task_move(apply->eng, task, ENG_TASK_QUEUED);
 	fair_push(&task_node(task)->queue->fair, &task->item, (uint8_t)event->priority,
 	    event->reason == ENG_REASON_RELEASED);
@@ -355,6 +365,8 @@ apply_task_assigned(struct apply *apply)
 		return err;
 	if (event->lease != (uint64_t)task->lease + 1)
 		return misfit(apply, "not the next lease");
+	if (!fair_worker_serves(&worker->fair, &task_node(task)->queue->action->fair))
+		return misfit(apply, "the worker does not serve it");
 	task_move(eng, task, ENG_TASK_ASSIGNED);
 	task->lease++;
 	task->attempt = event->attempt;
@@ -444,18 +456,27 @@ apply_task_logged(struct apply *apply)
 {
 	struct eng_run *run;
 	enum froe_err err = find_run(apply, &run);
-	if (err == FROE_OK)
-		run->event_count++;
-	return err;
+	if (err != FROE_OK)
+		return err;
+	if (apply->event->task >= run->version->task_count)
+		return misfit(apply, "no such task");
+	run->event_count++;
+	return FROE_OK;
 }
 
 /* ------------------------------------------------------------------------------------ workers */
 
+/* A worker that is not leaving. */
 static enum froe_err
 find_worker(const struct apply *apply, struct eng_worker **ret_worker)
 {
-	*ret_worker = eng_worker_get(apply->eng, apply->event->worker);
-	return *ret_worker != NULL ? FROE_OK : misfit(apply, "no such worker");
+	struct eng_worker *worker = eng_worker_get(apply->eng, apply->event->worker);
+	if (worker == NULL)
+		return misfit(apply, "no such worker");
+	if (worker->leaving)
+		return misfit(apply, "the worker is leaving");
+	*ret_worker = worker;
+	return FROE_OK;
 }
 
 static void
@@ -490,8 +511,9 @@ apply_worker_registered(struct apply *apply)
 		return misfit(apply, "not the next worker");
 	if (map_get_uuid(&eng->workers_by_uuid, event->id) != NULL)
 		return misfit(apply, "its id is in use");
-	if (event->slots == 0 || event->slots > FROE_WORKER_SLOTS_MAX || event->action_count == 0)
-		return misfit(apply, "no slots or no actions");
+	if (event->slots == 0 || event->slots > FROE_WORKER_SLOTS_MAX || event->action_count == 0 ||
+	    event->action_count > FROE_WORKER_ACTIONS_MAX)
+		return misfit(apply, "its slots or actions are none, or too many");
 	struct eng_worker *worker = mem_zalloc(sizeof(*worker));
 	worker->id = event->worker;
 	worker->uuid = event->id;
@@ -556,8 +578,6 @@ apply_worker_leaving(struct apply *apply)
 	enum froe_err err = find_worker(apply, &worker);
 	if (err != FROE_OK)
 		return err;
-	if (worker->leaving)
-		return misfit(apply, "it is leaving already");
 	worker->leaving = true;
 	worker->leaving_reason = (uint8_t)apply->event->reason;
 	worker_enable(worker);
@@ -585,12 +605,9 @@ worker_free(struct eng *eng, struct eng_worker *worker)
 static enum froe_err
 apply_worker_left(struct apply *apply)
 {
-	struct eng_worker *worker;
-	enum froe_err err = find_worker(apply, &worker);
-	if (err != FROE_OK)
-		return err;
-	if (!worker->leaving || !list_empty(&worker->leases))
-		return misfit(apply, "it still holds leases");
+	struct eng_worker *worker = eng_worker_get(apply->eng, apply->event->worker);
+	if (worker == NULL || !worker->leaving || !list_empty(&worker->leases))
+		return misfit(apply, "no such worker is leaving, or it still holds leases");
 	worker_free(apply->eng, worker);
 	return FROE_OK;
 }

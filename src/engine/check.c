@@ -30,26 +30,65 @@ check_task(const struct eng_run *run, struct eng_task *task)
 	froe_assert(task->state != ENG_TASK_SETTLING); /* 6 */
 }
 
-void
-eng_check(const struct eng *eng)
+static void
+check_workers(const struct eng *eng, struct eng_counts *counted)
 {
 	struct list *at, *lease;
-	list_for_each(at, &eng->workers) { /* 3 */
+	list_for_each(at, &eng->workers) {
 		const struct eng_worker *worker = container_of(at, struct eng_worker, link);
 		uint32_t leases = 0;
-		list_for_each(lease, &worker->leases)
+		list_for_each(lease, &worker->leases) {
+			const struct eng_task *task =
+			    container_of(lease, struct eng_task, lease_link);
+			froe_assert(task->worker == worker);
 			leases++;
-		froe_assert(leases == worker->fair.used);
+		}
+		froe_assert(leases == worker->fair.used); /* 3 */
+		froe_assert(list_linked(&worker->leaving_link) == worker->leaving); /* 8 */
+		froe_assert((map_get_uuid(&eng->workers_by_uuid, worker->uuid) == worker) !=
+		    worker->leaving);
+		froe_assert(eng_worker_get(eng, worker->id) == worker);
+		counted->workers++;
+		counted->slots += worker->fair.slots;
 	}
-	list_for_each(at, &eng->runs) { /* 4 */
+}
+
+static void
+check_runs(const struct eng *eng, struct eng_counts *counted)
+{
+	struct list *at;
+	list_for_each(at, &eng->runs) {
 		struct eng_run *run = container_of(at, struct eng_run, link);
 		uint32_t open = 0;
 		for (uint32_t i = 0; i < run->version->task_count; i++) {
 			check_task(run, &run->tasks[i]);
 			open += task_closed(&run->tasks[i]) ? 0 : 1;
+			counted->tasks[run->tasks[i].state]++;
+			counted->timers += wheel_active(&run->tasks[i].timer.timer) ? 1 : 0;
 		}
-		froe_assert(run->open == open && open > 0);
+		froe_assert(run->open == open); /* 4 */
+		froe_assert(open > 0);
+		froe_assert(wheel_active(&run->timer.timer) == (run->deadline_ns != 0));
+		froe_assert(eng_run_get(eng, run->key) == run);
+		froe_assert(eng_run_by_id(eng, run->id) == run);
+		counted->runs++;
+		counted->timers += run->deadline_ns != 0 ? 1 : 0;
 	}
+}
+
+void
+eng_check(const struct eng *eng)
+{
+	struct eng_counts counted = {0};
+	check_workers(eng, &counted);
+	check_runs(eng, &counted);
+	froe_assert(counted.workers == eng->counts.workers); /* 7 */
+	froe_assert(counted.slots == eng->counts.slots);
+	froe_assert(counted.runs == eng->counts.runs);
+	froe_assert(memcmp(counted.tasks, eng->counts.tasks, sizeof(counted.tasks)) == 0);
+	froe_assert(counted.timers ==
+	    eng->wheels[ENG_UPTIME].count + eng->wheels[ENG_WALL].count);
+	froe_assert(eng->closed_count == eng->closed.count);
 	wheel_check(&eng->wheels[ENG_UPTIME]);
 	wheel_check(&eng->wheels[ENG_WALL]);
 	fair_check(&eng->fair);
@@ -113,6 +152,10 @@ digest_worker(struct digest *digest, const struct eng_worker *worker)
 	digest_word(digest, (uint64_t)worker->fair.slots << 32 | worker->fair.used);
 	digest_word(digest, (uint64_t)worker->attached << 2 | (uint64_t)worker->draining << 1 |
 	        (uint64_t)worker->leaving);
+	digest_word(digest, (uint64_t)worker->leaving_reason << 32 | worker->tenant->id);
+	digest_word(digest, worker->fair.stamp);
+	for (uint32_t i = 0; i < worker->action_count; i++)
+		digest_bytes(digest, worker->actions[i]->named.name);
 	list_for_each(at, &worker->leases) {
 		struct eng_task *task = container_of(at, struct eng_task, lease_link);
 		digest_word(digest, task_run(task)->key);
@@ -126,6 +169,7 @@ digest_queues(struct digest *digest, const struct eng_workflow *workflow)
 	struct list *at;
 	for (const struct eng_queue *queue = workflow->queues; queue != NULL; queue = queue->next) {
 		digest_bytes(digest, queue->action->named.name);
+		digest_word(digest, queue->fair.turn);
 		digest_word(digest, (uint64_t)queue->fair.deficit);
 		for (int priority = 0; priority < FAIR_PRIORITIES; priority++) {
 			list_for_each(at, &queue->fair.items[priority]) {
@@ -147,8 +191,12 @@ eng_hash(const struct eng *eng)
 	digest_word(&digest, eng->downtime_ns);
 	digest_word(&digest, eng->run_last);
 	digest_word(&digest, eng->worker_last);
+	digest_word(&digest, eng->fair.turns);
+	digest_word(&digest, eng->fair.stamps);
 	for (uint32_t i = 0; i < eng->tenant_count; i++) {
 		digest_bytes(&digest, eng->tenants[i]->named.name);
+		digest_word(&digest, eng->tenants[i]->fair.turns);
+		digest_word(&digest, eng->tenants[i]->fair.turn);
 		digest_word(&digest, (uint64_t)eng->tenants[i]->fair.deficit);
 	}
 	for (uint32_t i = 0; i < eng->workflow_count; i++) {
@@ -166,6 +214,8 @@ eng_hash(const struct eng *eng)
 		const struct eng_closed *closed = container_of(at, struct eng_closed, link);
 		digest_uuid(&digest, closed->id);
 		digest_word(&digest, closed->closed_ns);
+		digest_word(&digest, closed->key);
+		digest_word(&digest, (uint64_t)closed->tenant << 32 | closed->status);
 	}
 	return digest.value;
 }

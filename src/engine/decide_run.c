@@ -109,11 +109,13 @@ run_id_usable(struct eng_turn *turn, struct uuid id)
 	struct eng_closed *closed = map_get_uuid(&turn->eng->closed, id);
 	if (run == NULL && closed == NULL)
 		return true;
+	uint32_t tenant = run != NULL ? run->tenant->id : closed->tenant;
 	reply_fault(turn, FROE_ALREADY_EXISTS, "run", "a run with this id was started before");
 	struct eng_output *output = &turn->eng->output;
 	struct eng_effect *effect = &output->effects[output->effect_count - 1];
-	effect->run = run != NULL ? run->key : closed->key;
 	effect->id = id;
+	if (tenant == turn->command->tenant.v) /* of another tenant's run nothing is told */
+		effect->run = run != NULL ? run->key : closed->key;
 	return false;
 }
 
@@ -126,7 +128,7 @@ decide_run_start(struct eng_turn *turn)
 	if (workflow == NULL) {
 		reply_fault(turn, FROE_NOT_FOUND, "workflow",
 		    "no workflow is named \"%.*s\": start a worker that registers it",
-		    (int)(name.size < 255 ? name.size : 255), (const char *)name.data);
+		    name_clip(name, FROE_NAME_BYTES_MAX), (const char *)name.data);
 		return;
 	}
 	if (command->run_start.priority > FROE_PRIORITY_MAX) {
@@ -167,7 +169,7 @@ decide_run_cancel(struct eng_turn *turn)
 	if (run != NULL && run->tenant->id == turn->command->tenant.v) {
 		reply_ok(turn)->run = run->key;
 		run_cancel(turn, run, ENG_REASON_REQUESTED, turn->command->run_cancel.reason);
-	} else if (run == NULL && closed != NULL) {
+	} else if (closed != NULL && closed->tenant == turn->command->tenant.v) {
 		reply_fault(turn, FROE_FAILED_PRECONDITION, "run", "the run has ended already");
 	} else {
 		reply_fault(turn, FROE_NOT_FOUND, "run", "no open run has this id");

@@ -33,6 +33,18 @@ task_queue(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason)
 	emit(turn, &event);
 }
 
+/* By squaring: a task may fail a million times. Infinity is larger than any limit. */
+static double
+power(double base, uint32_t exponent)
+{
+	double result = 1;
+	for (; exponent != 0; exponent >>= 1, base *= base) {
+		if (exponent & 1)
+			result *= base;
+	}
+	return result;
+}
+
 /* Delay before the attempt after `failures` of them, without jitter. */
 static uint64_t
 backoff_ms(const struct eng_backoff *backoff, uint32_t failures)
@@ -52,9 +64,7 @@ backoff_ms(const struct eng_backoff *backoff, uint32_t failures)
 		delay = (double)backoff->initial_ms * failures;
 		break;
 	case ENG_BACKOFF_EXPONENTIAL:
-		delay = (double)backoff->initial_ms;
-		for (uint32_t i = 1; i < failures && delay < limit; i++)
-			delay *= factor;
+		delay = (double)backoff->initial_ms * power(factor, failures - 1);
 		break;
 	}
 	return (uint64_t)(delay < limit ? delay : limit);
@@ -236,6 +246,7 @@ run_close(struct eng_turn *turn, struct eng_run *run)
 	effect->tenant = run->tenant->id;
 	effect->status = run_outcome(run);
 	closed_refs(turn, run, effect);
+	froe_assert(eng_run_info(turn->eng, run->key, &effect->info));
 	struct eng_event event = {
 	    .type = ENG_EV_RUN_CLOSED,
 	    .run = run->key,
@@ -349,9 +360,12 @@ decide_task_refresh(struct eng_turn *turn)
 		return;
 	struct eng_event event = task_event(task, ENG_EV_LEASE_REFRESHED, ENG_REASON_NONE);
 	event.lease = task->lease;
-	event.deadline_ns = task->deadline_ns + delay_ns_of(turn->command->task.add_ms);
-	emit(turn, &event);
 	uint64_t now_ns = eng_uptime_ns(turn->eng, turn->now_ns);
+	uint64_t latest_ns = now_ns + delay_ns_of(ENG_DELAY_MS_MAX);
+	event.deadline_ns = task->deadline_ns + delay_ns_of(turn->command->task.add_ms);
+	if (event.deadline_ns > latest_ns) /* repeated refreshes do not overflow */
+		event.deadline_ns = latest_ns;
+	emit(turn, &event);
 	reply_ok(turn)->timeout_ns = event.deadline_ns > now_ns ? event.deadline_ns - now_ns : 0;
 }
 
@@ -413,13 +427,18 @@ task_due(struct eng_turn *turn, struct eng_task *task)
 	}
 }
 
+/* The one that is due longest, on either clock. */
 static struct eng_timer *
 timer_expired(struct eng *eng, uint64_t now_ns)
 {
-	struct timer *timer = wheel_expired(&eng->wheels[ENG_UPTIME], eng_uptime_ns(eng, now_ns));
-	if (timer == NULL)
-		timer = wheel_expired(&eng->wheels[ENG_WALL], now_ns);
-	return timer != NULL ? container_of(timer, struct eng_timer, timer) : NULL;
+	struct timer *uptime =
+	    wheel_expired(&eng->wheels[ENG_UPTIME], eng_uptime_ns(eng, now_ns));
+	struct timer *wall = wheel_expired(&eng->wheels[ENG_WALL], now_ns);
+	struct timer *first = uptime;
+	if (uptime == NULL ||
+	    (wall != NULL && wall->deadline_ns < uptime->deadline_ns + eng->downtime_ns))
+		first = wall;
+	return first != NULL ? container_of(first, struct eng_timer, timer) : NULL;
 }
 
 void

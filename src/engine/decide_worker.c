@@ -45,6 +45,12 @@ register_valid(struct eng_turn *turn)
 		    "an action is 1 to %u bytes of UTF-8", 2 * FROE_NAME_BYTES_MAX + 1);
 		return false;
 	}
+	struct bytes worker = command->worker_register.name;
+	if (worker.size > FROE_NAME_BYTES_MAX || !utf8_valid(worker.data, worker.size)) {
+		reply_fault(turn, FROE_INVALID_ARGUMENT, "name",
+		    "a worker's name is at most %u bytes of UTF-8", FROE_NAME_BYTES_MAX);
+		return false;
+	}
 	if (uuid_is_nil(command->worker_register.id)) {
 		reply_fault(turn, FROE_INVALID_ARGUMENT, "id", "a worker has an id of 16 bytes");
 		return false;
@@ -73,20 +79,21 @@ held_collect(struct eng_turn *turn, uint64_t worker, struct map *held, struct en
 	effect->lapsed_count = lapsed_count;
 }
 
-/* The worker is back: what it does not hold goes to the queue's front, at once. */
+/* The worker is back: what it does not hold goes to the queue's front, at once. The newest lease
+ * first, so that the oldest ends up in front. */
 static void
 worker_reattach(struct eng_turn *turn, struct eng_worker *worker)
 {
 	struct map held;
-	struct list *at, *next;
+	struct list *at, *older;
 	struct eng_event event = worker_event(worker, ENG_EV_WORKER_ATTACHED);
 	emit(turn, &event);
 	struct eng_effect *effect = reply_ok(turn);
 	effect->worker = worker->id;
 	map_init(&held);
 	held_collect(turn, worker->id, &held, effect);
-	for (at = worker->leases.next; at != &worker->leases; at = next) {
-		next = at->next;
+	for (at = worker->leases.prev; at != &worker->leases; at = older) {
+		older = at->prev;
 		struct eng_task *task = container_of(at, struct eng_task, lease_link);
 		if (map_get(&held, task_run(task)->key, task->index) == NULL)
 			task_attempt_end(turn, task, ENG_REASON_RELEASED, bytes_of(NULL, 0), 0);
@@ -199,27 +206,33 @@ decide_worker_leave(struct eng_turn *turn)
 		reply_ok(turn);
 }
 
+/* Released tasks go to the front, so the newest first; lost ones to the back, the oldest first. */
+static void
+lease_end(struct eng_turn *turn, struct eng_worker *worker)
+{
+	bool orderly = worker->leaving_reason == ENG_REASON_LEFT;
+	struct list *at = orderly ? worker->leases.prev : worker->leases.next;
+	task_attempt_end(turn, container_of(at, struct eng_task, lease_link),
+	    orderly ? ENG_REASON_RELEASED : ENG_REASON_LOST,
+	    orderly ? bytes_text("the worker left") : bytes_text("the worker was lost"), 0);
+}
+
 /* Leases of workers that leave end in slices: a lost worker of 10 000 slots is not one step. */
 void
 decide_leaving(struct eng_turn *turn)
 {
 	struct eng *eng = turn->eng;
 	size_t start = eng->output.event_count;
-	while (!list_empty(&eng->leaving)) {
+	while (!list_empty(&eng->leaving) &&
+	    eng->output.event_count - start < ENG_STEP_LEASES_MAX) {
 		struct eng_worker *worker =
 		    container_of(eng->leaving.next, struct eng_worker, leaving_link);
 		if (list_empty(&worker->leases)) {
 			struct eng_event event = worker_event(worker, ENG_EV_WORKER_LEFT);
 			emit(turn, &event);
-			continue;
+		} else {
+			lease_end(turn, worker);
 		}
-		if (eng->output.event_count - start >= ENG_STEP_LEASES_MAX)
-			return;
-		struct eng_task *task =
-		    container_of(worker->leases.next, struct eng_task, lease_link);
-		bool orderly = worker->leaving_reason == ENG_REASON_LEFT;
-		task_attempt_end(turn, task, orderly ? ENG_REASON_RELEASED : ENG_REASON_LOST,
-		    orderly ? bytes_text("the worker left") : bytes_text("the worker was lost"), 0);
 	}
 }
 

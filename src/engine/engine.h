@@ -148,6 +148,7 @@ struct eng_command {
 	enum eng_command_type type;
 	struct eng_origin origin;
 	struct eng_tenant_id tenant; /* all but ENGINE_START, TIMER, SCHEDULE, TENANT_OPEN */
+	bool hold;                   /* assign nothing now: the disk is nearly full */
 	union {
 		struct {
 			uint64_t epoch;
@@ -270,6 +271,15 @@ struct eng_ref {
 	bool error; /* the record is a failed attempt, not an output */
 };
 
+/* What a run is, for the index. */
+struct eng_run_info {
+	struct uuid id;
+	uint32_t tenant;
+	uint32_t workflow;
+	uint32_t version;
+	uint64_t created_ns;
+};
+
 struct eng_effect {
 	enum eng_effect_type type;
 	struct eng_origin origin; /* REPLY */
@@ -294,6 +304,7 @@ struct eng_effect {
 	const struct eng_ref *refs;
 	uint32_t ref_count;
 	bool bare;
+	struct eng_run_info info; /* RUN_CLOSED */
 	const struct eng_fence *lapsed; /* WORKER_REGISTER */
 	uint32_t lapsed_count;
 };
@@ -349,6 +360,10 @@ bool eng_dispatch(struct eng *eng, uint64_t run, uint32_t task, uint64_t lease, 
 
 bool eng_run_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
     uint64_t *ret_run); /* open runs */
+bool eng_run_info(const struct eng *eng, uint64_t run, struct eng_run_info *ret_info); /* open */
+/* A run that has closed lately (ENG_CLOSED_TTL_NS); its tenant is in its records. */
+bool eng_closed_find(const struct eng *eng, struct uuid id, uint64_t *ret_run,
+    enum eng_status *ret_status);
 bool eng_run_status(const struct eng *eng, uint64_t run, enum eng_status *ret_status);
 
 /* Names of a definition by number, for views of any run, open or closed. */

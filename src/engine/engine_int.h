@@ -11,6 +11,8 @@
  *             4. run.open is the number of its tasks that are not closed.
  *             5. a task's pending is the number of its parents that are not closed.
  *             6. no task is SETTLING between steps.
+ *             7. counts are what a count of the objects gives.
+ *             8. a worker is in `leaving` iff it is leaving, else in workers_by_uuid.
  */
 #ifndef ENGINE_ENGINE_INT_H
 #define ENGINE_ENGINE_INT_H
@@ -35,6 +37,8 @@
 /* Ids of closed runs are remembered, so that a trigger that is sent again is not a second run. */
 #define ENG_CLOSED_MAX (1u << 20)
 #define ENG_CLOSED_TTL_NS (UINT64_C(86400) * 1000000000)
+/* Ids that one close forgets at most: a step after a quiet day is as short as any other. */
+#define ENG_CLOSED_FORGOTTEN_MAX 16u
 
 enum eng_clock {
 	ENG_UPTIME, /* schedule and execution timeouts */
@@ -168,6 +172,7 @@ struct eng_closed {
 	struct uuid id;
 	uint64_t closed_ns;
 	uint64_t key;
+	uint32_t tenant;
 	uint8_t status;
 };
 
@@ -209,6 +214,7 @@ struct eng {
 	size_t event_capacity;
 	size_t effect_capacity;
 	struct arena arena;
+	struct arena dispatch_arena; /* eng_dispatch() must not touch the step's effects */
 	struct froe_fault fault;
 	struct eng_fault faults[ENG_FAULTS_MAX];
 };
@@ -275,6 +281,10 @@ struct eng_version *version_open(struct eng_workflow *workflow,
     const struct eng_definition *definition);
 void version_close(struct eng_version *version);
 struct eng_action *action_require(struct eng_tenant *tenant, struct bytes name);
+/* For "%.*s" of a name that may be hostile: at most max bytes, whole characters. */
+int name_clip(struct bytes name, size_t max);
+/* Makes a fault's text valid UTF-8 without control characters, whatever name went into it. */
+void text_clean(char *text);
 
 /* apply.c: the only code that changes state */
 enum froe_err eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fault)

@@ -60,9 +60,9 @@ eng_dispatch(struct eng *eng, uint64_t key, uint32_t index, uint64_t lease, uint
 		return false;
 	const struct eng_task_definition *definition = &run->version->definitions[index];
 	uint64_t uptime_ns = eng_uptime_ns(eng, now_ns);
-	arena_reset(&eng->arena);
+	arena_reset(&eng->dispatch_arena);
 	struct eng_ref *refs =
-	    arena_alloc(&eng->arena, run->version->task_count * sizeof(struct eng_ref));
+	    arena_alloc(&eng->dispatch_arena, run->version->task_count * sizeof(struct eng_ref));
 	*ret_dispatch = (struct eng_dispatch){
 	    .run = run->id,
 	    .task = uuid_task(run->id, index),
@@ -89,6 +89,34 @@ eng_run_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
 	if (run == NULL || run->tenant->id != tenant.v)
 		return false;
 	*ret_run = run->key;
+	return true;
+}
+
+bool
+eng_run_info(const struct eng *eng, uint64_t key, struct eng_run_info *ret_info)
+{
+	const struct eng_run *run = eng_run_get(eng, key);
+	if (run == NULL)
+		return false;
+	*ret_info = (struct eng_run_info){
+	    .id = run->id,
+	    .tenant = run->tenant->id,
+	    .workflow = run->version->workflow->id,
+	    .version = run->version->number,
+	    .created_ns = run->created_ns,
+	};
+	return true;
+}
+
+bool
+eng_closed_find(const struct eng *eng, struct uuid id, uint64_t *ret_run,
+    enum eng_status *ret_status)
+{
+	const struct eng_closed *closed = map_get_uuid(&eng->closed, id);
+	if (closed == NULL)
+		return false;
+	*ret_run = closed->key;
+	*ret_status = (enum eng_status)closed->status;
 	return true;
 }
 

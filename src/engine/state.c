@@ -63,6 +63,7 @@ eng_open(void)
 	list_init(&eng->closed_order);
 	slab_init(&eng->closed_slab, sizeof(struct eng_closed), 256);
 	arena_init(&eng->arena, 0);
+	arena_init(&eng->dispatch_arena, 0);
 	return eng;
 }
 
@@ -123,6 +124,7 @@ eng_close(struct eng *eng)
 	map_release(&eng->closed);
 	slab_release(&eng->closed_slab);
 	arena_release(&eng->arena);
+	arena_release(&eng->dispatch_arena);
 	mem_free(eng->output.events);
 	mem_free(eng->output.effects);
 	mem_free(eng);

@@ -66,6 +66,7 @@ reply_fault(struct eng_turn *turn, enum froe_err err, const char *field, const c
 	va_start(args, format);
 	vsnprintf(fault->text, sizeof(fault->text), format, args);
 	va_end(args);
+	text_clean(fault->text);
 	struct eng_effect *effect = reply_ok(turn);
 	effect->err = err;
 	effect->fault = fault;
@@ -140,17 +141,19 @@ eng_step(struct eng *eng, const struct eng_command *command, uint64_t now_ns, ui
 	eng->output.effect_count = 0;
 	decide(&turn);
 	decide_leaving(&turn);
-	decide_schedule(&turn);
+	if (!command->hold)
+		decide_schedule(&turn);
 	return &eng->output;
 }
 
 /*
  * The bound, from the most events each kind of command can cause:
- *   every step    ENG_STEP_ASSIGNMENTS_MAX assignments; ENG_STEP_LEASES_MAX leases of leaving workers,
- *                 two events each, and a run's tasks once more should the last of them fail its run
+ *   every step    ENG_STEP_ASSIGNMENTS_MAX assignments; ENG_STEP_LEASES_MAX events of leaving workers,
+ *                 and two events a task of one run more, should the last lease to end fail its run
  *   a run's       each of its tasks ends once and its children are queued: two events a task
  *   a register    each lease that is not held: two events
- * An event without bytes of its own takes at most EVENT_BYTES in the log.
+ * An event without bytes of a caller's takes at most EVENT_BYTES in the log: a header of 32, the
+ * fields (at most 58), a text of the engine's own (at most 32).
  */
 #define EVENT_BYTES 112u
 

@@ -7,8 +7,28 @@
 #include "engine/engine_int.h"
 
 #include "base/json.h"
+
 #include <stdarg.h>
 #include <stdio.h>
+
+int
+name_clip(struct bytes name, size_t max)
+{
+	size_t size = name.size < max ? name.size : max;
+	while (size > 0 && size < name.size && (name.data[size] & 0xc0) == 0x80)
+		size--;
+	return (int)size;
+}
+
+void
+text_clean(char *text)
+{
+	bool valid = utf8_valid(text, strlen(text));
+	for (uint8_t *at = (uint8_t *)text; *at != 0; at++) {
+		if (*at < 0x20 || *at == 0x7f || (*at >= 0x80 && !valid))
+			*at = '?';
+	}
+}
 
 /* The tasks of a definition by name, and each parent's index: linear in the definition's size, so
  * that a hostile one of a megabyte costs milliseconds. */
@@ -32,6 +52,14 @@ graph_find(const struct graph *graph, struct bytes name)
 	return named != NULL ? container_of(named, struct graph_name, named)->index : GRAPH_UNKNOWN;
 }
 
+/* More are a fault, and not looked at. */
+static uint32_t
+parents_used(const struct eng_task_definition *task)
+{
+	return task->parent_count < FROE_TASK_PARENTS_MAX ? task->parent_count
+	                                                  : FROE_TASK_PARENTS_MAX;
+}
+
 /* Of two tasks with one name the first is found. */
 static void
 graph_init(struct graph *graph, const struct eng_definition *definition)
@@ -50,8 +78,8 @@ graph_init(struct graph *graph, const struct eng_definition *definition)
 	for (uint32_t i = 0; i < count; i++) {
 		const struct eng_task_definition *task = &definition->tasks[i];
 		graph->parents[i] =
-		    arena_alloc(&graph->arena, task->parent_count * sizeof(**graph->parents));
-		for (uint32_t j = 0; j < task->parent_count; j++)
+		    arena_alloc(&graph->arena, parents_used(task) * sizeof(**graph->parents));
+		for (uint32_t j = 0; j < parents_used(task); j++)
 			graph->parents[i][j] = graph_find(graph, task->parents[j]);
 	}
 }
@@ -86,6 +114,7 @@ check_fault(struct check *check, const char *field, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(fault->text, sizeof(fault->text), format, args);
 	va_end(args);
+	text_clean(fault->text);
 }
 
 static bool
@@ -132,7 +161,30 @@ check_names(struct check *check)
 	}
 }
 
-/* seen[p] is index + 1 once task `index` has named parent p. */
+/* seen[p] is index + 1 once task `index` has named parent p. A good parent costs no formatting. */
+static void
+check_parent(struct check *check, uint32_t index, uint32_t i, uint32_t *seen)
+{
+	char field[96];
+	struct bytes name = check->definition->tasks[index].parents[i];
+	uint32_t parent = check->graph.parents[index][i];
+	bool known = parent != GRAPH_UNKNOWN;
+	bool failure = known && check->definition->tasks[parent].on_failure;
+	bool again = known && seen[parent] == index + 1;
+	if (known)
+		seen[parent] = index + 1;
+	if (known && !failure && !again)
+		return;
+	snprintf(field, sizeof(field), "tasks[%u].parents[%u]", index, i);
+	if (!known)
+		check_fault(check, field, "no task is named \"%.*s\"", name_clip(name, 64),
+		    (const char *)name.data);
+	if (failure)
+		check_fault(check, field, "the on-failure task can have no children");
+	if (again)
+		check_fault(check, field, "named twice");
+}
+
 static void
 check_parents(struct check *check, uint32_t index, uint32_t *seen)
 {
@@ -141,21 +193,10 @@ check_parents(struct check *check, uint32_t index, uint32_t *seen)
 	snprintf(field, sizeof(field), "tasks[%u].parents", index);
 	if (task->on_failure && task->parent_count > 0)
 		check_fault(check, field, "the on-failure task has no parents: it waits for all others");
-	for (uint32_t i = 0; i < task->parent_count; i++) {
-		struct bytes name = task->parents[i];
-		uint32_t parent = check->graph.parents[index][i];
-		snprintf(field, sizeof(field), "tasks[%u].parents[%u]", index, i);
-		if (parent == GRAPH_UNKNOWN) {
-			check_fault(check, field, "no task is named \"%.*s\"",
-			    (int)(name.size < 64 ? name.size : 64), (const char *)name.data);
-			continue;
-		}
-		if (check->definition->tasks[parent].on_failure)
-			check_fault(check, field, "the on-failure task can have no children");
-		if (seen[parent] == index + 1)
-			check_fault(check, field, "named twice");
-		seen[parent] = index + 1;
-	}
+	if (task->parent_count > FROE_TASK_PARENTS_MAX)
+		check_fault(check, field, "at most %u", FROE_TASK_PARENTS_MAX);
+	for (uint32_t i = 0; i < parents_used(task) && check->count < ENG_FAULTS_MAX; i++)
+		check_parent(check, index, i, seen);
 }
 
 static void
@@ -204,7 +245,37 @@ check_limits(struct check *check, uint32_t index)
 		check_fault(check, field, "a delay is at most a hundred years");
 }
 
-/* Every parent is known: removes tasks without open parents until none is left. */
+/* The tasks' children as one array: those of task i lie from first[i] up to first[i + 1]. Unknown
+ * parents have a fault of their own and count as none. */
+static uint32_t *
+graph_children(struct graph *graph, const struct eng_definition *definition, uint32_t *open,
+    uint32_t *first)
+{
+	uint32_t count = definition->task_count, edges = 0;
+	memset(first, 0, (count + 2) * sizeof(*first));
+	for (uint32_t i = 0; i < count; i++) {
+		open[i] = 0;
+		for (uint32_t j = 0; j < parents_used(&definition->tasks[i]); j++) {
+			if (graph->parents[i][j] == GRAPH_UNKNOWN)
+				continue;
+			first[graph->parents[i][j] + 2]++;
+			open[i]++;
+		}
+		edges += open[i];
+	}
+	for (uint32_t i = 2; i < count + 2; i++)
+		first[i] += first[i - 1];
+	uint32_t *children = arena_alloc(&graph->arena, edges * sizeof(*children));
+	for (uint32_t i = 0; i < count; i++) {
+		for (uint32_t j = 0; j < parents_used(&definition->tasks[i]); j++) {
+			if (graph->parents[i][j] != GRAPH_UNKNOWN)
+				children[first[graph->parents[i][j] + 1]++] = i;
+		}
+	}
+	return children;
+}
+
+/* Removes tasks without open parents until none is left. */
 static void
 check_cycles(struct check *check)
 {
@@ -213,22 +284,10 @@ check_cycles(struct check *check)
 	uint32_t *open = arena_alloc(&graph->arena, count * sizeof(*open));
 	uint32_t *ready = arena_alloc(&graph->arena, count * sizeof(*ready));
 	uint32_t *first = arena_alloc(&graph->arena, (count + 2) * sizeof(*first));
-	uint32_t edges = 0;
-	memset(first, 0, (count + 2) * sizeof(*first));
+	uint32_t *children = graph_children(graph, check->definition, open, first);
 	for (uint32_t i = 0; i < count; i++) {
-		open[i] = check->definition->tasks[i].parent_count;
-		edges += open[i];
-		for (uint32_t j = 0; j < open[i]; j++)
-			first[graph->parents[i][j] + 2]++;
 		if (open[i] == 0)
 			ready[tail++] = i;
-	}
-	for (uint32_t i = 2; i < count + 2; i++)
-		first[i] += first[i - 1];
-	uint32_t *children = arena_alloc(&graph->arena, edges * sizeof(*children));
-	for (uint32_t i = 0; i < count; i++) {
-		for (uint32_t j = 0; j < check->definition->tasks[i].parent_count; j++)
-			children[first[graph->parents[i][j] + 1]++] = i;
 	}
 	for (; head < tail; head++) {
 		for (uint32_t k = first[ready[head]]; k < first[ready[head] + 1]; k++) {
@@ -254,8 +313,10 @@ eng_definition_check(const struct eng_definition *definition,
 		check_fault(&check, "priority", "1 to %u", FROE_PRIORITY_MAX);
 	if (definition->run_timeout_ms > ENG_DELAY_MS_MAX)
 		check_fault(&check, "run_timeout_ms", "at most a hundred years");
-	if (definition->encoded.size > FROE_DEFINITION_BYTES_MAX)
+	if (definition->encoded.size > FROE_DEFINITION_BYTES_MAX) {
 		check_fault(&check, "", "a definition has at most %u bytes", FROE_DEFINITION_BYTES_MAX);
+		return check.count;
+	}
 	if (definition->task_count == 0 || definition->task_count > FROE_WORKFLOW_TASKS_MAX) {
 		check_fault(&check, "tasks", "1 to %u tasks", FROE_WORKFLOW_TASKS_MAX);
 		return check.count;
@@ -271,8 +332,7 @@ eng_definition_check(const struct eng_definition *definition,
 	}
 	if (definition->task_count == 1 && definition->tasks[0].on_failure)
 		check_fault(&check, "tasks", "an on-failure task needs another task");
-	if (check.count == 0)
-		check_cycles(&check);
+	check_cycles(&check);
 	graph_release(&check.graph);
 	return check.count;
 }

@@ -1,0 +1,595 @@
+/*
+ * tests/engine_driver: plays the shell around the engine, and trusts it in nothing.
+ *
+ * Each step: asks for the bound of the log's bytes, steps, keeps every event in a ledger, checks the
+ * effects against the ledger, checks the engine's invariants. With a twin, a second engine is given
+ * the same commands and dice and must decide the same events. At the end of each test (driver_close)
+ * all events are applied to a fresh engine, which must come out equal.
+ */
+#ifndef TESTS_ENGINE_DRIVER_H
+#define TESTS_ENGINE_DRIVER_H
+
+#include "base/json.h"
+#include "engine_ledger.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define MS UINT64_C(1000000)
+#define SECOND (1000 * MS)
+#define START_NS (UINT64_C(1800000000) * SECOND)
+
+struct driver {
+	struct eng *eng;
+	struct eng *twin; /* NULL: none */
+	struct ledger ledger;
+	struct arena arena;
+	const struct eng_output *out;
+	uint64_t now_ns;
+	uint64_t dice;
+	uint64_t request;
+	uint64_t ids;
+	uint64_t epoch;
+	uint64_t downtime_ns; /* all of it: uptime is now_ns less this */
+	uint64_t steps;
+	uint32_t check_every; /* steps between checks of the invariants */
+	struct eng_tenant_id tenant;
+};
+
+/* SplitMix64. */
+static inline uint64_t
+dice_roll(uint64_t *dice)
+{
+	uint64_t z = (*dice += UINT64_C(0x9e3779b97f4a7c15));
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+/* --------------------------------------------------------------------------- checking effects */
+
+static inline bool
+command_answered(const struct eng_command *command)
+{
+	switch (command->type) {
+	case ENG_CMD_ENGINE_START:
+	case ENG_CMD_TIMER:
+	case ENG_CMD_SCHEDULE:
+	case ENG_CMD_WORKER_DETACH:
+	case ENG_CMD_TASK_PROVIDE:
+		return false;
+	case ENG_CMD_WORKER_LEAVE:
+		return !command->worker.lost;
+	case ENG_CMD_TENANT_OPEN:
+	case ENG_CMD_WORKFLOW_PUT:
+	case ENG_CMD_RUN_START:
+	case ENG_CMD_RUN_CANCEL:
+	case ENG_CMD_WORKER_REGISTER:
+	case ENG_CMD_WORKER_DRAIN:
+	case ENG_CMD_TASK_COMPLETE:
+	case ENG_CMD_TASK_FAIL:
+	case ENG_CMD_TASK_REFRESH:
+	case ENG_CMD_TASK_LOG:
+		return true;
+	}
+	froe_never("an unknown command");
+}
+
+static inline void
+check_reply(const struct eng_command *command, const struct eng_effect *effect)
+{
+	froe_assert(effect->origin.conn == command->origin.conn);
+	froe_assert(effect->origin.request == command->origin.request);
+	froe_assert(effect->command == command->type);
+	froe_assert((effect->err != FROE_OK) == (effect->fault != NULL));
+	if (effect->fault == NULL)
+		return;
+	froe_assert(effect->fault->code == effect->err);
+	froe_assert(effect->fault->text[0] != 0);
+	froe_assert(utf8_valid(effect->fault->text, strlen(effect->fault->text)));
+}
+
+/* A reference names a record that is what it says, of the task that it names. */
+static inline void
+check_ref(const struct driver *driver, uint64_t run_key, const struct eng_ref *ref)
+{
+	struct eng_version_view view;
+	const struct ledger_run *run = ledger_run(&driver->ledger, run_key);
+	froe_assert(eng_version(driver->eng, run->workflow, run->version, &view));
+	if (ref->skipped) {
+		froe_assert(ref->record == 0);
+		return;
+	}
+	const struct eng_event *event = ledger_record(&driver->ledger, run_key, ref->record);
+	froe_assert(event->type == (ref->error ? ENG_EV_ATTEMPT_ENDED : ENG_EV_TASK_COMPLETED));
+	froe_assert(bytes_equal(view.tasks[event->task].name, ref->task));
+}
+
+static inline void
+check_dispatch(struct driver *driver, const struct eng_effect *effect)
+{
+	struct eng_dispatch dispatch;
+	const struct ledger_run *run = ledger_run(&driver->ledger, effect->run);
+	const struct ledger_task *task = &run->tasks[effect->task];
+	froe_assert(task->state == ENG_TASK_ASSIGNED);
+	froe_assert(task->lease == effect->lease);
+	froe_assert(task->worker == effect->worker);
+	froe_assert(eng_dispatch(driver->eng, effect->run, effect->task, effect->lease,
+	    driver->now_ns, &dispatch));
+	froe_assert(uuid_equal(dispatch.run, run->id));
+	froe_assert(uuid_equal(dispatch.task, uuid_task(run->id, effect->task)));
+	froe_assert(dispatch.worker == task->worker);
+	froe_assert(dispatch.attempt == task->attempt);
+	froe_assert(ledger_record(&driver->ledger, effect->run, dispatch.input)->type ==
+	    ENG_EV_RUN_STARTED);
+	for (uint32_t i = 0; i < dispatch.ref_count; i++)
+		check_ref(driver, effect->run, &dispatch.refs[i]);
+	froe_assert(!eng_dispatch(driver->eng, effect->run, effect->task, effect->lease + 1,
+	    driver->now_ns, &dispatch));
+	froe_assert(!eng_dispatch(driver->eng, effect->run, effect->task, effect->lease - 1,
+	    driver->now_ns, &dispatch));
+}
+
+static inline void
+check_closed(const struct driver *driver, const struct eng_effect *effect)
+{
+	const struct ledger_run *run = ledger_run(&driver->ledger, effect->run);
+	froe_assert(run->closed);
+	froe_assert(run->status == effect->status);
+	froe_assert(run->tenant == effect->tenant);
+	froe_assert(uuid_equal(run->id, effect->id));
+	froe_assert((effect->status == ENG_FAILED) ==
+	    (effect->ref_count == 1 && effect->refs[0].error));
+	for (uint32_t i = 0; i < effect->ref_count; i++)
+		check_ref(driver, effect->run, &effect->refs[i]);
+}
+
+static inline void
+check_revoke(const struct driver *driver, const struct eng_effect *effect)
+{
+	const struct ledger_run *run = ledger_run(&driver->ledger, effect->run);
+	uint32_t number;
+	froe_assert(uuid_equal(uuid_run_of(effect->id, &number), run->id));
+	froe_assert(number >= 1 && number <= run->task_count);
+	const struct ledger_task *task = &run->tasks[number - 1];
+	froe_assert(effect->lease >= 1 && effect->lease <= task->lease);
+	froe_assert(task->lease != effect->lease || task->state != ENG_TASK_ASSIGNED);
+}
+
+/* What the events of the step ask for; revoked: leases ended against their worker's will. */
+struct expected {
+	size_t dispatches;
+	size_t closed;
+	size_t revoked;
+};
+
+/* Dispatches first: asking for one must not disturb the other effects. */
+static inline void
+check_effects(struct driver *driver, const struct eng_command *command,
+    const struct expected *expected)
+{
+	const struct eng_output *out = driver->out;
+	size_t replies = 0, dispatches = 0, closed = 0, revoked = 0;
+	for (size_t i = 0; i < out->effect_count; i++) {
+		if (out->effects[i].type != ENG_EFF_DISPATCH)
+			continue;
+		check_dispatch(driver, &out->effects[i]);
+		dispatches++;
+	}
+	for (size_t i = 0; i < out->effect_count; i++) {
+		const struct eng_effect *effect = &out->effects[i];
+		if (effect->type == ENG_EFF_REPLY) {
+			check_reply(command, effect);
+			replies++;
+		} else if (effect->type == ENG_EFF_RUN_CLOSED) {
+			check_closed(driver, effect);
+			closed++;
+		} else if (effect->type == ENG_EFF_REVOKE) {
+			check_revoke(driver, effect);
+			revoked++;
+		}
+	}
+	froe_assert(replies == (command_answered(command) ? 1 : 0));
+	froe_assert(closed == expected->closed);
+	froe_assert(revoked == expected->revoked);
+	if (command->type == ENG_CMD_TASK_PROVIDE)
+		froe_assert(dispatches - expected->dispatches <= 1);
+	else
+		froe_assert(dispatches == expected->dispatches);
+}
+
+/* ----------------------------------------------------------------------------------- stepping */
+
+static inline uint32_t
+version_tasks(const struct eng *eng, const struct eng_event *event)
+{
+	struct eng_version_view view;
+	if (event->type != ENG_EV_RUN_STARTED)
+		return 0;
+	froe_assert(eng_version(eng, event->workflow, event->version, &view));
+	return view.task_count;
+}
+
+static inline void
+driver_keep(struct driver *driver, const struct eng_event *event, struct expected *expected)
+{
+	bool held = false;
+	if (event->type == ENG_EV_TASK_CANCELLED) {
+		const struct ledger_run *run = ledger_run(&driver->ledger, event->run);
+		held = run->tasks[event->task].state == ENG_TASK_ASSIGNED;
+	}
+	held = held || (event->type == ENG_EV_ATTEMPT_ENDED &&
+	        event->reason == ENG_REASON_TIMED_OUT);
+	expected->revoked += held ? 1 : 0;
+	expected->dispatches += event->type == ENG_EV_TASK_ASSIGNED ? 1 : 0;
+	expected->closed += event->type == ENG_EV_RUN_CLOSED ? 1 : 0;
+	froe_assert(event->time_ns == driver->now_ns);
+	ledger_keep(&driver->ledger, event, version_tasks(driver->eng, event));
+}
+
+static inline void
+twin_step(struct driver *driver, const struct eng_command *command, uint64_t random)
+{
+	if (driver->twin == NULL)
+		return;
+	const struct eng_output *out = eng_step(driver->twin, command, driver->now_ns, random);
+	froe_assert(out->event_count == driver->out->event_count);
+	froe_assert(out->effect_count == driver->out->effect_count);
+	for (size_t i = 0; i < out->event_count; i++)
+		froe_assert(event_equal(&out->events[i], &driver->out->events[i]));
+}
+
+/* One command, with everything checked. The output is valid until the next one. */
+static inline const struct eng_output *
+driver_step(struct driver *driver, const struct eng_command *from)
+{
+	struct eng_command command = *from;
+	struct expected expected = {0};
+	bool quiet = !eng_pending(driver->eng);
+	uint64_t random = dice_roll(&driver->dice);
+	size_t bytes_max = eng_step_bytes_max(driver->eng, &command), bytes = 0;
+	command.origin = (struct eng_origin){.conn = 77, .request = ++driver->request};
+	driver->out = eng_step(driver->eng, &command, driver->now_ns, random);
+	for (size_t i = 0; i < driver->out->event_count; i++) {
+		bytes += event_size(&driver->out->events[i]);
+		driver_keep(driver, &driver->out->events[i], &expected);
+	}
+	froe_assert(bytes <= bytes_max);
+	check_effects(driver, &command, &expected);
+	bool refused = driver->out->effect_count > 0 && driver->out->effects[0].err != FROE_OK;
+	if (quiet && refused)
+		froe_assert(driver->out->event_count == 0);
+	twin_step(driver, &command, random);
+	if (++driver->steps % driver->check_every == 0)
+		eng_check(driver->eng);
+	return driver->out;
+}
+
+/* The reply of the last step. */
+static inline const struct eng_effect *
+driver_reply(const struct driver *driver)
+{
+	for (size_t i = 0; i < driver->out->effect_count; i++) {
+		if (driver->out->effects[i].type == ENG_EFF_REPLY)
+			return &driver->out->effects[i];
+	}
+	froe_never("the last command has no reply");
+}
+
+static inline const struct eng_effect *
+driver_effect(const struct driver *driver, enum eng_effect_type type, size_t number)
+{
+	for (size_t i = 0; i < driver->out->effect_count; i++) {
+		if (driver->out->effects[i].type == type && number-- == 0)
+			return &driver->out->effects[i];
+	}
+	return NULL;
+}
+
+static inline size_t
+driver_events(const struct driver *driver, enum eng_event_type type)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < driver->out->event_count; i++)
+		count += driver->out->events[i].type == type ? 1 : 0;
+	return count;
+}
+
+/* What recovery does: all events, applied to a fresh engine. */
+static inline struct eng *
+driver_replay(const struct driver *driver)
+{
+	struct eng *eng = eng_open();
+	struct froe_fault fault;
+	for (size_t i = 0; i < driver->ledger.event_count; i++) {
+		if (eng_apply_logged(eng, &driver->ledger.events[i], &fault) != FROE_OK)
+			froe_panic(__FILE__, __LINE__, __func__, fault.text);
+	}
+	return eng;
+}
+
+static inline void
+driver_replay_check(const struct driver *driver)
+{
+	struct eng *eng = driver_replay(driver);
+	eng_check(eng);
+	froe_assert(eng_hash(eng) == eng_hash(driver->eng));
+	eng_close(eng);
+}
+
+/* --------------------------------------------------------------------------- opening, closing */
+
+static inline void
+driver_boot(struct driver *driver, uint64_t downtime_ns)
+{
+	struct eng_command command = {.type = ENG_CMD_ENGINE_START};
+	command.engine_start.epoch = ++driver->epoch;
+	command.engine_start.downtime_ns = downtime_ns;
+	driver->downtime_ns += downtime_ns;
+	driver_step(driver, &command);
+}
+
+static inline struct eng_tenant_id
+driver_tenant(struct driver *driver, const char *name)
+{
+	struct eng_command command = {.type = ENG_CMD_TENANT_OPEN};
+	command.tenant_open.name = bytes_text(name);
+	driver_step(driver, &command);
+	return (struct eng_tenant_id){driver_reply(driver)->tenant};
+}
+
+static inline void
+driver_open(struct driver *driver)
+{
+	*driver = (struct driver){
+	    .eng = eng_open(),
+	    .now_ns = START_NS,
+	    .check_every = 1,
+	};
+	ledger_init(&driver->ledger);
+	arena_init(&driver->arena, 0);
+	driver_boot(driver, 0);
+	driver->tenant = driver_tenant(driver, "acme");
+}
+
+static inline void
+driver_close(struct driver *driver)
+{
+	eng_check(driver->eng);
+	driver_replay_check(driver);
+	if (driver->twin != NULL) {
+		froe_assert(eng_hash(driver->twin) == eng_hash(driver->eng));
+		eng_close(driver->twin);
+	}
+	eng_close(driver->eng);
+	ledger_release(&driver->ledger);
+	arena_release(&driver->arena);
+}
+
+/* The process dies, and another recovers from the log after a while. */
+static inline void
+driver_crash(struct driver *driver, uint64_t downtime_ns)
+{
+	struct eng *eng = driver_replay(driver);
+	eng_check(eng);
+	froe_assert(eng_hash(eng) == eng_hash(driver->eng));
+	eng_close(driver->eng);
+	driver->eng = eng;
+	driver->now_ns += downtime_ns;
+	driver_boot(driver, downtime_ns);
+}
+
+/* ----------------------------------------------------------------------------------- commands */
+
+static inline struct eng_command
+driver_command(const struct driver *driver, enum eng_command_type type)
+{
+	return (struct eng_command){.type = type, .tenant = driver->tenant};
+}
+
+static inline enum froe_err
+driver_try(struct driver *driver, const struct eng_command *command)
+{
+	driver_step(driver, command);
+	return driver_reply(driver)->err;
+}
+
+static inline uint32_t
+driver_put(struct driver *driver, struct workflow *workflow)
+{
+	struct eng_command command = driver_command(driver, ENG_CMD_WORKFLOW_PUT);
+	workflow_encode(workflow);
+	command.workflow_put.definition = workflow->definition;
+	assert_int_equal(driver_try(driver, &command), FROE_OK);
+	return driver_reply(driver)->version;
+}
+
+/* A workflow straight from its line. */
+static inline void
+driver_define(struct driver *driver, const char *name, const char *line)
+{
+	struct workflow workflow;
+	workflow_parse(&workflow, &driver->arena, name, line);
+	driver_put(driver, &workflow);
+}
+
+static inline struct uuid
+driver_id(struct driver *driver)
+{
+	uint64_t seed[2];
+	uint8_t random[16];
+	seed[0] = ++driver->ids;
+	seed[1] = seed[0] * UINT64_C(0x9e3779b97f4a7c15);
+	memcpy(random, seed, sizeof(random));
+	return uuid_run(driver->now_ns, random);
+}
+
+static inline struct eng_command
+driver_start_command(struct driver *driver, const char *workflow)
+{
+	struct eng_command command = driver_command(driver, ENG_CMD_RUN_START);
+	command.run_start.workflow = bytes_text(workflow);
+	command.run_start.run = driver_id(driver);
+	command.run_start.input = bytes_text("{\"x\":1}");
+	return command;
+}
+
+/* Starts a run; its key. */
+static inline uint64_t
+driver_start(struct driver *driver, const char *workflow)
+{
+	struct eng_command command = driver_start_command(driver, workflow);
+	assert_int_equal(driver_try(driver, &command), FROE_OK);
+	return driver_reply(driver)->run;
+}
+
+static inline enum froe_err
+driver_cancel(struct driver *driver, uint64_t run)
+{
+	struct eng_command command = driver_command(driver, ENG_CMD_RUN_CANCEL);
+	command.run_cancel.run = ledger_run(&driver->ledger, run)->id;
+	command.run_cancel.reason = bytes_text("because");
+	return driver_try(driver, &command);
+}
+
+static inline struct uuid
+worker_uuid(uint32_t number)
+{
+	struct uuid id = {{0xa0, 1, 2, 3}};
+	memcpy(id.bytes + 8, &number, sizeof(number));
+	return id;
+}
+
+static inline struct eng_command
+driver_worker_command(struct driver *driver, uint32_t number, uint32_t slots, const char *actions)
+{
+	struct eng_command command = driver_command(driver, ENG_CMD_WORKER_REGISTER);
+	command.worker_register.id = worker_uuid(number);
+	command.worker_register.name = bytes_text("worker");
+	command.worker_register.incarnation = 1;
+	command.worker_register.slots = slots;
+	command.worker_register.actions = words_of(&driver->arena, actions, " ",
+	    &command.worker_register.action_count);
+	return command;
+}
+
+static inline uint64_t
+driver_worker(struct driver *driver, uint32_t number, uint32_t slots, const char *actions)
+{
+	struct eng_command command = driver_worker_command(driver, number, slots, actions);
+	assert_int_equal(driver_try(driver, &command), FROE_OK);
+	return driver_reply(driver)->worker;
+}
+
+/* DETACH, DRAIN, LEAVE. */
+static inline void
+driver_worker_say(struct driver *driver, enum eng_command_type type, uint64_t worker, bool lost)
+{
+	struct eng_command command = driver_command(driver, type);
+	command.worker.worker.v = worker;
+	command.worker.lost = lost;
+	driver_step(driver, &command);
+}
+
+/* Until nothing is left that waits for a step only. */
+static inline void
+driver_settle(struct driver *driver)
+{
+	struct eng_command command = {.type = ENG_CMD_SCHEDULE};
+	for (int i = 0; eng_pending(driver->eng); i++) {
+		froe_assert(i < 1000);
+		driver_step(driver, &command);
+		froe_assert(driver->out->event_count > 0);
+	}
+}
+
+/* Time passes, and every timer that falls due fires at its time. */
+static inline void
+driver_advance(struct driver *driver, uint64_t ns)
+{
+	struct eng_command command = {.type = ENG_CMD_TIMER};
+	uint64_t until_ns = driver->now_ns + ns, next_ns;
+	while ((next_ns = eng_next_deadline_ns(driver->eng)) <= until_ns) {
+		if (next_ns > driver->now_ns)
+			driver->now_ns = next_ns;
+		driver_step(driver, &command);
+		driver_settle(driver);
+	}
+	driver->now_ns = until_ns;
+}
+
+/* --------------------------------------------------------------------------------- tasks by name */
+
+static inline uint32_t
+driver_index(const struct driver *driver, uint64_t run_key, const char *name)
+{
+	struct eng_version_view view;
+	const struct ledger_run *run = ledger_run(&driver->ledger, run_key);
+	froe_assert(eng_version(driver->eng, run->workflow, run->version, &view));
+	for (uint32_t i = 0; i < view.task_count; i++) {
+		if (bytes_equal(view.tasks[i].name, bytes_text(name)))
+			return i;
+	}
+	froe_never("no task has this name");
+}
+
+static inline const struct ledger_task *
+driver_task(const struct driver *driver, uint64_t run, const char *name)
+{
+	return &ledger_run(&driver->ledger, run)->tasks[driver_index(driver, run, name)];
+}
+
+/* COMPLETE, FAIL, REFRESH, LOG, PROVIDE by the worker that holds the newest lease. */
+static inline struct eng_command
+driver_task_command(const struct driver *driver, enum eng_command_type type, uint64_t run,
+    const char *name)
+{
+	struct eng_command command = driver_command(driver, type);
+	const struct ledger_task *task = driver_task(driver, run, name);
+	command.task.worker.v = task->worker;
+	command.task.fence.task =
+	    uuid_task(ledger_run(&driver->ledger, run)->id, driver_index(driver, run, name));
+	command.task.fence.lease = task->lease;
+	command.task.bytes = bytes_text(type == ENG_CMD_TASK_FAIL ? "it broke" : "{\"y\":2}");
+	return command;
+}
+
+static inline void
+driver_complete(struct driver *driver, uint64_t run, const char *name)
+{
+	struct eng_command command = driver_task_command(driver, ENG_CMD_TASK_COMPLETE, run, name);
+	assert_int_equal(driver_try(driver, &command), FROE_OK);
+}
+
+static inline void
+driver_fail(struct driver *driver, uint64_t run, const char *name)
+{
+	struct eng_command command = driver_task_command(driver, ENG_CMD_TASK_FAIL, run, name);
+	assert_int_equal(driver_try(driver, &command), FROE_OK);
+}
+
+static inline void
+driver_fail_fatal(struct driver *driver, uint64_t run, const char *name)
+{
+	struct eng_command command = driver_task_command(driver, ENG_CMD_TASK_FAIL, run, name);
+	command.task.fatal = true;
+	assert_int_equal(driver_try(driver, &command), FROE_OK);
+}
+
+#define assert_task(driver, run, name, expected)                                                   \
+	assert_int_equal(driver_task((driver), (run), (name))->state, (expected))
+
+#define assert_run_open(driver, run) assert_false(ledger_run(&(driver)->ledger, (run))->closed)
+
+#define assert_run_closed(driver, run, expected)                                                   \
+	do {                                                                                       \
+		assert_true(ledger_run(&(driver)->ledger, (run))->closed);                         \
+		assert_int_equal(ledger_run(&(driver)->ledger, (run))->status, (expected));        \
+	} while (0)
+
+#endif

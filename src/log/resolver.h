@@ -32,6 +32,15 @@ bool resolver_place(const struct resolver *resolver, uint64_t run_key, uint32_t 
 bool resolver_bytes(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
     struct bytes *ret_body);
 
+/* The same with what the record's header says. */
+struct resolver_record {
+	uint16_t type;
+	uint64_t time_ns;
+	struct bytes body;
+};
+bool resolver_record(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
+    struct resolver_record *ret_record);
+
 /* All places of a run, borrowed until the next change; count 0: unknown. */
 const struct log_place *resolver_run(const struct resolver *resolver, uint64_t run_key,
     uint32_t *ret_count);

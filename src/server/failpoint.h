@@ -1,0 +1,22 @@
+/*
+ * server/failpoint: dies at a named place, for tests of recovery.
+ *
+ * Purpose     FROE_FAILPOINT=name:N in the environment makes the process kill itself with SIGKILL the
+ *             N-th time it comes by the place. Without it a place costs one comparison.
+ * Places      after_commit_before_send   a frame with a dispatch is durable, nothing of it is sent
+ * Threading   the hot thread.
+ */
+#ifndef SERVER_FAILPOINT_H
+#define SERVER_FAILPOINT_H
+
+#include <stdint.h>
+
+struct failpoint {
+	const char *name; /* NULL: none */
+	uint64_t left;
+};
+
+void failpoint_init(struct failpoint *failpoint); /* from the environment */
+void failpoint_pass(struct failpoint *failpoint, const char *name);
+
+#endif

@@ -1,0 +1,499 @@
+#include "server/history.h"
+
+#include "base/list.h"
+#include "base/mem.h"
+#include "froe/limits.h"
+#include "server/record.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* Reads of one history under way at once. */
+#define HISTORY_READS_MAX 16u
+/* Payloads beyond this sum are left out of a view: it must fit a message. */
+#define VIEW_PAYLOAD_BYTES_MAX (FROE_MESSAGE_BYTES_MAX - (1u << 20))
+
+void
+history_places_encode(const struct log_place *places, uint32_t count, struct buf *to)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint8_t *at = buf_reserve(to, HISTORY_PLACE_BYTES);
+		le64_store(at, places[i].lsn.v);
+		le64_store(at + 8, places[i].event_seq);
+		le32_store(at + 16, places[i].size);
+		buf_commit(to, HISTORY_PLACE_BYTES);
+	}
+}
+
+uint32_t
+history_places_count(struct bytes encoded)
+{
+	return (uint32_t)(encoded.size / HISTORY_PLACE_BYTES);
+}
+
+struct log_place
+history_place_decode(struct bytes encoded, uint32_t index)
+{
+	const uint8_t *at = encoded.data + (size_t)index * HISTORY_PLACE_BYTES;
+	froe_assert(index < history_places_count(encoded));
+	return (struct log_place){
+	    .lsn.v = le64_load(at),
+	    .event_seq = le64_load(at + 8),
+	    .size = le32_load(at + 16),
+	};
+}
+
+/* ------------------------------------------------------------------------------------ loading */
+
+struct history_read {
+	struct log_read read;
+	struct history *history;
+	uint32_t index;
+};
+
+static void history_load(struct history *history);
+
+static void
+history_keep(struct history *history, uint32_t index, uint16_t type, uint64_t time_ns,
+    struct bytes body)
+{
+	history->records[index] = (struct history_record){
+	    .type = type,
+	    .time_ns = time_ns,
+	    .body = bytes_of(arena_copy(&history->arena, body.data, body.size), body.size),
+	};
+}
+
+static void
+read_done(struct log_read *read, enum froe_err err, const struct log_record *record)
+{
+	struct history_read *done = container_of(read, struct history_read, read);
+	struct history *history = done->history;
+	history->loading--;
+	if (err == FROE_OK && (record->run_key != history->run ||
+	        record->run_event_no != done->index + 1))
+		err = FROE_CORRUPT;
+	if (err == FROE_OK)
+		history_keep(history, done->index, record->type, record->time_ns, record->body);
+	else if (history->err == FROE_OK)
+		history->err = err;
+	mem_free(done);
+	history_load(history);
+}
+
+static void
+history_read(struct history *history, uint32_t index)
+{
+	struct history_read *read = mem_zalloc(sizeof(*read));
+	read->history = history;
+	read->index = index;
+	history->loading++;
+	log_read_start(history->shard->log, &read->read, history->places[index], read_done);
+}
+
+static void
+history_load(struct history *history)
+{
+	const struct resolver *resolver = history->shard->resolver;
+	while (history->next < history->count && history->err == FROE_OK &&
+	    history->loading < HISTORY_READS_MAX) {
+		uint32_t index = history->next++;
+		struct resolver_record record;
+		if (resolver_record(resolver, history->run, index + 1, &record))
+			history_keep(history, index, record.type, record.time_ns, record.body);
+		else
+			history_read(history, index);
+	}
+	if (history->loading == 0)
+		history->done(history, history->err);
+}
+
+void
+history_start(struct shard *shard, uint64_t run, const struct log_place *places, uint32_t count,
+    void (*done)(struct history *history, enum froe_err err), void *context)
+{
+	struct history *history = mem_zalloc(sizeof(*history));
+	history->shard = shard;
+	history->run = run;
+	history->count = count;
+	history->places = mem_copy(places, count * sizeof(*places));
+	history->records = mem_array(count, sizeof(*history->records));
+	history->done = done;
+	history->context = context;
+	arena_init(&history->arena, 0);
+	history_load(history);
+}
+
+void
+history_free(struct history *history)
+{
+	arena_release(&history->arena);
+	mem_free(history->places);
+	mem_free(history->records);
+	mem_free(history);
+}
+
+/* ------------------------------------------------------------------------------------ folding */
+
+struct fold {
+	struct history *history;
+	struct history_fold *out;
+	Froe__RunView *view;
+	struct bytes *outputs;
+	size_t *attempt_room; /* per task */
+	size_t *log_room;
+	size_t payload_bytes;
+	bool payloads;
+};
+
+static void *
+fold_zalloc(struct fold *fold, size_t size)
+{
+	void *block = arena_alloc(&fold->history->arena, size);
+	memset(block, 0, size);
+	return block;
+}
+
+static char *
+fold_text(struct fold *fold, struct bytes text)
+{
+	char *copy = arena_alloc(&fold->history->arena, text.size + 1);
+	if (text.size > 0)
+		memcpy(copy, text.data, text.size);
+	copy[text.size] = 0;
+	return copy;
+}
+
+/* Grows an arena array of pointers to hold one more. */
+static void **
+fold_grow(struct fold *fold, void **array, size_t count, size_t *room)
+{
+	if (count < *room)
+		return array;
+	*room = *room != 0 ? *room * 2 : 4;
+	void **grown = arena_alloc(&fold->history->arena, *room * sizeof(*grown));
+	if (count > 0)
+		memcpy(grown, array, count * sizeof(*grown));
+	return grown;
+}
+
+static char *
+fold_position(struct fold *fold, uint32_t record)
+{
+	char text[20];
+	int size = snprintf(text, sizeof(text), "%016" PRIx64,
+	    fold->history->places[record - 1].lsn.v);
+	return fold_text(fold, bytes_of(text, (size_t)size));
+}
+
+static bool
+fold_payload(struct fold *fold, struct bytes payload, ProtobufCBinaryData *to)
+{
+	if (!fold->payloads || fold->payload_bytes + payload.size > VIEW_PAYLOAD_BYTES_MAX)
+		return false;
+	fold->payload_bytes += payload.size;
+	*to = (ProtobufCBinaryData){payload.size, (uint8_t *)(uintptr_t)payload.data};
+	return true;
+}
+
+static void
+fold_task_init(struct fold *fold, uint32_t index, struct uuid run)
+{
+	const struct eng_task_definition *definition = &fold->out->version.tasks[index];
+	Froe__TaskView *task = fold_zalloc(fold, sizeof(*task));
+	froe__task_view__init(task);
+	struct uuid id = uuid_task(run, index);
+	task->name = fold_text(fold, definition->name);
+	task->has_id = true;
+	task->id = (ProtobufCBinaryData){16,
+	    arena_copy(&fold->history->arena, id.bytes, sizeof(id.bytes))};
+	task->has_status = true;
+	task->status = FROE__RUN_STATUS__QUEUED;
+	task->state = fold_text(fold, bytes_text("waiting"));
+	task->parents = fold_zalloc(fold, definition->parent_count * sizeof(char *));
+	task->n_parents = definition->parent_count;
+	for (uint32_t i = 0; i < definition->parent_count; i++)
+		task->parents[i] = fold_text(fold, definition->parents[i]);
+	fold->view->tasks[index] = task;
+}
+
+static enum froe_err
+fold_started(struct fold *fold, const struct eng_event *event, struct froe_fault *fault)
+{
+	struct history_fold *out = fold->out;
+	Froe__RunView *view = fold->view;
+	if (!eng_version(fold->history->shard->eng, event->workflow, event->version, &out->version))
+		return fault_set(fault, FROE_CORRUPT, "the run's workflow version is not known");
+	uint32_t count = out->version.task_count;
+	out->tenant = event->tenant;
+	view->run = (ProtobufCBinaryData){16,
+	    arena_copy(&fold->history->arena, event->id.bytes, 16)};
+	view->has_run = view->has_number = view->has_version = view->has_status = true;
+	view->has_priority = view->has_created_ns = true;
+	view->number = event->run;
+	view->workflow = fold_text(fold, out->version.workflow);
+	view->version = event->version;
+	view->status = FROE__RUN_STATUS__QUEUED;
+	view->priority = event->priority;
+	view->created_ns = event->time_ns;
+	view->position = fold_position(fold, 1);
+	view->has_input = fold_payload(fold, event->payload, &view->input);
+	view->tasks = fold_zalloc(fold, count * sizeof(*view->tasks));
+	view->n_tasks = count;
+	fold->outputs = fold_zalloc(fold, count * sizeof(*fold->outputs));
+	fold->attempt_room = fold_zalloc(fold, count * sizeof(size_t));
+	fold->log_room = fold_zalloc(fold, count * sizeof(size_t));
+	for (uint32_t i = 0; i < count; i++)
+		fold_task_init(fold, i, event->id);
+	out->outputs = fold->outputs;
+	return FROE_OK;
+}
+
+static void
+task_state(struct fold *fold, Froe__TaskView *task, const char *state, Froe__RunStatus status)
+{
+	task->state = fold_text(fold, bytes_text(state));
+	task->status = status;
+}
+
+static void
+task_finish(struct fold *fold, Froe__TaskView *task, const struct eng_event *event,
+    Froe__RunStatus status)
+{
+	task_state(fold, task, "closed", status);
+	task->has_finished_ns = true;
+	task->finished_ns = event->time_ns;
+	task->has_due_ns = false;
+}
+
+static void
+fold_assigned(struct fold *fold, Froe__TaskView *task, const struct eng_event *event)
+{
+	Froe__AttemptView *attempt = fold_zalloc(fold, sizeof(*attempt));
+	froe__attempt_view__init(attempt);
+	struct bytes worker = eng_worker_name(fold->history->shard->eng, event->worker);
+	char number[32];
+	int size = snprintf(number, sizeof(number), "worker %" PRIu64, event->worker);
+	attempt->has_attempt = attempt->has_lease = attempt->has_status = true;
+	attempt->has_assigned_ns = true;
+	attempt->attempt = event->attempt;
+	attempt->lease = event->lease;
+	attempt->worker =
+	    fold_text(fold, worker.size != 0 ? worker : bytes_of(number, (size_t)size));
+	attempt->status = FROE__RUN_STATUS__RUNNING;
+	attempt->assigned_ns = event->time_ns;
+	attempt->position = fold_position(fold, event->run_event_no);
+	task->attempts = (Froe__AttemptView **)fold_grow(fold, (void **)task->attempts,
+	    task->n_attempts, &fold->attempt_room[event->task]);
+	task->attempts[task->n_attempts++] = attempt;
+	task_state(fold, task, "assigned", FROE__RUN_STATUS__RUNNING);
+	task->has_due_ns = false;
+	if (!task->has_started_ns) {
+		task->has_started_ns = true;
+		task->started_ns = event->time_ns;
+	}
+	fold->view->status = FROE__RUN_STATUS__RUNNING;
+	if (!fold->view->has_started_ns) {
+		fold->view->has_started_ns = true;
+		fold->view->started_ns = event->time_ns;
+	}
+}
+
+/* The newest attempt is over. */
+static void
+attempt_finish(struct fold *fold, Froe__TaskView *task, const struct eng_event *event,
+    Froe__RunStatus status, const char *outcome)
+{
+	if (task->n_attempts == 0)
+		return;
+	Froe__AttemptView *attempt = task->attempts[task->n_attempts - 1];
+	if (attempt->has_finished_ns)
+		return;
+	attempt->has_finished_ns = true;
+	attempt->finished_ns = event->time_ns;
+	attempt->status = status;
+	attempt->outcome = fold_text(fold, bytes_text(outcome));
+	attempt->position = fold_position(fold, event->run_event_no);
+	if (event->text.size > 0)
+		attempt->error = fold_text(fold, event->text);
+}
+
+static void
+fold_attempt_ended(struct fold *fold, Froe__TaskView *task, const struct eng_event *event)
+{
+	bool released = event->reason == ENG_REASON_RELEASED;
+	const char *outcome = event->reason == ENG_REASON_FATAL
+	    ? "failed"
+	    : eng_reason_name((enum eng_reason)event->reason);
+	attempt_finish(fold, task, event,
+	    released ? FROE__RUN_STATUS__CANCELLED : FROE__RUN_STATUS__FAILED, outcome);
+	if (!released)
+		task->error = fold_text(fold, event->text);
+}
+
+static void
+fold_logged(struct fold *fold, Froe__TaskView *task, const struct eng_event *event)
+{
+	task->log = (char **)fold_grow(fold, (void **)task->log, task->n_log,
+	    &fold->log_room[event->task]);
+	task->log[task->n_log++] = fold_text(fold, event->text);
+}
+
+static void
+fold_task(struct fold *fold, const struct eng_event *event)
+{
+	Froe__TaskView *task = fold->view->tasks[event->task];
+	switch (event->type) {
+	case ENG_EV_TASK_QUEUED:
+		task_state(fold, task, "queued", FROE__RUN_STATUS__QUEUED);
+		task->has_due_ns = false;
+		task->queued_ns = task->has_queued_ns ? task->queued_ns : event->time_ns;
+		task->has_queued_ns = true;
+		return;
+	case ENG_EV_TASK_ASSIGNED:
+		fold_assigned(fold, task, event);
+		return;
+	case ENG_EV_TASK_COMPLETED:
+		attempt_finish(fold, task, event, FROE__RUN_STATUS__COMPLETED, "completed");
+		task_finish(fold, task, event, FROE__RUN_STATUS__COMPLETED);
+		fold->outputs[event->task] = event->payload;
+		task->has_output = fold_payload(fold, event->payload, &task->output);
+		return;
+	case ENG_EV_ATTEMPT_ENDED:
+		fold_attempt_ended(fold, task, event);
+		return;
+	case ENG_EV_TASK_DELAYED:
+		task_state(fold, task, "delayed", FROE__RUN_STATUS__QUEUED);
+		task->has_due_ns = true;
+		task->due_ns = event->deadline_ns;
+		return;
+	case ENG_EV_TASK_FAILED:
+		task_finish(fold, task, event, FROE__RUN_STATUS__FAILED);
+		if (fold->out->error.size == 0 && task->error != NULL)
+			fold->out->error = bytes_text(task->error);
+		return;
+	case ENG_EV_TASK_CANCELLED:
+		attempt_finish(fold, task, event, FROE__RUN_STATUS__CANCELLED, "cancelled");
+		task_finish(fold, task, event, FROE__RUN_STATUS__CANCELLED);
+		return;
+	case ENG_EV_TASK_SKIPPED:
+		task_finish(fold, task, event, FROE__RUN_STATUS__COMPLETED);
+		task->has_skipped = task->skipped = true;
+		return;
+	case ENG_EV_TASK_LOGGED:
+		fold_logged(fold, task, event);
+		return;
+	case ENG_EV_LEASE_REFRESHED:
+	case ENG_EV_ENGINE_STARTED:
+	case ENG_EV_TENANT_CREATED:
+	case ENG_EV_WORKFLOW_PUT:
+	case ENG_EV_RUN_STARTED:
+	case ENG_EV_RUN_CANCEL_REQUESTED:
+	case ENG_EV_RUN_CLOSED:
+	case ENG_EV_WORKER_REGISTERED:
+	case ENG_EV_WORKER_ATTACHED:
+	case ENG_EV_WORKER_DETACHED:
+	case ENG_EV_WORKER_DRAINING:
+	case ENG_EV_WORKER_LEAVING:
+	case ENG_EV_WORKER_LEFT:
+		return;
+	}
+}
+
+static enum froe_err
+fold_event(struct fold *fold, const struct eng_event *event, struct froe_fault *fault)
+{
+	if (event->run_event_no == 1)
+		return event->type == ENG_EV_RUN_STARTED
+		    ? fold_started(fold, event, fault)
+		    : fault_set(fault, FROE_CORRUPT, "the run does not begin with its start");
+	if (event->type == ENG_EV_RUN_CANCEL_REQUESTED) {
+		fold->view->reason = fold_text(fold, event->text);
+	} else if (event->type == ENG_EV_RUN_CLOSED) {
+		fold->view->status = (Froe__RunStatus)event->status;
+		fold->view->has_finished_ns = true;
+		fold->view->finished_ns = event->time_ns;
+		fold->out->closed = true;
+	} else if (event->task >= fold->view->n_tasks) {
+		return fault_set(fault, FROE_CORRUPT, "record %u is of no task", event->run_event_no);
+	} else {
+		fold_task(fold, event);
+	}
+	return FROE_OK;
+}
+
+enum froe_err
+history_fold(struct history *history, bool payloads, struct history_fold *ret_fold,
+    struct froe_fault *fault)
+{
+	struct fold fold = {.history = history, .out = ret_fold, .payloads = payloads};
+	*ret_fold = (struct history_fold){0};
+	fold.view = fold_zalloc(&fold, sizeof(*fold.view));
+	froe__run_view__init(fold.view);
+	ret_fold->view = fold.view;
+	for (uint32_t i = 0; i < history->count; i++) {
+		struct log_record record = {
+		    .lsn = history->places[i].lsn,
+		    .type = history->records[i].type,
+		    .time_ns = history->records[i].time_ns,
+		    .run_key = history->run,
+		    .run_event_no = i + 1,
+		    .body = history->records[i].body,
+		};
+		struct eng_event event;
+		enum froe_err err = record_decode(&record, &history->arena, &event, fault);
+		if (err == FROE_OK && event.type != 0)
+			err = fold_event(&fold, &event, fault);
+		if (err != FROE_OK)
+			return err;
+	}
+	if (history->count == 0)
+		return fault_set(fault, FROE_CORRUPT, "the run has no records");
+	return FROE_OK;
+}
+
+/* ------------------------------------------------------------------------------------- result */
+
+bool
+result_build(const struct result_part *parts, uint32_t count, bool bare, struct buf *to)
+{
+	size_t size = 2;
+	for (uint32_t i = 0; i < count; i++)
+		size += parts[i].output.size + 6 * parts[i].task.size + 4;
+	if (size > VIEW_PAYLOAD_BYTES_MAX)
+		return false;
+	if (bare && count == 1) {
+		buf_push(to, parts[0].output.data, parts[0].output.size);
+		return true;
+	}
+	buf_push_text(to, "{");
+	for (uint32_t i = 0; i < count; i++) {
+		if (i > 0)
+			buf_push_text(to, ",");
+		buf_push_json_string(to, parts[i].task.data, parts[i].task.size);
+		buf_push_text(to, ":");
+		buf_push(to, parts[i].output.data, parts[i].output.size);
+	}
+	buf_push_text(to, "}");
+	return true;
+}
+
+bool
+history_result(const struct history_fold *fold, struct buf *to)
+{
+	const struct eng_version_view *version = &fold->version;
+	struct result_part parts[FROE_WORKFLOW_TASKS_MAX];
+	uint32_t count = 0, ordinary = 0;
+	for (uint32_t i = 0; i < version->task_count; i++) {
+		if (version->tasks[i].on_failure)
+			continue;
+		ordinary++;
+		if (version->children[i] == 0 && fold->outputs[i].size != 0) {
+			parts[count++] = (struct result_part){
+			    .task = version->tasks[i].name,
+			    .output = fold->outputs[i],
+			};
+		}
+	}
+	return result_build(parts, count, ordinary == 1, to);
+}

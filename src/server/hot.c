@@ -1,0 +1,326 @@
+#include "server/hot.h"
+
+#include "base/duration.h"
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STOP_GRACE_NS (2 * NS_PER_S)
+/* When refused for want of room in the index's ring, nothing wakes the loop: look again soon. */
+#define REFUSED_RETRY_NS (2 * NS_PER_MS)
+#define WRITE_AGE_MAX_NS (30 * NS_PER_S)
+
+static bool
+hot_post(struct api_port *port, const struct api_command *command)
+{
+	struct hot *hot = ((struct hot_port *)(void *)port)->hot;
+	if (hub_command(&hot->hub, command))
+		return true;
+	hot->refused = true;
+	return false;
+}
+
+static void
+hot_deliver(void *context, const struct api_effect *effect)
+{
+	struct hot *hot = context;
+	if (api_conn_loop(effect->conn) == 0)
+		loop_deliver(hot->loop, effect);
+	else
+		bridge_hot_deliver(&hot->bridge, effect);
+}
+
+static bool
+hot_handover(void *context, int socket, struct bytes input)
+{
+	struct hot *hot = context;
+	return bridge_hot_handover(&hot->bridge, socket, input);
+}
+
+static void
+hot_metrics(void *context, struct buf *to)
+{
+	struct hot *hot = context;
+	struct conn_stats loop, edge;
+	loop_stats(hot->loop, &loop);
+	edge_stats(&hot->edge, &edge);
+	buf_printf(to,
+	    "# HELP froe_connections Open connections\n# TYPE froe_connections gauge\n"
+	    "froe_connections{loop=\"0\"} %" PRIu64 "\nfroe_connections{loop=\"1\"} %" PRIu64 "\n"
+	    "# HELP froe_loop_turns_total System calls of the hot loop\n"
+	    "# TYPE froe_loop_turns_total counter\nfroe_loop_turns_total %" PRIu64 "\n",
+	    loop.open, edge.open, hot->io->stats.turns);
+}
+
+/* --------------------------------------------------------------------------------------- opening */
+
+static enum froe_exit
+exit_of(enum froe_err err)
+{
+	if (err == FROE_CORRUPT || err == FROE_INCOMPATIBLE)
+		return FROE_EXIT_DATA;
+	if (err == FROE_IN_USE)
+		return FROE_EXIT_IN_USE;
+	if (err == FROE_IO || err == FROE_NO_SPACE)
+		return FROE_EXIT_IO;
+	return FROE_EXIT_FAILED;
+}
+
+static enum froe_err
+open_shard(struct hot *hot, struct froe_fault *fault)
+{
+	const struct server_options *options = hot->options;
+	struct shard_options shard = {
+	    .log =
+	        {
+	            .dir = options->data,
+	            .segment_bytes = options->segment_bytes,
+	            .inflight_max = LOG_INFLIGHT_MAX,
+	            .spares = 2,
+	            .dev = options->dev,
+	            .accept_tail_loss = options->accept_tail_loss,
+	        },
+	    .cache_bytes = options->cache_bytes,
+	};
+	struct hub_options hub = {
+	    .heartbeat_ms = options->heartbeat_ms,
+	    .heartbeat_lost_ms = options->heartbeat_lost_ms,
+	    .reconnect_grace_ms = options->reconnect_grace_ms,
+	};
+	struct shard_hooks hooks = hub_hooks;
+	hub_init(&hot->hub, &hub);
+	hot->hub.shard = &hot->shard;
+	hot->hub.deliver = hot_deliver;
+	hot->hub.metrics = hot_metrics;
+	hot->hub.deliver_context = hot;
+	hooks.context = &hot->hub;
+	return shard_open(&hot->shard, hot->env, &shard, &hooks, fault);
+}
+
+static enum froe_err
+open_index(struct hot *hot, struct froe_fault *fault)
+{
+	char dir[PATH_MAX];
+	uint64_t applied;
+	snprintf(dir, sizeof(dir), "%s/index", hot->options->data);
+	enum froe_err err = indexer_open(&hot->indexer, hot->env, dir, hot->shard.report.store,
+	    &applied, fault);
+	if (err == FROE_OK && applied > hot->shard.report.last_frame_seq) {
+		/* The log was cut, or put back to an older state: the index knows too much. */
+		indexer_close(&hot->indexer);
+		err = index_delete(dir, fault);
+		if (err == FROE_OK) {
+			err = indexer_open(&hot->indexer, hot->env, dir,
+			    hot->shard.report.store, &applied, fault);
+		}
+	}
+	if (err != FROE_OK)
+		return err;
+	hub_start(&hot->hub, &hot->shard, &hot->indexer, applied);
+	return indexer_start(&hot->indexer, hot->io, fault);
+}
+
+static enum froe_err
+open_loops(struct hot *hot, struct froe_fault *fault)
+{
+	int listener;
+	enum froe_err err =
+	    io_listen(hot->options->listen, &listener, &hot->listen_port, fault);
+	if (err != FROE_OK)
+		return err;
+	hot->port = (struct hot_port){.port.post = hot_post, .hot = hot};
+	struct loop_options loop = {
+	    .listener = listener,
+	    .port = &hot->port.port,
+	    .ready = &hot->ready,
+	    .edge_only = hot->options->edge_only,
+	};
+	err = loop_open(&hot->loop, 0, hot->io, &loop, fault);
+	if (err != FROE_OK) {
+		close(listener);
+		return err;
+	}
+	bridge_init(&hot->bridge, hot->io, 0);
+	loop_set_handover(hot->loop, hot_handover, hot);
+	struct edge_options edge = {
+	    .index = 1,
+	    .env = hot->env,
+	    .bridge = &hot->bridge,
+	    .ready = &hot->ready,
+	};
+	return edge_start(&hot->edge, &edge, fault);
+}
+
+enum froe_err
+hot_open(struct hot *hot, const struct server_options *options, struct io_env *env,
+    enum froe_exit *ret_exit, struct froe_fault *fault)
+{
+	*hot = (struct hot){.options = options, .env = env};
+	enum froe_err err = open_shard(hot, fault);
+	if (err == FROE_OK)
+		err = io_open(env, &hot->io, fault);
+	if (err == FROE_OK)
+		err = open_index(hot, fault);
+	if (err == FROE_OK)
+		err = keeper_start(&hot->keeper, hot->shard.log, fault);
+	if (err == FROE_OK) {
+		shard_start(&hot->shard, hot->io);
+		err = open_loops(hot, fault);
+	}
+	if (err != FROE_OK)
+		*ret_exit = exit_of(err);
+	return err;
+}
+
+void
+hot_stop(struct hot *hot)
+{
+	atomic_store_explicit(&hot->stop, true, memory_order_release);
+	io_wake(hot->io);
+}
+
+void
+hot_close(struct hot *hot)
+{
+	edge_stop(&hot->edge);
+	loop_close(hot->loop);
+	bridge_release(&hot->bridge);
+	keeper_stop(&hot->keeper);
+	indexer_stop(&hot->indexer);
+	mem_free(hot->stalled);
+	hub_release(&hot->hub);
+	indexer_close(&hot->indexer);
+	shard_close(&hot->shard);
+	io_close(hot->io);
+}
+
+/* ----------------------------------------------------------------------------------------- turns */
+
+static void
+hot_check_log(struct hot *hot, uint64_t mono_ns)
+{
+	struct froe_fault fault;
+	if (log_failed(hot->shard.log, &fault))
+		froe_fatal(FROE_EXIT_IO, "the log cannot be written: %s; nothing after it was "
+		    "acknowledged", fault.text);
+	if (log_write_age_ns(hot->shard.log, mono_ns) > WRITE_AGE_MAX_NS)
+		froe_fatal(FROE_EXIT_IO, "a log write has not completed for 30 s: the disk hangs");
+}
+
+/* Takes the edge's commands while there is room for them. */
+static void
+hot_edge_commands(struct hot *hot)
+{
+	for (;;) {
+		struct api_command *command = hot->stalled;
+		hot->stalled = NULL;
+		if (command == NULL)
+			command = bridge_hot_pop(&hot->bridge);
+		if (command == NULL)
+			return;
+		if (!hub_command(&hot->hub, command)) {
+			hot->stalled = command;
+			return;
+		}
+		mem_free(command);
+	}
+}
+
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t
+hot_deadline_ns(struct hot *hot, uint64_t mono_ns)
+{
+	uint64_t due_ns = earlier(loop_deadline_ns(hot->loop), shard_deadline_ns(&hot->shard));
+	due_ns = earlier(due_ns, hub_deadline_ns(&hot->hub));
+	due_ns = earlier(due_ns, log_deadline_ns(hot->shard.log));
+	if (hot->refused || hot->stalled != NULL)
+		due_ns = earlier(due_ns, mono_ns + REFUSED_RETRY_NS);
+	if (hot->stop_at_ns != 0)
+		due_ns = earlier(due_ns, mono_ns + 10 * NS_PER_MS);
+	return due_ns;
+}
+
+/* One turn. `busy`: timers are due that did not get their turn. */
+static bool
+hot_turn(struct hot *hot, uint64_t mono_ns)
+{
+	struct log *log = hot->shard.log;
+	hot_check_log(hot, mono_ns);
+	clock_read(&hot->shard.clock, mono_ns);
+	log_tick(log, mono_ns);
+	hub_release_durable(&hot->hub);
+	hub_turn(&hot->hub, mono_ns);
+	bool busy = shard_turn(&hot->shard, mono_ns);
+	if (hot->refused) {
+		hot->refused = false;
+		loop_resume(hot->loop);
+	}
+	loop_timers(hot->loop, mono_ns);
+	loop_input(hot->loop);
+	hot_edge_commands(hot);
+	log_flush(log);
+	hub_release_durable(&hot->hub);
+	loop_output(hot->loop);
+	return busy;
+}
+
+static void
+hot_begin_stop(struct hot *hot, uint64_t mono_ns)
+{
+	hot->stop_at_ns = mono_ns + STOP_GRACE_NS;
+	atomic_store_explicit(&hot->ready, false, memory_order_release);
+	loop_drain(hot->loop);
+	edge_drain(&hot->edge);
+}
+
+/* Connections are told, and answered what they had asked; at the latest after the grace it ends. */
+static bool
+hot_stopped(struct hot *hot, uint64_t mono_ns)
+{
+	bool drained = loop_drained(hot->loop) && edge_drained(&hot->edge);
+	return (drained && hub_idle(&hot->hub)) || mono_ns >= hot->stop_at_ns;
+}
+
+/* The last frame says that the stop was clean. */
+static void
+hot_finish(struct hot *hot)
+{
+	struct log *log = hot->shard.log;
+	log_stop(log, hot->shard.clock.now_ns);
+	while (log_durable_seq(log) < log_tail_seq(log)) {
+		log_flush(log);
+		io_step(hot->io, io_mono_ns(hot->env) + NS_PER_S);
+		hot_check_log(hot, io_mono_ns(hot->env));
+	}
+}
+
+void
+hot_run(struct hot *hot)
+{
+	uint64_t mono_ns = io_mono_ns(hot->env);
+	bool busy = true;
+	atomic_store_explicit(&hot->ready, true, memory_order_release);
+	for (;;) {
+		bool room = log_has_room(hot->shard.log, LOG_FRAME_BYTES);
+		io_step(hot->io, busy && room ? 0 : hot_deadline_ns(hot, mono_ns));
+		mono_ns = io_mono_ns(hot->env);
+		busy = hot_turn(hot, mono_ns);
+		if (hot->stop_at_ns != 0 && hot_stopped(hot, mono_ns))
+			break;
+		if (hot->stop_at_ns == 0 &&
+		    atomic_load_explicit(&hot->stop, memory_order_acquire))
+			hot_begin_stop(hot, mono_ns);
+	}
+	hot_finish(hot);
+}

@@ -1,0 +1,55 @@
+/*
+ * server/hot: the hot thread: one turn after the other.
+ *
+ * Purpose     Composes loop 0, shard, hub and the bridge to the edge loop. A turn: wait once for
+ *             whatever comes; let out what has become durable; decide timers; take input; write
+ *             one frame; send. Nothing in it waits for another thread.
+ * Ownership   owns everything it opens; borrows env.
+ * Threading   hot_run is the thread's body. hot_stop: any thread.
+ * Failure     hot_open says why the server cannot start, with the exit status for it. A failed log
+ *             write ends the process (exit 74) before anything more is acknowledged.
+ */
+#ifndef SERVER_HOT_H
+#define SERVER_HOT_H
+
+#include "server/bridge.h"
+#include "server/edge.h"
+#include "server/hub.h"
+#include "server/keeper.h"
+#include "server/loop.h"
+#include "server/server.h"
+
+struct hot_port {
+	struct api_port port; /* first: post() finds the hot thread by it */
+	struct hot *hot;
+};
+
+struct hot {
+	const struct server_options *options;
+	struct io_env *env;
+	struct io *io;
+	struct shard shard;
+	struct hub hub;
+	struct indexer indexer;
+	struct keeper keeper;
+	struct loop *loop;
+	struct bridge bridge;
+	struct edge edge;
+	struct hot_port port;
+	struct api_command *stalled; /* the edge's command that found no room */
+	bool refused;                /* loop 0's port has refused since the last resume */
+	atomic_bool opened; /* hot_stop may be called */
+	atomic_bool ready;
+	atomic_bool stop;
+	uint16_t listen_port;
+	uint64_t stop_at_ns;         /* boot-time clock: then the rest is cut off */
+};
+
+/* Recovers and starts everything. On failure *ret_exit is the exit status; all is closed. */
+enum froe_err hot_open(struct hot *hot, const struct server_options *options, struct io_env *env,
+    enum froe_exit *ret_exit, struct froe_fault *fault) FROE_CHECKED;
+void hot_run(struct hot *hot); /* until hot_stop and all is written */
+void hot_stop(struct hot *hot);
+void hot_close(struct hot *hot);
+
+#endif

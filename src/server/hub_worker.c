@@ -1,0 +1,119 @@
+/*
+ * server/hub_worker: is a worker still there?
+ *
+ * The engine sees no clock of connections. A worker whose connection broke has
+ * reconnect_grace_ms to come back (after a restart of the server too); one that is connected and
+ * silent for heartbeat_lost_ms is lost. Its timer is not moved by each heartbeat: when it fires and
+ * the worker was seen since, it is armed for the rest.
+ */
+#include "server/hub_int.h"
+
+#include "base/mem.h"
+
+static struct hub_worker *
+worker_require(struct hub *hub, uint64_t number)
+{
+	struct hub_worker *worker = map_get_u64(&hub->workers, number);
+	if (worker == NULL) {
+		worker = mem_zalloc(sizeof(*worker));
+		worker->worker = number;
+		map_put_u64(&hub->workers, number, worker);
+	}
+	return worker;
+}
+
+static void
+worker_arm(struct hub *hub, struct hub_worker *worker, uint32_t ms)
+{
+	wheel_remove(&hub->wheel, &worker->timer);
+	wheel_insert(&hub->wheel, &worker->timer, hub->mono_ns + (uint64_t)ms * 1000000);
+}
+
+/* The worker has registered on this connection; another one it had is its no more. */
+void
+hub_worker_bind(struct hub *hub, struct hub_conn *conn, uint64_t number)
+{
+	struct hub_worker *worker = worker_require(hub, number);
+	struct hub_conn *other = hub_conn_find(hub, worker->conn);
+	if (other != NULL && other != conn)
+		other->worker = 0;
+	conn->worker = number;
+	worker->conn = conn->handle;
+	worker->seen_ns = hub->mono_ns;
+	worker_arm(hub, worker, hub->options.heartbeat_lost_ms);
+}
+
+void
+hub_worker_unbind(struct hub *hub, struct hub_conn *conn)
+{
+	struct hub_worker *worker = map_get_u64(&hub->workers, conn->worker);
+	conn->worker = 0;
+	if (worker == NULL)
+		return;
+	worker->conn = 0;
+	worker_arm(hub, worker, hub->options.reconnect_grace_ms);
+}
+
+void
+hub_worker_seen(struct hub *hub, uint64_t number)
+{
+	struct hub_worker *worker = map_get_u64(&hub->workers, number);
+	if (worker != NULL)
+		worker->seen_ns = hub->mono_ns;
+}
+
+/* It is leaving: whatever it still says is late. */
+void
+hub_worker_gone(struct hub *hub, uint64_t number)
+{
+	struct hub_worker *worker = map_remove_u64(&hub->workers, number);
+	if (worker == NULL)
+		return;
+	struct hub_conn *conn = hub_conn_find(hub, worker->conn);
+	if (conn != NULL)
+		conn->worker = 0;
+	wheel_remove(&hub->wheel, &worker->timer);
+	mem_free(worker);
+}
+
+void
+hub_worker_recovered(void *context, uint64_t number, bool attached, struct bytes name)
+{
+	struct hub *hub = context;
+	(void)attached;
+	(void)name;
+	worker_arm(hub, worker_require(hub, number), hub->options.reconnect_grace_ms);
+}
+
+bool
+hub_worker_turn(struct hub *hub)
+{
+	struct timer *timer;
+	while ((timer = wheel_expired(&hub->wheel, hub->mono_ns)) != NULL) {
+		struct hub_worker *worker = container_of(timer, struct hub_worker, timer);
+		uint64_t due_ns =
+		    worker->seen_ns + (uint64_t)hub->options.heartbeat_lost_ms * 1000000;
+		if (worker->conn != 0 && due_ns > hub->mono_ns) {
+			wheel_remove(&hub->wheel, timer);
+			wheel_insert(&hub->wheel, timer, due_ns);
+			continue;
+		}
+		struct eng_command command = {
+		    .type = ENG_CMD_WORKER_LEAVE,
+		    .worker = {.worker.v = worker->worker, .lost = true},
+		};
+		if (!shard_has_room(hub->shard, &command))
+			return false;
+		wheel_remove(&hub->wheel, timer);
+		hub->stats.workers_lost++;
+		FROE_DROP(shard_step(hub->shard, &command), "hub_worker_gone hears of it");
+	}
+	return true;
+}
+
+void
+hub_worker_release_all(struct hub *hub)
+{
+	for (size_t i = 0; i < hub->workers.capacity; i++)
+		mem_free(hub->workers.entries[i].value);
+}

@@ -1,0 +1,45 @@
+/*
+ * server/record: an engine event as the body of a log record, and back.
+ *
+ * Purpose     One codec for all types: the fields of a message in proto/record.proto have the names of
+ *             the members of struct eng_event, so a table of members and protobuf-c's descriptors
+ *             do the work; a new event needs a message and a row, no code.
+ * Ownership   encode appends to the caller's buffer. Decoded bytes lie in the arena or in the body.
+ * Threading   none of its own.
+ * Failure     decode: FROE_CORRUPT (not the message of its type), FROE_INCOMPATIBLE (a type this
+ *             version does not know and may not skip).
+ * See         docs/log-format.md, proto/record.proto
+ */
+#ifndef SERVER_RECORD_H
+#define SERVER_RECORD_H
+
+#include "base/arena.h"
+#include "engine/engine.h"
+#include "log/log.h"
+
+#include <protobuf-c/protobuf-c.h>
+
+/* Types from here on may be skipped by a reader that does not know them. */
+#define RECORD_TYPE_OPTIONAL 0x8000u
+
+/* Appends the body; returns its size. */
+size_t record_encode(const struct eng_event *event, struct buf *to);
+
+/* ret_event->type 0: a type that may be skipped, and is. */
+enum froe_err record_decode(const struct log_record *record, struct arena *arena,
+    struct eng_event *ret_event, struct froe_fault *fault) FROE_CHECKED;
+
+/* The payload (or text) of a body without decoding the rest: its last length-delimited field 14
+ * (13). Empty if there is none. */
+struct bytes record_payload(struct bytes body);
+struct bytes record_text(struct bytes body);
+
+const char *record_type_name(uint16_t type); /* "TASK_QUEUED"; NULL: unknown */
+
+/* Appends the record as one JSON object on one line. */
+void record_print_json(const struct log_record *record, struct buf *to);
+
+/* Appends the record as one line of text for people. */
+void record_print_text(const struct log_record *record, struct buf *to);
+
+#endif

@@ -1,0 +1,137 @@
+#include "server/server.h"
+
+#include "base/duration.h"
+#include "froe/limits.h"
+#include "server/hot.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CACHE_BYTES_DEFAULT ((uint64_t)64 << 20)
+
+void
+server_options_init(struct server_options *options)
+{
+	*options = (struct server_options){
+	    .listen = "127.0.0.1:7077",
+	    .cache_bytes = CACHE_BYTES_DEFAULT,
+	    .heartbeat_ms = FROE_HEARTBEAT_MS,
+	    .heartbeat_lost_ms = FROE_HEARTBEAT_LOST_MS,
+	    .reconnect_grace_ms = FROE_RECONNECT_GRACE_MS,
+	    .ready_fd = -1,
+	};
+}
+
+/* The I/O backend: what was asked, or io_uring where the kernel lets us. NULL: said why. */
+static struct io_env *
+server_env(const char *name)
+{
+	struct froe_fault fault;
+	if (name != NULL && strcmp(name, "posix") == 0)
+		return io_env_posix();
+	if (io_uring_check(&fault) == FROE_OK)
+		return io_env_uring();
+	if (name != NULL) {
+		fprintf(stderr, "froe: %s\n", fault.text);
+		return NULL;
+	}
+	fprintf(stderr, "froe: %s; going on with --io posix, which is slower\n", fault.text);
+	return io_env_posix();
+}
+
+/* 127.0.0.1:0 with the port it got. */
+static void
+server_address(const struct hot *hot, char *to, size_t size)
+{
+	const char *listen = hot->options->listen;
+	const char *colon = strrchr(listen, ':');
+	int host = colon != NULL ? (int)(colon - listen) : (int)strlen(listen);
+	snprintf(to, size, "%.*s:%u", host, listen, hot->listen_port);
+}
+
+static void
+server_announce(const struct hot *hot, uint64_t took_ns)
+{
+	const struct log_report *report = &hot->shard.report;
+	char address[300], line[320];
+	server_address(hot, address, sizeof(address));
+	fprintf(stderr,
+	    "froe %s: serving on %s, data %s, %s; epoch %" PRIu64 ", %" PRIu64
+	    " records replayed in %" PRIu64 " ms%s\n",
+	    FROE_VERSION, address, hot->options->data, hot->env->name, report->epoch,
+	    report->records, took_ns / NS_PER_MS,
+	    report->created ? ", new store" : report->clean ? "" : ", after a crash");
+	if (report->cut_bytes > 0)
+		fprintf(stderr, "froe: cut a torn tail of %" PRIu64 " bytes, kept in quarantine: %s\n",
+		    report->cut_bytes, report->cut_reason);
+	if (hot->options->ready_fd < 0)
+		return;
+	int size = snprintf(line, sizeof(line), "ready %s\n", address);
+	if (write(hot->options->ready_fd, line, (size_t)size) != size)
+		fprintf(stderr, "froe: cannot write to --ready-fd: %s, ignoring\n", strerror(errno));
+}
+
+struct server {
+	struct hot hot;
+	struct io_env *env;
+	const struct server_options *options;
+	enum froe_exit exit;
+};
+
+/* The hot thread: recovery, then turns. */
+static void *
+server_hot(void *context)
+{
+	struct server *server = context;
+	struct froe_fault fault;
+	uint64_t start_ns = io_mono_ns(server->env);
+	enum froe_err err = hot_open(&server->hot, server->options, server->env, &server->exit, &fault);
+	if (err != FROE_OK) {
+		/* What had started goes with the process: nothing was acknowledged. */
+		fprintf(stderr, "froe: cannot start: %s\n", fault.text);
+		fflush(stderr);
+		_exit((int)server->exit);
+	}
+	server_announce(&server->hot, io_mono_ns(server->env) - start_ns);
+	atomic_store_explicit(&server->hot.opened, true, memory_order_release);
+	hot_run(&server->hot);
+	hot_close(&server->hot);
+	return NULL;
+}
+
+int
+server_run(const struct server_options *options)
+{
+	struct server server = {.options = options};
+	sigset_t signals;
+	int signal_number, failed;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	server.env = server_env(options->io);
+	if (server.env == NULL)
+		return FROE_EXIT_FAILED;
+	pthread_t hot;
+	failed = pthread_create(&hot, NULL, server_hot, &server);
+	if (failed != 0) {
+		fprintf(stderr, "froe: cannot start a thread: %s\n", strerror(failed));
+		return FROE_EXIT_FAILED;
+	}
+	do {
+		failed = sigwait(&signals, &signal_number);
+	} while (failed != 0);
+	if (!atomic_load_explicit(&server.hot.opened, memory_order_acquire))
+		_exit(FROE_EXIT_OK); /* still recovering: nothing to finish */
+	hot_stop(&server.hot);
+	pthread_join(hot, NULL);
+	fprintf(stderr, "froe: stopped\n");
+	return FROE_EXIT_OK;
+}

@@ -1,0 +1,34 @@
+/*
+ * server/server: `froe server`: configuration, start, stop.
+ *
+ * Purpose     Opens the data directory, serves until SIGTERM or SIGINT, and stops cleanly.
+ * Threading   server_run: the main thread. It starts and joins all others.
+ * Failure     the exit status says what happened: enum froe_exit in base/fault.h, docs/cli.md.
+ */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct server_options {
+	const char *data;
+	const char *listen;
+	const char *io; /* NULL: io_uring, or posix where it is refused; "io_uring", "posix" */
+	bool auth_off;
+	bool dev;
+	bool edge_only; /* all native sessions on the edge loop */
+	uint64_t segment_bytes; /* 0: the default, or what the store has */
+	uint64_t cache_bytes;   /* recent payloads kept in memory */
+	uint32_t heartbeat_ms;
+	uint32_t heartbeat_lost_ms;
+	uint32_t reconnect_grace_ms;
+	bool accept_tail_loss;
+	int ready_fd; /* -1, or a descriptor on which "ready ADDRESS\n" is written */
+};
+
+void server_options_init(struct server_options *options);
+int server_run(const struct server_options *options); /* the exit status */
+
+#endif

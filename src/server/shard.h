@@ -1,0 +1,70 @@
+/*
+ * server/shard: engine, log and resolver as one: a command goes in, durable effects come out.
+ *
+ * Purpose     shard_open() recovers: every record of the log is applied to a fresh engine.
+ *             shard_step() decides a command, appends its events to the frame being built, and hands
+ *             each event and effect to the hooks, with the frame that must be durable before anything of
+ *             it may be shown. Nothing else writes the log.
+ * Ownership   owns engine, log and resolver; borrows env, io and the hooks' context.
+ * Threading   one owner (loop 0, or the simulator).
+ * Failure     shard_open as log_open. Afterwards only shard_failed() (a log write failed).
+ */
+#ifndef SERVER_SHARD_H
+#define SERVER_SHARD_H
+
+#include "base/arena.h"
+#include "engine/engine.h"
+#include "log/log.h"
+#include "log/resolver.h"
+#include "server/clock.h"
+
+/* Called by shard_step, after the events were appended. Bytes are borrowed for the call. */
+struct shard_hooks {
+	void (*event)(void *context, const struct eng_event *event, uint64_t frame);
+	void (*effect)(void *context, const struct eng_effect *effect, uint64_t frame);
+	/* Recovery: each event that was applied, with what its run was before; may be NULL. */
+	void (*replayed)(void *context, const struct eng_event *event,
+	    const struct eng_run_info *info, uint64_t frame);
+	void *context;
+};
+
+struct shard_options {
+	struct log_options log;
+	size_t cache_bytes; /* recent payloads kept in memory */
+};
+
+struct shard {
+	struct io_env *env;
+	struct eng *eng;
+	struct log *log;
+	struct resolver *resolver;
+	struct clock clock;
+	struct shard_hooks hooks;
+	struct log_report report;
+	struct arena arena;         /* of one replayed record */
+	struct buf bodies;          /* of one step */
+	struct log_entry *entries;
+	struct log_place *places;
+	size_t entry_capacity;
+};
+
+enum froe_err shard_open(struct shard *shard, struct io_env *env,
+    const struct shard_options *options, const struct shard_hooks *hooks,
+    struct froe_fault *fault) FROE_CHECKED;
+
+/* Binds the log to its loop and starts the engine: its first command of this epoch. */
+void shard_start(struct shard *shard, struct io *io);
+void shard_close(struct shard *shard);
+
+/* May this command be taken now? */
+bool shard_has_room(const struct shard *shard, const struct eng_command *command);
+size_t shard_step(struct shard *shard, const struct eng_command *command); /* how many events */
+
+/* Decides due timers and work that was cut, while there is room. True: it stopped for want of
+ * room or of time (a turn has its limit); call again. */
+bool shard_turn(struct shard *shard, uint64_t mono_ns);
+
+/* Boot-time clock of the next timer; UINT64_MAX: none. */
+uint64_t shard_deadline_ns(const struct shard *shard);
+
+#endif

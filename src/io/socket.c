@@ -1,0 +1,162 @@
+/*
+ * io_listen: split "host:port", resolve, and listen on the first address that lets us.
+ */
+#include "io/socket_int.h"
+
+#include "base/fault.h"
+#include "io/io.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SOCKET_BACKLOG 4096
+#define SOCKET_HOST_BYTES_MAX 256u
+#define SOCKET_PORT_BYTES_MAX 6u
+
+struct socket_address {
+	char host[SOCKET_HOST_BYTES_MAX];
+	char port[SOCKET_PORT_BYTES_MAX];
+};
+
+void
+socket_nodelay(int socket)
+{
+	int on = 1;
+	FROE_DROP(setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0,
+	    "a Unix socket has no delay to switch off");
+}
+
+bool
+socket_accept_goes_on(int sys_errno)
+{
+	switch (sys_errno) {
+	case EAGAIN:
+	case EINTR:
+	case ECONNABORTED:
+	case EPROTO:
+	case ENETDOWN:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case ENONET:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool
+socket_port_valid(const char *port)
+{
+	unsigned number = 0;
+
+	if (port[0] == '\0' || strlen(port) >= SOCKET_PORT_BYTES_MAX)
+		return false;
+	for (; *port != '\0'; port++) {
+		if (*port < '0' || *port > '9')
+			return false;
+		number = number * 10 + (unsigned)(*port - '0');
+	}
+	return number <= UINT16_MAX;
+}
+
+/* "host:port" or "[v6]:port". */
+static bool
+socket_split(const char *address, struct socket_address *to)
+{
+	const char *colon = strrchr(address, ':');
+	const char *host = address;
+
+	if (colon == NULL || !socket_port_valid(colon + 1))
+		return false;
+	size_t length = (size_t)(colon - address);
+	if (address[0] == '[') {
+		if (length < 3 || address[length - 1] != ']')
+			return false;
+		host++;
+		length -= 2;
+	} else if (memchr(address, ':', length) != NULL) {
+		return false;
+	}
+	if (length == 0 || length >= sizeof(to->host))
+		return false;
+	memcpy(to->host, host, length);
+	to->host[length] = '\0';
+	memcpy(to->port, colon + 1, strlen(colon + 1) + 1);
+	return true;
+}
+
+/* Returns the listening socket or -errno. */
+static int
+socket_listen(const struct addrinfo *at)
+{
+	int on = 1;
+	int socket_type = at->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC;
+	int listener = socket(at->ai_family, socket_type, at->ai_protocol);
+
+	if (listener < 0)
+		return -errno;
+	/* A restart must not wait for the old connections' TIME_WAIT. */
+	bool ok = setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0;
+	/* "[::]:0" and "0.0.0.0:0" are two addresses, on every machine. */
+	if (ok && at->ai_family == AF_INET6)
+		ok = setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0;
+	socket_nodelay(listener);
+	ok = ok && bind(listener, at->ai_addr, at->ai_addrlen) == 0;
+	ok = ok && listen(listener, SOCKET_BACKLOG) == 0;
+	if (!ok) {
+		int sys_errno = errno;
+		close(listener);
+		return -sys_errno;
+	}
+	return listener;
+}
+
+static uint16_t
+socket_port_of(int listener)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+		struct sockaddr_storage room;
+	} name = {0};
+	socklen_t size = sizeof(name);
+
+	if (getsockname(listener, &name.any, &size) != 0)
+		froe_never("a bound socket has a name");
+	return ntohs(name.any.sa_family == AF_INET6 ? name.v6.sin6_port : name.v4.sin_port);
+}
+
+enum froe_err
+io_listen(const char *address, int *ret_socket, uint16_t *ret_port, struct froe_fault *fault)
+{
+	struct socket_address split;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	struct addrinfo *found = NULL;
+
+	if (!socket_split(address, &split))
+		return fault_set(fault, FROE_INVALID_ARGUMENT,
+		    "the address \"%.200s\" is not host:port, as in 127.0.0.1:7077 or [::1]:7077",
+		    address);
+	int unresolved = getaddrinfo(split.host, split.port, &hints, &found);
+	if (unresolved != 0)
+		return fault_set(fault, unresolved == EAI_AGAIN ? FROE_UNAVAILABLE : FROE_NOT_FOUND,
+		    "listening on %s: %s", address, gai_strerror(unresolved));
+	int listener = -EADDRNOTAVAIL;
+	for (const struct addrinfo *at = found; at != NULL && listener < 0; at = at->ai_next)
+		listener = socket_listen(at);
+	freeaddrinfo(found);
+	if (listener < 0)
+		return fault_set_errno(fault, -listener, "listening on %s", address);
+	*ret_socket = listener;
+	*ret_port = socket_port_of(listener);
+	return FROE_OK;
+}

@@ -4,7 +4,7 @@
  * Purpose     The one map from a stable reference (run, record number) to a place in the log, and a
  *             cache of the newest records' bodies. State and the wire hold references only, so
  *             compaction will change this file and nothing else.
- * Ownership   owns its tables and the cache ring. Bytes returned by resolver_bytes() are borrowed
+ * Ownership   owns its tables and the cache ring. Bytes returned by resolver_record() are borrowed
  *             until the next resolver_add().
  * Threading   the log's owner only.
  * Invariants  1. a run's places are dense: record n is places[n - 1]. 2. cached bytes are those of
@@ -28,11 +28,7 @@ void resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_even
 bool resolver_place(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
     struct log_place *ret_place);
 
-/* The body of a record, if its bytes are still in memory. */
-bool resolver_bytes(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
-    struct bytes *ret_body);
-
-/* The same with what the record's header says. */
+/* A record as its header and body say, if its bytes are still in memory. */
 struct resolver_record {
 	uint16_t type;
 	uint64_t time_ns;

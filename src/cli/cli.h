@@ -1,0 +1,88 @@
+/*
+ * cli/cli: the froe command's table of commands, and what a command line says.
+ *
+ * Purpose     One row a command: its words, arguments, sentence, options, function. Parsing,
+ *             --help and the list of commands come from the rows.
+ * Ownership   everything points into argv and static tables.
+ * Threading   the main thread.
+ * Failure     a wrong command line ends the process with status 2 and says what to do.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "froe/froe.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CLI_GIVEN_MAX 64
+
+struct cli_option {
+	const char *name;     /* without the dashes */
+	const char *argument; /* NULL: a flag */
+	const char *help;
+};
+
+struct cli;
+
+struct cli_command {
+	const char *words;   /* "runs list" */
+	const char *arguments; /* "ID", or "" */
+	int argument_min;
+	int argument_max;    /* -1: any number, after "--" */
+	const char *summary;
+	const struct cli_option *options; /* ends with a row without a name */
+	int (*run)(struct cli *cli);
+};
+
+struct cli {
+	const struct cli_command *command;
+	struct {
+		const char *name;
+		const char *value;
+	} given[CLI_GIVEN_MAX];
+	int given_count;
+	char **arguments;
+	int argument_count;
+};
+
+/* The option's value (the last one given), or NULL. */
+const char *cli_text(const struct cli *cli, const char *name);
+bool cli_flag(const struct cli *cli, const char *name);
+/* Parsed, or `otherwise` when not given; a value that does not parse ends with status 2. */
+uint64_t cli_number(const struct cli *cli, const char *name, uint64_t otherwise, uint64_t max);
+uint64_t cli_duration_ms(const struct cli *cli, const char *name, uint64_t otherwise_ms);
+
+enum cli_output {
+	CLI_TABLE,
+	CLI_JSON,
+	CLI_IDS,
+};
+enum cli_output cli_output(const struct cli *cli);
+
+/* Ends the process: status 2, with the way to the command's help. */
+_Noreturn void cli_usage(const struct cli *cli, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Reports a failed call; the exit status for it. */
+int cli_fail(const struct froe_error *error);
+
+/* Connects to --address, FROE_ADDRESS or the default; NULL: *ret_status is the exit status. */
+struct froe_client *cli_connect(const struct cli *cli, int *ret_status);
+
+/* The command's argument number i as a run's id. */
+struct froe_id cli_run_id(const struct cli *cli, int i);
+
+/* One row each in main.c's table. */
+int cli_server(struct cli *cli);
+int cli_dev(struct cli *cli);
+int cli_run(struct cli *cli);
+int cli_runs_list(struct cli *cli);
+int cli_runs_get(struct cli *cli);
+int cli_runs_watch(struct cli *cli);
+int cli_runs_cancel(struct cli *cli);
+int cli_worker_exec(struct cli *cli);
+int cli_log_dump(struct cli *cli);
+int cli_log_verify(struct cli *cli);
+
+#endif

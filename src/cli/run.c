@@ -1,0 +1,110 @@
+/*
+ * cli/run: `froe run`: starts a run, and waits for its end if asked.
+ */
+#include "cli/cli.h"
+
+#include "base/bytes.h"
+#include "base/fault.h"
+#include "base/json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void
+read_file(const struct cli *cli, FILE *file, const char *name, struct buf *to)
+{
+	size_t got;
+	do {
+		got = fread(buf_reserve(to, 65536), 1, 65536, file);
+		buf_commit(to, got);
+	} while (got > 0 && buf_used(to) <= FROE_PAYLOAD_BYTES_MAX);
+	if (ferror(file))
+		cli_usage(cli, "--input: cannot read %s: %s", name, strerror(errno));
+}
+
+/* JSON, @FILE or -: checked here, so that the mistake is named before anything is sent. */
+static void
+read_input(const struct cli *cli, struct buf *to)
+{
+	const char *text = cli_text(cli, "input");
+	size_t at;
+	if (text == NULL) {
+		buf_push_text(to, "{}");
+	} else if (strcmp(text, "-") == 0) {
+		read_file(cli, stdin, "standard input", to);
+	} else if (text[0] == '@') {
+		FILE *file = fopen(text + 1, "rb");
+		if (file == NULL)
+			cli_usage(cli, "--input: cannot open %s: %s", text + 1, strerror(errno));
+		read_file(cli, file, text + 1, to);
+		fclose(file);
+	} else {
+		buf_push_text(to, text);
+	}
+	if (buf_used(to) > FROE_PAYLOAD_BYTES_MAX)
+		cli_usage(cli, "--input: larger than 4 MiB");
+	if (!json_valid(to->data, buf_used(to), &at))
+		cli_usage(cli, "--input: not JSON, at byte %zu", at);
+}
+
+static int
+print_end(const struct froe_event *end)
+{
+	if (end->status == FROE_RUN_COMPLETED && end->result_omitted) {
+		fputs("froe: the result is larger than a message: see \"froe runs get\"\n", stderr);
+		return FROE_EXIT_OK;
+	}
+	if (end->status == FROE_RUN_COMPLETED) {
+		fwrite(end->result.data, 1, end->result.size, stdout);
+		fputc('\n', stdout);
+		return FROE_EXIT_OK;
+	}
+	fprintf(stderr, "froe: the run %s%s%s\n",
+	    end->status == FROE_RUN_CANCELLED ? "was cancelled" : "failed",
+	    end->error != NULL && end->error[0] != 0 ? ": " : "",
+	    end->error != NULL ? end->error : "");
+	return FROE_EXIT_FAILED;
+}
+
+static int
+run_wait(struct froe_client *client, struct froe_id run)
+{
+	struct froe_event *end;
+	struct froe_error error;
+	if (froe_run_await(client, run, -1, &end, &error) != FROE_OK)
+		return cli_fail(&error);
+	int status = print_end(end);
+	froe_event_free(end);
+	return status;
+}
+
+int
+cli_run(struct cli *cli)
+{
+	struct buf input;
+	struct froe_started started;
+	struct froe_error error;
+	char id[FROE_ID_TEXT_SIZE];
+	int status;
+	buf_init(&input);
+	read_input(cli, &input);
+	struct froe_run_options options = {
+	    .workflow = cli->arguments[0],
+	    .input = {input.data, buf_used(&input)},
+	    .priority = (uint32_t)cli_number(cli, "priority", 0, FROE_PRIORITY_MAX),
+	    .run_timeout_ms = cli_duration_ms(cli, "timeout", 0),
+	};
+	struct froe_client *client = cli_connect(cli, &status);
+	if (client != NULL && froe_run_start(client, &options, -1, &started, &error) != FROE_OK) {
+		status = cli_fail(&error);
+	} else if (client != NULL) {
+		froe_id_format(started.run, id);
+		printf("%s\n", id);
+		fflush(stdout);
+		status = cli_flag(cli, "wait") ? run_wait(client, started.run) : FROE_EXIT_OK;
+	}
+	froe_client_close(client);
+	buf_release(&input);
+	return status;
+}

@@ -1,0 +1,447 @@
+/*
+ * cli/runs: `froe runs list|get|watch|cancel`.
+ */
+#include "cli/cli.h"
+
+#include "base/bytes.h"
+#include "base/duration.h"
+#include "base/fault.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+static void
+json_text(struct buf *to, const char *name, const char *text)
+{
+	buf_printf(to, "\"%s\":", name);
+	buf_push_json_string(to, text, strlen(text));
+}
+
+static void
+json_id(struct buf *to, const char *name, struct froe_id id)
+{
+	char text[FROE_ID_TEXT_SIZE];
+	froe_id_format(id, text);
+	buf_printf(to, "\"%s\":\"%s\"", name, text);
+}
+
+/* A time as RFC 3339, or null. */
+static void
+json_time(struct buf *to, const char *name, uint64_t wall_ns)
+{
+	char text[TIMESTAMP_TEXT_SIZE];
+	timestamp_format(wall_ns, text);
+	if (wall_ns != 0)
+		buf_printf(to, ",\"%s\":\"%s\",\"%s_ns\":%" PRIu64, name, text, name, wall_ns);
+	else
+		buf_printf(to, ",\"%s\":null", name);
+}
+
+static void
+json_payload(struct buf *to, const char *name, struct froe_bytes payload)
+{
+	buf_printf(to, ",\"%s\":", name);
+	if (payload.size != 0)
+		buf_push(to, payload.data, payload.size);
+	else
+		buf_push_text(to, "null");
+}
+
+static int
+print_buf(struct buf *text)
+{
+	fwrite(text->data, 1, buf_used(text), stdout);
+	buf_release(text);
+	return FROE_EXIT_OK;
+}
+
+/* ---------------------------------------------------------------------------------------- list */
+
+static uint32_t
+status_option(const struct cli *cli)
+{
+	uint32_t statuses = 0;
+	for (int i = 0; i < cli->given_count; i++) {
+		if (strcmp(cli->given[i].name, "status") != 0)
+			continue;
+		uint32_t status = 0;
+		while (status <= FROE_RUN_EVICTED &&
+		    strcasecmp(froe_status_name((enum froe_status)status), cli->given[i].value) != 0)
+			status++;
+		if (status > FROE_RUN_EVICTED)
+			cli_usage(cli, "--status: \"%s\" is none of QUEUED, RUNNING, COMPLETED, "
+			    "FAILED, CANCELLED", cli->given[i].value);
+		statuses |= 1u << status;
+	}
+	return statuses;
+}
+
+static void
+list_json(const struct froe_run_page *page, struct buf *to)
+{
+	buf_push_text(to, "{\"runs\":[");
+	for (size_t i = 0; i < page->row_count; i++) {
+		const struct froe_run_row *row = &page->rows[i];
+		buf_push_text(to, i > 0 ? ",\n{" : "\n{");
+		json_id(to, "id", row->run);
+		buf_printf(to, ",\"number\":%" PRIu64 ",", row->number);
+		json_text(to, "workflow", row->workflow);
+		buf_printf(to, ",\"status\":\"%s\"", froe_status_name(row->status));
+		json_time(to, "created", row->created_ns);
+		json_time(to, "finished", row->finished_ns);
+		buf_push_text(to, "}");
+	}
+	buf_printf(to, "],\"next\":%" PRIu64 "}\n", page->next);
+}
+
+static void
+list_table(const struct froe_run_page *page, enum cli_output output, struct buf *to)
+{
+	if (output == CLI_TABLE)
+		buf_printf(to, "%-36s  %-10s  %-24s  %-9s  %s\n", "ID", "STATUS", "CREATED", "TOOK",
+		    "WORKFLOW");
+	for (size_t i = 0; i < page->row_count; i++) {
+		const struct froe_run_row *row = &page->rows[i];
+		char id[FROE_ID_TEXT_SIZE], created[TIMESTAMP_TEXT_SIZE];
+		char took[DURATION_TEXT_SIZE] = "-";
+		froe_id_format(row->run, id);
+		timestamp_format(row->created_ns, created);
+		if (row->finished_ns > row->created_ns)
+			duration_format(row->finished_ns - row->created_ns, took);
+		if (output == CLI_IDS)
+			buf_printf(to, "%s\n", id);
+		else
+			buf_printf(to, "%-36s  %-10s  %-24s  %-9s  %s\n", id,
+			    froe_status_name(row->status), created, took, row->workflow);
+	}
+	if (page->next != 0 && output == CLI_TABLE)
+		fprintf(stderr, "froe: more: --before %" PRIu64 "\n", page->next);
+}
+
+int
+cli_runs_list(struct cli *cli)
+{
+	struct froe_run_page *page;
+	struct froe_error error;
+	struct buf text;
+	int status;
+	enum cli_output output = cli_output(cli);
+	struct froe_list_options options = {
+	    .statuses = status_option(cli),
+	    .limit = (uint32_t)cli_number(cli, "limit", 0, FROE_LIST_MAX),
+	    .before = cli_number(cli, "before", 0, UINT64_MAX - 1),
+	    .workflow = cli_text(cli, "workflow"),
+	};
+	struct froe_client *client = cli_connect(cli, &status);
+	if (client == NULL)
+		return status;
+	buf_init(&text);
+	if (froe_run_list(client, &options, -1, &page, &error) != FROE_OK) {
+		status = cli_fail(&error);
+	} else {
+		if (output == CLI_JSON)
+			list_json(page, &text);
+		else
+			list_table(page, output, &text);
+		status = print_buf(&text);
+		froe_run_page_free(page);
+	}
+	froe_client_close(client);
+	return status;
+}
+
+/* ----------------------------------------------------------------------------------------- get */
+
+static void
+attempt_json(const struct froe_attempt_view *attempt, struct buf *to)
+{
+	buf_printf(to, "{\"attempt\":%u,\"lease\":%" PRIu64 ",\"status\":\"%s\",", attempt->attempt,
+	    attempt->lease, froe_status_name(attempt->status));
+	json_text(to, "worker", attempt->worker);
+	buf_push_text(to, ",");
+	json_text(to, "outcome", attempt->outcome);
+	json_time(to, "assigned", attempt->assigned_ns);
+	json_time(to, "finished", attempt->finished_ns);
+	buf_push_text(to, ",");
+	json_text(to, "error", attempt->error);
+	buf_push_text(to, ",");
+	json_text(to, "position", attempt->position);
+	buf_push_text(to, "}");
+}
+
+static void
+strings_json(const char *name, const char *const *strings, size_t count, struct buf *to)
+{
+	buf_printf(to, ",\"%s\":[", name);
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			buf_push_text(to, ",");
+		buf_push_json_string(to, strings[i], strlen(strings[i]));
+	}
+	buf_push_text(to, "]");
+}
+
+static void
+task_json(const struct froe_task_view *task, struct buf *to)
+{
+	buf_push_text(to, "{");
+	json_text(to, "name", task->name);
+	buf_push_text(to, ",");
+	json_id(to, "id", task->id);
+	buf_printf(to, ",\"status\":\"%s\",\"state\":\"%s\",\"skipped\":%s",
+	    froe_status_name(task->status), task->state, task->skipped ? "true" : "false");
+	strings_json("parents", task->parents, task->parent_count, to);
+	json_time(to, "queued", task->queued_ns);
+	json_time(to, "started", task->started_ns);
+	json_time(to, "finished", task->finished_ns);
+	json_time(to, "due", task->due_ns);
+	buf_push_text(to, ",");
+	json_text(to, "error", task->error);
+	json_payload(to, "output", task->output);
+	strings_json("log", task->log, task->log_count, to);
+	buf_push_text(to, ",\"attempts\":[");
+	for (size_t i = 0; i < task->attempt_count; i++) {
+		if (i > 0)
+			buf_push_text(to, ",");
+		attempt_json(&task->attempts[i], to);
+	}
+	buf_push_text(to, "]}");
+}
+
+static void
+run_json(const struct froe_run_view *run, struct buf *to)
+{
+	buf_push_text(to, "{");
+	json_id(to, "id", run->run);
+	buf_printf(to, ",\"number\":%" PRIu64 ",", run->number);
+	json_text(to, "workflow", run->workflow);
+	buf_printf(to, ",\"version\":%u,\"status\":\"%s\",\"priority\":%u", run->version,
+	    froe_status_name(run->status), run->priority);
+	json_time(to, "created", run->created_ns);
+	json_time(to, "started", run->started_ns);
+	json_time(to, "finished", run->finished_ns);
+	buf_push_text(to, ",");
+	json_text(to, "reason", run->reason);
+	buf_push_text(to, ",");
+	json_text(to, "position", run->position);
+	json_payload(to, "input", run->input);
+	json_payload(to, "result", run->result);
+	buf_push_text(to, ",\"tasks\":[");
+	for (size_t i = 0; i < run->task_count; i++) {
+		buf_push_text(to, i > 0 ? ",\n" : "\n");
+		task_json(&run->tasks[i], to);
+	}
+	buf_push_text(to, "]}\n");
+}
+
+/* A single line of an error, without control characters. */
+static void
+push_line(struct buf *to, const char *text)
+{
+	for (; *text != 0 && *text != '\n'; text++) {
+		char c = (unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text;
+		buf_push(to, &c, 1);
+	}
+}
+
+static void
+task_table(const struct froe_task_view *task, bool payloads, struct buf *to)
+{
+	char took[DURATION_TEXT_SIZE] = "-";
+	if (task->finished_ns > task->started_ns && task->started_ns != 0)
+		duration_format(task->finished_ns - task->started_ns, took);
+	buf_printf(to, "  %-20s  %-10s  %-9s  %-8zu  ", task->name,
+	    task->skipped ? "SKIPPED" : froe_status_name(task->status), took, task->attempt_count);
+	if (task->error[0] != 0 && task->status != FROE_RUN_COMPLETED)
+		push_line(to, task->error);
+	else
+		buf_push_text(to, strcmp(task->state, "closed") == 0 ? "" : task->state);
+	buf_push_text(to, "\n");
+	if (payloads && task->output.size != 0) {
+		buf_push_text(to, "      ");
+		buf_push(to, task->output.data, task->output.size);
+		buf_push_text(to, "\n");
+	}
+}
+
+static void
+run_table(const struct froe_run_view *run, bool payloads, struct buf *to)
+{
+	char id[FROE_ID_TEXT_SIZE], created[TIMESTAMP_TEXT_SIZE];
+	froe_id_format(run->run, id);
+	timestamp_format(run->created_ns, created);
+	buf_printf(to, "run %s\n%s of workflow %s, version %u, created %s", id,
+	    froe_status_name(run->status), run->workflow, run->version, created);
+	if (run->finished_ns > run->created_ns) {
+		char took[DURATION_TEXT_SIZE];
+		duration_format(run->finished_ns - run->created_ns, took);
+		buf_printf(to, ", took %s", took);
+	}
+	buf_push_text(to, "\n");
+	if (run->reason[0] != 0) {
+		buf_push_text(to, "reason: ");
+		push_line(to, run->reason);
+		buf_push_text(to, "\n");
+	}
+	if (payloads && run->input.size != 0) {
+		buf_push_text(to, "input: ");
+		buf_push(to, run->input.data, run->input.size);
+		buf_push_text(to, "\n");
+	}
+	buf_printf(to, "\n  %-20s  %-10s  %-9s  %-8s  %s\n", "TASK", "STATUS", "TOOK", "ATTEMPTS",
+	    "STATE OR ERROR");
+	for (size_t i = 0; i < run->task_count; i++)
+		task_table(&run->tasks[i], payloads, to);
+}
+
+int
+cli_runs_get(struct cli *cli)
+{
+	struct froe_run_view *view;
+	struct froe_error error;
+	struct buf text;
+	int status;
+	enum cli_output output = cli_output(cli);
+	bool payloads = output == CLI_JSON || cli_flag(cli, "payloads");
+	struct froe_id run = cli_run_id(cli, 0);
+	struct froe_client *client = cli_connect(cli, &status);
+	if (client == NULL)
+		return status;
+	buf_init(&text);
+	if (froe_run_get(client, run, payloads, -1, &view, &error) != FROE_OK) {
+		status = cli_fail(&error);
+	} else {
+		if (output == CLI_JSON)
+			run_json(view, &text);
+		else if (output == CLI_IDS)
+			buf_printf(&text, "%s\n", cli->arguments[0]);
+		else
+			run_table(view, payloads, &text);
+		status = print_buf(&text);
+		froe_run_view_free(view);
+	}
+	froe_client_close(client);
+	return status;
+}
+
+/* --------------------------------------------------------------------------------------- watch */
+
+struct watch {
+	pthread_mutex_t mutex;
+	pthread_cond_t ended;
+	enum cli_output output;
+	int status; /* -1: not ended */
+};
+
+static void
+watch_json(const struct froe_event *event, struct buf *to)
+{
+	buf_push_text(to, "{");
+	json_id(to, "run", event->run);
+	buf_printf(to, ",\"status\":\"%s\",\"final\":%s", froe_status_name(event->status),
+	    event->final ? "true" : "false");
+	json_time(to, "time", event->time_ns);
+	if (event->task != NULL) {
+		buf_push_text(to, ",");
+		json_text(to, "task", event->task);
+	}
+	if (event->change != NULL) {
+		buf_push_text(to, ",");
+		json_text(to, "change", event->change);
+	}
+	if (event->attempt != 0)
+		buf_printf(to, ",\"attempt\":%u", event->attempt);
+	if (event->error != NULL) {
+		buf_push_text(to, ",");
+		json_text(to, "error", event->error);
+	}
+	if (event->final)
+		json_payload(to, "result", event->result);
+	buf_push_text(to, "}\n");
+}
+
+static void
+watch_line(const struct froe_event *event, struct buf *to)
+{
+	char time[TIMESTAMP_TEXT_SIZE];
+	timestamp_format(event->time_ns, time);
+	buf_printf(to, "%s  %-10s", time, froe_status_name(event->status));
+	if (event->task != NULL && event->change != NULL)
+		buf_printf(to, "  %s %s", event->task, event->change);
+	if (event->attempt != 0)
+		buf_printf(to, " (attempt %u)", event->attempt);
+	if (event->error != NULL && event->error[0] != 0) {
+		buf_push_text(to, ": ");
+		push_line(to, event->error);
+	}
+	buf_push_text(to, "\n");
+}
+
+static void
+watch_event(void *context, const struct froe_event *event, const struct froe_error *error)
+{
+	struct watch *watch = context;
+	struct buf line;
+	pthread_mutex_lock(&watch->mutex);
+	if (error != NULL) {
+		watch->status = cli_fail(error);
+	} else {
+		buf_init(&line);
+		if (watch->output == CLI_JSON)
+			watch_json(event, &line);
+		else
+			watch_line(event, &line);
+		print_buf(&line);
+		fflush(stdout);
+		if (event->final)
+			watch->status = event->status == FROE_RUN_COMPLETED ? FROE_EXIT_OK
+			                                                    : FROE_EXIT_FAILED;
+	}
+	pthread_cond_signal(&watch->ended);
+	pthread_mutex_unlock(&watch->mutex);
+}
+
+int
+cli_runs_watch(struct cli *cli)
+{
+	struct watch watch = {.output = cli_output(cli), .status = -1};
+	struct froe_error error;
+	int status;
+	struct froe_id run = cli_run_id(cli, 0);
+	struct froe_client *client = cli_connect(cli, &status);
+	if (client == NULL)
+		return status;
+	pthread_mutex_init(&watch.mutex, NULL);
+	pthread_cond_init(&watch.ended, NULL);
+	if (froe_run_watch(client, run, /* changes= */ true, watch_event, &watch,
+	        /* ret_watch= */ NULL, &error) != FROE_OK) {
+		watch.status = cli_fail(&error);
+	}
+	pthread_mutex_lock(&watch.mutex);
+	while (watch.status < 0 && !ferror(stdout))
+		pthread_cond_wait(&watch.ended, &watch.mutex);
+	status = watch.status < 0 ? FROE_EXIT_OK : watch.status;
+	pthread_mutex_unlock(&watch.mutex);
+	froe_client_close(client);
+	return status;
+}
+
+/* -------------------------------------------------------------------------------------- cancel */
+
+int
+cli_runs_cancel(struct cli *cli)
+{
+	struct froe_error error;
+	int status;
+	struct froe_id run = cli_run_id(cli, 0);
+	struct froe_client *client = cli_connect(cli, &status);
+	if (client == NULL)
+		return status;
+	status = FROE_EXIT_OK;
+	if (froe_run_cancel(client, run, cli_text(cli, "reason"), -1, &error) != FROE_OK)
+		status = cli_fail(&error);
+	froe_client_close(client);
+	return status;
+}

@@ -1,0 +1,113 @@
+/*
+ * cli/serve: `froe server` and `froe dev`.
+ */
+#include "cli/cli.h"
+
+#include "base/fault.h"
+#include "server/server.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static uint32_t
+duration_option(const struct cli *cli, const char *name, uint32_t otherwise_ms)
+{
+	uint64_t ms = cli_duration_ms(cli, name, otherwise_ms);
+	if (ms > UINT32_MAX)
+		cli_usage(cli, "--%s: at most 49 days", name);
+	return (uint32_t)ms;
+}
+
+static bool
+is_loopback(const char *address)
+{
+	return strncmp(address, "127.", 4) == 0 || strncmp(address, "localhost:", 10) == 0 ||
+	    strncmp(address, "[::1]:", 6) == 0;
+}
+
+static void
+read_options(const struct cli *cli, struct server_options *options)
+{
+	server_options_init(options);
+	if (cli_text(cli, "listen") != NULL)
+		options->listen = cli_text(cli, "listen");
+	if (strrchr(options->listen, ':') == NULL)
+		cli_usage(cli, "--listen: \"%s\" has no port: write HOST:PORT", options->listen);
+	options->io = cli_text(cli, "io");
+	if (options->io != NULL && strcmp(options->io, "io_uring") != 0 &&
+	    strcmp(options->io, "posix") != 0)
+		cli_usage(cli, "--io: \"%s\" is neither io_uring nor posix", options->io);
+	options->segment_bytes = cli_number(cli, "segment-bytes", 0, UINT64_C(1) << 30);
+	options->cache_bytes =
+	    cli_number(cli, "cache-bytes", options->cache_bytes, UINT64_C(1) << 40);
+	options->heartbeat_ms = duration_option(cli, "heartbeat", options->heartbeat_ms);
+	options->heartbeat_lost_ms =
+	    duration_option(cli, "heartbeat-lost", options->heartbeat_lost_ms);
+	options->reconnect_grace_ms =
+	    duration_option(cli, "reconnect-grace", options->reconnect_grace_ms);
+	options->accept_tail_loss = cli_flag(cli, "accept-tail-loss");
+	options->edge_only = cli_flag(cli, "edge-sessions");
+	options->ready_fd = (int)cli_number(cli, "ready-fd", UINT32_MAX, UINT32_MAX);
+}
+
+int
+cli_server(struct cli *cli)
+{
+	struct server_options options;
+	const char *auth = cli_text(cli, "auth");
+	read_options(cli, &options);
+	options.data = cli_text(cli, "data");
+	if (options.data == NULL)
+		cli_usage(cli, "--data is missing: say where the data shall lie");
+	if (auth != NULL && strcmp(auth, "off") != 0)
+		cli_usage(cli, "--auth: \"%s\": only off exists so far", auth);
+	if (auth == NULL)
+		cli_usage(cli, "this version has no tokens yet: say --auth off");
+	if (!is_loopback(options.listen))
+		cli_usage(cli, "--auth off listens on loopback only, not on %s", options.listen);
+	options.auth_off = true;
+	return server_run(&options);
+}
+
+static int
+remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
+{
+	(void)stat;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+int
+cli_dev(struct cli *cli)
+{
+	struct server_options options;
+	const char *base = getenv("TMPDIR");
+	char dir[4096];
+	read_options(cli, &options);
+	if (!is_loopback(options.listen))
+		cli_usage(cli, "froe dev listens on loopback only, not on %s", options.listen);
+	snprintf(dir, sizeof(dir), "%s/froe-dev-XXXXXX", base != NULL ? base : "/tmp");
+	if (mkdtemp(dir) == NULL) {
+		fprintf(stderr, "froe: cannot make %s: %s\n", dir, strerror(errno));
+		return FROE_EXIT_FAILED;
+	}
+	fprintf(stderr,
+	    "froe dev: data in %s, removed at the end; access control is off\n"
+	    "Try, in another terminal:\n"
+	    "  froe worker exec --workflow hello -- sh -c 'echo \"hello, $(cat)\"'\n"
+	    "  froe run hello --input '{\"who\": \"you\"}' --wait\n"
+	    "  froe runs list\n",
+	    dir);
+	options.data = dir;
+	options.dev = true;
+	options.auth_off = true;
+	int status = server_run(&options);
+	if (nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0)
+		fprintf(stderr, "froe: cannot remove %s: %s, ignoring\n", dir, strerror(errno));
+	return status;
+}

@@ -46,6 +46,16 @@ line_find(struct bytes input, struct bytes *ret_line, bool *ret_whole, const cha
 	return true;
 }
 
+/* Three words with one space between each: llhttp would take more spaces. */
+static bool
+line_of_three(struct bytes line)
+{
+	unsigned spaces = 0;
+	for (size_t i = 0; i < line.size; i++)
+		spaces += line.data[i] == ' ';
+	return spaces == 2;
+}
+
 /* The status that refuses this line, whole or not; 0: none. */
 static unsigned
 line_status(const struct http_scan *scan, struct bytes line, bool whole, const char **ret_why)
@@ -54,14 +64,17 @@ line_status(const struct http_scan *scan, struct bytes line, bool whole, const c
 		*ret_why = "the request line is longer than 8192 bytes";
 		if (line.size > HTTP_LINE_BYTES_MAX)
 			return 414;
-		*ret_why = "an empty request line";
-		return whole && line.size == 0 ? 400 : 0;
+		*ret_why = "the request line is not a method, a target and a version";
+		return whole && !line_of_three(line) ? 400 : 0;
 	}
 	if (line.size == 0)
 		return 0;
 	*ret_why = "a header line is folded";
 	if (line.data[0] == ' ' || line.data[0] == '\t')
 		return 400;
+	*ret_why = "a header field without a name";
+	if (line.data[0] == ':')
+		return 400; /* llhttp takes it */
 	*ret_why = "the header fields are larger than 16384 bytes";
 	if (scan->fields_size + line.size + 2 > HTTP_FIELDS_BYTES_MAX)
 		return 431;
@@ -106,6 +119,7 @@ struct head {
 	unsigned hosts;
 	bool complete;
 	bool body;
+	bool keep_alive;
 };
 
 static int
@@ -137,7 +151,10 @@ static int
 on_headers_complete(llhttp_t *parser)
 {
 	struct head *head = parser->data;
+	/* The flags are gone once llhttp has completed the message. */
 	head->complete = true;
+	head->keep_alive = parser->http_minor != 0 ? (parser->flags & F_CONNECTION_CLOSE) == 0
+	                                           : (parser->flags & F_CONNECTION_KEEP_ALIVE) != 0;
 	head->body = (parser->flags & F_TRANSFER_ENCODING) != 0 ||
 	    ((parser->flags & F_CONTENT_LENGTH) != 0 && parser->content_length != 0);
 	return 1; /* no body follows: none is accepted */
@@ -184,8 +201,7 @@ request_fill(const struct head *head, const llhttp_t *parser, struct http_reques
 	    .method = method_of(parser),
 	    .path = bytes_of(head->target.data, path_size),
 	    .query = bytes_of(NULL, 0),
-	    .keep_alive = parser->http_minor == 1 ? (parser->flags & F_CONNECTION_CLOSE) == 0
-	                                          : (parser->flags & F_CONNECTION_KEEP_ALIVE) != 0,
+	    .keep_alive = head->keep_alive,
 	};
 	if (mark != NULL)
 		ret_request->query = bytes_of(mark + 1, head->target.size - path_size - 1);

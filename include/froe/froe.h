@@ -1,0 +1,464 @@
+/*
+ * froe/froe: libfroe, the C client and worker library of froe.
+ *
+ * Purpose     A client registers workflows, starts runs, waits for them, cancels and reads them. A
+ *             worker on the same connection executes tasks in threads of its own. A broken
+ *             connection is opened again by itself; what is safe to repeat is repeated.
+ * Ownership   what a call takes is copied before it returns. What a call returns belongs to the
+ *             caller where a *_free function is named, else it is borrowed for as long as said.
+ *             What a callback is given is borrowed until the callback returns.
+ * Threading   a froe_client and a froe_worker may be used by any thread. Callbacks are called on
+ *             the thread that steps the client (its own, or the one that calls
+ *             froe_client_step); they must not make a call that waits (FROE_FAILED_PRECONDITION)
+ *             and must not close the client. Handlers run in the worker's threads and may make
+ *             any call. Nothing survives fork(). The library has no global state.
+ * Units       milliseconds where a name ends in _ms, nanoseconds of the wall clock in _ns, bytes in
+ *             _size. Zero in an option is its default. Payloads are JSON text, not terminated.
+ * Failure     calls return enum froe_err and fill *error (may be NULL) on failure only. The class
+ *             of an error (froe_err_class) says whether to try again. Out of memory ends the process.
+ * See         docs/protocol.md, docs/cli.md, examples/
+ */
+#ifndef FROE_FROE_H
+#define FROE_FROE_H
+
+#include "froe/error.h"
+#include "froe/limits.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct froe_client;
+struct froe_worker;
+struct froe_task;
+
+/* What went wrong in one call. */
+struct froe_error {
+	enum froe_err code;
+	char field[64];  /* the part of the request at fault: "tasks[2].parents[0]"; or "" */
+	char text[1024]; /* what, where and what to do */
+};
+
+/* The id of a run or of a task. A task's id is the same in all its attempts: a key to hand to
+ * payment services and the like. */
+struct froe_id {
+	uint8_t bytes[16];
+};
+#define FROE_ID_TEXT_SIZE 37 /* with the terminating zero */
+
+void froe_id_format(struct froe_id id, char text[FROE_ID_TEXT_SIZE]);
+
+/* False: not a UUID. */
+bool froe_id_parse(const char *text, struct froe_id *ret_id);
+
+struct froe_bytes {
+	const void *data;
+	size_t size;
+};
+
+enum froe_status {
+	FROE_RUN_QUEUED,
+	FROE_RUN_RUNNING,
+	FROE_RUN_COMPLETED,
+	FROE_RUN_FAILED,
+	FROE_RUN_CANCELLED,
+	FROE_RUN_EVICTED,
+};
+
+/* "COMPLETED"; "UNKNOWN" for a number that is none. */
+const char *froe_status_name(enum froe_status status);
+
+/* The version of the library: "0.1.0". */
+const char *froe_version(void);
+
+/* ------------------------------------------------------------------------------ connections */
+
+struct froe_client_options {
+	const char *address;       /* "host:port" or "[::1]:port"; NULL: 127.0.0.1:7077 */
+	const char *tenant;        /* NULL: "default" */
+	const char *token;         /* NULL: none */
+	const char *name;          /* for the server's logs; NULL: "libfroe/VERSION" */
+	uint64_t push_window_size; /* events and tasks the server may send ahead; default and least: 8 MiB */
+	uint32_t open_ms;          /* how long froe_client_open tries; 0: one attempt */
+	bool no_thread;            /* the caller steps the client: see froe_client_step */
+	uint64_t reserved[4];      /* zero */
+};
+
+/*
+ * Connects and shakes hands. Fails with FROE_UNAVAILABLE when no server answered within open_ms
+ * (UINT32_MAX: tries forever), with the server's error when it refused. Once open, a lost
+ * connection is opened again (after 50 ms, then twice as long each time up to 2 s, less a random
+ * part). Requests that can be repeated without harm (all but task refreshes and log lines) are
+ * then sent again; the others end with FROE_CLOSED: their outcome is unknown.
+ */
+enum froe_err froe_client_open(const struct froe_client_options *options,
+    struct froe_client **ret_client, struct froe_error *error);
+
+/* Closes the connection and frees the client. Requests under way end with FROE_CLOSED, on this
+ * thread. Its worker must have been closed; no other call may be under way. NULL is allowed. */
+void froe_client_close(struct froe_client *client);
+
+/* False while the connection is lost and not yet open again. */
+bool froe_client_connected(struct froe_client *client);
+
+/* Requests under way and watches. */
+size_t froe_client_pending(struct froe_client *client);
+
+/*
+ * Drives a client that was opened with no_thread: sends what is queued, waits up to timeout_ms
+ * (-1: without limit, 0: not at all) for something to arrive, calls the callbacks of what arrived
+ * (and the handlers of a worker with `inline_handlers`), keeps heartbeats and reconnects going.
+ * Returns after at most one wait. No message changes threads on this path.
+ */
+enum froe_err froe_client_step(struct froe_client *client, int timeout_ms, struct froe_error *error);
+
+/* A descriptor that is readable when froe_client_step has something to do; the same for the life of
+ * the client. Timers do not make it readable: wait at most froe_client_timeout_ms. */
+int froe_client_fd(const struct froe_client *client);
+
+/* Until the next timer of the client; -1: none. */
+int froe_client_timeout_ms(struct froe_client *client);
+
+/* -------------------------------------------------------------------------------- workflows */
+
+enum froe_backoff_kind {
+	FROE_BACKOFF_NONE,        /* retry at once */
+	FROE_BACKOFF_CONSTANT,    /* initial */
+	FROE_BACKOFF_LINEAR,      /* initial * n */
+	FROE_BACKOFF_EXPONENTIAL, /* initial * factor^(n-1) */
+	FROE_BACKOFF_TABLE,       /* table_ms[n-1]; the last one repeats */
+};
+
+struct froe_backoff {
+	enum froe_backoff_kind kind;
+	uint64_t initial_ms;
+	uint64_t max_ms;          /* 0: a day */
+	double factor;            /* 1..1000; 0: 2 */
+	const uint64_t *table_ms; /* FROE_BACKOFF_TABLE */
+	size_t table_count;
+	uint32_t jitter_percent;  /* 0..100: the delay is shortened by up to this share */
+};
+
+/*
+ * Executes one attempt of a task. FROE_OK completes it with the output that froe_task_output()
+ * set (default: null); anything else fails it, with the text that froe_task_error() set (default:
+ * that of the code). It should look at froe_task_cancelled() now and then.
+ */
+typedef enum froe_err froe_handler(struct froe_task *task, void *context);
+
+struct froe_task_def {
+	const char *name;
+	const char *action;                /* which workers can do it; NULL: "workflow:task" */
+	const char *const *parents;        /* names, NULL at the end; NULL: none */
+	uint32_t retries;                  /* after the first attempt */
+	struct froe_backoff backoff;
+	uint64_t schedule_timeout_ms;      /* waiting for a worker; 0: none */
+	uint64_t execution_timeout_ms;     /* one attempt; 0: 60 s */
+	bool on_failure;                   /* runs when the others have settled and any failed */
+	froe_handler *handler;             /* for froe_worker_workflow; NULL: done elsewhere */
+	void *context;                     /* of the handler */
+};
+
+struct froe_workflow {
+	const char *name;
+	const struct froe_task_def *tasks;
+	size_t task_count;
+	uint64_t run_timeout_ms; /* 0: none */
+	uint32_t priority;       /* 1..3; 0: 1 */
+};
+
+struct froe_workflow_version {
+	uint32_t version; /* dense per workflow, from 1 */
+	bool created;     /* false: this definition was the newest already */
+};
+
+/* Registers a definition; FROE_INVALID_ARGUMENT names every fault that fits the text. timeout_ms
+ * here and below: how long to wait for the answer, reconnects included; -1: without limit. After
+ * FROE_TIMEOUT the outcome is unknown. */
+enum froe_err froe_workflow_put(struct froe_client *client, const struct froe_workflow *workflow,
+    int timeout_ms, struct froe_workflow_version *ret_version, struct froe_error *error);
+
+/* ------------------------------------------------------------------------------------- runs */
+
+struct froe_run_options {
+	const char *workflow;
+	struct froe_bytes input; /* JSON text; size 0: {} */
+	uint32_t priority;       /* 1..3; 0: the workflow's */
+	uint64_t run_timeout_ms; /* 0: the workflow's */
+	struct froe_id id;       /* zero: minted by the library. Else a UUIDv7 with the low ten bits 0; an id
+	                          * that exists already is FROE_ALREADY_EXISTS */
+};
+
+/* An opaque log position: a list that is given it shows at least what it acknowledged. */
+struct froe_position {
+	uint8_t size; /* 0: none */
+	uint8_t bytes[31];
+};
+
+struct froe_started {
+	struct froe_id run;
+	uint64_t number; /* dense per server; 0: not known, because the request was repeated */
+	struct froe_position position;
+};
+
+/* A change of a run, or its end (final). Members that do not apply are NULL or 0. */
+struct froe_event {
+	struct froe_id run;
+	enum froe_status status;
+	bool final;
+	const char *task;         /* the task that changed */
+	const char *change;       /* queued, assigned, delayed, completed, failed, ... */
+	uint64_t time_ns;
+	uint32_t attempt;
+	const char *error;        /* of the first task that failed; of a change: the attempt's */
+	/* Final and COMPLETED: the output of a one-task workflow, else a JSON object of the outputs of
+	 * the tasks that no other waits for. */
+	struct froe_bytes result;
+	bool result_omitted;      /* larger than a message: ask froe_output_get for each task's */
+};
+
+/* Starts a run. When it returns FROE_OK, the run is on disk. */
+enum froe_err froe_run_start(struct froe_client *client, const struct froe_run_options *options,
+    int timeout_ms, struct froe_started *ret_started, struct froe_error *error);
+
+/*
+ * The same without waiting. on_started is called once: with `started`, or with `error` if the run
+ * was not started. If on_end is not NULL and the run was started, on_end is called once, later:
+ * with the final event, or with `error` when the client closes. An error that this call itself
+ * returns (FROE_RESOURCE_EXHAUSTED: too many under way) calls nothing.
+ */
+enum froe_err froe_run_start_async(struct froe_client *client,
+    const struct froe_run_options *options,
+    void (*on_started)(void *context, const struct froe_started *started,
+        const struct froe_error *error),
+    void (*on_end)(void *context, const struct froe_event *event, const struct froe_error *error),
+    void *context, struct froe_error *error);
+
+/*
+ * Watches a run: on_event is called with each change of a task (if `changes`) and, last, once with
+ * the final event or with an error. A watch outlives reconnects and restarts of the server; what
+ * changed meanwhile is not reported, the end always is. *ret_watch (may be NULL) is for
+ * froe_run_unwatch.
+ */
+enum froe_err froe_run_watch(struct froe_client *client, struct froe_id run, bool changes,
+    void (*on_event)(void *context, const struct froe_event *event, const struct froe_error *error),
+    void *context, uint64_t *ret_watch, struct froe_error *error);
+
+/* Ends a watch: its callback is not called again once this returns, except for a call that is
+ * already being made on the stepping thread. Unknown watches are ignored. */
+void froe_run_unwatch(struct froe_client *client, uint64_t watch);
+
+/* Waits for a run's end. *ret_end is the caller's: froe_event_free. */
+enum froe_err froe_run_await(struct froe_client *client, struct froe_id run, int timeout_ms,
+    struct froe_event **ret_end, struct froe_error *error);
+void froe_event_free(struct froe_event *event);
+
+/* Cancels a run: durable when it returns FROE_OK. reason may be NULL. A run that has ended is
+ * FROE_FAILED_PRECONDITION. */
+enum froe_err froe_run_cancel(struct froe_client *client, struct froe_id run, const char *reason,
+    int timeout_ms, struct froe_error *error);
+
+/* Strings of the views below are never NULL; spans that are absent have size 0. */
+struct froe_attempt_view {
+	uint32_t attempt;
+	uint64_t lease;
+	const char *worker;
+	enum froe_status status;
+	uint64_t assigned_ns;
+	uint64_t finished_ns; /* 0: not yet */
+	const char *error;
+	const char *outcome;  /* completed, failed, timed_out, lost, released, cancelled; "" */
+	const char *position; /* log position of its end, else of its start */
+};
+
+struct froe_task_view {
+	const char *name;
+	struct froe_id id;
+	enum froe_status status;
+	const char *state; /* waiting, queued, delayed, assigned, loading, closed */
+	bool skipped;
+	uint64_t queued_ns;
+	uint64_t started_ns;
+	uint64_t finished_ns;
+	uint64_t due_ns; /* of a retry that waits; 0: none */
+	const char *error;
+	struct froe_bytes output;
+	const char *const *parents;
+	size_t parent_count;
+	const char *const *log;
+	size_t log_count;
+	const struct froe_attempt_view *attempts;
+	size_t attempt_count;
+};
+
+struct froe_run_view {
+	struct froe_id run;
+	uint64_t number;
+	const char *workflow;
+	uint32_t version;
+	enum froe_status status;
+	uint32_t priority;
+	uint64_t created_ns;
+	uint64_t started_ns;
+	uint64_t finished_ns;
+	struct froe_bytes input;
+	struct froe_bytes result;
+	const char *reason;   /* of a cancel */
+	const char *position; /* log position of its first record */
+	const struct froe_task_view *tasks;
+	size_t task_count;
+};
+
+/* The state of a run, with all its tasks and attempts; with its payloads if asked. */
+enum froe_err froe_run_get(struct froe_client *client, struct froe_id run, bool payloads,
+    int timeout_ms, struct froe_run_view **ret_view, struct froe_error *error);
+void froe_run_view_free(struct froe_run_view *view);
+
+struct froe_list_options {
+	uint32_t statuses;    /* bits 1 << enum froe_status; 0: all */
+	uint32_t limit;       /* at most 1000; 0: 50 */
+	uint64_t before;      /* froe_run_page.next of the page before; 0: from the newest */
+	const char *workflow; /* NULL: all */
+	struct froe_position position; /* show at least this; none: all that was acknowledged to anyone */
+};
+
+struct froe_run_row {
+	struct froe_id run;
+	uint64_t number;
+	const char *workflow;
+	enum froe_status status;
+	uint64_t created_ns;
+	uint64_t finished_ns; /* 0: not yet */
+};
+
+struct froe_run_page {
+	const struct froe_run_row *rows; /* newest first */
+	size_t row_count;
+	uint64_t next; /* 0: no more */
+};
+
+enum froe_err froe_run_list(struct froe_client *client, const struct froe_list_options *options,
+    int timeout_ms, struct froe_run_page **ret_page, struct froe_error *error);
+void froe_run_page_free(struct froe_run_page *page);
+
+/* The output of a completed task. *ret_data is the caller's: froe_output_free. */
+enum froe_err froe_output_get(struct froe_client *client, struct froe_id run, const char *task,
+    int timeout_ms, void **ret_data, size_t *ret_size, struct froe_error *error);
+void froe_output_free(void *data);
+
+/* ---------------------------------------------------------------------------------- workers */
+
+struct froe_worker_options {
+	const char *name;     /* NULL: "host/pid" */
+	struct froe_id id;    /* durable: the same after a restart of the process; zero: random */
+	uint32_t slots;       /* attempts at a time, and threads; 0: 1 */
+	bool inline_handlers; /* no threads: handlers run inside froe_client_step. no_thread clients only */
+	/* Called once for each attempt whose end was answered: FROE_OK: recorded; FROE_LEASE_LAPSED:
+	 * not used (or, after a lost connection, recorded before); else why it was not. May be NULL. */
+	void (*on_result)(void *context, struct froe_id task, uint32_t attempt, enum froe_err err);
+	void *context;         /* of on_result */
+	uint64_t reserved[4];  /* zero */
+};
+
+/* A worker on a client's connection; one a client. It does nothing before froe_worker_start. */
+enum froe_err froe_worker_open(struct froe_client *client, const struct froe_worker_options *options,
+    struct froe_worker **ret_worker, struct froe_error *error);
+
+/* Adds a workflow, which froe_worker_start registers, and serves the actions of its tasks that
+ * have a handler. Before froe_worker_start only. */
+enum froe_err froe_worker_workflow(struct froe_worker *worker, const struct froe_workflow *workflow,
+    struct froe_error *error);
+
+/* Serves one action without registering a workflow. Before froe_worker_start only. */
+enum froe_err froe_worker_serve(struct froe_worker *worker, const char *action,
+    froe_handler *handler, void *context, struct froe_error *error);
+
+/* Registers the workflows, then the worker. When it returns FROE_OK, tasks are coming. */
+enum froe_err froe_worker_start(struct froe_worker *worker, int timeout_ms, struct froe_error *error);
+
+/* Takes no new tasks, lets handlers finish for up to limit_ms, then cancels the rest (one second
+ * to notice) and leaves: what is still held is queued again for other workers at once. */
+void froe_worker_stop(struct froe_worker *worker, uint32_t limit_ms);
+
+/* Stops it if need be, waits for its threads (a handler that never returns keeps it waiting), frees
+ * it. NULL is allowed. */
+void froe_worker_close(struct froe_worker *worker);
+
+/* Attempts held now. */
+size_t froe_worker_held(struct froe_worker *worker);
+
+/* ---------------------------------------------------------- tasks, inside a handler only */
+
+struct froe_id froe_task_id(const struct froe_task *task);
+struct froe_id froe_task_run(const struct froe_task *task);
+const char *froe_task_name(const struct froe_task *task);
+const char *froe_task_action(const struct froe_task *task);
+const char *froe_task_workflow(const struct froe_task *task);
+uint32_t froe_task_attempt(const struct froe_task *task); /* 1, 2, ... */
+uint32_t froe_task_retries(const struct froe_task *task); /* failures so far that counted */
+
+/* With the id the fence: a number that rises with each assignment of the task. A store that
+ * remembers the highest lease it has seen can refuse a late writer. */
+uint64_t froe_task_lease(const struct froe_task *task);
+
+/* The run's input. Borrowed until the handler returns, as all that follows. */
+struct froe_bytes froe_task_input(const struct froe_task *task);
+
+/* A parent's output; fetched from the server if it was too large to travel along. A parent that
+ * was skipped has size 0. FROE_NOT_FOUND: no such parent. */
+enum froe_err froe_task_parent(struct froe_task *task, const char *parent,
+    struct froe_bytes *ret_output, struct froe_error *error);
+
+/* In an on_failure task: the failed tasks and their errors, by index; false past the last. */
+bool froe_task_failure(const struct froe_task *task, size_t index, const char **ret_task,
+    const char **ret_error);
+
+/* Milliseconds left until the execution deadline; 0: it has passed. */
+uint64_t froe_task_left_ms(struct froe_task *task);
+
+/* True once the server took the lease back (cancelled, timed out, given to another worker), the
+ * lease has lapsed for want of contact, or the worker stops. It stays true. */
+bool froe_task_cancelled(struct froe_task *task);
+
+/* Why: "cancelled", "timed_out", "lost", "stopping"; "" while it is not. */
+const char *froe_task_cancel_reason(struct froe_task *task);
+
+/* Waits until the task is cancelled (true) or timeout_ms is over (false). */
+bool froe_task_wait(struct froe_task *task, uint32_t timeout_ms);
+
+/* A descriptor that becomes readable when the task is cancelled, for poll(); -1: none to be had. The
+ * library closes it. */
+int froe_task_fd(struct froe_task *task);
+
+/* True while a result would still be accepted as far as this process can know: the lease was not
+ * taken back, and the server has confirmed the worker within the server's lost-after time. */
+bool froe_task_lease_valid(struct froe_task *task);
+
+/* The output: JSON text, copied. FROE_INVALID_ARGUMENT: not JSON; FROE_TOO_LARGE: over 4 MiB. */
+enum froe_err froe_task_output(struct froe_task *task, const void *json, size_t size,
+    struct froe_error *error);
+
+/* The text of the error that the handler is about to return; cut at 8 KiB. */
+void froe_task_error(struct froe_task *task, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* How a failure goes on: never again, or not before so many milliseconds (0: by the backoff). */
+void froe_task_fatal(struct froe_task *task);
+void froe_task_retry_after(struct froe_task *task, uint64_t delay_ms);
+
+/* Adds a line to the task's log; does not wait. UTF-8, cut at 10 000 bytes. A line that is under way
+ * when the connection breaks may be lost. */
+enum froe_err froe_task_log(struct froe_task *task, const char *line, struct froe_error *error);
+
+/* Moves the execution deadline add_ms further away; waits for the answer, up to timeout_ms. */
+enum froe_err froe_task_refresh(struct froe_task *task, uint64_t add_ms, int timeout_ms,
+    struct froe_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,80 @@
+#include "client/address.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct host_port {
+	char host[256];
+	char port[8];
+};
+
+static bool
+port_valid(const char *text)
+{
+	size_t size = strlen(text);
+	return size > 0 && size <= 5 && strspn(text, "0123456789") == size && atoi(text) > 0 &&
+	    atoi(text) <= 65535;
+}
+
+/* "host:port", "[v6]:port". */
+static enum froe_err
+address_split(const char *text, struct host_port *ret_parts, struct froe_fault *fault)
+{
+	const char *colon = strrchr(text, ':');
+	const char *start = text, *end = colon;
+	if (colon != NULL && text[0] == '[') {
+		start = text + 1;
+		end = colon > start && colon[-1] == ']' ? colon - 1 : NULL;
+	}
+	if (colon == NULL || end == NULL || end == start || !port_valid(colon + 1) ||
+	    (size_t)(end - start) >= sizeof(ret_parts->host)) {
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "address",
+		    "\"%.200s\" is no address: write host:port, such as " ADDRESS_DEFAULT, text);
+	}
+	memcpy(ret_parts->host, start, (size_t)(end - start));
+	ret_parts->host[end - start] = 0;
+	snprintf(ret_parts->port, sizeof(ret_parts->port), "%s", colon + 1);
+	return FROE_OK;
+}
+
+enum froe_err
+address_check(const char *text, struct froe_fault *fault)
+{
+	struct host_port parts;
+	return address_split(text, &parts, fault);
+}
+
+enum froe_err
+address_resolve(const char *text, struct address_list *ret_list, struct froe_fault *fault)
+{
+	struct host_port parts;
+	enum froe_err err = address_split(text, &parts, fault);
+	if (err != FROE_OK)
+		return err;
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
+	    .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+	struct addrinfo *found = NULL;
+	int result = getaddrinfo(parts.host, parts.port, &hints, &found);
+	if (result == EAI_NONAME) {
+		hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
+		result = getaddrinfo(parts.host, parts.port, &hints, &found);
+	}
+	if (result != 0) {
+		return fault_set_field(fault, FROE_UNAVAILABLE, "address", "%.200s: %s", text,
+		    gai_strerror(result));
+	}
+	*ret_list = (struct address_list){0};
+	for (struct addrinfo *at = found; at != NULL; at = at->ai_next) {
+		if (ret_list->count == ADDRESS_COUNT_MAX)
+			break;
+		struct address *address = &ret_list->addresses[ret_list->count++];
+		memcpy(&address->storage, at->ai_addr, at->ai_addrlen);
+		address->size = at->ai_addrlen;
+	}
+	freeaddrinfo(found);
+	return FROE_OK;
+}

@@ -1,0 +1,470 @@
+/*
+ * A turn: timers, then what is queued goes out, then one wait, then what came in is handled, then
+ * what that produced goes out. Whoever makes a turn is the stepper; a thread that waits for an
+ * answer in a client without a thread becomes the stepper itself, and one that finds another
+ * stepping sleeps on `changed`.
+ */
+#include "client/client_int.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PUSH_WINDOW_MIN ((uint64_t)8 << 20)
+#define FLUSH_SIZE ((size_t)64 << 10)
+#define TURN_MS_MAX 5000 /* a sleeping stepper looks at its timers at least this often */
+
+void
+client_lock(struct froe_client *client)
+{
+	froe_assert(client->magic == CLIENT_MAGIC);
+	froe_assert(pthread_mutex_lock(&client->lock) == 0);
+}
+
+void
+client_unlock(struct froe_client *client)
+{
+	froe_assert(pthread_mutex_unlock(&client->lock) == 0);
+}
+
+bool
+client_is_stepper(const struct froe_client *client)
+{
+	return client->stepping && pthread_equal(client->stepper, pthread_self());
+}
+
+void
+client_wake(struct froe_client *client)
+{
+	uint64_t one = 1;
+	if (client->stepping && !client_is_stepper(client))
+		FROE_DROP(write(client->wake_fd, &one, sizeof(one)), "a full counter wakes as well");
+}
+
+void
+client_notify(struct froe_client *client)
+{
+	if (client->waiters > 0)
+		froe_assert(pthread_cond_broadcast(&client->changed) == 0);
+}
+
+uint64_t
+client_deadline_ns(int timeout_ms)
+{
+	if (timeout_ms < 0)
+		return UINT64_MAX;
+	return clock_now_ns() + (uint64_t)timeout_ms * 1000000u;
+}
+
+enum froe_err
+client_may_wait(const struct froe_client *client, struct froe_error *error)
+{
+	if (!client_is_stepper(client))
+		return FROE_OK;
+	return error_set(error, FROE_FAILED_PRECONDITION,
+	    "a callback must not make a call that waits: use the asynchronous form");
+}
+
+/* -------------------------------------------------------------------------------- requests */
+
+uint64_t
+client_request_id(struct froe_client *client)
+{
+	return ++client->request_last;
+}
+
+static struct list *
+waiting_list(struct froe_client *client, const struct request *request)
+{
+	return request_kind(request->number)->worker ? &client->waiting_worker : &client->waiting;
+}
+
+/* The stepper writes at the end of its turn. Others write at once, except that the owner of a
+ * no_thread client gathers until its next step. */
+static void
+client_kick(struct froe_client *client)
+{
+	session_pump(client);
+	if (client_is_stepper(client))
+		return;
+	if (client->threaded || client->stepping || buf_used(&client->link.out) >= FLUSH_SIZE)
+		session_flush(client);
+}
+
+void
+client_submit(struct froe_client *client, struct request *request)
+{
+	request->state = REQUEST_WAITING;
+	list_push(waiting_list(client, request), &request->node);
+	map_put_u64(&client->requests, request->id, request);
+	client_kick(client);
+}
+
+void
+client_submit_first(struct froe_client *client, struct request *request)
+{
+	request->state = REQUEST_WAITING;
+	list_push_front(waiting_list(client, request), &request->node);
+	map_put_u64(&client->requests, request->id, request);
+	client_kick(client);
+}
+
+void
+client_forget(struct froe_client *client, struct request *request)
+{
+	froe_assert(map_remove_u64(&client->requests, request->id) == request);
+	list_remove(&request->node);
+	if (request->state == REQUEST_SENT) {
+		froe_assert(client->sent_count > 0);
+		client->sent_count--;
+	}
+}
+
+void
+client_finish(struct froe_client *client, struct request *request, const Froe__Envelope *envelope,
+    const struct froe_error *error)
+{
+	client_forget(client, request);
+	if (request->answer != NULL && !request->abandoned)
+		request->answer(client, request, envelope, error);
+	request_free(request);
+}
+
+/* ----------------------------------------------------------------------------------- turns */
+
+static int
+wait_ms(uint64_t deadline_ns, uint64_t now_ns, int most_ms)
+{
+	if (deadline_ns <= now_ns)
+		return 0;
+	uint64_t left_ms = (deadline_ns - now_ns + 999999) / 1000000;
+	return left_ms < (uint64_t)most_ms ? (int)left_ms : most_ms;
+}
+
+static uint64_t
+timer_ns(const struct froe_client *client)
+{
+	uint64_t session_ns = session_deadline_ns(client);
+	uint64_t worker_ns = worker_deadline_ns(client->worker);
+	return session_ns < worker_ns ? session_ns : worker_ns;
+}
+
+static void
+turn_receive(struct froe_client *client, int timeout_ms)
+{
+	struct epoll_event events[2];
+	client_unlock(client);
+	int count = epoll_wait(client->epoll_fd, events, 2, timeout_ms);
+	client_lock(client);
+	uint64_t now_ns = clock_now_ns();
+	for (int i = 0; i < count; i++) {
+		uint64_t drained;
+		if (events[i].data.fd == client->wake_fd)
+			FROE_DROP(read(client->wake_fd, &drained, sizeof(drained)), "it was drained before");
+		else if (events[i].data.fd == client->link.fd)
+			session_socket(client, events[i].events, now_ns);
+	}
+	session_tick(client, now_ns);
+}
+
+/* One turn, with the lock. */
+static void
+client_turn(struct froe_client *client, uint64_t deadline_ns)
+{
+	froe_assert(!client->stepping);
+	client->stepping = true;
+	client->stepper = pthread_self();
+	uint64_t now_ns = clock_now_ns();
+	session_tick(client, now_ns);
+	session_pump(client);
+	session_flush(client);
+	uint64_t until_ns = timer_ns(client);
+	if (deadline_ns < until_ns)
+		until_ns = deadline_ns;
+	bool inline_waits = !client->inlining && worker_inline_waits(client->worker);
+	if (client->stopping || client->broken || inline_waits)
+		until_ns = 0;
+	turn_receive(client, wait_ms(until_ns, now_ns, TURN_MS_MAX));
+	session_pump(client);
+	session_flush(client);
+	client->stepping = false;
+	if (!client->inlining && worker_inline_waits(client->worker)) {
+		client->inlining = true;
+		worker_inline(client->worker);
+		client->inlining = false;
+		session_flush(client);
+	}
+	client_notify(client);
+}
+
+static void
+changed_wait(struct froe_client *client, uint64_t deadline_ns)
+{
+	client->waiters++;
+	if (deadline_ns == UINT64_MAX) {
+		froe_assert(pthread_cond_wait(&client->changed, &client->lock) == 0);
+	} else {
+		struct timespec at = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+		    .tv_nsec = (long)(deadline_ns % 1000000000u)};
+		int result = pthread_cond_timedwait(&client->changed, &client->lock, &at);
+		froe_assert(result == 0 || result == ETIMEDOUT);
+	}
+	client->waiters--;
+}
+
+bool
+client_wait(struct froe_client *client, const bool *done, uint64_t deadline_ns)
+{
+	while (!*done) {
+		if (deadline_ns != UINT64_MAX && clock_now_ns() >= deadline_ns)
+			return false;
+		if (client->threaded || client->stepping)
+			changed_wait(client, deadline_ns);
+		else
+			client_turn(client, deadline_ns);
+	}
+	return true;
+}
+
+enum froe_err
+froe_client_step(struct froe_client *client, int timeout_ms, struct froe_error *error)
+{
+	client_lock(client);
+	enum froe_err err = FROE_OK;
+	if (client->threaded || client->stepping) {
+		err = error_set(error, FROE_FAILED_PRECONDITION, client->threaded ?
+		    "this client has a thread of its own: open it with no_thread to step it" :
+		    "this client is being stepped already");
+	} else {
+		client_turn(client, client_deadline_ns(timeout_ms));
+	}
+	client_unlock(client);
+	return err;
+}
+
+int
+froe_client_fd(const struct froe_client *client)
+{
+	return client->epoll_fd;
+}
+
+int
+froe_client_timeout_ms(struct froe_client *client)
+{
+	client_lock(client);
+	uint64_t deadline_ns = timer_ns(client);
+	int timeout_ms = deadline_ns == UINT64_MAX ? -1 : wait_ms(deadline_ns, clock_now_ns(), INT_MAX);
+	if (buf_used(&client->link.out) > 0 || worker_inline_waits(client->worker))
+		timeout_ms = 0;
+	client_unlock(client);
+	return timeout_ms;
+}
+
+bool
+froe_client_connected(struct froe_client *client)
+{
+	client_lock(client);
+	bool connected = client->state == SESSION_READY;
+	client_unlock(client);
+	return connected;
+}
+
+size_t
+froe_client_pending(struct froe_client *client)
+{
+	client_lock(client);
+	size_t count = client->requests.count;
+	client_unlock(client);
+	return count;
+}
+
+/* --------------------------------------------------------------------------- open and close */
+
+static void *
+client_main(void *argument)
+{
+	struct froe_client *client = argument;
+	client_lock(client);
+	while (!client->stopping)
+		client_turn(client, UINT64_MAX);
+	client_unlock(client);
+	return NULL;
+}
+
+/* The application's signals are not for the library's threads. */
+static enum froe_err
+client_thread_start(struct froe_client *client, struct froe_error *error)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	froe_assert(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+	client->threaded = true;
+	int result = pthread_create(&client->thread, NULL, client_main, client);
+	froe_assert(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+	if (result != 0)
+		return error_set(error, FROE_RESOURCE_EXHAUSTED, "no thread: %s", strerror(result));
+	client->thread_runs = true;
+	return FROE_OK;
+}
+
+static enum froe_err
+client_descriptors(struct froe_client *client, struct froe_error *error)
+{
+	client->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	client->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (client->epoll_fd < 0 || client->wake_fd < 0) {
+		return error_set(error, froe_err_from_errno(errno), "no descriptor: %s",
+		    strerror(errno));
+	}
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = client->wake_fd};
+	froe_assert(epoll_ctl(client->epoll_fd, EPOLL_CTL_ADD, client->wake_fd, &event) == 0);
+	link_init(&client->link, client->epoll_fd);
+	return FROE_OK;
+}
+
+static char *
+text_or(const char *text, const char *other)
+{
+	return mem_strdup(text != NULL && text[0] != 0 ? text : other);
+}
+
+static struct froe_client *
+client_new(const struct froe_client_options *options)
+{
+	struct froe_client *client = mem_zalloc(sizeof(*client));
+	client->magic = CLIENT_MAGIC;
+	client->epoll_fd = client->wake_fd = client->link.fd = -1;
+	client->address = text_or(options->address, ADDRESS_DEFAULT);
+	client->tenant = text_or(options->tenant, "default");
+	client->token = text_or(options->token, "");
+	client->name = text_or(options->name, "libfroe/" FROE_VERSION);
+	client->push_window = options->push_window_size > PUSH_WINDOW_MIN ?
+	    options->push_window_size : PUSH_WINDOW_MIN;
+	client->requests_max = FROE_REQUESTS_MAX;
+	client->heartbeat_ms = FROE_HEARTBEAT_MS;
+	client->heartbeat_lost_ms = FROE_HEARTBEAT_LOST_MS;
+	list_init(&client->waiting);
+	list_init(&client->waiting_worker);
+	list_init(&client->sent);
+	list_init(&client->watching);
+	arena_init(&client->arena, (size_t)64 << 20);
+	dice_init(&client->dice);
+	pthread_condattr_t monotonic;
+	froe_assert(pthread_condattr_init(&monotonic) == 0);
+	froe_assert(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
+	froe_assert(pthread_mutex_init(&client->lock, NULL) == 0);
+	froe_assert(pthread_cond_init(&client->changed, &monotonic) == 0);
+	froe_assert(pthread_condattr_destroy(&monotonic) == 0);
+	return client;
+}
+
+/* Turns until the handshake is done, refused, or out of time. */
+static enum froe_err
+client_connect(struct froe_client *client, uint32_t open_ms, struct froe_error *error)
+{
+	uint64_t deadline_ns = UINT64_MAX;
+	if (open_ms != UINT32_MAX)
+		deadline_ns = clock_now_ns() + (uint64_t)open_ms * 1000000u;
+	session_start(client);
+	while (client->state != SESSION_READY && !client->refused) {
+		bool over = open_ms == 0 ? client->rounds > 0 : clock_now_ns() >= deadline_ns;
+		if (over)
+			break;
+		client_turn(client, open_ms == 0 ? UINT64_MAX : deadline_ns);
+	}
+	if (client->state == SESSION_READY)
+		return FROE_OK;
+	if (client->refused)
+		return error_from_fault(error, &client->down);
+	return error_set_field(error, FROE_UNAVAILABLE, "address", "no froe server at %s%s%s",
+	    client->address, client->down.text[0] != 0 ? ": " : "", client->down.text);
+}
+
+enum froe_err
+froe_client_open(const struct froe_client_options *options, struct froe_client **ret_client,
+    struct froe_error *error)
+{
+	struct froe_fault fault;
+	struct froe_client *client = client_new(options);
+	enum froe_err err = client_descriptors(client, error);
+	if (err == FROE_OK && address_check(client->address, &fault) != FROE_OK)
+		err = error_from_fault(error, &fault);
+	if (err == FROE_OK) {
+		client_lock(client);
+		err = client_connect(client, options->open_ms, error);
+		client_unlock(client);
+	}
+	if (err == FROE_OK && !options->no_thread)
+		err = client_thread_start(client, error);
+	if (err != FROE_OK) {
+		froe_client_close(client);
+		return err;
+	}
+	*ret_client = client;
+	return FROE_OK;
+}
+
+static void
+list_finish(struct froe_client *client, struct list *list, const struct froe_error *error)
+{
+	while (!list_empty(list)) {
+		struct request *request = container_of(list->next, struct request, node);
+		client_finish(client, request, NULL, error);
+	}
+}
+
+static void
+client_free(struct froe_client *client)
+{
+	link_release(&client->link);
+	map_release(&client->requests);
+	arena_release(&client->arena);
+	if (client->wake_fd >= 0)
+		close(client->wake_fd);
+	if (client->epoll_fd >= 0)
+		close(client->epoll_fd);
+	froe_assert(pthread_cond_destroy(&client->changed) == 0);
+	froe_assert(pthread_mutex_destroy(&client->lock) == 0);
+	mem_free(client->address);
+	mem_free(client->tenant);
+	mem_free(client->token);
+	mem_free(client->name);
+	client->magic = 0;
+	mem_free(client);
+}
+
+void
+froe_client_close(struct froe_client *client)
+{
+	if (client == NULL)
+		return;
+	client_lock(client);
+	froe_assert(client->worker == NULL); /* froe_worker_close comes first */
+	client->stopping = true;
+	client_wake(client);
+	client_unlock(client);
+	if (client->thread_runs)
+		froe_assert(pthread_join(client->thread, NULL) == 0);
+	client_lock(client);
+	/* Whoever is called back now is on the stepper, so that it cannot wait or step. */
+	client->stepping = true;
+	client->stepper = pthread_self();
+	if (client->link.fd >= 0)
+		session_flush(client);
+	struct froe_error error;
+	error_set(&error, FROE_CLOSED, "the client was closed");
+	list_finish(client, &client->sent, &error);
+	list_finish(client, &client->watching, &error);
+	list_finish(client, &client->waiting, &error);
+	list_finish(client, &client->waiting_worker, &error);
+	client->stepping = false;
+	client_unlock(client);
+	client_free(client);
+}

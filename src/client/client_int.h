@@ -1,0 +1,141 @@
+/*
+ * client/client_int: a client's insides.
+ *
+ * Purpose     struct froe_client and what the folder's files offer each other.
+ * Threading   one lock guards everything. One thread at a time, the stepper, drives the session
+ *             (client_turn): the client's own thread, the caller of froe_client_step, or a caller
+ *             that waits in a no_thread client. Only the stepper connects, drops, reads and waits; any
+ *             thread may encode requests and write them to the socket. Callbacks are made by the stepper
+ *             with the lock open; whatever they hold is marked busy.
+ * Invariants  1. a request is in the map and in exactly one of waiting, waiting_worker, sent, watching.
+ *             2. sent_count is the length of sent.
+ *             3. session READY implies link OPEN.
+ */
+#ifndef CLIENT_CLIENT_INT_H
+#define CLIENT_CLIENT_INT_H
+
+#include "client/clock.h"
+#include "client/error.h"
+#include "client/link.h"
+#include "client/request.h"
+#include "client/wire.h"
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/sm.h"
+
+#include <pthread.h>
+
+#define CLIENT_MAGIC 0x66726f65636c6e74u
+#define CLIENT_REQUESTS_MAX (2u * FROE_WATCHES_MAX)
+
+enum session_state {
+	SESSION_DOWN,      /* until connect_at_ns */
+	SESSION_RESOLVING, /* the stepper asks for addresses, with the lock open */
+	SESSION_CONNECTING,
+	SESSION_GREETING, /* Hello is sent */
+	SESSION_READY,
+};
+
+struct froe_client {
+	uint64_t magic;
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* broadcast when a waiter's answer came or the stepper left */
+	unsigned waiters;
+	pthread_t thread;
+	pthread_t stepper;
+	bool threaded;
+	bool thread_runs;
+	bool stopping;
+	bool stepping;
+	bool inlining; /* handlers run on the stepping thread now */
+	bool broken;   /* writing failed on some thread: the stepper drops the link */
+	int epoll_fd;
+	int wake_fd;
+
+	/* session */
+	enum session_state state;
+	struct link link;
+	char *address;
+	char *tenant;
+	char *token;
+	char *name;
+	struct address_list addresses;
+	size_t address_next;
+	unsigned rounds; /* addresses all tried, since the last Welcome */
+	uint64_t connect_at_ns;
+	uint64_t greet_by_ns;
+	uint64_t heard_ns; /* bytes arrived */
+	uint64_t ping_ns;  /* a ping went out, since heard_ns */
+	uint64_t gone_by_ns; /* the server stops (Goaway); 0: it does not */
+	uint64_t hello_id;
+	struct froe_fault down; /* why it is down */
+	bool refused;           /* the server's own answer to Hello */
+	uint64_t push_window;
+	uint64_t push_owed; /* bytes of pushes consumed and not yet granted again */
+	uint64_t message_size_max;
+	uint32_t requests_max;
+	uint32_t heartbeat_ms;
+	uint32_t heartbeat_lost_ms;
+
+	/* requests */
+	uint64_t request_last;
+	struct map requests; /* by id */
+	struct list waiting;
+	struct list waiting_worker;
+	struct list sent;
+	struct list watching;
+	size_t sent_count;
+	struct arena arena; /* of the frame being answered */
+	struct dice dice;
+	struct froe_worker *worker;
+};
+
+/* ---- client.c */
+void client_lock(struct froe_client *client);
+void client_unlock(struct froe_client *client);
+bool client_is_stepper(const struct froe_client *client);
+
+/* Queues a request and sends it if it can be sent now. */
+void client_submit(struct froe_client *client, struct request *request);
+void client_submit_first(struct froe_client *client, struct request *request);
+uint64_t client_request_id(struct froe_client *client);
+
+/* Ends a request: out of its list and the map, answered, freed. */
+void client_finish(struct froe_client *client, struct request *request,
+    const Froe__Envelope *envelope, const struct froe_error *error);
+
+/* Takes it out of the map and its list without an answer. */
+void client_forget(struct froe_client *client, struct request *request);
+
+void client_wake(struct froe_client *client);   /* the stepper, if it sleeps */
+void client_notify(struct froe_client *client); /* those who wait for an answer */
+
+/* Waits for a condition of any kind: true when *done, false at the deadline. UINT64_MAX: none. */
+bool client_wait(struct froe_client *client, const bool *done, uint64_t deadline_ns);
+uint64_t client_deadline_ns(int timeout_ms);
+
+/* FROE_FAILED_PRECONDITION on the stepper: a callback must not wait. */
+enum froe_err client_may_wait(const struct froe_client *client, struct froe_error *error);
+
+/* ---- session.c: call with the lock, on the stepper */
+void session_start(struct froe_client *client);
+void session_tick(struct froe_client *client, uint64_t now_ns);
+void session_socket(struct froe_client *client, uint32_t events, uint64_t now_ns);
+void session_pump(struct froe_client *client); /* any thread */
+void session_flush(struct froe_client *client); /* any thread */
+void session_down(struct froe_client *client, const struct froe_fault *fault);
+uint64_t session_deadline_ns(const struct froe_client *client);
+
+/* ---- worker.c: what the session tells the worker; worker may be NULL */
+void worker_ready(struct froe_worker *worker);
+void worker_down(struct froe_worker *worker);
+void worker_tick(struct froe_worker *worker, uint64_t now_ns);
+uint64_t worker_deadline_ns(const struct froe_worker *worker);
+bool worker_serving(const struct froe_worker *worker);
+void worker_dispatch(struct froe_worker *worker, const Froe__Dispatch *dispatch);
+void worker_revoke(struct froe_worker *worker, const Froe__Revoke *revoke);
+void worker_inline(struct froe_worker *worker); /* runs queued handlers on this thread */
+bool worker_inline_waits(const struct froe_worker *worker);
+
+#endif

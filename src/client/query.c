@@ -1,0 +1,103 @@
+#include "client/call_int.h"
+#include "client/view.h"
+
+#include "base/mem.h"
+
+enum froe_err
+froe_run_cancel(struct froe_client *client, struct froe_id run, const char *reason, int timeout_ms,
+    struct froe_error *error)
+{
+	Froe__RunCancel cancel = FROE__RUN_CANCEL__INIT;
+	struct call call = {.error = error};
+	cancel.has_run = true;
+	cancel.run = wire_id(&run);
+	cancel.reason = wire_text(reason);
+	return call_make(client, &call, FROE__ENVELOPE__BODY_RUN_CANCEL, &cancel.base, timeout_ms);
+}
+
+static void
+view_take(struct call *call, const Froe__Envelope *envelope)
+{
+	struct froe_run_view **ret_view = call->result;
+	*ret_view = run_view_copy(envelope->run_view);
+}
+
+enum froe_err
+froe_run_get(struct froe_client *client, struct froe_id run, bool payloads, int timeout_ms,
+    struct froe_run_view **ret_view, struct froe_error *error)
+{
+	Froe__RunGet get = FROE__RUN_GET__INIT;
+	struct call call = {.error = error, .take = view_take, .result = ret_view};
+	get.has_run = true;
+	get.run = wire_id(&run);
+	get.has_payloads = payloads;
+	get.payloads = payloads;
+	return call_make(client, &call, FROE__ENVELOPE__BODY_RUN_GET, &get.base, timeout_ms);
+}
+
+static void
+page_take(struct call *call, const Froe__Envelope *envelope)
+{
+	struct froe_run_page **ret_page = call->result;
+	*ret_page = run_page_copy(envelope->run_page);
+}
+
+enum froe_err
+froe_run_list(struct froe_client *client, const struct froe_list_options *options, int timeout_ms,
+    struct froe_run_page **ret_page, struct froe_error *error)
+{
+	Froe__RunList list = FROE__RUN_LIST__INIT;
+	Froe__RunStatus statuses[FROE_RUN_EVICTED + 1];
+	struct call call = {.error = error, .take = page_take, .result = ret_page};
+	list.statuses = statuses;
+	for (unsigned i = 0; i <= FROE_RUN_EVICTED; i++) {
+		if ((options->statuses & 1u << i) != 0)
+			statuses[list.n_statuses++] = (Froe__RunStatus)i;
+	}
+	list.has_limit = options->limit != 0;
+	list.limit = options->limit;
+	list.has_before = options->before != 0;
+	list.before = options->before;
+	list.has_position = options->position.size != 0;
+	list.position = wire_bytes(options->position.bytes, options->position.size);
+	list.workflow = wire_text(options->workflow);
+	return call_make(client, &call, FROE__ENVELOPE__BODY_RUN_LIST, &list.base, timeout_ms);
+}
+
+struct output {
+	void *data;
+	size_t size;
+};
+
+static void
+output_take(struct call *call, const Froe__Envelope *envelope)
+{
+	struct output *output = call->result;
+	output->size = envelope->task_output->output.len;
+	output->data = mem_copy(envelope->task_output->output.data, output->size);
+}
+
+enum froe_err
+froe_output_get(struct froe_client *client, struct froe_id run, const char *task, int timeout_ms,
+    void **ret_data, size_t *ret_size, struct froe_error *error)
+{
+	Froe__TaskOutputGet get = FROE__TASK_OUTPUT_GET__INIT;
+	struct output output = {0};
+	struct call call = {.error = error, .take = output_take, .result = &output};
+	get.has_run = true;
+	get.run = wire_id(&run);
+	get.task = wire_text(task);
+	enum froe_err err = call_make(client, &call, FROE__ENVELOPE__BODY_TASK_OUTPUT_GET, &get.base,
+	    timeout_ms);
+	if (err == FROE_OK) {
+		*ret_data = output.data;
+		*ret_size = output.size;
+	}
+	return err;
+}
+
+void
+froe_output_free(void *data)
+{
+	mem_free(data);
+}

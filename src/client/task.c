@@ -1,0 +1,410 @@
+/*
+ * A task is one heap block: the struct, then copies of everything that its dispatch carried, laid
+ * out in two passes of the same function (the first only measures).
+ */
+#include "client/worker_int.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* -------------------------------------------------------------------------------- the block */
+
+struct layout {
+	uint8_t *base; /* NULL: measure */
+	size_t used;
+};
+
+static void *
+lay(struct layout *layout, const void *data, size_t size, size_t align)
+{
+	layout->used = (layout->used + align - 1) / align * align;
+	uint8_t *at = layout->base != NULL ? layout->base + layout->used : NULL;
+	layout->used += size;
+	if (at != NULL && data != NULL && size > 0)
+		memcpy(at, data, size);
+	return at;
+}
+
+static const char *
+lay_text(struct layout *layout, const char *text)
+{
+	text = wire_text_get(text);
+	return lay(layout, text, strlen(text) + 1, 1);
+}
+
+static struct froe_bytes
+lay_bytes(struct layout *layout, ProtobufCBinaryData data)
+{
+	return (struct froe_bytes){.data = lay(layout, data.data, data.len, 1), .size = data.len};
+}
+
+static void
+lay_parents(struct layout *layout, const Froe__Dispatch *dispatch, struct froe_task *task)
+{
+	struct task_parent *parents = lay(layout, NULL, dispatch->n_parents * sizeof(*parents),
+	    _Alignof(struct task_parent));
+	for (size_t i = 0; i < dispatch->n_parents; i++) {
+		const Froe__ParentOutput *wire = dispatch->parents[i];
+		struct task_parent parent = {.name = lay_text(layout, wire->task),
+		    .output = lay_bytes(layout, wire->output), .omitted = wire->omitted,
+		    .skipped = wire->skipped};
+		if (layout->base != NULL)
+			parents[i] = parent;
+	}
+	task->parents = parents;
+	task->parent_count = dispatch->n_parents;
+}
+
+static void
+lay_failures(struct layout *layout, const Froe__Dispatch *dispatch, struct froe_task *task)
+{
+	struct task_failure *failures = lay(layout, NULL, dispatch->n_errors * sizeof(*failures),
+	    _Alignof(struct task_failure));
+	for (size_t i = 0; i < dispatch->n_errors; i++) {
+		struct task_failure failure = {.task = lay_text(layout, dispatch->errors[i]->task),
+		    .error = lay_text(layout, dispatch->errors[i]->error)};
+		if (layout->base != NULL)
+			failures[i] = failure;
+	}
+	task->failures = failures;
+	task->failure_count = dispatch->n_errors;
+}
+
+static void
+lay_task(struct layout *layout, const Froe__Dispatch *dispatch, struct froe_task *task)
+{
+	lay_parents(layout, dispatch, task);
+	lay_failures(layout, dispatch, task);
+	task->name = lay_text(layout, dispatch->name);
+	task->action = lay_text(layout, dispatch->action);
+	task->workflow = lay_text(layout, dispatch->workflow);
+	task->input = lay_bytes(layout, dispatch->input);
+}
+
+struct froe_task *
+held_new(struct froe_worker *worker, const Froe__Dispatch *dispatch)
+{
+	struct froe_task scratch;
+	struct layout layout = {0};
+	lay_task(&layout, dispatch, &scratch);
+	struct froe_task *task = mem_alloc(sizeof(*task) + layout.used);
+	*task = (struct froe_task){.worker = worker, .state = TASK_QUEUED, .fd = -1,
+	    .lease = dispatch->lease, .attempt = dispatch->attempt, .retries = dispatch->retries,
+	    .deadline_ns = UINT64_MAX};
+	layout = (struct layout){.base = task->block};
+	lay_task(&layout, dispatch, task);
+	FROE_DROP(wire_id_get(dispatch->task, &task->id), "checked by worker_dispatch");
+	FROE_DROP(wire_id_get(dispatch->run, &task->run), "an absent run id stays zero");
+	if (dispatch->timeout_ms > 0 && dispatch->timeout_ms < UINT64_MAX / 2000000u)
+		task->deadline_ns = clock_now_ns() + dispatch->timeout_ms * 1000000u;
+	return task;
+}
+
+void
+held_free(struct froe_task *task)
+{
+	struct froe_worker *worker = task->worker;
+	list_remove(&task->node);
+	list_remove(&task->queue);
+	for (size_t i = 0; i < task->parent_count; i++)
+		mem_free(task->parents[i].fetched);
+	if (task->fd >= 0)
+		close(task->fd);
+	mem_free(task->output);
+	mem_free(task->error);
+	mem_free(task);
+	if (worker->draining && list_empty(&worker->tasks)) {
+		worker->empty = true;
+		client_notify(worker->client);
+	}
+}
+
+/* ------------------------------------------------------------------------------ cancellation */
+
+void
+held_cancel(struct froe_task *task, const char *reason)
+{
+	uint64_t one = 1;
+	if (task->cancelled)
+		return;
+	task->cancelled = true;
+	snprintf(task->reason, sizeof(task->reason), "%s", reason);
+	if (task->fd >= 0)
+		FROE_DROP(write(task->fd, &one, sizeof(one)), "a fresh counter has room");
+	client_notify(task->worker->client);
+}
+
+/* With the lock: a lease lapses by the clock alone, even if nobody steps the client. */
+static void
+task_look(struct froe_task *task)
+{
+	if (task->cancelled || clock_now_ns() < worker_lapse_ns(task->worker))
+		return;
+	task->worker->lapsed = true;
+	held_cancel(task, "lost");
+}
+
+bool
+froe_task_cancelled(struct froe_task *task)
+{
+	struct froe_client *client = task->worker->client;
+	client_lock(client);
+	task_look(task);
+	bool cancelled = task->cancelled;
+	client_unlock(client);
+	return cancelled;
+}
+
+const char *
+froe_task_cancel_reason(struct froe_task *task)
+{
+	return froe_task_cancelled(task) ? task->reason : ""; /* written once */
+}
+
+bool
+froe_task_wait(struct froe_task *task, uint32_t timeout_ms)
+{
+	struct froe_client *client = task->worker->client;
+	uint64_t deadline_ns = clock_now_ns() + (uint64_t)timeout_ms * 1000000u;
+	client_lock(client);
+	uint64_t lapse_ns = worker_lapse_ns(task->worker);
+	client_wait(client, &task->cancelled, deadline_ns < lapse_ns ? deadline_ns : lapse_ns);
+	while (!task->cancelled && clock_now_ns() < deadline_ns) {
+		task_look(task); /* the lapse moved away meanwhile, or has come */
+		lapse_ns = worker_lapse_ns(task->worker);
+		client_wait(client, &task->cancelled, deadline_ns < lapse_ns ? deadline_ns : lapse_ns);
+	}
+	task_look(task);
+	bool cancelled = task->cancelled;
+	client_unlock(client);
+	return cancelled;
+}
+
+int
+froe_task_fd(struct froe_task *task)
+{
+	struct froe_client *client = task->worker->client;
+	client_lock(client);
+	if (task->fd < 0)
+		task->fd = eventfd(task->cancelled ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int fd = task->fd;
+	client_unlock(client);
+	return fd;
+}
+
+bool
+froe_task_lease_valid(struct froe_task *task)
+{
+	struct froe_client *client = task->worker->client;
+	client_lock(client);
+	bool valid = !task->revoked && task->worker->state != WORKER_LEFT &&
+	    clock_now_ns() < worker_lapse_ns(task->worker);
+	client_unlock(client);
+	return valid;
+}
+
+/* --------------------------------------------------------------------------- what it was given */
+
+struct froe_id
+froe_task_id(const struct froe_task *task)
+{
+	return task->id;
+}
+
+struct froe_id
+froe_task_run(const struct froe_task *task)
+{
+	return task->run;
+}
+
+const char *
+froe_task_name(const struct froe_task *task)
+{
+	return task->name;
+}
+
+const char *
+froe_task_action(const struct froe_task *task)
+{
+	return task->action;
+}
+
+const char *
+froe_task_workflow(const struct froe_task *task)
+{
+	return task->workflow;
+}
+
+uint32_t
+froe_task_attempt(const struct froe_task *task)
+{
+	return task->attempt;
+}
+
+uint32_t
+froe_task_retries(const struct froe_task *task)
+{
+	return task->retries;
+}
+
+uint64_t
+froe_task_lease(const struct froe_task *task)
+{
+	return task->lease;
+}
+
+struct froe_bytes
+froe_task_input(const struct froe_task *task)
+{
+	return task->input;
+}
+
+enum froe_err
+froe_task_parent(struct froe_task *task, const char *parent, struct froe_bytes *ret_output,
+    struct froe_error *error)
+{
+	for (size_t i = 0; i < task->parent_count; i++) {
+		struct task_parent *found = &task->parents[i];
+		if (strcmp(found->name, parent) != 0)
+			continue;
+		if (found->omitted && found->fetched == NULL) {
+			enum froe_err err = froe_output_get(task->worker->client, task->run, parent,
+			    /* timeout_ms= */ -1, &found->fetched, &found->output.size, error);
+			if (err != FROE_OK)
+				return err;
+			found->output.data = found->fetched;
+		}
+		*ret_output = found->skipped ? (struct froe_bytes){0} : found->output;
+		return FROE_OK;
+	}
+	return error_set_field(error, FROE_NOT_FOUND, "parent", "task %s has no parent %s", task->name,
+	    parent);
+}
+
+bool
+froe_task_failure(const struct froe_task *task, size_t index, const char **ret_task,
+    const char **ret_error)
+{
+	if (index >= task->failure_count)
+		return false;
+	*ret_task = task->failures[index].task;
+	*ret_error = task->failures[index].error;
+	return true;
+}
+
+uint64_t
+froe_task_left_ms(struct froe_task *task)
+{
+	struct froe_client *client = task->worker->client;
+	client_lock(client); /* a refresh moves the deadline */
+	uint64_t deadline_ns = task->deadline_ns;
+	client_unlock(client);
+	uint64_t now_ns = clock_now_ns();
+	if (deadline_ns == UINT64_MAX)
+		return UINT64_MAX;
+	return deadline_ns > now_ns ? (deadline_ns - now_ns) / 1000000u : 0;
+}
+
+/* --------------------------------------------------------------------------------- what it says */
+
+enum froe_err
+froe_task_output(struct froe_task *task, const void *json, size_t size, struct froe_error *error)
+{
+	size_t at;
+	if (size > FROE_PAYLOAD_BYTES_MAX) {
+		return error_set_field(error, FROE_TOO_LARGE, "output",
+		    "an output of %zu bytes is over the limit of %u", size, FROE_PAYLOAD_BYTES_MAX);
+	}
+	if (!json_valid(json, size, &at)) {
+		return error_set_field(error, FROE_INVALID_ARGUMENT, "output",
+		    "the output is not JSON: wrong at byte %zu", at);
+	}
+	mem_free(task->output);
+	task->output = mem_copy(json, size);
+	task->output_size = size;
+	return FROE_OK;
+}
+
+void
+froe_task_error(struct froe_task *task, const char *format, ...)
+{
+	va_list args;
+	mem_free(task->error);
+	task->error = mem_alloc(FROE_ERROR_TEXT_BYTES_MAX + 1);
+	va_start(args, format);
+	vsnprintf(task->error, FROE_ERROR_TEXT_BYTES_MAX + 1, format, args);
+	va_end(args);
+}
+
+void
+froe_task_fatal(struct froe_task *task)
+{
+	task->fatal = true;
+}
+
+void
+froe_task_retry_after(struct froe_task *task, uint64_t delay_ms)
+{
+	task->retry_after_ms = delay_ms;
+}
+
+enum froe_err
+froe_task_log(struct froe_task *task, const char *line, struct froe_error *error)
+{
+	struct froe_client *client = task->worker->client;
+	char cut[FROE_LOG_LINE_BYTES_MAX + 1];
+	size_t size = strnlen(line, FROE_LOG_LINE_BYTES_MAX);
+	if (size == FROE_LOG_LINE_BYTES_MAX) {
+		while (size > 0 && ((uint8_t)line[size] & 0xc0) == 0x80)
+			size--; /* not inside a character */
+	}
+	memcpy(cut, line, size);
+	cut[size] = 0;
+	if (!utf8_valid(cut, size))
+		return error_set_field(error, FROE_INVALID_ARGUMENT, "line", "a log line is UTF-8 text");
+	Froe__TaskLog log = FROE__TASK_LOG__INIT;
+	log.has_task = true;
+	log.task = wire_id(&task->id);
+	log.has_lease = true;
+	log.lease = task->lease;
+	log.line = cut;
+	client_lock(client);
+	enum froe_err err = call_room(client, 0, error);
+	if (err == FROE_OK && task->revoked)
+		err = error_set(error, FROE_LEASE_LAPSED, "the lease was taken back: %s", task->reason);
+	if (err == FROE_OK) {
+		client_submit(client, request_new(client_request_id(client),
+		    FROE__ENVELOPE__BODY_TASK_LOG, &log.base, NULL, NULL));
+	}
+	client_unlock(client);
+	return err;
+}
+
+static void
+refresh_take(struct call *call, const Froe__Envelope *envelope)
+{
+	struct froe_task *task = call->result;
+	uint64_t left_ms = envelope->task_refreshed->timeout_ms;
+	if (left_ms < UINT64_MAX / 2000000u)
+		task->deadline_ns = clock_now_ns() + left_ms * 1000000u;
+}
+
+enum froe_err
+froe_task_refresh(struct froe_task *task, uint64_t add_ms, int timeout_ms, struct froe_error *error)
+{
+	Froe__TaskRefresh refresh = FROE__TASK_REFRESH__INIT;
+	struct call call = {.error = error, .take = refresh_take, .result = task};
+	refresh.has_task = true;
+	refresh.task = wire_id(&task->id);
+	refresh.has_lease = true;
+	refresh.lease = task->lease;
+	refresh.has_add_ms = true;
+	refresh.add_ms = add_ms;
+	return call_make(task->worker->client, &call, FROE__ENVELOPE__BODY_TASK_REFRESH, &refresh.base,
+	    timeout_ms);
+}

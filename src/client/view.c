@@ -1,0 +1,219 @@
+#include "client/view.h"
+
+#include "client/wire.h"
+
+#include "base/arena.h"
+#include "base/mem.h"
+
+/* A public view and the arena that it lives in; the view comes first. */
+struct run_box {
+	struct froe_run_view view;
+	struct arena arena;
+};
+struct page_box {
+	struct froe_run_page page;
+	struct arena arena;
+};
+struct event_box {
+	struct froe_event event;
+	struct arena arena;
+};
+
+static void *
+take(struct arena *arena, size_t count, size_t size)
+{
+	void *block = arena_alloc(arena, count * size);
+	froe_assert(block != NULL);
+	memset(block, 0, count * size);
+	return block;
+}
+
+static const char *
+text_copy(struct arena *arena, const char *text)
+{
+	if (text == NULL || text[0] == 0)
+		return "";
+	return arena_copy(arena, text, strlen(text) + 1);
+}
+
+static struct froe_bytes
+bytes_copy(struct arena *arena, ProtobufCBinaryData data)
+{
+	if (data.len == 0)
+		return (struct froe_bytes){0};
+	return (struct froe_bytes){.data = arena_copy(arena, data.data, data.len), .size = data.len};
+}
+
+static struct froe_id
+id_copy(ProtobufCBinaryData data)
+{
+	struct froe_id id = {0};
+	FROE_DROP(wire_id_get(data, &id), "an id of another size stays zero");
+	return id;
+}
+
+static const char *const *
+texts_copy(struct arena *arena, char *const *texts, size_t count)
+{
+	const char **copy = take(arena, count, sizeof(copy[0]));
+	for (size_t i = 0; i < count; i++)
+		copy[i] = text_copy(arena, texts[i]);
+	return copy;
+}
+
+void
+event_view(const Froe__RunEvent *wire, struct froe_event *ret_event)
+{
+	*ret_event = (struct froe_event){
+	    .run = id_copy(wire->run),
+	    .status = (enum froe_status)wire->status,
+	    .final = wire->final,
+	    .task = wire->task,
+	    .change = wire->change,
+	    .time_ns = wire->time_ns,
+	    .attempt = wire->attempt,
+	    .error = wire->error,
+	    .result = {.data = wire->result.data, .size = wire->result.len},
+	    .result_omitted = wire->result_omitted,
+	};
+}
+
+struct froe_event *
+event_copy(const Froe__RunEvent *wire)
+{
+	struct event_box *box = mem_zalloc(sizeof(*box));
+	arena_init(&box->arena, 0);
+	event_view(wire, &box->event);
+	if (wire->task != NULL)
+		box->event.task = text_copy(&box->arena, wire->task);
+	if (wire->change != NULL)
+		box->event.change = text_copy(&box->arena, wire->change);
+	if (wire->error != NULL)
+		box->event.error = text_copy(&box->arena, wire->error);
+	box->event.result = bytes_copy(&box->arena, wire->result);
+	return &box->event;
+}
+
+void
+froe_event_free(struct froe_event *event)
+{
+	struct event_box *box = (struct event_box *)event;
+	if (box == NULL)
+		return;
+	arena_release(&box->arena);
+	mem_free(box);
+}
+
+static void
+attempt_copy(struct arena *arena, const Froe__AttemptView *wire, struct froe_attempt_view *to)
+{
+	*to = (struct froe_attempt_view){
+	    .attempt = wire->attempt,
+	    .lease = wire->lease,
+	    .worker = text_copy(arena, wire->worker),
+	    .status = (enum froe_status)wire->status,
+	    .assigned_ns = wire->assigned_ns,
+	    .finished_ns = wire->finished_ns,
+	    .error = text_copy(arena, wire->error),
+	    .outcome = text_copy(arena, wire->outcome),
+	    .position = text_copy(arena, wire->position),
+	};
+}
+
+static void
+task_copy(struct arena *arena, const Froe__TaskView *wire, struct froe_task_view *to)
+{
+	struct froe_attempt_view *attempts = take(arena, wire->n_attempts, sizeof(attempts[0]));
+	for (size_t i = 0; i < wire->n_attempts; i++)
+		attempt_copy(arena, wire->attempts[i], &attempts[i]);
+	*to = (struct froe_task_view){
+	    .name = text_copy(arena, wire->name),
+	    .id = id_copy(wire->id),
+	    .status = (enum froe_status)wire->status,
+	    .state = text_copy(arena, wire->state),
+	    .skipped = wire->skipped,
+	    .queued_ns = wire->queued_ns,
+	    .started_ns = wire->started_ns,
+	    .finished_ns = wire->finished_ns,
+	    .due_ns = wire->due_ns,
+	    .error = text_copy(arena, wire->error),
+	    .output = bytes_copy(arena, wire->output),
+	    .parents = texts_copy(arena, wire->parents, wire->n_parents),
+	    .parent_count = wire->n_parents,
+	    .log = texts_copy(arena, wire->log, wire->n_log),
+	    .log_count = wire->n_log,
+	    .attempts = attempts,
+	    .attempt_count = wire->n_attempts,
+	};
+}
+
+struct froe_run_view *
+run_view_copy(const Froe__RunView *wire)
+{
+	struct run_box *box = mem_zalloc(sizeof(*box));
+	struct arena *arena = &box->arena;
+	arena_init(arena, 0);
+	struct froe_task_view *tasks = take(arena, wire->n_tasks, sizeof(tasks[0]));
+	for (size_t i = 0; i < wire->n_tasks; i++)
+		task_copy(arena, wire->tasks[i], &tasks[i]);
+	box->view = (struct froe_run_view){
+	    .run = id_copy(wire->run),
+	    .number = wire->number,
+	    .workflow = text_copy(arena, wire->workflow),
+	    .version = wire->version,
+	    .status = (enum froe_status)wire->status,
+	    .priority = wire->priority,
+	    .created_ns = wire->created_ns,
+	    .started_ns = wire->started_ns,
+	    .finished_ns = wire->finished_ns,
+	    .input = bytes_copy(arena, wire->input),
+	    .result = bytes_copy(arena, wire->result),
+	    .reason = text_copy(arena, wire->reason),
+	    .position = text_copy(arena, wire->position),
+	    .tasks = tasks,
+	    .task_count = wire->n_tasks,
+	};
+	return &box->view;
+}
+
+void
+froe_run_view_free(struct froe_run_view *view)
+{
+	struct run_box *box = (struct run_box *)view;
+	if (box == NULL)
+		return;
+	arena_release(&box->arena);
+	mem_free(box);
+}
+
+struct froe_run_page *
+run_page_copy(const Froe__RunPage *wire)
+{
+	struct page_box *box = mem_zalloc(sizeof(*box));
+	struct arena *arena = &box->arena;
+	arena_init(arena, 0);
+	struct froe_run_row *rows = take(arena, wire->n_rows, sizeof(rows[0]));
+	for (size_t i = 0; i < wire->n_rows; i++) {
+		const Froe__RunRow *row = wire->rows[i];
+		rows[i] = (struct froe_run_row){
+		    .run = id_copy(row->run),
+		    .number = row->number,
+		    .workflow = text_copy(arena, row->workflow),
+		    .status = (enum froe_status)row->status,
+		    .created_ns = row->created_ns,
+		    .finished_ns = row->finished_ns,
+		};
+	}
+	box->page = (struct froe_run_page){.rows = rows, .row_count = wire->n_rows, .next = wire->next};
+	return &box->page;
+}
+
+void
+froe_run_page_free(struct froe_run_page *page)
+{
+	struct page_box *box = (struct page_box *)page;
+	if (box == NULL)
+		return;
+	arena_release(&box->arena);
+	mem_free(box);
+}

@@ -1,0 +1,18 @@
+/*
+ * client/view: the wire's answers as public structs.
+ *
+ * Ownership   event_view borrows from the message; the others are copies in one arena, which the
+ *             caller frees with the public *_free function.
+ */
+#ifndef CLIENT_VIEW_H
+#define CLIENT_VIEW_H
+
+#include "froe/froe.h"
+#include "proto/native.pb-c.h"
+
+void event_view(const Froe__RunEvent *wire, struct froe_event *ret_event);
+struct froe_event *event_copy(const Froe__RunEvent *wire);
+struct froe_run_view *run_view_copy(const Froe__RunView *wire);
+struct froe_run_page *run_page_copy(const Froe__RunPage *wire);
+
+#endif

@@ -1,0 +1,80 @@
+#include "client/wire.h"
+
+static size_t
+varint_size(uint64_t value)
+{
+	size_t size = 1;
+	for (; value >= 0x80; value >>= 7)
+		size++;
+	return size;
+}
+
+static uint8_t *
+varint_put(uint8_t *at, uint64_t value)
+{
+	for (; value >= 0x80; value >>= 7)
+		*at++ = (uint8_t)(value | 0x80);
+	*at++ = (uint8_t)value;
+	return at;
+}
+
+#define TAG_REQUEST 0x08u       /* field 1, varint */
+#define TAG_BODY(number) ((uint64_t)(number) << 3 | 2) /* length-delimited */
+
+size_t
+wire_frame_size(uint64_t request, uint32_t number, const ProtobufCMessage *body)
+{
+	size_t size = protobuf_c_message_get_packed_size(body);
+	size_t head = request != 0 ? 1 + varint_size(request) : 0;
+	return 4 + head + varint_size(TAG_BODY(number)) + varint_size(size) + size;
+}
+
+void
+wire_frame_pack(uint8_t *to, uint64_t request, uint32_t number, const ProtobufCMessage *body,
+    size_t frame_size)
+{
+	froe_assert(frame_size - 4 <= UINT32_MAX);
+	uint8_t *at = to + 4;
+	le32_store(to, (uint32_t)(frame_size - 4));
+	if (request != 0) {
+		*at++ = TAG_REQUEST;
+		at = varint_put(at, request);
+	}
+	at = varint_put(at, TAG_BODY(number));
+	/* What is left is the length and the body; the length's own size is at most five bytes. */
+	size_t rest = (size_t)(to + frame_size - at);
+	size_t size = rest - 1;
+	while (varint_size(size) + size != rest)
+		size--;
+	at = varint_put(at, size);
+	froe_assert(protobuf_c_message_pack(body, at) == size);
+}
+
+static void *
+wire_alloc(void *arena, size_t size)
+{
+	return arena_alloc(arena, size);
+}
+
+static void
+wire_free(void *arena, void *block)
+{
+	(void)arena; /* the arena is reset as a whole */
+	(void)block;
+}
+
+const Froe__Envelope *
+wire_decode(struct arena *arena, struct bytes frame)
+{
+	ProtobufCAllocator allocator = {wire_alloc, wire_free, arena};
+	return froe__envelope__unpack(&allocator, frame.size, frame.data);
+}
+
+bool
+wire_id_get(ProtobufCBinaryData data, struct froe_id *ret_id)
+{
+	if (data.len != sizeof(ret_id->bytes))
+		return false;
+	memcpy(ret_id->bytes, data.data, sizeof(ret_id->bytes));
+	return true;
+}

@@ -1,0 +1,56 @@
+/*
+ * client/wire: envelopes of the native protocol as bytes and back.
+ *
+ * Purpose     packs one message as a whole frame: length, request number, body; without building an
+ *             Envelope, so that the body's size is computed once. Decoding goes into an arena.
+ * Ownership   what wire_decode returns lives in the arena.
+ * See         proto/native.proto
+ */
+#ifndef CLIENT_WIRE_H
+#define CLIENT_WIRE_H
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "froe/froe.h"
+#include "proto/native.pb-c.h"
+
+#define WIRE_PREFACE "FROE\0\1\r\n"
+#define WIRE_PREFACE_SIZE 8
+
+/* A body's field number in Envelope: FROE__ENVELOPE__BODY_*. */
+size_t wire_frame_size(uint64_t request, uint32_t number, const ProtobufCMessage *body);
+void wire_frame_pack(uint8_t *to, uint64_t request, uint32_t number, const ProtobufCMessage *body,
+    size_t frame_size);
+
+/* NULL: not an envelope, or too large for the arena. */
+const Froe__Envelope *wire_decode(struct arena *arena, struct bytes frame);
+
+static inline ProtobufCBinaryData
+wire_bytes(const void *data, size_t size)
+{
+	/* protobuf-c has no const; packing only reads. */
+	return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)data};
+}
+
+static inline ProtobufCBinaryData
+wire_id(const struct froe_id *id)
+{
+	return wire_bytes(id->bytes, sizeof(id->bytes));
+}
+
+static inline char *
+wire_text(const char *text)
+{
+	return (char *)(uintptr_t)text;
+}
+
+/* False: not sixteen bytes. */
+bool wire_id_get(ProtobufCBinaryData data, struct froe_id *ret_id);
+
+static inline const char *
+wire_text_get(const char *text)
+{
+	return text != NULL ? text : "";
+}
+
+#endif

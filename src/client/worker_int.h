@@ -1,0 +1,144 @@
+/*
+ * client/worker_int: a worker's insides.
+ *
+ * Purpose     struct froe_worker and struct froe_task, and what worker.c, pool.c, result.c and task.c
+ *             offer each other.
+ * Ownership   a worker owns its tasks. A task is freed when its result was answered, or when it
+ *             ends with nothing to say (its lease was taken back).
+ * Threading   the client's lock guards everything but what a task was dispatched with (constant)
+ *             and its output and error (the handler's, until it returns).
+ * States      of a worker: NEW -> DOWN <-> REGISTERING <-> SERVING -> LEFT
+ *             of a task: QUEUED -> RUNNING -> REPORTING -> (freed)
+ * Invariants  1. a task is in `queue` only while QUEUED. 2. SERVING implies session READY.
+ */
+#ifndef CLIENT_WORKER_INT_H
+#define CLIENT_WORKER_INT_H
+
+#include "client/call_int.h"
+
+enum worker_state {
+	WORKER_NEW,
+	WORKER_DOWN, /* no registration on this connection */
+	WORKER_REGISTERING,
+	WORKER_SERVING,
+	WORKER_LEFT,
+};
+
+struct worker_action {
+	char *name;
+	froe_handler *handler;
+	void *context;
+};
+
+struct froe_worker {
+	struct froe_client *client;
+	enum worker_state state;
+	char *name;
+	struct froe_id id;
+	uint64_t incarnation;
+	uint32_t slots;
+	bool inline_handlers;
+	void (*on_result)(void *context, struct froe_id task, uint32_t attempt, enum froe_err err);
+	void *context;
+	struct worker_action *actions;
+	size_t action_count;
+	struct buf *puts; /* encoded WorkflowPut messages */
+	size_t put_count;
+
+	bool settled; /* the first registration was answered, or failed: */
+	struct froe_error refused;
+	bool draining;
+	bool empty;  /* draining, and no task is left */
+	bool lapsed; /* no contact for so long that all leases count as lapsed; until registered again */
+	uint64_t confirmed_ns; /* when the last confirmed heartbeat or registration was sent */
+	uint64_t register_ns;  /* when the registration under way was sent; DOWN: when to try */
+	uint64_t heartbeat_ns; /* the next */
+	uint64_t retry_ns;     /* of delayed results; UINT64_MAX: none */
+	struct list tasks;
+	struct list queue;
+	unsigned calling; /* on_result calls under way */
+
+	pthread_cond_t work;
+	pthread_t *threads;
+	size_t thread_count;
+	size_t idle;
+	bool stopping;
+};
+
+enum task_state {
+	TASK_QUEUED,
+	TASK_RUNNING,
+	TASK_REPORTING,
+};
+
+struct task_parent {
+	const char *name;
+	struct froe_bytes output;
+	bool omitted;
+	bool skipped;
+	void *fetched; /* owned */
+};
+
+struct task_failure {
+	const char *task;
+	const char *error;
+};
+
+struct froe_task {
+	struct list node;  /* worker->tasks */
+	struct list queue; /* worker->queue */
+	struct froe_worker *worker;
+	enum task_state state;
+	bool cancelled;
+	bool revoked; /* by the server: a result would be refused */
+	bool delayed; /* its result is sent again at worker->retry_ns */
+	char reason[32];
+	int fd;
+	uint64_t deadline_ns;
+
+	/* as dispatched; points into `block` */
+	struct froe_id id;
+	struct froe_id run;
+	uint64_t lease;
+	uint32_t attempt;
+	uint32_t retries;
+	const char *name;
+	const char *action;
+	const char *workflow;
+	struct froe_bytes input;
+	struct task_parent *parents;
+	size_t parent_count;
+	struct task_failure *failures;
+	size_t failure_count;
+
+	/* what the handler says */
+	void *output;
+	size_t output_size;
+	char *error;
+	bool fatal;
+	uint64_t retry_after_ms;
+	enum froe_err err;
+
+	_Alignas(16) uint8_t block[];
+};
+
+/* ---- task.c */
+struct froe_task *held_new(struct froe_worker *worker, const Froe__Dispatch *dispatch);
+void held_free(struct froe_task *task); /* also out of the lists; with the lock */
+void held_cancel(struct froe_task *task, const char *reason);
+
+/* ---- pool.c: with the lock */
+void pool_push(struct froe_worker *worker, struct froe_task *task);
+void pool_run(struct froe_worker *worker, struct froe_task *task); /* opens the lock meanwhile */
+void pool_stop(struct froe_worker *worker); /* without the lock: joins */
+
+/* ---- result.c: with the lock */
+void result_send(struct froe_task *task);     /* the handler returned task->err */
+void result_retry(struct froe_worker *worker); /* the delayed ones */
+void result_drop(struct froe_task *task, enum froe_err err); /* tells on_result, frees the task */
+void result_detach(struct froe_worker *worker); /* no answer reaches the worker any more */
+
+/* ---- worker.c: with the lock */
+uint64_t worker_lapse_ns(const struct froe_worker *worker);
+
+#endif

@@ -1,0 +1,487 @@
+/* Each request: what a good one becomes, and each limit at the limit and one past it. */
+#include "api/request.h"
+
+#include "api/wire.h"
+#include "base/mem.h"
+#include "froe/limits.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static struct arena arena;
+static struct api_command command;
+static struct froe_fault fault;
+
+static enum froe_err
+decode(Froe__Envelope__BodyCase kind, void *body)
+{
+	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
+	envelope.body_case = kind;
+	envelope.run_start = body; /* a union of pointers */
+	memset(&fault, 0, sizeof(fault));
+	memset(&command, 0xee, sizeof(command));
+	arena_reset(&arena);
+	return request_decode(&envelope, &arena, &command, &fault);
+}
+
+static void
+expect_fault(enum froe_err err, enum froe_err want, const char *field)
+{
+	assert_int_equal(err, want);
+	assert_int_equal(fault.code, want);
+	assert_string_equal(fault.field, field);
+	assert_true(strlen(fault.text) > 10);
+}
+
+static uint8_t run_bytes[16] = {1, 2, 3, 4, 5, 6, 0x70, 7, 0x80, 9, 10, 11, 12, 13, 0, 0};
+static uint8_t task_bytes[16] = {1, 2, 3, 4, 5, 6, 0x70, 7, 0x80, 9, 10, 11, 12, 13, 0, 1};
+
+static ProtobufCBinaryData
+data_of(void *bytes, size_t size)
+{
+	return (ProtobufCBinaryData){.data = bytes, .len = size};
+}
+
+/* A text of `size` letters; static, one at a time. */
+static char *
+text_of_size(size_t size)
+{
+	static char text[FROE_LOG_LINE_BYTES_MAX + 2];
+	memset(text, 'a', size);
+	text[size] = 0;
+	return text;
+}
+
+/* -------------------------------------------------------------------------------- Hello */
+
+static void
+test_request__hello(void **state)
+{
+	(void)state;
+	Froe__Hello hello = FROE__HELLO__INIT;
+	hello.version = 1;
+	hello.push_window = 77;
+	assert_int_equal(request_hello(&hello, &command, &fault), FROE_OK);
+	assert_int_equal(command.op, API_OP_OPEN);
+	assert_int_equal(command.open.push_window, 77);
+	assert_true(bytes_equal(command.open.tenant, bytes_text("default")));
+	hello.tenant = "Acme.x_1-y";
+	assert_int_equal(request_hello(&hello, &command, &fault), FROE_OK);
+	static const char *const BAD[] = {"-a", ".a", "_a", "a b", "a/b", "\xc3\xa4", "a\n"};
+	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+		hello.tenant = (char *)(uintptr_t)BAD[i];
+		expect_fault(request_hello(&hello, &command, &fault), FROE_INVALID_ARGUMENT, "tenant");
+	}
+	hello.tenant = text_of_size(FROE_NAME_BYTES_MAX);
+	assert_int_equal(request_hello(&hello, &command, &fault), FROE_OK);
+	hello.tenant = text_of_size(FROE_NAME_BYTES_MAX + 1);
+	expect_fault(request_hello(&hello, &command, &fault), FROE_TOO_LARGE, "tenant");
+	hello.tenant = NULL;
+	hello.client = text_of_size(FROE_NAME_BYTES_MAX + 1);
+	expect_fault(request_hello(&hello, &command, &fault), FROE_TOO_LARGE, "client");
+	hello.client = NULL;
+	hello.token = text_of_size(REQUEST_TOKEN_BYTES_MAX);
+	assert_int_equal(request_hello(&hello, &command, &fault), FROE_OK);
+	hello.token = text_of_size(REQUEST_TOKEN_BYTES_MAX + 1);
+	expect_fault(request_hello(&hello, &command, &fault), FROE_TOO_LARGE, "token");
+	for (uint32_t version = 0; version < 3; version += 2) {
+		hello.version = version;
+		expect_fault(request_hello(&hello, &command, &fault), FROE_UNSUPPORTED, "version");
+	}
+}
+
+/* --------------------------------------------------------------------------------- runs */
+
+static void
+test_request__run_start(void **state)
+{
+	(void)state;
+	Froe__RunStart start = FROE__RUN_START__INIT;
+	start.workflow = "w";
+	start.priority = 3;
+	start.run_timeout_ms = 5;
+	start.wait = true;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_OK);
+	assert_int_equal(command.op, API_OP_ENGINE);
+	assert_int_equal(command.engine.type, ENG_CMD_RUN_START);
+	assert_true(command.wait);
+	assert_true(bytes_equal(command.engine.run_start.workflow, bytes_text("w")));
+	assert_true(bytes_equal(command.engine.run_start.input, bytes_text("{}")));
+	assert_true(uuid_is_nil(command.engine.run_start.run));
+	assert_int_equal(command.engine.run_start.priority, 3);
+	assert_int_equal(command.engine.run_start.timeout_ms, 5);
+	start.has_run = true;
+	start.run = data_of(run_bytes, 16);
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_OK);
+	assert_memory_equal(command.engine.run_start.run.bytes, run_bytes, 16);
+	start.priority = 4;
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "priority");
+}
+
+static void
+test_request__run_start_ids(void **state)
+{
+	(void)state;
+	Froe__RunStart start = FROE__RUN_START__INIT;
+	start.workflow = "w";
+	start.has_run = true;
+	uint8_t other[16];
+	static uint8_t zero[16];
+	memcpy(other, run_bytes, 16);
+	struct {
+		ProtobufCBinaryData run;
+	} bad[] = {{data_of(run_bytes, 15)}, {data_of(zero, 16)}, {data_of(task_bytes, 16)},
+	    {data_of(other, 16)}};
+	other[6] = 0x40; /* a version 4 */
+	for (size_t i = 0; i < 4; i++) {
+		start.run = bad[i].run;
+		expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "run");
+	}
+	memcpy(other, run_bytes, 16);
+	other[8] = 0xc0; /* another variant */
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "run");
+}
+
+static void
+test_request__names_at_their_limit(void **state)
+{
+	(void)state;
+	Froe__RunStart start = FROE__RUN_START__INIT;
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "workflow");
+	start.workflow = "";
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "workflow");
+	start.workflow = text_of_size(FROE_NAME_BYTES_MAX);
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_OK);
+	start.workflow = text_of_size(FROE_NAME_BYTES_MAX + 1);
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_TOO_LARGE, "workflow");
+	start.workflow = "a\tb";
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "workflow");
+}
+
+static void
+test_request__payload_at_its_limit(void **state)
+{
+	(void)state;
+	char *json = mem_alloc(FROE_PAYLOAD_BYTES_MAX + 1);
+	memset(json, ' ', FROE_PAYLOAD_BYTES_MAX + 1);
+	json[0] = '1';
+	Froe__RunStart start = FROE__RUN_START__INIT;
+	start.workflow = "w";
+	start.has_input = true;
+	start.input = data_of(json, FROE_PAYLOAD_BYTES_MAX);
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_OK);
+	assert_int_equal(command.engine.run_start.input.size, FROE_PAYLOAD_BYTES_MAX);
+	start.input.len++;
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_TOO_LARGE, "input");
+	start.input.len = 0;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_OK);
+	assert_true(bytes_equal(command.engine.run_start.input, bytes_text("{}")));
+	char bad[] = "{\"a\":1,}";
+	start.input = data_of(bad, strlen(bad));
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "input");
+	assert_non_null(strstr(fault.text, "byte 7"));
+	mem_free(json);
+}
+
+static void
+test_request__run_get_watch_cancel(void **state)
+{
+	(void)state;
+	Froe__RunGet get = FROE__RUN_GET__INIT;
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_GET, &get), FROE_INVALID_ARGUMENT, "run");
+	get.has_run = true;
+	get.run = data_of(run_bytes, 16);
+	get.payloads = true;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_GET, &get), FROE_OK);
+	assert_int_equal(command.op, API_OP_RUN_GET);
+	assert_true(command.run.payloads);
+	assert_memory_equal(command.run.run.bytes, run_bytes, 16);
+
+	Froe__RunWatch watch = FROE__RUN_WATCH__INIT;
+	watch.has_run = true;
+	watch.run = get.run;
+	watch.changes = true;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_WATCH, &watch), FROE_OK);
+	assert_int_equal(command.op, API_OP_RUN_WATCH);
+	assert_true(command.run.changes);
+	assert_int_equal(request_answer_bytes_max(&command), 0);
+
+	Froe__RunUnwatch unwatch = FROE__RUN_UNWATCH__INIT;
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_UNWATCH, &unwatch), FROE_INVALID_ARGUMENT, "watch");
+	unwatch.watch = 8;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_UNWATCH, &unwatch), FROE_OK);
+	assert_int_equal(command.unwatch.watch, 8);
+
+	Froe__RunCancel cancel = FROE__RUN_CANCEL__INIT;
+	cancel.has_run = true;
+	cancel.run = get.run;
+	cancel.reason = text_of_size(FROE_REASON_BYTES_MAX);
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_CANCEL, &cancel), FROE_OK);
+	assert_int_equal(command.engine.run_cancel.reason.size, FROE_REASON_BYTES_MAX);
+	cancel.reason = text_of_size(FROE_REASON_BYTES_MAX + 1);
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_CANCEL, &cancel), FROE_TOO_LARGE, "reason");
+
+	Froe__TaskOutputGet output = FROE__TASK_OUTPUT_GET__INIT;
+	output.has_run = true;
+	output.run = get.run;
+	expect_fault(decode(FROE__ENVELOPE__BODY_TASK_OUTPUT_GET, &output), FROE_INVALID_ARGUMENT, "task");
+	output.task = "t";
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_TASK_OUTPUT_GET, &output), FROE_OK);
+	assert_int_equal(command.op, API_OP_OUTPUT_GET);
+	assert_true(bytes_equal(command.run.task, bytes_text("t")));
+}
+
+static void
+test_request__run_list(void **state)
+{
+	(void)state;
+	Froe__RunList list = FROE__RUN_LIST__INIT;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_OK);
+	assert_int_equal(command.list.limit, REQUEST_LIST_DEFAULT);
+	assert_int_equal(command.list.statuses, 0);
+	assert_int_equal(command.list.position, 0);
+	Froe__RunStatus statuses[] = {FROE__RUN_STATUS__QUEUED, FROE__RUN_STATUS__EVICTED,
+	    FROE__RUN_STATUS__EVICTED};
+	uint8_t position[8] = {9};
+	list.statuses = statuses;
+	list.n_statuses = 3;
+	list.limit = FROE_LIST_MAX;
+	list.before = 12;
+	list.has_position = true;
+	list.position = data_of(position, 8);
+	list.workflow = "w";
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_OK);
+	assert_int_equal(command.list.statuses, 1u << 0 | 1u << 5);
+	assert_int_equal(command.list.limit, FROE_LIST_MAX);
+	assert_int_equal(command.list.before, 12);
+	assert_int_equal(command.list.position, 9);
+	list.position.len = 7;
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "position");
+	list.limit = FROE_LIST_MAX + 1;
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "limit");
+	list.limit = 1;
+	statuses[1] = (Froe__RunStatus)6;
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "statuses");
+	statuses[1] = (Froe__RunStatus)-1;
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "statuses");
+}
+
+/* ------------------------------------------------------------------------------ workers */
+
+static Froe__WorkerRegister
+good_worker(void)
+{
+	static char *actions[] = {"a:b", "c:d"};
+	static uint8_t id[16] = {1};
+	Froe__WorkerRegister worker = FROE__WORKER_REGISTER__INIT;
+	worker.has_id = true;
+	worker.id = data_of(id, 16);
+	worker.name = "w1";
+	worker.incarnation = 5;
+	worker.actions = actions;
+	worker.n_actions = 2;
+	worker.slots = 1;
+	return worker;
+}
+
+static void
+test_request__worker_register(void **state)
+{
+	(void)state;
+	Froe__WorkerRegister worker = good_worker();
+	Froe__HeldLease lease = FROE__HELD_LEASE__INIT;
+	Froe__HeldLease *held[] = {&lease};
+	lease.has_task = true;
+	lease.task = data_of(task_bytes, 16);
+	lease.lease = 3;
+	worker.held = held;
+	worker.n_held = 1;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_OK);
+	assert_int_equal(command.engine.type, ENG_CMD_WORKER_REGISTER);
+	assert_int_equal(command.engine.worker_register.action_count, 2);
+	assert_true(bytes_equal(command.engine.worker_register.actions[1], bytes_text("c:d")));
+	assert_int_equal(command.engine.worker_register.held[0].lease, 3);
+	assert_int_equal(command.engine.worker_register.incarnation, 5);
+	lease.task = data_of(run_bytes, 16);
+	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT,
+	    "held[0].task");
+}
+
+static void
+test_request__worker_limits(void **state)
+{
+	(void)state;
+	Froe__WorkerRegister worker = good_worker();
+	worker.slots = FROE_WORKER_SLOTS_MAX;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_OK);
+	worker.slots++;
+	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT, "slots");
+	worker.slots = 0;
+	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT, "slots");
+	worker = good_worker();
+	worker.incarnation = 0;
+	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT,
+	    "incarnation");
+	worker = good_worker();
+	worker.id.len = 15;
+	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT, "id");
+	char **many = mem_array(FROE_WORKER_ACTIONS_MAX + 1, sizeof(*many));
+	for (size_t i = 0; i <= FROE_WORKER_ACTIONS_MAX; i++)
+		many[i] = "a";
+	worker = good_worker();
+	worker.actions = many;
+	worker.n_actions = FROE_WORKER_ACTIONS_MAX;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_OK);
+	worker.n_actions++;
+	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT, "actions");
+	worker.n_actions = 0;
+	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT, "actions");
+	worker.n_actions = 3;
+	many[2] = "";
+	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT,
+	    "actions[2]");
+	mem_free(many);
+}
+
+static void
+test_request__worker_drain_leave_heartbeat(void **state)
+{
+	(void)state;
+	Froe__WorkerDrain drain = FROE__WORKER_DRAIN__INIT;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_WORKER_DRAIN, &drain), FROE_OK);
+	assert_int_equal(command.engine.type, ENG_CMD_WORKER_DRAIN);
+	drain.leave = true;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_WORKER_DRAIN, &drain), FROE_OK);
+	assert_int_equal(command.engine.type, ENG_CMD_WORKER_LEAVE);
+	Froe__Heartbeat heartbeat = FROE__HEARTBEAT__INIT;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_HEARTBEAT, &heartbeat), FROE_OK);
+	assert_int_equal(command.op, API_OP_HEARTBEAT);
+}
+
+static void
+test_request__task_results(void **state)
+{
+	(void)state;
+	char output[] = "[1]";
+	Froe__TaskComplete complete = FROE__TASK_COMPLETE__INIT;
+	complete.has_task = true;
+	complete.task = data_of(task_bytes, 16);
+	expect_fault(decode(FROE__ENVELOPE__BODY_TASK_COMPLETE, &complete), FROE_INVALID_ARGUMENT, "lease");
+	complete.lease = 2;
+	complete.has_output = true;
+	complete.output = data_of(output, 3);
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_TASK_COMPLETE, &complete), FROE_OK);
+	assert_int_equal(command.engine.type, ENG_CMD_TASK_COMPLETE);
+	assert_int_equal(command.engine.task.fence.lease, 2);
+	assert_memory_equal(command.engine.task.fence.task.bytes, task_bytes, 16);
+	assert_true(bytes_equal(command.engine.task.bytes, bytes_text("[1]")));
+	complete.output.len = 2;
+	expect_fault(decode(FROE__ENVELOPE__BODY_TASK_COMPLETE, &complete), FROE_INVALID_ARGUMENT, "output");
+	complete.task = data_of(run_bytes, 16);
+	expect_fault(decode(FROE__ENVELOPE__BODY_TASK_COMPLETE, &complete), FROE_INVALID_ARGUMENT, "task");
+
+	Froe__TaskFail fail = FROE__TASK_FAIL__INIT;
+	fail.has_task = true;
+	fail.task = data_of(task_bytes, 16);
+	fail.lease = 2;
+	fail.fatal = true;
+	fail.retry_after_ms = 9;
+	fail.error = text_of_size(FROE_ERROR_TEXT_BYTES_MAX);
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_TASK_FAIL, &fail), FROE_OK);
+	assert_true(command.engine.task.fatal);
+	assert_int_equal(command.engine.task.retry_after_ms, 9);
+	fail.error = text_of_size(FROE_ERROR_TEXT_BYTES_MAX + 1);
+	expect_fault(decode(FROE__ENVELOPE__BODY_TASK_FAIL, &fail), FROE_TOO_LARGE, "error");
+
+	Froe__TaskLog log = FROE__TASK_LOG__INIT;
+	log.has_task = true;
+	log.task = fail.task;
+	log.lease = 2;
+	log.line = text_of_size(FROE_LOG_LINE_BYTES_MAX);
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_TASK_LOG, &log), FROE_OK);
+	log.line = text_of_size(FROE_LOG_LINE_BYTES_MAX + 1);
+	expect_fault(decode(FROE__ENVELOPE__BODY_TASK_LOG, &log), FROE_TOO_LARGE, "line");
+
+	Froe__TaskRefresh refresh = FROE__TASK_REFRESH__INIT;
+	refresh.has_task = true;
+	refresh.task = fail.task;
+	refresh.lease = 2;
+	refresh.add_ms = 7;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_TASK_REFRESH, &refresh), FROE_OK);
+	assert_int_equal(command.engine.task.add_ms, 7);
+}
+
+static void
+test_request__workflow_put(void **state)
+{
+	(void)state;
+	Froe__WorkflowPut put = FROE__WORKFLOW_PUT__INIT;
+	expect_fault(decode(FROE__ENVELOPE__BODY_WORKFLOW_PUT, &put), FROE_INVALID_ARGUMENT, "workflow");
+	Froe__WorkflowDefinition workflow = FROE__WORKFLOW_DEFINITION__INIT;
+	workflow.name = "w";
+	put.workflow = &workflow;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_WORKFLOW_PUT, &put), FROE_OK);
+	assert_int_equal(command.engine.type, ENG_CMD_WORKFLOW_PUT);
+	assert_true(bytes_equal(command.engine.workflow_put.definition.encoded, bytes_text("\x0a\x01w")));
+	char *huge = mem_alloc(FROE_DEFINITION_BYTES_MAX + 1);
+	memset(huge, 'a', FROE_DEFINITION_BYTES_MAX);
+	huge[FROE_DEFINITION_BYTES_MAX] = 0;
+	workflow.name = huge;
+	expect_fault(decode(FROE__ENVELOPE__BODY_WORKFLOW_PUT, &put), FROE_TOO_LARGE, "");
+	mem_free(huge);
+}
+
+/* Bodies that are the server's, and none at all. */
+static void
+test_request__not_a_clients(void **state)
+{
+	(void)state;
+	Froe__Done done = FROE__DONE__INIT;
+	for (int number = 0; number <= 60; number++) {
+		bool server = number == 0 || number == 2 || (number >= 40 && number <= 52) || number > 52;
+		if (server)
+			assert_int_equal(decode((Froe__Envelope__BodyCase)number, &done), FROE_PROTOCOL);
+	}
+	Froe__Hello hello = FROE__HELLO__INIT;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_HELLO, &hello), FROE_PROTOCOL);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	arena_init(&arena, WIRE_ARENA_BYTES_MAX);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	arena_release(&arena);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_request__hello),
+	    cmocka_unit_test(test_request__run_start),
+	    cmocka_unit_test(test_request__run_start_ids),
+	    cmocka_unit_test(test_request__names_at_their_limit),
+	    cmocka_unit_test(test_request__payload_at_its_limit),
+	    cmocka_unit_test(test_request__run_get_watch_cancel),
+	    cmocka_unit_test(test_request__run_list),
+	    cmocka_unit_test(test_request__worker_register),
+	    cmocka_unit_test(test_request__worker_limits),
+	    cmocka_unit_test(test_request__worker_drain_leave_heartbeat),
+	    cmocka_unit_test(test_request__task_results),
+	    cmocka_unit_test(test_request__workflow_put),
+	    cmocka_unit_test(test_request__not_a_clients),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -461,7 +461,7 @@ fs_traits(struct io_env *env, const char *path, struct io_traits *ret_traits,
 		traits.direct = false;
 	}
 	if (!traits.direct && traits.warning == NULL)
-		traits.warning = "this file system refuses direct I/O: commits pass through its cache";
+		traits.warning = "direct I/O is refused here: commits pass through the cache";
 	*ret_traits = traits;
 	return FROE_OK;
 }

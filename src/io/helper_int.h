@@ -1,8 +1,8 @@
 /*
  * io/helper: a thread that reads and writes files for a posix loop.
  *
- * Purpose     a durable write takes a disk's time; the loop must not. One operation at a time, in the
- *             order they were pushed.
+ * Purpose     a durable write takes a disk's time; the loop must not. One operation at a time, in
+ *             the order they were pushed.
  * Ownership   an op is the helper's from helper_push until helper_take returns it or
  *             helper_withdraw says true.
  * Threading   all calls by the loop's thread. `wake` is called by the helper's thread.

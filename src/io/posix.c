@@ -10,8 +10,8 @@
  *   - Files are read and written by a helper thread, made with the first file operation.
  *   - io_wake writes to an eventfd, unless one has done so since the loop last looked.
  *
- * The result of an op that is decided outside a turn (cancelled, or failed to start) lies in
- * op->offset on the ready list, and its handler is called by the next turn: never by the call itself.
+ * An op that is decided outside a turn (cancelled, or failed to start) lies on the ready list with
+ * its result in op->offset; the next turn calls its handler, the call itself never does.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -217,7 +217,7 @@ static void
 posix_send(struct io *io, struct io_op *op, int socket, const void *from, size_t size)
 {
 	posix_begin(posix_of(io), op, IO_SEND, socket);
-	op->buffer = (void *)(uintptr_t)from; /* read only from here on: the field serves both ways */
+	op->buffer = (void *)(uintptr_t)from; /* only read: the field serves both ways */
 	op->size = size < POSIX_CHUNK_BYTES ? size : POSIX_CHUNK_BYTES;
 	posix_ready(posix_of(io), op);
 }
@@ -448,7 +448,9 @@ static int
 posix_wait(struct posix *loop, uint64_t wait_ns)
 {
 	struct timespec timeout = {
-	    .tv_sec = (time_t)(wait_ns / POSIX_NS_PER_S), .tv_nsec = (long)(wait_ns % POSIX_NS_PER_S)};
+	    .tv_sec = (time_t)(wait_ns / POSIX_NS_PER_S),
+	    .tv_nsec = (long)(wait_ns % POSIX_NS_PER_S),
+	};
 
 	if (!loop->no_pwait2) {
 		int count = epoll_pwait2(loop->epoll, loop->events, POSIX_EVENTS_MAX,

@@ -139,7 +139,10 @@ enum froe_err
 io_listen(const char *address, int *ret_socket, uint16_t *ret_port, struct froe_fault *fault)
 {
 	struct socket_address split;
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	struct addrinfo hints = {
+	    .ai_socktype = SOCK_STREAM,
+	    .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+	};
 	struct addrinfo *found = NULL;
 
 	if (!socket_split(address, &split))

@@ -10,13 +10,13 @@
  *     of the turn, after the buffers have come back: never at once, which would spin.
  *   - A cancel is an entry behind the op's own, so the kernel always sees them in order. What a
  *     multishot op still reports before its last completion is delivered; then -FROE_CANCELLED.
- *   - Wakes: from a thread with a ring of its own an IORING_OP_MSG_RING in that ring, which leaves with
- *     that thread's next turn; from any other an eventfd, on which this ring always has a read.
- *     One of each kind is under way at most.
+ *   - Wakes: from a thread with a ring of its own an IORING_OP_MSG_RING in that ring, which leaves
+ *     with that thread's next turn; from any other an eventfd, on which this ring always has a
+ *     read. One of each kind is under way at most.
  *
  * What goes wrong: EINTR, EAGAIN, EBUSY of io_uring_enter leave the entries in the queue, the next
- * turn submits them. An overflowing completion queue loses nothing. A ring that refuses us otherwise
- * is a bug or a kernel we cannot go on with: fatal.
+ * turn submits them. An overflowing completion queue loses nothing. A ring that refuses us
+ * otherwise is a bug or a kernel we cannot go on with: fatal.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -68,8 +68,8 @@ struct uring {
 	size_t registered_size;
 };
 
-/* The ring of this thread, for wakes: the one thing that cannot be passed, because io_wake(target) is
- * called by code that does not know which loop it runs on. */
+/* The ring of this thread, for wakes: the one thing that cannot be passed, because io_wake(target)
+ * is called by code that does not know which loop it runs on. */
 static _Thread_local struct uring *uring_current;
 
 static struct uring *
@@ -273,7 +273,7 @@ uring_wake_by_event(struct uring *target)
 	const uint64_t one = 1;
 	ssize_t put;
 
-	/* Pairs with the exchange in uring_on_woken: what was done before a wake is seen after it. */
+	/* Pairs with uring_on_woken: what was done before a wake is seen after it. */
 	if (atomic_exchange_explicit(&target->woken_by_event, true, memory_order_acq_rel))
 		return;
 	do {
@@ -540,7 +540,9 @@ uring_feed(struct uring *loop)
 static uint64_t
 uring_wait_ns(struct uring *loop, uint64_t deadline_mono_ns)
 {
-	if (deadline_mono_ns == 0 || loop->woken_by_self || io_uring_cq_ready(&loop->setup.ring) > 0)
+	if (deadline_mono_ns == 0 || loop->woken_by_self)
+		return 0;
+	if (io_uring_cq_ready(&loop->setup.ring) > 0)
 		return 0;
 	if (deadline_mono_ns == UINT64_MAX)
 		return UINT64_MAX;
@@ -552,7 +554,9 @@ static int
 uring_enter(struct uring *loop, uint64_t wait_ns)
 {
 	struct __kernel_timespec timeout = {
-	    .tv_sec = (int64_t)(wait_ns / URING_NS_PER_S), .tv_nsec = (int64_t)(wait_ns % URING_NS_PER_S)};
+	    .tv_sec = (int64_t)(wait_ns / URING_NS_PER_S),
+	    .tv_nsec = (int64_t)(wait_ns % URING_NS_PER_S),
+	};
 	struct io_uring_cqe *first = NULL;
 
 	if (wait_ns == 0)
@@ -592,7 +596,7 @@ uring_register_buffers(struct io *io, void *base, size_t size, struct froe_fault
 	int failed = io_uring_register_buffers(&loop->setup.ring, &range, 1);
 	if (failed == -ENOMEM)
 		return fault_set(fault, FROE_NO_MEMORY,
-		    "io_uring may not lock %zu KiB of memory: raise the limit (ulimit -l, LimitMEMLOCK=)",
+		    "io_uring may not lock %zu KiB of memory: raise ulimit -l (LimitMEMLOCK=)",
 		    size / 1024);
 	if (failed != 0)
 		return fault_set_errno(fault, -failed, "io_uring: registering %zu bytes", size);

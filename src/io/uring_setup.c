@@ -1,7 +1,7 @@
 /*
- * Make the ring disabled; ask which opcodes the kernel knows; lend it the receive buffers; restrict the
- * ring to what uring.c does; enable it. From then on a stray or forged entry is refused by
- * the kernel, and so is every thread but this one.
+ * Make the ring disabled; ask which opcodes the kernel knows; lend it the receive buffers;
+ * restrict the ring to what uring.c does; enable it. From then on a stray or forged entry is
+ * refused by the kernel, and so is every thread but this one.
  *
  * SINGLE_ISSUER, DEFER_TASKRUN   completions run in our io_uring_enter, never as an interruption
  * SUBMIT_ALL                     one bad entry does not hold up those behind it
@@ -59,7 +59,8 @@ uring_setup_too_old(const char *what, struct froe_fault *fault)
 	if (uname(&name) != 0)
 		froe_never("uname has no way to fail");
 	return fault_set(fault, FROE_UNSUPPORTED,
-	    "io_uring: kernel %s lacks %s; froe needs Linux 6.1 or newer for it", name.release, what);
+	    "io_uring: kernel %s lacks %s; froe needs Linux 6.1 or newer for it", name.release,
+	    what);
 }
 
 /* Who refused the ring, in one line. */
@@ -70,7 +71,8 @@ uring_setup_refused(int sys_errno, struct froe_fault *fault)
 
 	if (sys_errno == EPERM && disabled != 0)
 		return fault_set(fault, FROE_DENIED,
-		    "io_uring is refused: kernel.io_uring_disabled is %d; an administrator can set it to 0",
+		    "io_uring is refused: kernel.io_uring_disabled is %d; an administrator can set "
+		    "it to 0",
 		    disabled);
 	if (sys_errno == EPERM || sys_errno == EACCES || sys_errno == ENOSYS)
 		return fault_set(fault, sys_errno == ENOSYS ? FROE_UNSUPPORTED : FROE_DENIED,
@@ -89,7 +91,8 @@ uring_setup_probe(struct uring_setup *setup, struct froe_fault *fault)
 	struct io_uring_probe *probe = io_uring_get_probe_ring(&setup->ring);
 
 	if (probe == NULL)
-		return fault_set(fault, FROE_UNSUPPORTED, "io_uring: the kernel does not say what it knows");
+		return fault_set(
+		    fault, FROE_UNSUPPORTED, "io_uring: the kernel does not say what it knows");
 	int missing = -1;
 	for (size_t i = 0; i < URING_OPCODES && missing < 0; i++) {
 		if (!io_uring_opcode_supported(probe, uring_opcodes[i]))

@@ -63,8 +63,8 @@ client_next(struct end *end)
 	end_flush(end);
 }
 
-/* While a send is under way its bytes must not move: what arrives meanwhile is put behind them in a
- * queue that was made large enough. */
+/* While a send is under way its bytes must not move: what arrives meanwhile is put behind them in
+ * a queue that was made large enough. */
 static void
 server_queue(struct end *end, const uint8_t *data, size_t size)
 {
@@ -233,7 +233,7 @@ test_socket__echoes_many_connections(void **state)
 	echo(*state, 200, 9000, 4096);
 }
 
-/* ------------------------------------------------------------------------------- other behaviour */
+/* ------------------------------------------------------------------------------ other behaviour */
 
 static void
 files_allow(unsigned count)
@@ -447,7 +447,7 @@ test_socket__cancelled_accept_leaves_the_backlog(void **state)
 static void
 test_socket__short_sends_to_a_slow_reader(void **state)
 {
-	enum { BYTES = 4 << 20 };
+	enum { BYTES = 1 << 20 };
 	struct world *world = *state;
 	uint8_t *block = mem_alloc(BYTES);
 	uint8_t *read_back = mem_alloc(BYTES);
@@ -665,8 +665,9 @@ test_socket__addresses(void **state)
 	uint16_t port = 0;
 	int listener = -1;
 
-	static const char *const wrong[] = {"", "7077", ":7077", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http",
-	    "127.0.0.1:65536", "127.0.0.1:123456", "::1:7077", "[]:7077", "[::1:7077", "127.0.0.1:-1"};
+	static const char *const wrong[] = {"", "7077", ":7077", "127.0.0.1", "127.0.0.1:",
+	    "127.0.0.1:http", "127.0.0.1:65536", "127.0.0.1:123456", "::1:7077", "[]:7077",
+	    "[::1:7077", "127.0.0.1:-1"};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		listen_refused(wrong[i], FROE_INVALID_ARGUMENT);
 	snprintf(taken, sizeof(taken), "127.0.0.1:%u", world->port);
@@ -674,7 +675,8 @@ test_socket__addresses(void **state)
 	assert_int_equal(io_listen("localhost:0", &listener, &port, NULL), FROE_OK);
 	assert_true(port != 0);
 	close(listener);
-	if (io_listen("[::1]:0", &listener, &port, NULL) == FROE_OK) /* a host without IPv6 refuses */
+	/* A host without IPv6 refuses. */
+	if (io_listen("[::1]:0", &listener, &port, NULL) == FROE_OK)
 		close(listener);
 }
 

@@ -17,6 +17,16 @@
 
 /* ----------------------------------------------------------------------------------- deadlines */
 
+/* A signal may end a turn early; a loop that does not wait at all would need thousands of turns. */
+static void
+step_until(struct world *world, uint64_t deadline_ns)
+{
+	for (int turns = 0; io_mono_ns(world->env) < deadline_ns; turns++) {
+		assert_true(turns < 20);
+		io_step(world->io, deadline_ns);
+	}
+}
+
 static void
 test_loop__the_deadline_passes(void **state)
 {
@@ -24,12 +34,9 @@ test_loop__the_deadline_passes(void **state)
 
 	for (int i = 0; i < 5; i++) {
 		uint64_t deadline_ns = io_mono_ns(world->env) + 3 * MS + 500;
-		io_step(world->io, deadline_ns);
-		uint64_t now_ns = io_mono_ns(world->env);
-		assert_true(now_ns >= deadline_ns);
-		assert_true(now_ns < deadline_ns + 5000 * MS);
+		step_until(world, deadline_ns);
+		assert_true(io_mono_ns(world->env) < deadline_ns + 5000 * MS);
 	}
-	assert_int_equal(world->io->stats.turns, 5);
 	assert_int_equal(world->io->stats.completions, 0);
 }
 
@@ -145,9 +152,7 @@ test_loop__a_wake_before_the_turn_is_not_lost(void **state)
 		io_step(world->io, UINT64_MAX);
 	alarm(0);
 	/* And none is left over. */
-	uint64_t deadline_ns = world_deadline(world, 3);
-	io_step(world->io, deadline_ns);
-	assert_true(io_mono_ns(world->env) >= deadline_ns);
+	step_until(world, world_deadline(world, 3));
 	assert_int_equal(world->io->stats.wakes, 2);
 }
 

@@ -1,6 +1,7 @@
 /*
  * cli/serve: `froe server` and `froe dev`.
  */
+#define _GNU_SOURCE /* nftw */
 #include "cli/cli.h"
 
 #include "base/fault.h"

@@ -297,7 +297,8 @@ closed_remember(struct eng *eng, const struct eng_run *run, uint64_t now_ns, uin
 	for (uint32_t i = 0; i < ENG_CLOSED_FORGOTTEN_MAX && !list_empty(&eng->closed_order); i++) {
 		struct eng_closed *oldest =
 		    container_of(eng->closed_order.next, struct eng_closed, link);
-		if (eng->closed_count < ENG_CLOSED_MAX && now_ns < oldest->closed_ns + ENG_CLOSED_TTL_NS)
+		if (eng->closed_count < ENG_CLOSED_MAX &&
+		    now_ns < oldest->closed_ns + ENG_CLOSED_TTL_NS)
 			break;
 		closed_forget(eng, oldest);
 	}

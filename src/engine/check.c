@@ -12,6 +12,7 @@ static void
 check_task(const struct eng_run *run, struct eng_task *task)
 {
 	const struct eng_node *node = &run->version->nodes[task->index];
+	const struct eng_task_definition *definition = &run->version->definitions[task->index];
 	bool assigned = task->state == ENG_TASK_ASSIGNED;
 	froe_assert((task->item.queue != NULL) == (task->state == ENG_TASK_QUEUED)); /* 1 */
 	froe_assert((task->worker != NULL) == assigned);
@@ -22,7 +23,7 @@ check_task(const struct eng_run *run, struct eng_task *task)
 	else if (task->state != ENG_TASK_QUEUED)
 		froe_assert(!armed);
 	else
-		froe_assert(armed == (run->version->definitions[task->index].schedule_timeout_ms != 0));
+		froe_assert(armed == (definition->schedule_timeout_ms != 0));
 	uint32_t pending = 0; /* 5 */
 	for (uint16_t i = 0; i < node->parent_count; i++)
 		pending += task_closed(&run->tasks[node->parents[i]]) ? 0 : 1;
@@ -137,7 +138,8 @@ digest_run(struct digest *digest, const struct eng_run *run)
 		digest_word(digest, (uint64_t)task->failures << 32 | task->losses);
 		digest_word(digest, (uint64_t)task->output << 32 | task->error);
 		digest_word(digest, task->worker != NULL ? task->worker->id : 0);
-		digest_word(digest, wheel_active(&task->timer.timer) ? task->timer.timer.deadline_ns : 0);
+		const struct timer *timer = &task->timer.timer;
+		digest_word(digest, wheel_active(timer) ? timer->deadline_ns : 0);
 	}
 }
 

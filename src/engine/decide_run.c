@@ -20,7 +20,8 @@ void
 decide_tenant_open(struct eng_turn *turn)
 {
 	struct bytes name = turn->command->tenant_open.name;
-	if (name.size == 0 || name.size > FROE_NAME_BYTES_MAX || !utf8_valid(name.data, name.size)) {
+	if (name.size == 0 || name.size > FROE_NAME_BYTES_MAX ||
+	    !utf8_valid(name.data, name.size)) {
 		reply_fault(turn, FROE_INVALID_ARGUMENT, "tenant",
 		    "a tenant's name is 1 to %u bytes of UTF-8", FROE_NAME_BYTES_MAX);
 		return;

@@ -140,7 +140,7 @@ task_cancel(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason
 	emit(turn, &event);
 }
 
-/* ------------------------------------------------------------------------------ following the DAG */
+/* -------------------------------------------------------------------------- following the DAG */
 
 static bool
 parents_skipped(struct eng_task *task)

@@ -5,14 +5,16 @@
  *             happened) and effects (what to tell the world once the events are durable).
  *             eng_apply() is the only code that changes state; eng_step() calls it for each event
  *             as it is decided. Recovery calls eng_apply() alone over the log's events.
- * Purity      no clock, no randomness, no file, no socket, no thread, no wall-clock dependence: the same
- *             events give the same state (eng_hash), the same commands and dice the same events.
+ * Purity      no clock, no randomness, no file, no socket, no thread, no wall-clock dependence:
+ *             the same events give the same state (eng_hash), the same commands and dice the same
+ *             events.
  * Ownership   the engine owns its state and its struct eng_output. Bytes in a command are
  *             borrowed for the call; events and effects may point into them and into state, and
  *             are valid until the next eng_step(). Payloads are never kept: state holds references
  *             (run, record number), which a resolver outside maps to bytes.
  * Threading   its owner only.
- * Units       time: engine nanoseconds (close to wall clock, never decreasing, kept across restarts).
+ * Units       time: engine nanoseconds (close to wall clock, never decreasing, kept across
+ *             restarts).
  *             Deadlines of schedule and execution timeouts are in uptime nanoseconds: engine time
  *             less all downtime, so that a restart moves them by itself.
  * See         docs/engine.md for the states and the events
@@ -59,7 +61,7 @@ enum eng_task_state {
 	ENG_TASK_QUEUED,   /* for a worker */
 	ENG_TASK_DELAYED,  /* for its next attempt's time */
 	ENG_TASK_ASSIGNED, /* a worker holds its lease */
-	ENG_TASK_SETTLING, /* an attempt has ended; the next event of the same step says how it goes on */
+	ENG_TASK_SETTLING, /* an attempt has ended; the step's next event says how it goes on */
 	ENG_TASK_COMPLETED,
 	ENG_TASK_FAILED,
 	ENG_TASK_CANCELLED,
@@ -204,7 +206,7 @@ enum eng_event_type {
 #undef ENG_EVENT
 };
 
-/* Why an attempt ended, a task was cancelled, a run closed, a worker left. On disk: never reused. */
+/* Why an attempt ended, a task was cancelled, a run closed, a worker left. On disk: not reused. */
 enum eng_reason {
 	ENG_REASON_NONE = 0,
 	ENG_REASON_COMPLETED = 1,
@@ -299,8 +301,9 @@ struct eng_effect {
 	uint64_t timeout_ns;      /* TASK_REFRESH */
 	enum eng_reason reason;   /* REVOKE */
 	enum eng_status status;   /* RUN_CLOSED */
-	/* RUN_CLOSED: COMPLETED: the outputs of the tasks that no other waits for; FAILED: the error of
-	 * the first task that failed. `bare`: a one-task workflow, whose output is the run's result. */
+	/* RUN_CLOSED: COMPLETED: the outputs of the tasks that no other waits for; FAILED: the
+	 * error of the first task that failed. `bare`: a one-task workflow, whose output is the
+	 * run's result. */
 	const struct eng_ref *refs;
 	uint32_t ref_count;
 	bool bare;

@@ -148,8 +148,9 @@ eng_step(struct eng *eng, const struct eng_command *command, uint64_t now_ns, ui
 
 /*
  * The bound, from the most events each kind of command can cause:
- *   every step    ENG_STEP_ASSIGNMENTS_MAX assignments; ENG_STEP_LEASES_MAX events of leaving workers,
- *                 and two events a task of one run more, should the last lease to end fail its run
+ *   every step    ENG_STEP_ASSIGNMENTS_MAX assignments; ENG_STEP_LEASES_MAX events of leaving
+ *                 workers, and two events a task of one run more, should the last lease to end
+ *                 fail its run
  *   a run's       each of its tasks ends once and its children are queued: two events a task
  *   a register    each lease that is not held: two events
  * An event without bytes of a caller's takes at most EVENT_BYTES in the log: a header of 32, the

@@ -192,7 +192,8 @@ check_parents(struct check *check, uint32_t index, uint32_t *seen)
 	const struct eng_task_definition *task = &check->definition->tasks[index];
 	snprintf(field, sizeof(field), "tasks[%u].parents", index);
 	if (task->on_failure && task->parent_count > 0)
-		check_fault(check, field, "the on-failure task has no parents: it waits for all others");
+		check_fault(check, field,
+		    "the on-failure task has no parents: it waits for all others");
 	if (task->parent_count > FROE_TASK_PARENTS_MAX)
 		check_fault(check, field, "at most %u", FROE_TASK_PARENTS_MAX);
 	for (uint32_t i = 0; i < parents_used(task) && check->count < ENG_FAULTS_MAX; i++)
@@ -237,7 +238,8 @@ check_limits(struct check *check, uint32_t index)
 	if (task->execution_timeout_ms > ENG_DELAY_MS_MAX)
 		check_fault(check, field, "at most a hundred years");
 	const struct eng_backoff *backoff = &task->backoff;
-	bool long_delay = backoff->initial_ms > ENG_DELAY_MS_MAX || backoff->max_ms > ENG_DELAY_MS_MAX;
+	bool long_delay =
+	    backoff->initial_ms > ENG_DELAY_MS_MAX || backoff->max_ms > ENG_DELAY_MS_MAX;
 	for (uint32_t i = 0; i < backoff->table_count; i++)
 		long_delay = long_delay || backoff->table_ms[i] > ENG_DELAY_MS_MAX;
 	snprintf(field, sizeof(field), "tasks[%u].backoff", index);
@@ -314,7 +316,8 @@ eng_definition_check(const struct eng_definition *definition,
 	if (definition->run_timeout_ms > ENG_DELAY_MS_MAX)
 		check_fault(&check, "run_timeout_ms", "at most a hundred years");
 	if (definition->encoded.size > FROE_DEFINITION_BYTES_MAX) {
-		check_fault(&check, "", "a definition has at most %u bytes", FROE_DEFINITION_BYTES_MAX);
+		check_fault(&check, "", "a definition has at most %u bytes",
+		    FROE_DEFINITION_BYTES_MAX);
 		return check.count;
 	}
 	if (definition->task_count == 0 || definition->task_count > FROE_WORKFLOW_TASKS_MAX) {

@@ -1,10 +1,10 @@
 /*
  * tests/engine_driver: plays the shell around the engine, and trusts it in nothing.
  *
- * Each step: asks for the bound of the log's bytes, steps, keeps every event in a ledger, checks the
- * effects against the ledger, checks the engine's invariants. With a twin, a second engine is given
- * the same commands and dice and must decide the same events. At the end of each test (driver_close)
- * all events are applied to a fresh engine, which must come out equal.
+ * Each step: asks for the bound of the log's bytes, steps, keeps every event in a ledger, checks
+ * the effects against the ledger, checks the engine's invariants. With a twin, a second engine is
+ * given the same commands and dice and must decide the same events. At the end of each test
+ * (driver_close) all events are applied to a fresh engine, which must come out equal.
  */
 #ifndef TESTS_ENGINE_DRIVER_H
 #define TESTS_ENGINE_DRIVER_H
@@ -523,7 +523,7 @@ driver_advance(struct driver *driver, uint64_t ns)
 	driver->now_ns = until_ns;
 }
 
-/* --------------------------------------------------------------------------------- tasks by name */
+/* ------------------------------------------------------------------------------ tasks by name */
 
 static inline uint32_t
 driver_index(const struct driver *driver, uint64_t run_key, const char *name)

@@ -1,8 +1,9 @@
 /*
  * tests/engine_ledger: what the events say, kept by code that shares nothing with the engine.
  *
- * Every event is copied and checked against what a reader of the log may rely on: numbers are dense,
- * a task moves only as docs/engine.md draws it, it ends once, a run ends once and nothing follows.
+ * Every event is copied and checked against what a reader of the log may rely on: numbers are
+ * dense, a task moves only as docs/engine.md draws it, it ends once, a run ends once and nothing
+ * follows.
  *
  * Ownership   the ledger owns its copies until ledger_release.
  */
@@ -135,7 +136,8 @@ ledger_run_open(struct ledger *ledger, const struct eng_event *event, uint32_t t
 static inline bool
 ledger_move_legal(enum eng_event_type type, enum eng_task_state from)
 {
-	bool waits = from == ENG_TASK_WAITING || from == ENG_TASK_QUEUED || from == ENG_TASK_DELAYED;
+	bool waits =
+	    from == ENG_TASK_WAITING || from == ENG_TASK_QUEUED || from == ENG_TASK_DELAYED;
 	if (type == ENG_EV_TASK_QUEUED)
 		return from == ENG_TASK_WAITING || from == ENG_TASK_DELAYED ||
 		    from == ENG_TASK_SETTLING;

@@ -272,7 +272,7 @@ test_retry__delay_holds_no_slot(void **state)
 	driver_close(&r.d);
 }
 
-/* ------------------------------------------------------------------------------------ priorities */
+/* --------------------------------------------------------------------------------- priorities */
 
 static uint64_t
 start_priority(struct driver *d, uint32_t priority)

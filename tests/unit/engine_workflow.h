@@ -115,8 +115,8 @@ workflow_encode(struct workflow *workflow)
 	for (uint32_t i = 0; i < definition->task_count; i++) {
 		const struct eng_task_definition *task = &workflow->tasks[i];
 		const struct eng_backoff *backoff = &task->backoff;
-		buf_printf(&buf, "%.*s %.*s %u %u %llu %llu %g %u %llu %llu %d", (int)task->name.size,
-		    (const char *)task->name.data, (int)task->action.size,
+		buf_printf(&buf, "%.*s %.*s %u %u %llu %llu %g %u %llu %llu %d",
+		    (int)task->name.size, (const char *)task->name.data, (int)task->action.size,
 		    (const char *)task->action.data, task->retries, backoff->kind,
 		    (unsigned long long)backoff->initial_ms, (unsigned long long)backoff->max_ms,
 		    backoff->factor, backoff->jitter_percent,
@@ -149,7 +149,8 @@ definition_copy(struct arena *arena, const struct eng_definition *from)
 		struct bytes *parents = arena_copy(arena, task->parents,
 		    task->parent_count * sizeof(*task->parents));
 		for (uint32_t j = 0; j < task->parent_count; j++)
-			parents[j] = text_copy(arena, (const char *)parents[j].data, parents[j].size);
+			parents[j] =
+			    text_copy(arena, (const char *)parents[j].data, parents[j].size);
 		task->name = text_copy(arena, (const char *)task->name.data, task->name.size);
 		task->action = text_copy(arena, (const char *)task->action.data, task->action.size);
 		task->parents = parents;

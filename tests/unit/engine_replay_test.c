@@ -1,0 +1,333 @@
+/*
+ * Recovery: the same events give the same state, and events that are damaged, missing, repeated or
+ * invented are refused before they change anything.
+ */
+#include "engine_driver.h"
+
+/* A log with an event of every type. */
+static void
+story_tell(struct driver *d)
+{
+	struct workflow workflow;
+	driver_open(d);
+	workflow_parse(&workflow, &d->arena, "wf", "a b<a c<a e<b,c f!");
+	workflow.tasks[0].retries = 2;
+	workflow.tasks[0].backoff.kind = ENG_BACKOFF_CONSTANT;
+	workflow.tasks[0].backoff.initial_ms = 50;
+	workflow.tasks[1].schedule_timeout_ms = 700;
+	workflow.definition.run_timeout_ms = 100000;
+	driver_put(d, &workflow);
+	uint64_t first = driver_start(d, "wf"), second = driver_start(d, "wf");
+	uint64_t third = driver_start(d, "wf");
+	uint64_t worker = driver_worker(d, 1, 3, "wf:a wf:b wf:c wf:f");
+	driver_fail(d, first, "a"); /* ATTEMPT_ENDED, TASK_DELAYED */
+	driver_advance(d, 50 * MS);
+	struct eng_command command = driver_task_command(d, ENG_CMD_TASK_LOG, first, "a");
+	assert_int_equal(driver_try(d, &command), FROE_OK);
+	command = driver_task_command(d, ENG_CMD_TASK_REFRESH, first, "a");
+	command.task.add_ms = 100;
+	assert_int_equal(driver_try(d, &command), FROE_OK);
+	driver_complete(d, first, "a");
+	driver_complete(d, first, "b");
+	driver_fail(d, first, "c"); /* TASK_FAILED, TASK_CANCELLED */
+	driver_complete(d, first, "f");
+	driver_cancel(d, second);
+	driver_worker_say(d, ENG_CMD_WORKER_DETACH, worker, false);
+	driver_crash(d, SECOND);
+	driver_worker(d, 1, 3, "wf:a wf:b wf:c wf:f"); /* WORKER_ATTACHED */
+	driver_worker_say(d, ENG_CMD_WORKER_DRAIN, worker, false);
+	driver_worker_say(d, ENG_CMD_WORKER_LEAVE, worker, true);
+	driver_worker(d, 2, 3, "wf:a wf:b wf:c wf:e wf:f");
+	driver_complete(d, third, "a");
+	driver_complete(d, third, "b");
+	driver_complete(d, third, "c");
+	driver_complete(d, third, "e"); /* TASK_SKIPPED: f */
+	driver_start(d, "wf");
+	driver_start(d, "wf");
+}
+
+static enum froe_err
+apply_quietly(struct eng *eng, const struct eng_event *event)
+{
+	struct froe_fault fault;
+	enum froe_err err = eng_apply_logged(eng, event, &fault);
+	froe_assert(err == FROE_OK || err == FROE_CORRUPT);
+	if (err == FROE_CORRUPT)
+		froe_assert(fault.text[0] != 0);
+	return err;
+}
+
+static struct eng *
+replay_until(const struct driver *d, size_t count)
+{
+	struct eng *eng = eng_open();
+	for (size_t i = 0; i < count; i++)
+		froe_assert(apply_quietly(eng, &d->ledger.events[i]) == FROE_OK);
+	return eng;
+}
+
+static void
+test_replay__story_has_all_events(void **state)
+{
+	static const enum eng_event_type types[] = {
+#define ENG_EVENT(name, number, since, meaning) ENG_EV_##name,
+#include "engine/event.def"
+#undef ENG_EVENT
+	};
+	struct driver d;
+	(void)state;
+	story_tell(&d);
+	for (size_t t = 0; t < sizeof(types) / sizeof(types[0]); t++) {
+		size_t count = 0;
+		for (size_t i = 0; i < d.ledger.event_count; i++)
+			count += d.ledger.events[i].type == types[t] ? 1 : 0;
+		if (count == 0)
+			fail_msg("no event of type %d", types[t]);
+	}
+	driver_close(&d);
+}
+
+/* No two moments of the story look alike, whichever event lies between. A log line is the one
+ * exception that could be thought of; it has a record number, and so shows as well. */
+static void
+test_replay__hash_sees_every_event(void **state)
+{
+	struct driver d;
+	(void)state;
+	story_tell(&d);
+	struct eng *eng = eng_open();
+	uint64_t before = eng_hash(eng);
+	for (size_t i = 0; i < d.ledger.event_count; i++) {
+		assert_int_equal(apply_quietly(eng, &d.ledger.events[i]), FROE_OK);
+		uint64_t after = eng_hash(eng);
+		assert_true(after != before);
+		before = after;
+	}
+	assert_true(before == eng_hash(d.eng));
+	eng_close(eng);
+	driver_close(&d);
+}
+
+/* --------------------------------------------------------------------------------------- damage */
+
+/* Without one of a run's events the rest of the run does not fit; without its last, it shows. */
+static void
+test_replay__missing_event(void **state)
+{
+	struct driver d;
+	(void)state;
+	story_tell(&d);
+	uint64_t whole = eng_hash(d.eng);
+	for (size_t skip = 0; skip < d.ledger.event_count; skip++) {
+		struct eng *eng = replay_until(&d, skip);
+		bool last_of_run = true, refused = false;
+		uint64_t run = d.ledger.events[skip].run;
+		for (size_t i = skip + 1; i < d.ledger.event_count && !refused; i++) {
+			last_of_run = last_of_run && d.ledger.events[i].run != run;
+			refused = apply_quietly(eng, &d.ledger.events[i]) != FROE_OK;
+		}
+		if (run != 0 && !last_of_run)
+			assert_true(refused);
+		if (run != 0 && !refused)
+			assert_true(eng_hash(eng) != whole);
+		eng_close(eng);
+	}
+	driver_close(&d);
+}
+
+/* An event of a run, a tenant, a version, or a worker's coming and going fits once. */
+static void
+test_replay__repeated_event(void **state)
+{
+	struct driver d;
+	(void)state;
+	story_tell(&d);
+	for (size_t i = 0; i < d.ledger.event_count; i++) {
+		const struct eng_event *event = &d.ledger.events[i];
+		bool again = event->type == ENG_EV_ENGINE_STARTED ||
+		    event->type == ENG_EV_WORKER_ATTACHED ||
+		    event->type == ENG_EV_WORKER_DETACHED ||
+		    event->type == ENG_EV_WORKER_DRAINING;
+		struct eng *eng = replay_until(&d, i + 1);
+		uint64_t hash = eng_hash(eng);
+		enum froe_err err = apply_quietly(eng, event);
+		if (!again) {
+			assert_int_equal(err, FROE_CORRUPT);
+			assert_true(eng_hash(eng) == hash);
+		}
+		eng_close(eng);
+	}
+	driver_close(&d);
+}
+
+static uint64_t
+value_damage(uint64_t value, uint64_t *dice)
+{
+	static const uint64_t edges[] = {0, 1, 2, 3, 4, 5, 9, 255, 256, 1000, 10001, UINT32_MAX,
+	    UINT64_C(1) << 32, UINT64_MAX};
+	uint64_t roll = dice_roll(dice);
+	if (roll % 3 == 0)
+		return value + 1;
+	if (roll % 3 == 1)
+		return value - 1;
+	return edges[roll / 3 % (sizeof(edges) / sizeof(edges[0]))];
+}
+
+static struct eng_event
+event_damage(const struct eng_event *from, uint64_t *dice)
+{
+	static const enum eng_event_type types[] = {
+#define ENG_EVENT(name, number, since, meaning) ENG_EV_##name,
+#include "engine/event.def"
+#undef ENG_EVENT
+	    (enum eng_event_type)0,
+	    (enum eng_event_type)999,
+	};
+	struct eng_event event = *from;
+	uint32_t *const words[] = {&event.run_event_no, &event.task, &event.attempt, &event.tenant,
+	    &event.workflow, &event.version, &event.priority, &event.slots, &event.reason,
+	    &event.status};
+	uint64_t *const longs[] = {&event.run, &event.lease, &event.worker};
+	uint64_t what = dice_roll(dice) % 16;
+	if (what < 10)
+		*words[what] = (uint32_t)value_damage(*words[what], dice);
+	else if (what < 13)
+		*longs[what - 10] = value_damage(*longs[what - 10], dice);
+	else if (what == 13)
+		event.type = types[dice_roll(dice) % (sizeof(types) / sizeof(types[0]))];
+	else if (what == 14)
+		event.id.bytes[dice_roll(dice) % 16] ^= (uint8_t)(1u << dice_roll(dice) % 8);
+	else
+		event.definition = NULL;
+	return event;
+}
+
+/* Whatever one member of one event says: it is taken, or it is refused and nothing has changed.
+ * It never ends the process. */
+static void
+test_replay__damaged_events(void **state)
+{
+	enum { TRIES = 100 };
+	struct driver d;
+	uint64_t dice = 1, refused = 0, taken = 0;
+	(void)state;
+	story_tell(&d);
+	for (size_t i = 0; i < d.ledger.event_count; i++) {
+		struct eng *eng = replay_until(&d, i);
+		uint64_t hash = eng_hash(eng);
+		for (int n = 0; n < TRIES; n++) {
+			struct eng_event event = event_damage(&d.ledger.events[i], &dice);
+			if (apply_quietly(eng, &event) == FROE_CORRUPT) {
+				assert_true(eng_hash(eng) == hash);
+				refused++;
+				continue;
+			}
+			taken++;
+			eng_close(eng);
+			eng = replay_until(&d, i);
+		}
+		eng_close(eng);
+	}
+	assert_true(refused > 1000);
+	assert_true(taken > 10);
+	driver_close(&d);
+}
+
+/* Two members at once, and the log goes on as if nothing had been: still no end of the process. */
+static void
+test_replay__goes_on_after_damage(void **state)
+{
+	struct driver d;
+	uint64_t dice = 2;
+	(void)state;
+	story_tell(&d);
+	for (size_t i = 0; i < d.ledger.event_count; i++) {
+		for (int n = 0; n < 20; n++) {
+			struct eng *eng = replay_until(&d, i);
+			struct eng_event event = event_damage(&d.ledger.events[i], &dice);
+			event = event_damage(&event, &dice);
+			enum froe_err err = apply_quietly(eng, &event);
+			for (size_t j = i + 1; j < d.ledger.event_count && err == FROE_OK; j++)
+				err = apply_quietly(eng, &d.ledger.events[j]);
+			eng_close(eng);
+		}
+	}
+	driver_close(&d);
+}
+
+static void
+test_replay__unknown_type(void **state)
+{
+	struct eng *eng = eng_open();
+	struct eng_event event = {.type = (enum eng_event_type)4711};
+	(void)state;
+	assert_int_equal(apply_quietly(eng, &event), FROE_CORRUPT);
+	eng_close(eng);
+}
+
+/* ----------------------------------------------------------------------------------- deciding */
+
+/* Two engines, the same commands, time and dice: the same events. Other dice: others. */
+static void
+test_replay__decisions_are_a_function(void **state)
+{
+	struct driver d;
+	struct workflow workflow;
+	(void)state;
+	driver_open(&d);
+	d.twin = driver_replay(&d);
+	workflow_parse(&workflow, &d.arena, "wf", "a");
+	workflow.tasks[0].retries = 3;
+	workflow.tasks[0].backoff = (struct eng_backoff){
+	    .kind = ENG_BACKOFF_CONSTANT,
+	    .initial_ms = 1000,
+	    .jitter_percent = 50,
+	};
+	driver_put(&d, &workflow);
+	driver_worker(&d, 1, 1, "wf:a");
+	uint64_t run = driver_start(&d, "wf");
+	driver_fail(&d, run, "a"); /* compared with the twin's by driver_step() */
+	uint64_t deadline_ns = driver_task(&d, run, "a")->deadline_ns;
+	driver_advance(&d, SECOND);
+	driver_fail(&d, run, "a");
+	assert_true(driver_task(&d, run, "a")->deadline_ns - d.now_ns != deadline_ns - START_NS);
+	driver_close(&d);
+}
+
+/* An engine that recovered goes on exactly as one that never stopped. */
+static void
+test_replay__recovered_goes_on_alike(void **state)
+{
+	struct driver d;
+	(void)state;
+	story_tell(&d);
+	d.twin = driver_replay(&d);
+	uint64_t run = d.ledger.run_count;
+	driver_complete(&d, run, "a");
+	driver_define(&d, "other", "x");
+	driver_worker(&d, 3, 2, "other:x wf:a");
+	for (int i = 0; i < 20; i++) {
+		driver_start(&d, "other");
+		driver_start(&d, "wf");
+	}
+	driver_worker(&d, 4, 3, "wf:a");
+	driver_advance(&d, 200 * SECOND);
+	driver_close(&d);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_replay__story_has_all_events),
+	    cmocka_unit_test(test_replay__hash_sees_every_event),
+	    cmocka_unit_test(test_replay__missing_event),
+	    cmocka_unit_test(test_replay__repeated_event),
+	    cmocka_unit_test(test_replay__damaged_events),
+	    cmocka_unit_test(test_replay__goes_on_after_damage),
+	    cmocka_unit_test(test_replay__unknown_type),
+	    cmocka_unit_test(test_replay__decisions_are_a_function),
+	    cmocka_unit_test(test_replay__recovered_goes_on_alike),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -298,7 +298,7 @@ client_main(void *argument)
 	return NULL;
 }
 
-/* The application's signals are not for the library's threads. */
+/* With the lock. The application's signals are not for the library's threads. */
 static enum froe_err
 client_thread_start(struct froe_client *client, struct froe_error *error)
 {
@@ -399,10 +399,10 @@ froe_client_open(const struct froe_client_options *options, struct froe_client *
 	if (err == FROE_OK) {
 		client_lock(client);
 		err = client_connect(client, options->open_ms, error);
+		if (err == FROE_OK && !options->no_thread)
+			err = client_thread_start(client, error);
 		client_unlock(client);
 	}
-	if (err == FROE_OK && !options->no_thread)
-		err = client_thread_start(client, error);
 	if (err != FROE_OK) {
 		froe_client_close(client);
 		return err;

@@ -16,6 +16,7 @@ void
 result_drop(struct froe_task *task, enum froe_err err)
 {
 	struct froe_worker *worker = task->worker;
+	list_remove(&task->node); /* no longer held */
 	if (worker->on_result != NULL) {
 		worker->calling++;
 		client_unlock(worker->client);

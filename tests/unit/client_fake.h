@@ -333,4 +333,14 @@ fake_await(struct fake *fake, const unsigned *value, unsigned least)
 	pthread_mutex_unlock(&fake->lock);
 }
 
+/* Messages of one kind received and dealt with. */
+static inline unsigned
+fake_count(struct fake *fake, uint32_t number)
+{
+	pthread_mutex_lock(&fake->lock);
+	unsigned count = fake->counts[number];
+	pthread_mutex_unlock(&fake->lock);
+	return count;
+}
+
 #endif

@@ -210,7 +210,7 @@ test_client__a_payload_over_its_limit_is_refused_here(void **state)
 	struct froe_run_options options = {.workflow = "w",
 	    .input = {.data = "x", .size = FROE_PAYLOAD_BYTES_MAX + 1}};
 	assert_int_equal(froe_run_start(client, &options, WAIT_MS, NULL, &error), FROE_TOO_LARGE);
-	assert_int_equal(fake.counts[FROE__ENVELOPE__BODY_RUN_START], 0);
+	assert_int_equal(fake_count(&fake, FROE__ENVELOPE__BODY_RUN_START), 0);
 	froe_client_close(client);
 	fake_close(&fake);
 }
@@ -350,7 +350,7 @@ test_client__a_call_times_out_and_its_late_answer_is_ignored(void **state)
 		assert_int_equal(froe_run_cancel(client, run, "why", 30, &error), FROE_TIMEOUT);
 		assert_non_null(strstr(error.text, "unknown"));
 		assert_int_equal(froe_run_await(client, run, 30, &end, &error), FROE_TIMEOUT);
-		while (no_thread != 0 && fake.counts[FROE__ENVELOPE__BODY_RUN_UNWATCH] == 0)
+		while (no_thread != 0 && fake_count(&fake, FROE__ENVELOPE__BODY_RUN_UNWATCH) == 0)
 			froe_client_step(client, 10, NULL);
 		fake_await(&fake, &fake.counts[FROE__ENVELOPE__BODY_RUN_UNWATCH], 1);
 		froe_client_close(client);
@@ -686,7 +686,7 @@ test_client__many_threads_share_a_client(void **state)
 			pthread_join(threads[i], &failures);
 			assert_null(failures);
 		}
-		assert_int_equal(fake.counts[FROE__ENVELOPE__BODY_RUN_START], 800);
+		fake_await(&fake, &fake.counts[FROE__ENVELOPE__BODY_RUN_START], 800);
 		froe_client_close(client);
 		fake_close(&fake);
 	}

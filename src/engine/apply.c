@@ -125,6 +125,8 @@ apply_engine_started(struct apply *apply)
 {
 	struct eng *eng = apply->eng;
 	struct list *at;
+	if (apply->event->downtime_ns > eng_uptime_ns(eng, apply->event->time_ns))
+		return misfit(apply, "more downtime than time has passed");
 	eng->epoch = apply->event->epoch;
 	eng->downtime_ns += apply->event->downtime_ns;
 	list_for_each(at, &eng->workers) {

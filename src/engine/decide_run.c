@@ -8,10 +8,12 @@
 void
 decide_engine_start(struct eng_turn *turn)
 {
+	uint64_t uptime_ns = eng_uptime_ns(turn->eng, turn->now_ns);
+	uint64_t downtime_ns = turn->command->engine_start.downtime_ns;
 	struct eng_event event = {
 	    .type = ENG_EV_ENGINE_STARTED,
 	    .epoch = turn->command->engine_start.epoch,
-	    .downtime_ns = turn->command->engine_start.downtime_ns,
+	    .downtime_ns = downtime_ns < uptime_ns ? downtime_ns : uptime_ns,
 	};
 	emit(turn, &event);
 }

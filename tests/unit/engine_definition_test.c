@@ -323,6 +323,7 @@ test_definition__hostile_parents(void **state)
 		c.workflow.tasks[1].parents = parents;
 		c.workflow.tasks[1].parent_count = PARENTS;
 		hostile_run(&c, ENG_FAULTS_MAX);
+		assert_true(checked_has(&c, "tasks[1].parents"));
 		layers_open(&c, FROE_WORKFLOW_TASKS_MAX, FROE_WORKFLOW_TASKS_MAX);
 		for (uint32_t i = 0; i < FROE_WORKFLOW_TASKS_MAX; i++) {
 			c.workflow.tasks[i].parents = parents;

@@ -255,6 +255,53 @@ test_replay__goes_on_after_damage(void **state)
 	driver_close(&d);
 }
 
+/* Refused, and nothing has changed. */
+static void
+expect_misfit(struct driver *d, const struct eng_event *event)
+{
+	uint64_t hash = eng_hash(d->eng);
+	assert_int_equal(apply_quietly(d->eng, event), FROE_CORRUPT);
+	assert_true(eng_hash(d->eng) == hash);
+}
+
+static void
+test_replay__impossible_events(void **state)
+{
+	struct driver d;
+	(void)state;
+	driver_open(&d);
+	driver_define(&d, "wf", "a b<a");
+	uint64_t other = driver_worker(&d, 1, 1, "x"), drains = driver_worker(&d, 2, 1, "wf:a");
+	driver_worker_say(&d, ENG_CMD_WORKER_DRAIN, drains, false);
+	uint64_t run = driver_start(&d, "wf");
+	struct eng_event event = {.run = run, .run_event_no = 3, .time_ns = d.now_ns};
+	event.type = ENG_EV_TASK_QUEUED; /* b waits for a */
+	event.task = 1;
+	event.priority = 1;
+	expect_misfit(&d, &event);
+	event.type = ENG_EV_TASK_ASSIGNED; /* to a worker that does not serve it */
+	event.task = 0;
+	event.lease = 1;
+	event.attempt = 1;
+	event.worker = other;
+	expect_misfit(&d, &event);
+	event.worker = drains; /* that takes no more */
+	expect_misfit(&d, &event);
+	struct eng_command back = driver_worker_command(&d, 2, 1, "wf:a");
+	back.hold = true; /* it takes more, but nothing is assigned yet */
+	assert_int_equal(driver_try(&d, &back), FROE_OK);
+	event.lease = 2; /* not the next */
+	expect_misfit(&d, &event);
+	event.type = ENG_EV_RUN_CLOSED; /* with open tasks */
+	event.status = ENG_COMPLETED;
+	expect_misfit(&d, &event);
+	event.type = ENG_EV_RUN_CANCEL_REQUESTED; /* for no reason */
+	expect_misfit(&d, &event);
+	event.type = ENG_EV_WORKER_LEFT; /* without leaving */
+	expect_misfit(&d, &event);
+	driver_close(&d);
+}
+
 static void
 test_replay__unknown_type(void **state)
 {
@@ -325,6 +372,7 @@ main(void)
 	    cmocka_unit_test(test_replay__repeated_event),
 	    cmocka_unit_test(test_replay__damaged_events),
 	    cmocka_unit_test(test_replay__goes_on_after_damage),
+	    cmocka_unit_test(test_replay__impossible_events),
 	    cmocka_unit_test(test_replay__unknown_type),
 	    cmocka_unit_test(test_replay__decisions_are_a_function),
 	    cmocka_unit_test(test_replay__recovered_goes_on_alike),

@@ -98,6 +98,42 @@ test_run__find(void **state)
 	driver_close(&d);
 }
 
+/* Bytes of callers are within the bound that is asked of the log: driver_step(). */
+static void
+test_run__large_bytes(void **state)
+{
+	static uint8_t large[FROE_PAYLOAD_BYTES_MAX];
+	struct driver d;
+	struct workflow workflow;
+	(void)state;
+	memset(large, 'x', sizeof(large));
+	driver_open(&d);
+	workflow_parse(&workflow, &d.arena, "wf", "a b");
+	workflow_encode(&workflow);
+	struct eng_command command = driver_command(&d, ENG_CMD_WORKFLOW_PUT);
+	command.workflow_put.definition = workflow.definition;
+	command.workflow_put.definition.encoded = bytes_of(large, FROE_DEFINITION_BYTES_MAX);
+	assert_int_equal(driver_try(&d, &command), FROE_OK);
+	driver_worker(&d, 1, 2, "wf:a wf:b");
+	command = driver_start_command(&d, "wf");
+	command.run_start.input = bytes_of(large, sizeof(large));
+	assert_int_equal(driver_try(&d, &command), FROE_OK);
+	uint64_t run = driver_reply(&d)->run;
+	static const enum eng_command_type types[] = {ENG_CMD_TASK_LOG, ENG_CMD_TASK_COMPLETE,
+	    ENG_CMD_TASK_FAIL};
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		command = driver_task_command(&d, types[i], run, i < 2 ? "a" : "b");
+		command.task.bytes = bytes_of(large, sizeof(large));
+		assert_int_equal(driver_try(&d, &command), FROE_OK);
+	}
+	assert_run_closed(&d, run, ENG_FAILED);
+	command = driver_command(&d, ENG_CMD_RUN_CANCEL);
+	command.run_cancel.run = ledger_run(&d.ledger, driver_start(&d, "wf"))->id;
+	command.run_cancel.reason = bytes_of(large, sizeof(large));
+	assert_int_equal(driver_try(&d, &command), FROE_OK);
+	driver_close(&d);
+}
+
 /* -------------------------------------------------------------------------------- closed runs */
 
 /* A day later it is forgotten, as soon as another run closes; then the id is free again. */
@@ -284,6 +320,7 @@ main(void)
 	    cmocka_unit_test(test_run__bad_ids),
 	    cmocka_unit_test(test_run__unknown_workflow),
 	    cmocka_unit_test(test_run__find),
+	    cmocka_unit_test(test_run__large_bytes),
 	    cmocka_unit_test(test_run__closed_are_forgotten_in_time),
 	    cmocka_unit_test(test_run__forgetting_is_bounded),
 	    cmocka_unit_test(test_run__closed_memory_is_bounded),

@@ -26,8 +26,9 @@ fetch(struct froe_task *task, void *context)
 		return froe_task_output(task, page, strlen(page), NULL);
 	froe_task_log(task, "the server said 503", NULL);
 	froe_task_error(task, "HTTP 503 in attempt %u", attempt);
+	/* Retry-After: this once, instead of the backoff. */
 	if (attempt == 2)
-		froe_task_retry_after(task, 500); /* Retry-After: this once, instead of the backoff */
+		froe_task_retry_after(task, 500);
 	return FROE_UNAVAILABLE;
 }
 

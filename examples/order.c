@@ -4,8 +4,8 @@
  *     reserve -> charge -> ship ----> notify
  *                   \----> invoice ---^
  *
- * `order [--address HOST:PORT] [--slots N]` is the worker: it registers the workflow and executes its
- * tasks until SIGTERM. `order --trigger [N]` starts N orders (1) and waits for their ends.
+ * `order [--address HOST:PORT] [--slots N]` is the worker: it registers the workflow and executes
+ * its tasks until SIGTERM. `order --trigger [N]` starts N orders (1) and waits for their ends.
  *
  * `charge` fails its first two attempts of each order, as payment services do; it is retried with
  * backoff. It hands the task's id to the payment service as the idempotency key: the id is the same
@@ -59,7 +59,8 @@ work(struct froe_task *task, const struct order *order, const char *output)
 		return FROE_CANCELLED;
 	}
 	ledger_append(order, task, run);
-	printf("%s  %-8s attempt %u: %s\n", run, froe_task_name(task), froe_task_attempt(task), output);
+	printf("%s  %-8s attempt %u: %s\n", run, froe_task_name(task), froe_task_attempt(task),
+	    output);
 	return froe_task_output(task, output, strlen(output), NULL);
 }
 
@@ -74,8 +75,8 @@ work_after(struct froe_task *task, const struct order *order, const char *parent
 		froe_task_error(task, "%s", error.text);
 		return error.code;
 	}
-	snprintf(output, sizeof(output), "{\"task\":\"%s\",%s\"from\":%.*s}", froe_task_name(task), extra,
-	    (int)from.size, (const char *)from.data);
+	snprintf(output, sizeof(output), "{\"task\":\"%s\",%s\"from\":%.*s}", froe_task_name(task),
+	    extra, (int)from.size, (const char *)from.data);
 	return work(task, order, output);
 }
 
@@ -206,7 +207,8 @@ trigger(struct froe_client *client, unsigned count)
 	for (unsigned i = 0; i < count && status == 0; i++) {
 		char input[64];
 		struct froe_started started;
-		int size = snprintf(input, sizeof(input), "{\"number\":%u,\"item\":\"book\"}", i + 1);
+		int size =
+		    snprintf(input, sizeof(input), "{\"number\":%u,\"item\":\"book\"}", i + 1);
 		const struct froe_run_options options = {.workflow = "order",
 		    .input = {input, (size_t)size}};
 		if (froe_run_start(client, &options, -1, &started, &error) != FROE_OK)
@@ -237,7 +239,8 @@ main(int argc, char **argv)
 		} else if (strcmp(argv[i], "--slots") == 0 && value) {
 			slots = (unsigned)strtoul(argv[++i], NULL, 10);
 		} else {
-			fprintf(stderr, "usage: order [--address HOST:PORT] [--slots N | --trigger [N]]\n");
+			fprintf(stderr,
+			    "usage: order [--address HOST:PORT] [--slots N | --trigger [N]]\n");
 			return 2;
 		}
 	}

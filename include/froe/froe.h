@@ -15,7 +15,8 @@
  * Units       milliseconds where a name ends in _ms, nanoseconds of the wall clock in _ns, bytes in
  *             _size. Zero in an option is its default. Payloads are JSON text, not terminated.
  * Failure     calls return enum froe_err and fill *error (may be NULL) on failure only. The class
- *             of an error (froe_err_class) says whether to try again. Out of memory ends the process.
+ *             of an error (froe_err_class) says whether to try again. Out of memory ends the
+ *             process.
  * See         docs/protocol.md, docs/cli.md, examples/
  */
 #ifndef FROE_FROE_H
@@ -82,7 +83,7 @@ struct froe_client_options {
 	const char *tenant;        /* NULL: "default" */
 	const char *token;         /* NULL: none */
 	const char *name;          /* for the server's logs; NULL: "libfroe/VERSION" */
-	uint64_t push_window_size; /* events and tasks the server may send ahead; default and least: 8 MiB */
+	uint64_t push_window_size; /* events and tasks sent ahead; default and least: 8 MiB */
 	uint32_t open_ms;          /* how long froe_client_open tries; 0: one attempt */
 	bool no_thread;            /* the caller steps the client: see froe_client_step */
 	uint64_t reserved[4];      /* zero */
@@ -114,7 +115,8 @@ size_t froe_client_pending(struct froe_client *client);
  * (and the handlers of a worker with `inline_handlers`), keeps heartbeats and reconnects going.
  * Returns after at most one wait. No message changes threads on this path.
  */
-enum froe_err froe_client_step(struct froe_client *client, int timeout_ms, struct froe_error *error);
+enum froe_err froe_client_step(struct froe_client *client, int timeout_ms,
+    struct froe_error *error);
 
 /* A descriptor that is readable when froe_client_step has something to do; the same for the life of
  * the client. Timers do not make it readable: wait at most froe_client_timeout_ms. */
@@ -189,8 +191,9 @@ struct froe_run_options {
 	struct froe_bytes input; /* JSON text; size 0: {} */
 	uint32_t priority;       /* 1..3; 0: the workflow's */
 	uint64_t run_timeout_ms; /* 0: the workflow's */
-	struct froe_id id;       /* zero: minted by the library. Else a UUIDv7 with the low ten bits 0; an id
-	                          * that exists already is FROE_ALREADY_EXISTS */
+	/* Zero: minted by the library. Else a UUIDv7 with the low ten bits 0; one that exists
+	 * already is FROE_ALREADY_EXISTS. */
+	struct froe_id id;
 };
 
 /* An opaque log position: a list that is given it shows at least what it acknowledged. */
@@ -215,8 +218,8 @@ struct froe_event {
 	uint64_t time_ns;
 	uint32_t attempt;
 	const char *error;        /* of the first task that failed; of a change: the attempt's */
-	/* Final and COMPLETED: the output of a one-task workflow, else a JSON object of the outputs of
-	 * the tasks that no other waits for. */
+	/* Final and COMPLETED: the output of a one-task workflow, else a JSON object of the outputs
+	 * of the tasks that no other waits for. */
 	struct froe_bytes result;
 	bool result_omitted;      /* larger than a message: ask froe_output_get for each task's */
 };
@@ -323,7 +326,7 @@ struct froe_list_options {
 	uint32_t limit;       /* at most 1000; 0: 50 */
 	uint64_t before;      /* froe_run_page.next of the page before; 0: from the newest */
 	const char *workflow; /* NULL: all */
-	struct froe_position position; /* show at least this; none: all that was acknowledged to anyone */
+	struct froe_position position; /* show at least this; none: all acknowledged so far */
 };
 
 struct froe_run_row {
@@ -356,17 +359,19 @@ struct froe_worker_options {
 	const char *name;     /* NULL: "host/pid" */
 	struct froe_id id;    /* durable: the same after a restart of the process; zero: random */
 	uint32_t slots;       /* attempts at a time, and threads; 0: 1 */
-	bool inline_handlers; /* no threads: handlers run inside froe_client_step. no_thread clients only */
-	/* Called once for each attempt whose end was answered: FROE_OK: recorded; FROE_LEASE_LAPSED:
-	 * not used (or, after a lost connection, recorded before); else why it was not. May be NULL. */
+	bool inline_handlers; /* handlers run inside froe_client_step; no_thread clients only */
+	/* Called once for each attempt whose end was answered: FROE_OK: recorded;
+	 * FROE_LEASE_LAPSED: not used (or, after a lost connection, recorded before); else why it
+	 * was not. May be NULL. */
 	void (*on_result)(void *context, struct froe_id task, uint32_t attempt, enum froe_err err);
 	void *context;         /* of on_result */
 	uint64_t reserved[4];  /* zero */
 };
 
 /* A worker on a client's connection; one a client. It does nothing before froe_worker_start. */
-enum froe_err froe_worker_open(struct froe_client *client, const struct froe_worker_options *options,
-    struct froe_worker **ret_worker, struct froe_error *error);
+enum froe_err froe_worker_open(struct froe_client *client,
+    const struct froe_worker_options *options, struct froe_worker **ret_worker,
+    struct froe_error *error);
 
 /* Adds a workflow, which froe_worker_start registers, and serves the actions of its tasks that
  * have a handler. Before froe_worker_start only. */
@@ -378,7 +383,8 @@ enum froe_err froe_worker_serve(struct froe_worker *worker, const char *action,
     froe_handler *handler, void *context, struct froe_error *error);
 
 /* Registers the workflows, then the worker. When it returns FROE_OK, tasks are coming. */
-enum froe_err froe_worker_start(struct froe_worker *worker, int timeout_ms, struct froe_error *error);
+enum froe_err froe_worker_start(struct froe_worker *worker, int timeout_ms,
+    struct froe_error *error);
 
 /* Takes no new tasks, lets handlers finish for up to limit_ms, then cancels the rest (one second
  * to notice) and leaves: what is still held is queued again for other workers at once. */
@@ -430,8 +436,8 @@ const char *froe_task_cancel_reason(struct froe_task *task);
 /* Waits until the task is cancelled (true) or timeout_ms is over (false). */
 bool froe_task_wait(struct froe_task *task, uint32_t timeout_ms);
 
-/* A descriptor that becomes readable when the task is cancelled, for poll(); -1: none to be had. The
- * library closes it. */
+/* A descriptor that becomes readable when the task is cancelled, for poll(); -1: none to be had.
+ * The library closes it. */
 int froe_task_fd(struct froe_task *task);
 
 /* True while a result would still be accepted as far as this process can know: the lease was not
@@ -450,8 +456,8 @@ void froe_task_error(struct froe_task *task, const char *format, ...)
 void froe_task_fatal(struct froe_task *task);
 void froe_task_retry_after(struct froe_task *task, uint64_t delay_ms);
 
-/* Adds a line to the task's log; does not wait. UTF-8, cut at 10 000 bytes. A line that is under way
- * when the connection breaks may be lost. */
+/* Adds a line to the task's log; does not wait. UTF-8, cut at 10 000 bytes. A line that is under
+ * way when the connection breaks may be lost. */
 enum froe_err froe_task_log(struct froe_task *task, const char *line, struct froe_error *error);
 
 /* Moves the execution deadline add_ms further away; waits for the answer, up to timeout_ms. */

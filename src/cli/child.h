@@ -34,7 +34,7 @@ struct child {
 	struct buf line; /* of stderr, not yet whole */
 	char last[256];  /* the last line that was not empty */
 	enum child_stop stop;
-	uint64_t kill_ns; /* when SIGKILL follows; UINT64_MAX: it was not asked to stop, or killed */
+	uint64_t kill_ns; /* when SIGKILL follows; UINT64_MAX: it does not */
 	int status;       /* as waitpid gives it; valid once `ended` */
 	bool ended;
 	void (*on_line)(void *context, const char *line); /* UTF-8 */
@@ -45,7 +45,7 @@ struct child {
 enum froe_err child_start(struct child *child, char *const *argv, char *const *environment,
     struct bytes input, struct froe_fault *fault) FROE_CHECKED;
 
-/* Waits for the next thing to happen: at most timeout_ms, or until wake_fd (-1: none) is readable. */
+/* Waits for what comes next: at most timeout_ms, or until wake_fd (-1: none) is readable. */
 void child_step(struct child *child, int wake_fd, int timeout_ms);
 
 /* Asks the group to end (SIGTERM); the first reason stays. */

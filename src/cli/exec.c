@@ -294,7 +294,8 @@ cli_worker_exec(struct cli *cli)
 	int status;
 	if (cli_text(cli, "workflow") == NULL)
 		cli_usage(cli, "--workflow is missing: name the workflow to execute");
-	cli_number(cli, "slots", 1, FROE_WORKER_SLOTS_MAX); /* a mistake is told before connecting */
+	/* A mistake is told before connecting. */
+	cli_number(cli, "slots", 1, FROE_WORKER_SLOTS_MAX);
 	cli_number(cli, "retries", 0, FROE_TASK_RETRIES_MAX);
 	cli_duration_ms(cli, "timeout", 0);
 	signals_block(&stop);

@@ -7,11 +7,13 @@ call_room(const struct froe_client *client, size_t payload_size, struct froe_err
 		return error_set(error, FROE_CLOSED, "the client is being closed");
 	if (client->requests.count >= CLIENT_REQUESTS_MAX) {
 		return error_set(error, FROE_RESOURCE_EXHAUSTED,
-		    "%u requests and watches are under way: wait for some of them", CLIENT_REQUESTS_MAX);
+		    "%u requests and watches are under way: wait for some of them",
+		    CLIENT_REQUESTS_MAX);
 	}
 	if (payload_size > FROE_PAYLOAD_BYTES_MAX) {
-		return error_set(error, FROE_TOO_LARGE, "a payload of %zu bytes is over the limit of %u",
-		    payload_size, FROE_PAYLOAD_BYTES_MAX);
+		return error_set(error, FROE_TOO_LARGE,
+		    "a payload of %zu bytes is over the limit of %u", payload_size,
+		    FROE_PAYLOAD_BYTES_MAX);
 	}
 	return FROE_OK;
 }
@@ -49,11 +51,11 @@ call_wait(struct froe_client *client, struct call *call, struct request *request
 	bool waiting = request->state == REQUEST_WAITING && !request->repeated;
 	call_abandon(client, request);
 	if (waiting) {
-		return error_set(call->error, FROE_TIMEOUT, "no connection to %s in time: the request "
-		    "was not sent", client->address);
+		return error_set(call->error, FROE_TIMEOUT,
+		    "no connection to %s in time: the request was not sent", client->address);
 	}
-	return error_set(call->error, FROE_TIMEOUT, "no answer from %s in time: the outcome is unknown",
-	    client->address);
+	return error_set(call->error, FROE_TIMEOUT,
+	    "no answer from %s in time: the outcome is unknown", client->address);
 }
 
 enum froe_err

@@ -1,8 +1,8 @@
 /*
  * client/call_int: one request made and waited for.
  *
- * Ownership   a struct call lives on the waiting thread's stack; `take` runs on the stepper, with the
- *             lock, while that thread waits.
+ * Ownership   a struct call lives on the waiting thread's stack; `take` runs on the stepper, with
+ *             the lock, while that thread waits.
  */
 #ifndef CLIENT_CALL_INT_H
 #define CLIENT_CALL_INT_H
@@ -13,7 +13,8 @@ struct call {
 	bool done;
 	enum froe_err err;
 	struct froe_error *error; /* filled on failure; may be NULL */
-	void (*take)(struct call *call, const Froe__Envelope *envelope); /* NULL: success is enough */
+	/* NULL: success is enough. */
+	void (*take)(struct call *call, const Froe__Envelope *envelope);
 	void *result;
 };
 
@@ -21,7 +22,7 @@ struct call {
 enum froe_err call_make(struct froe_client *client, struct call *call, uint32_t number,
     const ProtobufCMessage *body, int timeout_ms);
 
-/* With the lock, for a request that the caller has made with call_answer and the call as context. */
+/* With the lock; the request was made with call_answer and the call as its context. */
 enum froe_err call_wait(struct froe_client *client, struct call *call, struct request *request,
     uint64_t deadline_ns);
 request_answer call_answer;

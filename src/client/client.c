@@ -45,7 +45,8 @@ client_wake(struct froe_client *client)
 {
 	uint64_t one = 1;
 	if (client->stepping && !client_is_stepper(client))
-		FROE_DROP(write(client->wake_fd, &one, sizeof(one)), "a full counter wakes as well");
+		FROE_DROP(
+		    write(client->wake_fd, &one, sizeof(one)), "a full counter wakes as well");
 }
 
 void
@@ -86,15 +87,16 @@ waiting_list(struct froe_client *client, const struct request *request)
 	return request_kind(request->number)->worker ? &client->waiting_worker : &client->waiting;
 }
 
-/* The stepper writes at the end of its turn. Others write at once, except that the owner of a
- * no_thread client gathers until its next step. */
+/* The stepper writes at the end of its turn, and who stepped a no_thread client last gathers until
+ * the next step. Any other thread writes at once: nobody may step for a long time. */
 static void
 client_kick(struct froe_client *client)
 {
 	session_pump(client);
 	if (client_is_stepper(client))
 		return;
-	if (client->threaded || client->stepping || buf_used(&client->link.out) >= FLUSH_SIZE)
+	bool owner = !client->threaded && pthread_equal(client->stepper, pthread_self());
+	if (!owner || client->stepping || buf_used(&client->link.out) >= FLUSH_SIZE)
 		session_flush(client);
 }
 
@@ -167,7 +169,8 @@ turn_receive(struct froe_client *client, int timeout_ms)
 	for (int i = 0; i < count; i++) {
 		uint64_t drained;
 		if (events[i].data.fd == client->wake_fd)
-			FROE_DROP(read(client->wake_fd, &drained, sizeof(drained)), "it was drained before");
+			FROE_DROP(read(client->wake_fd, &drained, sizeof(drained)),
+			    "it was drained before");
 		else if (events[i].data.fd == client->link.fd)
 			session_socket(client, events[i].events, now_ns);
 	}
@@ -260,7 +263,8 @@ froe_client_timeout_ms(struct froe_client *client)
 {
 	client_lock(client);
 	uint64_t deadline_ns = timer_ns(client);
-	int timeout_ms = deadline_ns == UINT64_MAX ? -1 : wait_ms(deadline_ns, clock_now_ns(), INT_MAX);
+	int timeout_ms =
+	    deadline_ns == UINT64_MAX ? -1 : wait_ms(deadline_ns, clock_now_ns(), INT_MAX);
 	if (buf_used(&client->link.out) > 0 || worker_inline_waits(client->worker))
 		timeout_ms = 0;
 	client_unlock(client);

@@ -4,10 +4,11 @@
  * Purpose     struct froe_client and what the folder's files offer each other.
  * Threading   one lock guards everything. One thread at a time, the stepper, drives the session
  *             (client_turn): the client's own thread, the caller of froe_client_step, or a caller
- *             that waits in a no_thread client. Only the stepper connects, drops, reads and waits; any
- *             thread may encode requests and write them to the socket. Callbacks are made by the stepper
- *             with the lock open; whatever they hold is marked busy.
- * Invariants  1. a request is in the map and in exactly one of waiting, waiting_worker, sent, watching.
+ *             that waits in a no_thread client. Only the stepper connects, drops, reads and waits;
+ *             any thread may encode requests and write them to the socket. Callbacks are made by
+ *             the stepper with the lock open; whatever they hold is marked busy.
+ * Invariants  1. a request is in the map and in exactly one of waiting, waiting_worker, sent,
+ *                watching.
  *             2. sent_count is the length of sent.
  *             3. session READY implies link OPEN.
  */

@@ -69,7 +69,8 @@ definition_encode(struct arena *arena, const struct froe_workflow *workflow,
     Froe__WorkflowPut *ret_put, struct froe_error *error)
 {
 	if (workflow->name == NULL || workflow->name[0] == 0)
-		return error_set_field(error, FROE_INVALID_ARGUMENT, "name", "a workflow needs a name");
+		return error_set_field(
+		    error, FROE_INVALID_ARGUMENT, "name", "a workflow needs a name");
 	if (workflow->task_count == 0 || workflow->task_count > FROE_WORKFLOW_TASKS_MAX) {
 		return error_set_field(error, FROE_INVALID_ARGUMENT, "tasks",
 		    "workflow %s has %zu tasks: 1 to %u are possible", workflow->name,

@@ -135,8 +135,9 @@ link_frame_check(const struct link *link, struct froe_fault *fault)
 	uint32_t size = le32_load(link->in.data + link->in.head);
 	if (size <= link->frame_size_max)
 		return FROE_OK;
-	return fault_set(fault, FROE_PROTOCOL, "the server sent a frame of %u bytes, more than %zu: "
-	    "is this a froe server?", size, link->frame_size_max);
+	return fault_set(fault, FROE_PROTOCOL,
+	    "the server sent a frame of %u bytes, more than %zu: is this a froe server?", size,
+	    link->frame_size_max);
 }
 
 void

@@ -1,10 +1,10 @@
 /*
  * client/link: one TCP connection and its frames; knows nothing of what they mean.
  *
- * Purpose     connecting without waiting, reading and writing in large pieces, cutting the stream into
- *             frames (little-endian u32 length, then that many bytes).
+ * Purpose     connecting without waiting, reading and writing in large pieces, cutting the stream
+ *             into frames (little-endian u32 length, then that many bytes).
  * Ownership   the link owns its socket and buffers. A frame is borrowed until the next
- *             link_receive or link_drop.
+ *             link_receive.
  * Invariants  1. CLOSED: no socket, empty buffers. 2. `armed` is what epoll watches for.
  * Failure     any error means: link_drop it; nothing is retried in here.
  * Threading   its owner only (the client's lock).

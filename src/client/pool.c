@@ -1,7 +1,7 @@
 /*
- * Handlers' threads: created when a task finds none idle, up to the worker's slots; they wait on one
- * condition under the client's lock. A worker with inline_handlers has none: its queue is run by
- * the thread that steps the client, after the turn.
+ * Handlers' threads: created when a task finds none idle, up to the worker's slots; they wait on
+ * one condition under the client's lock. A worker with inline_handlers has none: its queue is run
+ * by the thread that steps the client, after the turn.
  */
 #include "client/worker_int.h"
 
@@ -26,6 +26,7 @@ pool_run(struct froe_worker *worker, struct froe_task *task)
 	froe_assert(task->state == TASK_QUEUED);
 	list_remove(&task->queue);
 	task->state = TASK_RUNNING;
+	worker->running++;
 	client_unlock(worker->client);
 	if (action != NULL) {
 		task->err = action->handler(task, action->context);
@@ -34,7 +35,9 @@ pool_run(struct froe_worker *worker, struct froe_task *task)
 		task->err = FROE_NOT_FOUND;
 	}
 	client_lock(worker->client);
+	worker->running--;
 	result_send(task);
+	client_notify(worker->client);
 }
 
 static void *
@@ -86,7 +89,8 @@ pool_push(struct froe_worker *worker, struct froe_task *task)
 	list_push(&worker->queue, &task->queue);
 	if (worker->inline_handlers)
 		return;
-	if (queue_length(worker, worker->idle) > worker->idle && worker->thread_count < worker->slots)
+	if (queue_length(worker, worker->idle) > worker->idle &&
+	    worker->thread_count < worker->slots)
 		pool_grow(worker);
 	if (worker->thread_count == 0) {
 		/* Not even one thread: say so rather than hold the lease until it times out. */

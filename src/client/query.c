@@ -87,8 +87,8 @@ froe_output_get(struct froe_client *client, struct froe_id run, const char *task
 	get.has_run = true;
 	get.run = wire_id(&run);
 	get.task = wire_text(task);
-	enum froe_err err = call_make(client, &call, FROE__ENVELOPE__BODY_TASK_OUTPUT_GET, &get.base,
-	    timeout_ms);
+	enum froe_err err =
+	    call_make(client, &call, FROE__ENVELOPE__BODY_TASK_OUTPUT_GET, &get.base, timeout_ms);
 	if (err == FROE_OK) {
 		*ret_data = output.data;
 		*ret_size = output.size;

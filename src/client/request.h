@@ -56,7 +56,7 @@ struct request {
 /* What a kind of request is like. NULL: no request of ours has that number. */
 struct request_kind {
 	uint32_t number;
-	uint32_t answer; /* the body that answers it; FROE__ENVELOPE__BODY__NOT_SET: any number of RunEvent */
+	uint32_t answer; /* the body that answers it; BODY__NOT_SET: any number of RunEvent */
 	bool repeat;     /* safe to send again when the outcome is unknown */
 	bool worker;     /* only after the worker is registered on this connection */
 };

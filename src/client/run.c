@@ -1,6 +1,6 @@
 /*
- * Starting runs and waiting for their ends. The run's id is minted here, which is what makes a start
- * safe to repeat after a lost connection: see session.c, answer_repeated().
+ * Starting runs and waiting for their ends. The run's id is minted here, which is what makes a
+ * start safe to repeat after a lost connection: see session.c, answer_repeated().
  */
 #include "client/call_int.h"
 #include "client/view.h"
@@ -83,8 +83,8 @@ froe_run_start(struct froe_client *client, const struct froe_run_options *option
 	client_lock(client);
 	enum froe_err err = client_may_wait(client, error);
 	if (err == FROE_OK) {
-		err = start_request(client, options, /* wait= */ false, start_answer, &call, &request,
-		    error);
+		err = start_request(
+		    client, options, /* wait= */ false, start_answer, &call, &request, error);
 	}
 	if (err == FROE_OK)
 		err = call_wait(client, &call, request, client_deadline_ns(timeout_ms));
@@ -182,8 +182,8 @@ watch_end(struct froe_client *client, struct request *request)
 	call_abandon(client, request);
 	if (!watching || client->stopping)
 		return;
-	client_submit(client, request_new(client_request_id(client), FROE__ENVELOPE__BODY_RUN_UNWATCH,
-	    &unwatch.base, NULL, NULL));
+	client_submit(client, request_new(client_request_id(client),
+	    FROE__ENVELOPE__BODY_RUN_UNWATCH, &unwatch.base, NULL, NULL));
 }
 
 void
@@ -191,7 +191,8 @@ froe_run_unwatch(struct froe_client *client, uint64_t watch)
 {
 	client_lock(client);
 	struct request *request = map_get_u64(&client->requests, watch);
-	if (request != NULL && request->number == FROE__ENVELOPE__BODY_RUN_WATCH && !request->abandoned)
+	if (request != NULL && request->number == FROE__ENVELOPE__BODY_RUN_WATCH &&
+	    !request->abandoned)
 		watch_end(client, request);
 	client_unlock(client);
 }
@@ -222,8 +223,8 @@ froe_run_await(struct froe_client *client, struct froe_id run, int timeout_ms,
 	if (err == FROE_OK)
 		err = call_room(client, 0, error);
 	if (err == FROE_OK) {
-		struct request *request = watch_request(client, &run, /* changes= */ false, await_answer,
-		    &call);
+		struct request *request =
+		    watch_request(client, &run, /* changes= */ false, await_answer, &call);
 		client_submit(client, request);
 		if (client_wait(client, &call.done, client_deadline_ns(timeout_ms))) {
 			err = call.err;

@@ -15,7 +15,7 @@
 #define BACKOFF_LAST_NS ((uint64_t)2000 * 1000000)
 #define GREET_NS ((uint64_t)10 * 1000000000) /* connecting and shaking hands */
 #define PING_NS ((uint64_t)10 * 1000000000)  /* silence after which we ask */
-#define SILENCE_NS ((uint64_t)30 * 1000000000) /* silence after which the connection counts as lost */
+#define SILENCE_NS ((uint64_t)30 * 1000000000) /* silence after which it counts as lost */
 #define OUT_SIZE_MAX ((size_t)1 << 20) /* requests beyond it wait in their queue */
 #define GOAWAY_NS ((uint64_t)5 * 1000000000) /* a server that stops has this long to answer */
 #define PUSH_ROOM ((uint64_t)64 << 10)
@@ -200,7 +200,8 @@ session_welcome(struct froe_client *client, const Froe__Welcome *welcome)
 		client->push_owed += client->link.frame_size_max + PUSH_ROOM - client->push_window;
 		client->push_window += client->push_owed;
 	}
-	client->requests_max = welcome->requests_max != 0 ? welcome->requests_max : FROE_REQUESTS_MAX;
+	client->requests_max =
+	    welcome->requests_max != 0 ? welcome->requests_max : FROE_REQUESTS_MAX;
 	if (welcome->heartbeat_ms != 0)
 		client->heartbeat_ms = welcome->heartbeat_ms;
 	if (welcome->heartbeat_lost_ms != 0)
@@ -309,7 +310,8 @@ session_answer(struct froe_client *client, const Froe__Envelope *envelope)
 		answer_error(client, request, envelope->error);
 	} else if (request->state == REQUEST_WATCHING && body == FROE__ENVELOPE__BODY_RUN_EVENT) {
 		answer_event(client, request, envelope);
-	} else if (request->state == REQUEST_SENT && body == request_kind(request->number)->answer) {
+	} else if (request->state == REQUEST_SENT &&
+	    body == request_kind(request->number)->answer) {
 		if (request->run.on_event != NULL)
 			answer_started(client, request, envelope);
 		else
@@ -332,8 +334,8 @@ session_greeted(struct froe_client *client, const Froe__Envelope *envelope)
 	}
 	if (envelope->body_case == FROE__ENVELOPE__BODY_ERROR) {
 		error_from_wire(&error, envelope->error);
-		fault_set_field(&fault, error.code, error.field, "%.*s", (int)sizeof(fault.text) - 1,
-		    error.text);
+		fault_set_field(&fault, error.code, error.field, "%.*s",
+		    (int)sizeof(fault.text) - 1, error.text);
 		client->refused = froe_err_class(error.code) != FROE_CLASS_RETRY;
 	} else {
 		fault_set(&fault, FROE_PROTOCOL, "the server did not answer Hello with Welcome");
@@ -406,8 +408,8 @@ session_frames(struct froe_client *client)
 		/* Decoding has copied: callbacks may do what they like with the connection. */
 		link_frame_pop(&client->link);
 		if (envelope == NULL) {
-			fault_set(&fault, FROE_PROTOCOL, "the server sent a frame of %zu bytes that is no "
-			    "message", frame.size);
+			fault_set(&fault, FROE_PROTOCOL,
+			    "the server sent a frame of %zu bytes that is no message", frame.size);
 			session_down(client, &fault);
 			return;
 		}
@@ -458,7 +460,8 @@ session_pump(struct froe_client *client)
 	for (int i = worker_serving(client->worker) ? 1 : 0; i >= 0; i--) {
 		while (!list_empty(queues[i]) && client->sent_count < client->requests_max &&
 		    buf_used(&client->link.out) < OUT_SIZE_MAX) {
-			struct request *request = container_of(list_pop(queues[i]), struct request, node);
+			struct request *request =
+			    container_of(list_pop(queues[i]), struct request, node);
 			bool watch = request->number == FROE__ENVELOPE__BODY_RUN_WATCH;
 			link_push(&client->link, request->frame, request->size);
 			request->state = watch ? REQUEST_WATCHING : REQUEST_SENT;

@@ -177,7 +177,8 @@ froe_task_wait(struct froe_task *task, uint32_t timeout_ms)
 	while (!task->cancelled && clock_now_ns() < deadline_ns) {
 		task_look(task); /* the lapse moved away meanwhile, or has come */
 		lapse_ns = worker_lapse_ns(task->worker);
-		client_wait(client, &task->cancelled, deadline_ns < lapse_ns ? deadline_ns : lapse_ns);
+		client_wait(
+		    client, &task->cancelled, deadline_ns < lapse_ns ? deadline_ns : lapse_ns);
 	}
 	task_look(task);
 	bool cancelled = task->cancelled;
@@ -282,8 +283,8 @@ froe_task_parent(struct froe_task *task, const char *parent, struct froe_bytes *
 		*ret_output = found->skipped ? (struct froe_bytes){0} : found->output;
 		return FROE_OK;
 	}
-	return error_set_field(error, FROE_NOT_FOUND, "parent", "task %s has no parent %s", task->name,
-	    parent);
+	return error_set_field(
+	    error, FROE_NOT_FOUND, "parent", "task %s has no parent %s", task->name, parent);
 }
 
 bool
@@ -366,7 +367,8 @@ froe_task_log(struct froe_task *task, const char *line, struct froe_error *error
 	memcpy(cut, line, size);
 	cut[size] = 0;
 	if (!utf8_valid(cut, size))
-		return error_set_field(error, FROE_INVALID_ARGUMENT, "line", "a log line is UTF-8 text");
+		return error_set_field(
+		    error, FROE_INVALID_ARGUMENT, "line", "a log line is UTF-8 text");
 	Froe__TaskLog log = FROE__TASK_LOG__INIT;
 	log.has_task = true;
 	log.task = wire_id(&task->id);
@@ -376,7 +378,8 @@ froe_task_log(struct froe_task *task, const char *line, struct froe_error *error
 	client_lock(client);
 	enum froe_err err = call_room(client, 0, error);
 	if (err == FROE_OK && task->revoked)
-		err = error_set(error, FROE_LEASE_LAPSED, "the lease was taken back: %s", task->reason);
+		err = error_set(
+		    error, FROE_LEASE_LAPSED, "the lease was taken back: %s", task->reason);
 	if (err == FROE_OK) {
 		client_submit(client, request_new(client_request_id(client),
 		    FROE__ENVELOPE__BODY_TASK_LOG, &log.base, NULL, NULL));
@@ -405,6 +408,6 @@ froe_task_refresh(struct froe_task *task, uint64_t add_ms, int timeout_ms, struc
 	refresh.lease = task->lease;
 	refresh.has_add_ms = true;
 	refresh.add_ms = add_ms;
-	return call_make(task->worker->client, &call, FROE__ENVELOPE__BODY_TASK_REFRESH, &refresh.base,
-	    timeout_ms);
+	return call_make(task->worker->client, &call, FROE__ENVELOPE__BODY_TASK_REFRESH,
+	    &refresh.base, timeout_ms);
 }

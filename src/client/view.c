@@ -41,7 +41,8 @@ bytes_copy(struct arena *arena, ProtobufCBinaryData data)
 {
 	if (data.len == 0)
 		return (struct froe_bytes){0};
-	return (struct froe_bytes){.data = arena_copy(arena, data.data, data.len), .size = data.len};
+	return (struct froe_bytes){
+	    .data = arena_copy(arena, data.data, data.len), .size = data.len};
 }
 
 static struct froe_id
@@ -204,7 +205,8 @@ run_page_copy(const Froe__RunPage *wire)
 		    .finished_ns = row->finished_ns,
 		};
 	}
-	box->page = (struct froe_run_page){.rows = rows, .row_count = wire->n_rows, .next = wire->next};
+	box->page =
+	    (struct froe_run_page){.rows = rows, .row_count = wire->n_rows, .next = wire->next};
 	return &box->page;
 }
 

@@ -232,7 +232,8 @@ worker_lapse(struct froe_worker *worker)
 		held_cancel(container_of(node, struct froe_task, node), "lost");
 	}
 	if (worker->state == WORKER_SERVING) {
-		fault_set(&fault, FROE_TIMEOUT, "the server has not confirmed a heartbeat for %u ms",
+		fault_set(&fault, FROE_TIMEOUT,
+		    "the server has not confirmed a heartbeat for %u ms",
 		    worker->client->heartbeat_lost_ms);
 		session_down(worker->client, &fault);
 	}
@@ -247,8 +248,10 @@ worker_tick(struct froe_worker *worker, uint64_t now_ns)
 	if (worker->state == WORKER_DOWN && ready && now_ns >= worker->register_ns)
 		worker_ready(worker);
 	bool due = worker->confirmed_ns != 0 && now_ns >= worker_lapse_ns(worker);
-	if (worker->lapsed ? worker->state == WORKER_SERVING : due)
+	if (worker->lapsed ? worker->state == WORKER_SERVING : due) {
 		worker_lapse(worker);
+		return; /* callbacks were made: the worker may be another */
+	}
 	if (worker->state == WORKER_SERVING && now_ns >= worker->heartbeat_ns)
 		heartbeat_send(worker, now_ns);
 	if (now_ns >= worker->retry_ns)
@@ -339,8 +342,10 @@ froe_worker_open(struct froe_client *client, const struct froe_worker_options *o
 {
 	enum froe_err err = FROE_OK;
 	if (options->slots > FROE_WORKER_SLOTS_MAX) {
-		return error_set_field(error, FROE_INVALID_ARGUMENT, "slots", "%u slots are over the limit "
-		    "of %u", options->slots, FROE_WORKER_SLOTS_MAX);
+		return error_set_field(error, FROE_INVALID_ARGUMENT, "slots",
+		    "%u slots are over the limit "
+		    "of %u",
+		    options->slots, FROE_WORKER_SLOTS_MAX);
 	}
 	client_lock(client);
 	if (client->worker != NULL) {
@@ -348,7 +353,7 @@ froe_worker_open(struct froe_client *client, const struct froe_worker_options *o
 		    "this client has a worker already: open another client");
 	} else if (options->inline_handlers && client->threaded) {
 		err = error_set_field(error, FROE_FAILED_PRECONDITION, "inline_handlers",
-		    "handlers can run inside froe_client_step only if the client was opened with no_thread");
+		    "handlers run inside froe_client_step only if the client has no thread");
 	} else {
 		*ret_worker = client->worker = worker_new(client, options);
 	}
@@ -427,7 +432,8 @@ worker_add(struct froe_worker *worker, const struct froe_workflow *workflow,
 		const struct froe_task_def *task = &workflow->tasks[i];
 		if (task->handler == NULL)
 			continue;
-		err = action_add(worker, action_name(workflow, task), task->handler, task->context, error);
+		err = action_add(
+		    worker, action_name(workflow, task), task->handler, task->context, error);
 	}
 	if (err != FROE_OK)
 		return err;
@@ -623,7 +629,7 @@ froe_worker_close(struct froe_worker *worker)
 	client_lock(client);
 	froe_assert(!client_is_stepper(client));
 	client->waiters++;
-	while (worker->calling > 0)
+	while (worker->calling > 0 || worker->running > 0)
 		froe_assert(pthread_cond_wait(&client->changed, &client->lock) == 0);
 	client->waiters--;
 	result_detach(worker);

@@ -1,8 +1,8 @@
 /*
  * client/worker_int: a worker's insides.
  *
- * Purpose     struct froe_worker and struct froe_task, and what worker.c, pool.c, result.c and task.c
- *             offer each other.
+ * Purpose     struct froe_worker and struct froe_task, and what worker.c, pool.c, result.c and
+ *             task.c offer each other.
  * Ownership   a worker owns its tasks. A task is freed when its result was answered, or when it
  *             ends with nothing to say (its lease was taken back).
  * Threading   the client's lock guards everything but what a task was dispatched with (constant)
@@ -49,7 +49,7 @@ struct froe_worker {
 	struct froe_error refused;
 	bool draining;
 	bool empty;  /* draining, and no task is left */
-	bool lapsed; /* no contact for so long that all leases count as lapsed; until registered again */
+	bool lapsed; /* out of contact for too long; until registered again */
 	uint64_t confirmed_ns; /* when the last confirmed heartbeat or registration was sent */
 	uint64_t register_ns;  /* when the registration under way was sent; DOWN: when to try */
 	uint64_t heartbeat_ns; /* the next */
@@ -57,6 +57,7 @@ struct froe_worker {
 	struct list tasks;
 	struct list queue;
 	unsigned calling; /* on_result calls under way */
+	unsigned running; /* handlers under way */
 
 	pthread_cond_t work;
 	pthread_t *threads;

@@ -131,7 +131,8 @@ test_child__a_stubborn_group_is_killed(void **state)
 	(void)state;
 	struct child child;
 	struct lines lines;
-	start(&child, &lines, "trap '' TERM; sleep 600 & echo $!; wait; sleep 600", bytes_of(NULL, 0));
+	start(&child, &lines, "trap '' TERM; sleep 600 & echo $!; wait; sleep 600",
+	    bytes_of(NULL, 0));
 	while (buf_used(&child.output) == 0)
 		child_step(&child, -1, 1000);
 	pid_t grandchild = (pid_t)atoi((const char *)buf_bytes(&child.output).data);

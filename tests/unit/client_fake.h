@@ -2,7 +2,8 @@
  * unit/client_fake: a scripted server for the tests of libfroe.
  *
  * Purpose     one thread on a loopback port that shakes hands by itself and gives every other
- *             message to the test's script. The script answers with fake_send; false cuts the connection.
+ *             message to the test's script. The script answers with fake_send; false cuts the
+ *             connection.
  * Threading   the script runs on the fake's thread; fake_send, fake_cut and the waits: any thread.
  */
 #ifndef CLIENT_FAKE_H

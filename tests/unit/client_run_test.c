@@ -41,12 +41,14 @@ static void
 test_client__open_refuses_a_malformed_address(void **state)
 {
 	(void)state;
-	const char *bad[] = {"localhost", "127.0.0.1:0", "127.0.0.1:99999", ":7077", "[::1:7077", "a:b"};
+	const char *bad[] = {
+	    "localhost", "127.0.0.1:0", "127.0.0.1:99999", ":7077", "[::1:7077", "a:b"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct froe_client_options options = {.address = bad[i]};
 		struct froe_client *client;
 		struct froe_error error = {0};
-		assert_int_equal(froe_client_open(&options, &client, &error), FROE_INVALID_ARGUMENT);
+		assert_int_equal(
+		    froe_client_open(&options, &client, &error), FROE_INVALID_ARGUMENT);
 		assert_string_equal(error.field, "address");
 	}
 }
@@ -97,7 +99,8 @@ test_client__start_and_await(void **state)
 		struct froe_run_options options = {.workflow = "order"};
 		struct froe_started started;
 		struct froe_event *end;
-		assert_int_equal(froe_run_start(client, &options, WAIT_MS, &started, NULL), FROE_OK);
+		assert_int_equal(
+		    froe_run_start(client, &options, WAIT_MS, &started, NULL), FROE_OK);
 		assert_int_equal(started.number, 7);
 		assert_int_equal(started.position.size, 8);
 		assert_int_equal(started.run.bytes[6] >> 4, 7); /* a UUIDv7 */
@@ -150,7 +153,8 @@ test_client__pipelines_thousands_from_one_thread(void **state)
 	struct froe_client *client = client_open(&fake, /* no_thread= */ true);
 	struct froe_run_options options = {.workflow = "w", .input = {.data = "{}", .size = 2}};
 	for (int i = 0; i < 3000; i++) {
-		assert_int_equal(froe_run_start_async(client, &options, on_started, on_end, &tally, NULL),
+		assert_int_equal(
+		    froe_run_start_async(client, &options, on_started, on_end, &tally, NULL),
 		    FROE_OK);
 	}
 	while (tally.ended < 3000)
@@ -294,10 +298,12 @@ test_client__a_callers_own_id_that_exists_is_an_error(void **state)
 	struct cut cut = {.seen = 1, .again = FROE_ALREADY_EXISTS};
 	fake_open(&fake, script_cut, &cut);
 	struct froe_client *client = client_open(&fake, false);
-	struct froe_run_options options = {.workflow = "w", .id = {{1, 2, 3, 4, 5, 6, 0x70, 0, 0x80}}};
+	struct froe_run_options options = {
+	    .workflow = "w", .id = {{1, 2, 3, 4, 5, 6, 0x70, 0, 0x80}}};
 	memcpy(cut.run, options.id.bytes, 16);
 	struct froe_error error;
-	assert_int_equal(froe_run_start(client, &options, WAIT_MS, NULL, &error), FROE_ALREADY_EXISTS);
+	assert_int_equal(
+	    froe_run_start(client, &options, WAIT_MS, NULL, &error), FROE_ALREADY_EXISTS);
 	assert_string_equal(error.text, "it is known");
 	froe_client_close(client);
 	fake_close(&fake);
@@ -369,8 +375,9 @@ test_client__close_ends_what_is_under_way(void **state)
 		struct froe_client *client = client_open(&fake, no_thread != 0);
 		struct froe_run_options options = {.workflow = "w"};
 		for (int i = 0; i < 10; i++) {
-			assert_int_equal(froe_run_start_async(client, &options, on_started, on_end, &tally,
-			    NULL), FROE_OK);
+			assert_int_equal(froe_run_start_async(
+					     client, &options, on_started, on_end, &tally, NULL),
+			    FROE_OK);
 		}
 		froe_client_close(client);
 		assert_int_equal(tally.failed, 10);
@@ -384,7 +391,8 @@ script_garbage(struct fake *fake, const Froe__Envelope *envelope)
 {
 	if (envelope->body_case == FROE__ENVELOPE__BODY_RUN_GET) {
 		/* First a frame that is no message, then one of a size that no frame has. */
-		const char *bytes = fake->connections == 1 ? "\2\0\0\0\xff\xff" : "\xff\xff\xff\x7f";
+		const char *bytes =
+		    fake->connections == 1 ? "\2\0\0\0\xff\xff" : "\xff\xff\xff\x7f";
 		if (fake->connections <= 2)
 			fake_raw_send(fake, bytes, fake->connections == 1 ? 6 : 4);
 		else
@@ -469,7 +477,8 @@ script_flood(struct fake *fake, const Froe__Envelope *envelope)
 	event.change = wire_text("queued");
 	for (int i = 0; i < 4096; i++)
 		fake_send(fake, envelope->request, FROE__ENVELOPE__BODY_RUN_EVENT, &event);
-	fake_event(fake, envelope->request, envelope->run_watch->run, FROE__RUN_STATUS__COMPLETED, "1");
+	fake_event(
+	    fake, envelope->request, envelope->run_watch->run, FROE__RUN_STATUS__COMPLETED, "1");
 	return true;
 }
 
@@ -650,7 +659,8 @@ test_client__lists_gets_and_fetches(void **state)
 	assert_string_equal(view->tasks[0].attempts[0].outcome, "lost");
 	assert_string_equal(view->tasks[0].error, ""); /* absent texts are empty */
 	froe_run_view_free(view);
-	assert_int_equal(froe_output_get(client, run, "charge", WAIT_MS, &data, &size, NULL), FROE_OK);
+	assert_int_equal(
+	    froe_output_get(client, run, "charge", WAIT_MS, &data, &size, NULL), FROE_OK);
 	assert_int_equal(size, 3);
 	froe_output_free(data);
 	froe_client_close(client);

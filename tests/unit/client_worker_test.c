@@ -173,6 +173,7 @@ struct rig {
 	struct stage stage;
 	struct froe_client *client;
 	struct froe_worker *worker;
+	bool threaded_pool; /* threads for handlers even if the client has none */
 };
 
 static void
@@ -182,12 +183,13 @@ rig_open(struct rig *rig, froe_handler *handler, uint32_t slots, bool inline_han
 	struct froe_client_options options = {.address = rig->fake.address,
 	    .no_thread = inline_handlers};
 	struct froe_worker_options worker_options = {.slots = slots, .on_result = on_result,
-	    .context = &rig->fake, .inline_handlers = inline_handlers};
+	    .context = &rig->fake, .inline_handlers = inline_handlers && !rig->threaded_pool};
 	struct froe_task_def task = {.name = "t", .handler = handler, .context = rig};
 	struct froe_workflow workflow = {.name = "w", .tasks = &task, .task_count = 1};
 	fake_start(&rig->fake);
 	assert_int_equal(froe_client_open(&options, &rig->client, &error), FROE_OK);
-	assert_int_equal(froe_worker_open(rig->client, &worker_options, &rig->worker, &error), FROE_OK);
+	assert_int_equal(
+	    froe_worker_open(rig->client, &worker_options, &rig->worker, &error), FROE_OK);
 	assert_int_equal(froe_worker_workflow(rig->worker, &workflow, &error), FROE_OK);
 	if (froe_worker_start(rig->worker, WAIT_MS, &error) != FROE_OK)
 		fail_msg("start: %s", error.text);
@@ -255,6 +257,17 @@ test_worker__handler_sees_its_task_and_completes_it(void **state)
 	assert_true(rig.stage.left);
 }
 
+static enum froe_err
+handler_slow(struct froe_task *task, void *context)
+{
+	struct rig *rig = context;
+	(void)task;
+	atomic_fetch_add(&rig->stage.handled, 1);
+	while (!atomic_load(&rig->stage.go))
+		usleep(1000);
+	return FROE_OK;
+}
+
 static void
 test_worker__inline_handlers_run_inside_step(void **state)
 {
@@ -267,6 +280,24 @@ test_worker__inline_handlers_run_inside_step(void **state)
 		assert_int_equal(froe_client_step(rig.client, WAIT_MS, NULL), FROE_OK);
 	assert_int_equal(rig.stage.reported, 1);
 	assert_string_equal(rig.stage.output, "{\"ok\":1}");
+	rig_close(&rig);
+}
+
+/* The owner of a no_thread client may not step for a long time: a handler's thread sends its
+ * result itself. */
+static void
+test_worker__a_result_does_not_wait_for_the_next_step(void **state)
+{
+	(void)state;
+	struct rig rig = {0};
+	fake_open(&rig.fake, script_worker, &rig.stage);
+	rig.threaded_pool = true;
+	rig_open(&rig, handler_slow, 1, /* no_thread= */ true);
+	dispatch(&rig.fake, 5, 1);
+	while (atomic_load(&rig.stage.handled) == 0)
+		assert_int_equal(froe_client_step(rig.client, 1, NULL), FROE_OK);
+	atomic_store(&rig.stage.go, true);
+	fake_await(&rig.fake, &rig.fake.counts[FROE__ENVELOPE__BODY_TASK_COMPLETE], 1);
 	rig_close(&rig);
 }
 
@@ -315,7 +346,8 @@ test_worker__a_refused_output_fails_the_attempt(void **state)
 	dispatch(&rig.fake, 5, 1);
 	fake_await(&rig.fake, &rig.stage.reported, 1);
 	assert_int_equal(rig.stage.results, 2);
-	assert_string_equal(rig.stage.output, "null"); /* what a handler that says nothing outputs */
+	assert_string_equal(
+	    rig.stage.output, "null"); /* what a handler that says nothing outputs */
 	assert_non_null(strstr(rig.stage.error, "refused by the script"));
 	assert_true(rig.stage.fatal);
 	rig_close(&rig);
@@ -609,6 +641,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_worker__handler_sees_its_task_and_completes_it),
 	    cmocka_unit_test(test_worker__inline_handlers_run_inside_step),
+	    cmocka_unit_test(test_worker__a_result_does_not_wait_for_the_next_step),
 	    cmocka_unit_test(test_worker__a_failure_carries_its_text_and_advice),
 	    cmocka_unit_test(test_worker__a_refused_output_fails_the_attempt),
 	    cmocka_unit_test(test_worker__a_lapsed_result_is_told_so),

@@ -23,7 +23,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "samples.h"
+#include "cli/samples.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -273,8 +273,7 @@ client_run(uint16_t port, const struct options *options)
 	size_t fill = 0;
 	bool good;
 
-	if (!samples_init(&client->samples, options->warmup_s, options->seconds))
-		die("out of memory");
+	samples_init(&client->samples, options->warmup_s, options->seconds);
 	for (unsigned id = 0; id < options->inflight; id++) {
 		client->started_ns[id] = samples_now_ns();
 		fill += message_put(client->out + fill, KIND_REQUEST, REQUEST_BYTES, id);

@@ -91,6 +91,15 @@ static const struct cli_option dump_rows[] = {
     {0},
 };
 static const struct cli_option verify_rows[] = {{"data", "DIR", "the data directory"}, {0}};
+static const struct cli_option bench_rows[] = {
+    {"inflight", "N", "runs under way at a time (default 1)"},
+    {"time", "D", "how long to measure (default 5s)"},
+    {"warmup", "D", "before measuring (default 1s)"},
+    {"payload", "N", "bytes of input and output (default 64)"},
+    OPTION_ADDRESS,
+    OPTION_TENANT,
+    {0},
+};
 static const struct cli_option no_rows[] = {{0}};
 
 static int cli_version(struct cli *cli);
@@ -108,6 +117,8 @@ static const struct cli_command commands[] = {
     {"log dump", "", 0, 0, "print the log's records", dump_rows, cli_log_dump},
     {"log verify", "", 0, 0, "check every hash and record of the log", verify_rows,
         cli_log_verify},
+    {"bench run", "", 0, 0, "measure trigger, run, result on a running server", bench_rows,
+        cli_bench_run},
     {"version", "", 0, 0, "print the version", no_rows, cli_version},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -1,12 +1,14 @@
 /*
- * bench/samples: latencies of one run of a benchmark, and the line that reports them.
+ * cli/samples: the latencies of one run of a benchmark, and the line that reports them.
  *
  * Purpose     Keeps every sample: percentiles are exact, and nothing is computed while measuring.
  * Ownership   samples_release frees what samples_init took.
  * Units       nanoseconds in, microseconds out.
  */
-#ifndef BENCH_SAMPLES_H
-#define BENCH_SAMPLES_H
+#ifndef CLI_SAMPLES_H
+#define CLI_SAMPLES_H
+
+#include "base/mem.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,22 +35,21 @@ samples_now_ns(void)
 	return (uint64_t)now.tv_sec * SAMPLES_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-static inline bool
+static inline void
 samples_init(struct samples *samples, double warmup_s, double seconds)
 {
 	uint64_t now_ns = samples_now_ns();
 
-	samples->ns = malloc(SAMPLES_MAX * sizeof(*samples->ns));
+	samples->ns = mem_pages(SAMPLES_MAX * sizeof(*samples->ns));
 	samples->count = 0;
 	samples->begin_ns = now_ns + (uint64_t)(warmup_s * (double)SAMPLES_NS_PER_S);
 	samples->end_ns = samples->begin_ns + (uint64_t)(seconds * (double)SAMPLES_NS_PER_S);
-	return samples->ns != NULL;
 }
 
 static inline void
 samples_release(struct samples *samples)
 {
-	free(samples->ns);
+	mem_pages_free(samples->ns, SAMPLES_MAX * sizeof(*samples->ns));
 	samples->ns = NULL;
 }
 

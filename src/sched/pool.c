@@ -3,29 +3,42 @@
 #include "base/fault.h"
 #include "base/mem.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-static int
-action_compare(const void *left, const void *right)
+/* The place of the action in the sorted array, or where it would go. Addresses differ from process
+ * to process: their order decides who equals whom, and never anything that can be seen. */
+static uint32_t
+pool_search(const struct fair_pool *pool, const struct fair_action *action)
 {
-	struct fair_action *const *a = left, *const *b = right;
-	return (uintptr_t)*a < (uintptr_t)*b ? -1 : (uintptr_t)*a > (uintptr_t)*b;
+	uint32_t from = 0, to = pool->action_count;
+	while (from < to) {
+		uint32_t middle = from + (to - from) / 2;
+		if ((uintptr_t)pool->actions[middle] < (uintptr_t)action)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
 }
 
-/* The order of addresses differs from process to process: it decides who equals whom, and never
- * the order of anything that can be seen. */
-static uint32_t
-actions_sort(struct fair_action **actions, size_t count)
+bool
+pool_serves(const struct fair_pool *pool, const struct fair_action *action)
 {
-	uint32_t kept = 0;
-	if (count > 1)
-		qsort(actions, count, sizeof(actions[0]), action_compare);
-	for (size_t i = 0; i < count; i++) {
-		if (kept == 0 || actions[kept - 1] != actions[i])
-			actions[kept++] = actions[i];
-	}
-	return kept;
+	uint32_t at = pool_search(pool, action);
+	return at < pool->action_count && pool->actions[at] == action;
+}
+
+/* Sets have a thousand members at most: an insertion is a move of a few kilobytes. */
+static void
+pool_add(struct fair_pool *pool, struct fair_action *action)
+{
+	uint32_t at = pool_search(pool, action);
+	if (at < pool->action_count && pool->actions[at] == action)
+		return;
+	memmove(&pool->actions[at + 1], &pool->actions[at],
+	    (pool->action_count - at) * sizeof(pool->actions[0]));
+	pool->actions[at] = action;
+	pool->action_count++;
 }
 
 static struct fair_pool *
@@ -70,9 +83,8 @@ pool_require(struct fair_tenant *tenant, struct fair_action *const *actions, siz
 	struct fair_pool *pool = mem_zalloc(sizeof(*pool) + size), *found;
 	for (size_t i = 0; i < action_count; i++) {
 		froe_assert(actions[i]->tenant == tenant);
-		pool->actions[i] = actions[i];
+		pool_add(pool, actions[i]);
 	}
-	pool->action_count = actions_sort(pool->actions, action_count);
 	found = pool_find(tenant, pool);
 	if (found != NULL) {
 		mem_free(pool);
@@ -96,14 +108,6 @@ pool_release(struct fair_pool *pool)
 	mem_free(pool->buckets);
 	mem_free(pool->occupied);
 	mem_free(pool);
-}
-
-bool
-pool_serves(const struct fair_pool *pool, const struct fair_action *action)
-{
-	return pool->action_count > 0 &&
-	    bsearch(&action, pool->actions, pool->action_count, sizeof(action), action_compare) !=
-	    NULL;
 }
 
 /* Makes room for bucket `at`. The heads move: their neighbours must hear of it. */

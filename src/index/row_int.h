@@ -1,0 +1,50 @@
+/*
+ * index/row: the bytes of the index's three tables.
+ *
+ * Purpose     runs: (tenant, number), big-endian so that the order of bytes is the order of runs ->
+ *             the row. ids: the run's id -> its key in runs. meta: what the index is of and how far
+ *             it goes.
+ *             Every value begins with a hash of its key and itself: LMDB's pages have none.
+ * Ownership   decoded rows point into the bytes they were decoded from.
+ * Failure     decoders return false for bytes that no encoder wrote.
+ */
+#ifndef INDEX_ROW_INT_H
+#define INDEX_ROW_INT_H
+
+#include "base/bytes.h"
+#include "base/uuid.h"
+#include "index/index.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ROW_FORMAT 1u
+#define ROW_KEY_SIZE 12
+#define ROW_ID_SIZE 16
+#define ROW_HEAD_SIZE 48
+#define ROW_PLACE_SIZE 20
+#define ROW_META_SIZE 40
+#define ROW_WORKFLOW_BYTES_MAX UINT16_MAX
+
+struct row_key {
+	uint8_t bytes[ROW_KEY_SIZE];
+};
+
+struct row_meta {
+	uint32_t format;
+	struct uuid store;
+	uint64_t applied;
+};
+
+struct row_key row_key_of(uint32_t tenant, uint64_t number);
+
+void row_encode(struct buf *to, const struct index_run *run);
+bool row_decode(struct bytes key, struct bytes value, struct index_run *ret_run);
+
+void row_place_encode(uint8_t to[ROW_PLACE_SIZE], struct uuid id, struct row_key key);
+bool row_place_decode(struct bytes id, struct bytes value, struct row_key *ret_key);
+
+void row_meta_encode(uint8_t to[ROW_META_SIZE], const struct row_meta *meta);
+bool row_meta_decode(struct bytes value, struct row_meta *ret_meta);
+
+#endif

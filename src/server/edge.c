@@ -49,6 +49,8 @@ edge_run(struct edge *edge)
 		edge_turn(edge);
 	bridge_edge_attach(edge->options.bridge, NULL);
 	loop_close(edge->loop);
+	while (sem_wait(&edge->leave) != 0)
+		; /* a signal */
 	io_close(edge->io);
 }
 
@@ -65,6 +67,7 @@ edge_start(struct edge *edge, const struct edge_options *options, struct froe_fa
 	memset(edge, 0, sizeof(*edge));
 	edge->options = *options;
 	sem_init(&edge->started, /* pshared= */ 0, 0);
+	sem_init(&edge->leave, /* pshared= */ 0, 0);
 	int failed = pthread_create(&edge->thread, NULL, edge_thread, edge);
 	if (failed != 0)
 		return fault_set_errno(fault, failed, "cannot start the thread of edge loop %u",
@@ -75,6 +78,7 @@ edge_start(struct edge *edge, const struct edge_options *options, struct froe_fa
 		return FROE_OK;
 	pthread_join(edge->thread, NULL);
 	sem_destroy(&edge->started);
+	sem_destroy(&edge->leave);
 	*fault = edge->start_fault;
 	return edge->start_err;
 }
@@ -97,8 +101,12 @@ edge_stop(struct edge *edge)
 {
 	atomic_store_explicit(&edge->stop, true, memory_order_release);
 	io_wake(edge->io);
+	/* The wake of a ring leaves with its next turn (io/uring.c): this one. */
+	io_step(edge->options.bridge->hot_io, 0);
+	sem_post(&edge->leave);
 	pthread_join(edge->thread, NULL);
 	sem_destroy(&edge->started);
+	sem_destroy(&edge->leave);
 }
 
 void

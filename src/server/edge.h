@@ -4,8 +4,8 @@
  * Purpose     Serves the connections that the hot loop hands over (HTTP, and native ones with
  *             edge_only), over a bridge.
  * Ownership   the caller embeds struct edge; it borrows env, bridge and ready until edge_stop.
- * Threading   edge_start and edge_stop: the owner (the hot thread, or main while it does not run).
- *             edge_drain, edge_drained, edge_stats: any thread between them.
+ * Threading   edge_start, edge_stop: the thread that owns the hot io. edge_drain, edge_drained,
+ *             edge_stats: any thread between them; a wake leaves with the caller's next io_step.
  * Failure     edge_start: what io_open says. Nothing runs then.
  */
 #ifndef SERVER_EDGE_H
@@ -29,6 +29,7 @@ struct edge {
 	struct edge_options options;
 	pthread_t thread;
 	sem_t started;
+	sem_t leave;              /* nobody wakes the edge's io any more: it may be closed */
 	struct io *io;
 	struct loop *loop;
 	enum froe_err start_err;
@@ -46,7 +47,9 @@ void edge_run(struct edge *edge);
 
 void edge_drain(struct edge *edge);          /* as loop_drain */
 bool edge_drained(const struct edge *edge);  /* no connection is left on it */
-void edge_stop(struct edge *edge);           /* closes what is left and joins the thread */
+/* Closes what is left and joins the thread. Steps the hot io once, so that wakes that are on their way
+ * to the edge reach it while it is there: handlers may be called. */
+void edge_stop(struct edge *edge);
 void edge_stats(const struct edge *edge, struct conn_stats *ret_stats);
 
 #endif

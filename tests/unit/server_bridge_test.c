@@ -32,6 +32,7 @@ struct world {
 	uint64_t seen;      /* commands that came, in order */
 	uint64_t refusals;  /* of the edge's port */
 	uint32_t sockets;   /* that the edge loop adopted */
+	int effects;        /* that each command gives rise to */
 };
 
 /* ------------------------------------------------------------------------------ the edge */
@@ -92,7 +93,7 @@ edge_thread(void *argument)
 
 /* ------------------------------------------------------------------------------- the hot */
 
-/* Three effects a command, and now and then a socket: more than the ring holds. */
+/* Now and then a socket besides the effects: in all more than the ring holds. */
 static void
 hot_take(struct world *w, struct api_command *command)
 {
@@ -100,7 +101,7 @@ hot_take(struct world *w, struct api_command *command)
 	w->seen++;
 	struct api_effect effect = {.conn = api_conn_handle(1, 0, 0), .number = 41,
 	    .packed = bytes_text("for nobody")};
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < w->effects; i++)
 		bridge_hot_deliver(&w->bridge, &effect);
 	if (w->seen % 1000 == 0) {
 		int pair[2];
@@ -112,12 +113,12 @@ hot_take(struct world *w, struct api_command *command)
 }
 
 static void
-test_bridge__no_wake_is_lost(void **state)
+run_two_threads(int effects)
 {
-	(void)state;
 	struct world *w = mem_zalloc(sizeof(*w));
 	struct froe_fault fault;
 	pthread_t thread;
+	w->effects = effects;
 	sem_init(&w->attached, 0, 0);
 	sem_init(&w->leave, 0, 0);
 	assert_int_equal(io_open(test_env, &w->hot_io, &fault), FROE_OK);
@@ -143,6 +144,21 @@ test_bridge__no_wake_is_lost(void **state)
 	sem_destroy(&w->attached);
 	sem_destroy(&w->leave);
 	mem_free(w);
+}
+
+/* Commands alone: the hot side has no other reason to wake than the one that is tested. */
+static void
+test_bridge__no_wake_for_commands_is_lost(void **state)
+{
+	(void)state;
+	run_two_threads(0);
+}
+
+static void
+test_bridge__no_wake_is_lost_with_both_rings_full(void **state)
+{
+	(void)state;
+	run_two_threads(3);
 }
 
 /* ------------------------------------------------------------------------------ one thread */
@@ -207,7 +223,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_bridge__no_wake_is_lost),
+	    cmocka_unit_test(test_bridge__no_wake_for_commands_is_lost),
+	    cmocka_unit_test(test_bridge__no_wake_is_lost_with_both_rings_full),
 	    cmocka_unit_test(test_bridge__no_commands_while_effects_overflow),
 	    cmocka_unit_test(test_bridge__sockets_are_bounded_and_closed),
 	};

@@ -281,10 +281,11 @@ varint_take(struct bytes *at, uint64_t *ret_value)
 	return false;
 }
 
-/* Bodies hold varints and length-delimited fields only. */
+/* Bodies hold varints and length-delimited fields only. As in decoding, the last one counts. */
 static struct bytes
 body_field(struct bytes body, uint32_t number)
 {
+	struct bytes found = bytes_of(NULL, 0);
 	uint64_t tag, value;
 	while (varint_take(&body, &tag) && varint_take(&body, &value)) {
 		if ((tag & 7) == 0)
@@ -292,11 +293,11 @@ body_field(struct bytes body, uint32_t number)
 		if ((tag & 7) != 2 || value > body.size)
 			break;
 		if (tag >> 3 == number)
-			return bytes_of(body.data, (size_t)value);
+			found = bytes_of(body.data, (size_t)value);
 		body.data += value;
 		body.size -= (size_t)value;
 	}
-	return bytes_of(NULL, 0);
+	return found;
 }
 
 struct bytes
@@ -349,14 +350,21 @@ status_name(uint32_t status)
 	return status < sizeof(names) / sizeof(names[0]) ? names[status] : "UNKNOWN";
 }
 
-/* Payloads that are JSON are printed as JSON; a definition is binary. */
+/* Payloads that are JSON are printed as JSON; a definition is binary. A line break can only stand
+ * between JSON's tokens: a blank says the same, and the record stays on its line. */
 static void
 print_payload(struct buf *to, struct bytes payload)
 {
-	if (json_valid(payload.data, payload.size, NULL))
-		buf_push(to, payload.data, payload.size);
-	else
+	if (!json_valid(payload.data, payload.size, NULL)) {
 		print_bytes(to, payload);
+		return;
+	}
+	uint8_t *at = buf_reserve(to, payload.size);
+	for (size_t i = 0; i < payload.size; i++) {
+		bool breaks = payload.data[i] == '\n' || payload.data[i] == '\r';
+		at[i] = breaks ? ' ' : payload.data[i];
+	}
+	buf_commit(to, payload.size);
 }
 
 static void

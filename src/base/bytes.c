@@ -36,7 +36,7 @@ buf_reset(struct buf *buf)
 uint8_t *
 buf_reserve(struct buf *buf, size_t size)
 {
-	if (buf->capacity - buf->size >= size)
+	if (buf->capacity - buf->size >= size && buf->data != NULL)
 		return buf->data + buf->size;
 	size_t used = buf_used(buf);
 	if (buf->head > 0) {

@@ -113,7 +113,8 @@ buf_used(const struct buf *buf)
 static inline struct bytes
 buf_bytes(const struct buf *buf)
 {
-	return bytes_of(buf->data + buf->head, buf_used(buf));
+	/* An empty buffer may have no memory, and nothing may be added to NULL. */
+	return bytes_of(buf->data != NULL ? buf->data + buf->head : NULL, buf_used(buf));
 }
 
 #endif

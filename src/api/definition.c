@@ -38,7 +38,8 @@ backoff_of(const Froe__Backoff *proto)
 }
 
 static bool
-task_of(const Froe__TaskDefinition *proto, struct arena *arena, struct eng_task_definition *ret_task)
+task_of(
+    const Froe__TaskDefinition *proto, struct arena *arena, struct eng_task_definition *ret_task)
 {
 	*ret_task = (struct eng_task_definition){
 	    .name = text_of(proto->name),
@@ -78,7 +79,8 @@ known_definition(const Froe__WorkflowDefinition *proto, struct arena *arena)
 		Froe__TaskDefinition *task = known_copy(&proto->tasks[i]->base, arena);
 		if (task == NULL)
 			return NULL;
-		if (task->backoff != NULL && (task->backoff = known_copy(&task->backoff->base, arena)) == NULL)
+		if (task->backoff != NULL &&
+		    (task->backoff = known_copy(&task->backoff->base, arena)) == NULL)
 			return NULL;
 		known->tasks[i] = task;
 	}
@@ -86,7 +88,8 @@ known_definition(const Froe__WorkflowDefinition *proto, struct arena *arena)
 }
 
 static bool
-encode_canonical(const Froe__WorkflowDefinition *proto, struct arena *arena, struct bytes *ret_encoded)
+encode_canonical(
+    const Froe__WorkflowDefinition *proto, struct arena *arena, struct bytes *ret_encoded)
 {
 	const Froe__WorkflowDefinition *known = known_definition(proto, arena);
 	if (known == NULL)
@@ -138,8 +141,8 @@ definition_decode(struct bytes encoded, struct arena *arena, struct eng_definiti
 	const struct eng_definition *definition =
 	    definition_from_proto((const Froe__WorkflowDefinition *)(void *)message, arena);
 	if (definition == NULL)
-		return fault_set(fault, FROE_TOO_LARGE, "the workflow definition is larger than %u bytes",
-		    FROE_DEFINITION_BYTES_MAX);
+		return fault_set(fault, FROE_TOO_LARGE,
+		    "the workflow definition is larger than %u bytes", FROE_DEFINITION_BYTES_MAX);
 	*ret_definition = *definition;
 	return FROE_OK;
 }

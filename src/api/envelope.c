@@ -29,7 +29,8 @@ static size_t
 size_around(const struct api_effect *effect, size_t body)
 {
 	size_t request = effect->request != 0 ? 1 + varint_size(effect->request) : 0;
-	return request + varint_size(effect->number << 3 | LENGTH_DELIMITED) + varint_size(body) + body;
+	return request + varint_size(effect->number << 3 | LENGTH_DELIMITED) + varint_size(body) +
+	       body;
 }
 
 size_t

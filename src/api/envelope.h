@@ -1,8 +1,8 @@
 /*
  * api/envelope: an effect as the bytes of a frame.
  *
- * Purpose     Writes length word and Envelope in one pass, without building a Froe__Envelope: the body
- *             is spliced from packed bytes, or packed in place.
+ * Purpose     Writes length word and Envelope in one pass, without building a Froe__Envelope: the
+ *             body is spliced from packed bytes, or packed in place.
  * Units       a frame's length is the value of its length word: the Envelope's bytes without the
  *             word's own four. Credit (docs/protocol.md) counts in it.
  */

@@ -137,7 +137,8 @@ step_requests(struct http_api *http)
 		size_t size;
 		unsigned status;
 		const char *why;
-		switch (http_parse(&http->scan, buf_bytes(&conn->input), &request, &size, &status, &why)) {
+		switch (http_parse(
+		    &http->scan, buf_bytes(&conn->input), &request, &size, &status, &why)) {
 		case HTTP_PARSE_MORE:
 			if (conn->ended)
 				conn_finish(conn, CONN_CLOSE_PEER);

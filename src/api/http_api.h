@@ -1,8 +1,8 @@
 /*
  * api/http_api: the HTTP side: /healthz, /readyz, /metrics.
  *
- * Purpose     One HTTP/1.1 connection's session: takes requests in order, answers each before the next
- *             is taken.
+ * Purpose     One HTTP/1.1 connection's session: takes requests in order, answers each before the
+ *             next is taken.
  * Ownership   the owner embeds struct http_api beside its struct conn.
  * Threading   the loop's thread. http_api_deliver may be called from within port->post.
  * Invariants  1. at most one request is under way at the shard.

@@ -1,7 +1,7 @@
 /*
  * native_step takes one whole frame after the other while it may:
- *   1. frame_next judges the length; wire_check and wire_unpack the bytes; a fault there is answered
- *      with an Error of request 0 and ends the connection.
+ *   1. frame_next judges the length; wire_check and wire_unpack the bytes; a fault there is
+ *      answered with an Error of request 0 and ends the connection.
  *   2. Ping, Pong and Credit are dealt with here; any other body becomes a command
  *      (api/request). A refused one is answered with a typed Error under its number.
  *   3. The number goes into the table, the command to the port. If the port has no room, both are
@@ -145,8 +145,8 @@ native_pass_credit(struct native *native)
 static void
 native_grant(struct native *native, uint64_t bytes)
 {
-	native->credit_kept = bytes > UINT64_MAX - native->credit_kept ? UINT64_MAX
-	                                                               : native->credit_kept + bytes;
+	native->credit_kept =
+	    bytes > UINT64_MAX - native->credit_kept ? UINT64_MAX : native->credit_kept + bytes;
 }
 
 static bool
@@ -194,8 +194,10 @@ take_request(struct native *native, const Froe__Envelope *envelope, const char *
 	struct froe_fault fault;
 	uint64_t request = envelope->request;
 	if (map_get_u64(&native->requests, request) != NULL)
-		return native_break(native, FROE_PROTOCOL, "request %llu is still under way: give each "
-		    "request a number of its own", (unsigned long long)request);
+		return native_break(native, FROE_PROTOCOL,
+		    "request %llu is still under way: give each "
+		    "request a number of its own",
+		    (unsigned long long)request);
 	enum froe_err err = text_bad[0] != 0
 	    ? fault_set_field(&fault, FROE_INVALID_ARGUMENT, text_bad,
 	          "%s is not UTF-8 text without zero bytes", text_bad)
@@ -210,8 +212,10 @@ take_request(struct native *native, const Froe__Envelope *envelope, const char *
 	if (!requests_room(native, answer_bytes))
 		return TAKEN_NOT_OWED;
 	if (answer_bytes > 0 && native->requests.count == FROE_REQUESTS_MAX)
-		return native_break(native, FROE_RESOURCE_EXHAUSTED, "%u requests are under way, as many "
-		    "as a connection may have: wait for answers", FROE_REQUESTS_MAX);
+		return native_break(native, FROE_RESOURCE_EXHAUSTED,
+		    "%u requests are under way, as many "
+		    "as a connection may have: wait for answers",
+		    FROE_REQUESTS_MAX);
 	if (answer_bytes > 0)
 		requests_put(native, request, answer_bytes);
 	if (native_post(native, &command, request))
@@ -226,8 +230,8 @@ take_hello(struct native *native, const Froe__Envelope *envelope, const char *te
 	struct api_command command;
 	struct froe_fault fault;
 	if (envelope->body_case != FROE__ENVELOPE__BODY_HELLO)
-		return native_break(native, FROE_PROTOCOL, "the first message is a Hello, not message %d",
-		    (int)envelope->body_case);
+		return native_break(native, FROE_PROTOCOL,
+		    "the first message is a Hello, not message %d", (int)envelope->body_case);
 	enum froe_err err = text_bad[0] != 0
 	    ? fault_set_field(&fault, FROE_INVALID_ARGUMENT, text_bad,
 	          "%s is not UTF-8 text without zero bytes", text_bad)
@@ -263,8 +267,10 @@ take_ping(struct native *native, const Froe__Envelope *envelope)
 	pong.has_data = envelope->ping->has_data;
 	pong.data = envelope->ping->data;
 	if (pong.data.len > REQUEST_PING_BYTES_MAX)
-		return native_break(native, FROE_TOO_LARGE, "a Ping has %zu bytes of data; at most %u are "
-		    "sent back", pong.data.len, REQUEST_PING_BYTES_MAX);
+		return native_break(native, FROE_TOO_LARGE,
+		    "a Ping has %zu bytes of data; at most %u are "
+		    "sent back",
+		    pong.data.len, REQUEST_PING_BYTES_MAX);
 	native_send(native, envelope->request, FROE__ENVELOPE__BODY_PONG, &pong.base);
 	return TAKEN;
 }
@@ -282,8 +288,10 @@ take_open(struct native *native, const Froe__Envelope *envelope, const char *tex
 		return TAKEN; /* passed on by native_step */
 	default:
 		if (envelope->request == 0)
-			return native_break(native, FROE_PROTOCOL, "message %d without a request number: "
-			    "number requests from 1", (int)envelope->body_case);
+			return native_break(native, FROE_PROTOCOL,
+			    "message %d without a request number: "
+			    "number requests from 1",
+			    (int)envelope->body_case);
 		return take_request(native, envelope, text_bad);
 	}
 }
@@ -309,8 +317,9 @@ native_take(struct native *native, struct bytes frame)
 	if (result != WIRE_BAD)
 		message = wire_unpack(type, frame, native->arena);
 	if (message == NULL)
-		return native_break(native, FROE_PROTOCOL, "these %zu bytes are not an Envelope%s%s",
-		    frame.size, field[0] != 0 ? ": see " : "", field);
+		return native_break(native, FROE_PROTOCOL,
+		    "these %zu bytes are not an Envelope%s%s", frame.size,
+		    field[0] != 0 ? ": see " : "", field);
 	const Froe__Envelope *envelope = (const Froe__Envelope *)(const void *)message;
 	const char *text_bad = result == WIRE_TEXT ? field_in_body(envelope, field) : "";
 	if (native->state == NATIVE_HELLO)
@@ -340,7 +349,8 @@ native_reads(struct native *native)
 static enum frame_result
 native_next(const struct native *native, struct bytes *ret_frame)
 {
-	uint32_t max = native->state == NATIVE_HELLO ? FROE_HELLO_BYTES_MAX : FROE_MESSAGE_BYTES_MAX;
+	uint32_t max =
+	    native->state == NATIVE_HELLO ? FROE_HELLO_BYTES_MAX : FROE_MESSAGE_BYTES_MAX;
 	return frame_next(buf_bytes(&native->conn->input), max, ret_frame);
 }
 
@@ -361,9 +371,11 @@ native_step_frames(struct native *native)
 			native_break(native, FROE_PROTOCOL, "a frame of 0 bytes");
 			return API_IDLE;
 		case FRAME_TOO_LARGE:
-			native_break(native, FROE_TOO_LARGE, "a frame of %u bytes; here at most %u are taken",
+			native_break(native, FROE_TOO_LARGE,
+			    "a frame of %u bytes; here at most %u are taken",
 			    le32_load(buf_bytes(input).data),
-			    native->state == NATIVE_HELLO ? FROE_HELLO_BYTES_MAX : FROE_MESSAGE_BYTES_MAX);
+			    native->state == NATIVE_HELLO ? FROE_HELLO_BYTES_MAX
+							  : FROE_MESSAGE_BYTES_MAX);
 			return API_IDLE;
 		case FRAME_WHOLE:
 			break;
@@ -434,9 +446,10 @@ native_send_too_large(struct native *native, const struct api_effect *effect, si
 {
 	struct froe_fault fault;
 	froe_assert(effect->request != 0);
-	enum froe_err err = fault_set(&fault, FROE_TOO_LARGE, "the answer has %zu bytes; a message has "
-	    "at most %u: ask for less (without payloads, or with TaskOutputGet)", size,
-	    FROE_MESSAGE_BYTES_MAX);
+	enum froe_err err = fault_set(&fault, FROE_TOO_LARGE,
+	    "the answer has %zu bytes; a message has "
+	    "at most %u: ask for less (without payloads, or with TaskOutputGet)",
+	    size, FROE_MESSAGE_BYTES_MAX);
 	FROE_DROP(err, "it is sent, not returned");
 	native_send_fault(native, effect->request, &fault);
 }

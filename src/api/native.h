@@ -1,8 +1,8 @@
 /*
  * api/native: one session of the native protocol.
  *
- * Purpose     Preface, Hello, then frames: each is decoded, judged and posted as a command; effects are
- *             encoded into the connection's output. Ping, Pong and refusals are answered here.
+ * Purpose     Preface, Hello, then frames: each is decoded, judged and posted as a command; effects
+ *             are encoded into the connection's output. Ping, Pong and refusals are answered here.
  * Ownership   the owner embeds struct native beside its struct conn, lends an arena that is reset
  *             for every frame, and a port. native_release frees the table of requests.
  * Threading   the loop's thread. native_deliver may be called from within port->post.

@@ -98,7 +98,8 @@ clone_engine(struct clone *clone, struct eng_command *command)
 		clone_texts(clone, &command->worker_register.actions,
 		    command->worker_register.action_count);
 		const struct eng_fence *held = clone_take(clone, command->worker_register.held,
-		    command->worker_register.held_count * sizeof(*held), _Alignof(struct eng_fence));
+		    command->worker_register.held_count * sizeof(*held),
+		    _Alignof(struct eng_fence));
 		if (held != NULL)
 			command->worker_register.held = held;
 		break;

@@ -41,7 +41,7 @@ api_conn_slot(uint64_t conn)
 }
 
 enum api_op {
-	API_OP_OPEN,       /* a session said Hello: tenant name, push window; answered with a Welcome */
+	API_OP_OPEN,       /* a session said Hello: tenant, push window; answered with a Welcome */
 	API_OP_CLOSE,      /* the connection is gone; nothing is answered */
 	API_OP_CREDIT,     /* the client grants bytes of pushes */
 	API_OP_ENGINE,     /* a command for the engine */
@@ -51,7 +51,7 @@ enum api_op {
 	API_OP_RUN_UNWATCH,
 	API_OP_OUTPUT_GET,
 	API_OP_HEARTBEAT,  /* of the worker registered on this connection */
-	API_OP_METRICS,    /* for /metrics: answered with a struct text effect */
+	API_OP_METRICS,    /* for /metrics: answered with API_METRICS_NUMBER */
 };
 
 struct api_command {
@@ -59,7 +59,7 @@ struct api_command {
 	struct eng_origin origin;
 	bool wait; /* RUN_START: also watch the run's end */
 	union {
-		struct eng_command engine; /* origin, tenant and worker are filled in by the shard */
+		struct eng_command engine; /* the shard fills in tenant and worker */
 		struct {
 			struct bytes tenant;
 			uint64_t push_window;
@@ -89,8 +89,8 @@ struct api_command {
 /* One heap block with every byte the command points at; mem_free() frees it. */
 struct api_command *api_command_clone(const struct api_command *command);
 
-/* What goes back: an Envelope body. `number` is its field in Envelope; `message` the protobuf struct,
- * or packed its encoded bytes (exactly one of the two). request 0: a push. */
+/* What goes back: an Envelope body. `number` is its field in Envelope; `message` the protobuf
+ * struct, or packed its encoded bytes (exactly one of the two). request 0: a push. */
 struct api_effect {
 	uint64_t conn;
 	uint64_t request;

@@ -31,7 +31,8 @@ take_name(const char *text, const char *field, bool required, struct bytes *ret_
 		    "%s is missing: give a name of 1 to %u bytes", field, FROE_NAME_BYTES_MAX);
 	if (name.size > FROE_NAME_BYTES_MAX)
 		return fault_set_field(fault, FROE_TOO_LARGE, field,
-		    "%s has %zu bytes; a name has at most %u", field, name.size, FROE_NAME_BYTES_MAX);
+		    "%s has %zu bytes; a name has at most %u", field, name.size,
+		    FROE_NAME_BYTES_MAX);
 	for (size_t i = 0; i < name.size; i++) {
 		if (name.data[i] < 0x20 || name.data[i] == 0x7f)
 			return fault_set_field(fault, FROE_INVALID_ARGUMENT, field,
@@ -48,7 +49,8 @@ take_text(const char *text, const char *field, size_t size_max, struct bytes *re
 	struct bytes taken = text_of(text);
 	if (taken.size > size_max)
 		return fault_set_field(fault, FROE_TOO_LARGE, field,
-		    "%s has %zu bytes; at most %zu are kept: shorten it", field, taken.size, size_max);
+		    "%s has %zu bytes; at most %zu are kept: shorten it", field, taken.size,
+		    size_max);
 	*ret_text = taken;
 	return FROE_OK;
 }
@@ -79,7 +81,8 @@ take_run(protobuf_c_boolean present, ProtobufCBinaryData data, struct uuid *ret_
 	uuid_run_of(id, &number);
 	if (number != 0)
 		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "run",
-		    "run is not a run's id: its low ten bits are %u, not 0 (is it a task's?)", number);
+		    "run is not a run's id: its low ten bits are %u, not 0 (is it a task's?)",
+		    number);
 	*ret_id = id;
 	return FROE_OK;
 }
@@ -112,8 +115,8 @@ take_payload(protobuf_c_boolean present, ProtobufCBinaryData data, const char *f
 		payload = bytes_text("{}");
 	if (payload.size > FROE_PAYLOAD_BYTES_MAX)
 		return fault_set_field(fault, FROE_TOO_LARGE, field,
-		    "%s has %zu bytes; a payload has at most %u: pass a reference to it instead", field,
-		    payload.size, FROE_PAYLOAD_BYTES_MAX);
+		    "%s has %zu bytes; a payload has at most %u: pass a reference to it instead",
+		    field, payload.size, FROE_PAYLOAD_BYTES_MAX);
 	if (!json_valid(payload.data, payload.size, &at))
 		return fault_set_field(fault, FROE_INVALID_ARGUMENT, field,
 		    "%s is not JSON text: see its byte %zu (of %zu; nesting at most %d)", field, at,
@@ -216,8 +219,8 @@ decode_run_start(const Froe__RunStart *start, struct api_command *command, struc
 	enum froe_err err = take_name(start->workflow, "workflow", /* required= */ true,
 	    &engine->run_start.workflow, fault);
 	if (err == FROE_OK)
-		err = take_payload(start->has_input, start->input, "input", &engine->run_start.input,
-		    fault);
+		err = take_payload(
+		    start->has_input, start->input, "input", &engine->run_start.input, fault);
 	if (err != FROE_OK || !start->has_run || start->run.len == 0)
 		return err; /* absent: minted by the shard */
 	err = take_run(start->has_run, start->run, &engine->run_start.run, fault);
@@ -236,7 +239,8 @@ decode_run_list(const Froe__RunList *list, struct api_command *command, struct f
 	command->list.before = list->before;
 	if (list->limit > FROE_LIST_MAX)
 		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
-		    "limit is %u: ask for at most %u and go on from `next`", list->limit, FROE_LIST_MAX);
+		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
+		    FROE_LIST_MAX);
 	for (size_t i = 0; i < list->n_statuses; i++) {
 		int status = (int)list->statuses[i];
 		if (status < ENG_QUEUED || status > ENG_EVICTED)
@@ -268,8 +272,8 @@ decode_run_cancel(const Froe__RunCancel *cancel, struct api_command *command,
 	enum froe_err err = take_run(cancel->has_run, cancel->run, &engine->run_cancel.run, fault);
 	if (err != FROE_OK)
 		return err;
-	return take_text(cancel->reason, "reason", FROE_REASON_BYTES_MAX, &engine->run_cancel.reason,
-	    fault);
+	return take_text(
+	    cancel->reason, "reason", FROE_REASON_BYTES_MAX, &engine->run_cancel.reason, fault);
 }
 
 static enum froe_err
@@ -294,7 +298,8 @@ take_actions(const Froe__WorkerRegister *worker, struct arena *arena, struct eng
 		    worker->n_actions);
 	struct bytes *actions = arena_alloc(arena, worker->n_actions * sizeof(*actions));
 	if (actions == NULL)
-		return fault_set_field(fault, FROE_TOO_LARGE, "actions", "the actions are too large");
+		return fault_set_field(
+		    fault, FROE_TOO_LARGE, "actions", "the actions are too large");
 	for (size_t i = 0; i < worker->n_actions; i++) {
 		char field[32];
 		snprintf(field, sizeof(field), "actions[%zu]", i);
@@ -318,12 +323,14 @@ take_held(const Froe__WorkerRegister *worker, struct arena *arena, struct eng_co
 		    FROE_WORKER_SLOTS_MAX);
 	struct eng_fence *held = arena_alloc(arena, worker->n_held * sizeof(*held));
 	if (held == NULL)
-		return fault_set_field(fault, FROE_TOO_LARGE, "held", "the held leases are too large");
+		return fault_set_field(
+		    fault, FROE_TOO_LARGE, "held", "the held leases are too large");
 	for (size_t i = 0; i < worker->n_held; i++) {
 		const Froe__HeldLease *lease = worker->held[i];
 		char field[32];
 		snprintf(field, sizeof(field), "held[%zu].task", i);
-		enum froe_err err = take_task(lease->has_task, lease->task, field, &held[i].task, fault);
+		enum froe_err err =
+		    take_task(lease->has_task, lease->task, field, &held[i].task, fault);
 		if (err != FROE_OK)
 			return err;
 		held[i].lease = lease->lease;
@@ -381,7 +388,8 @@ decode_fail(const Froe__TaskFail *fail, struct api_command *command, struct froe
 	    fault);
 	if (err != FROE_OK)
 		return err;
-	return take_text(fail->error, "error", FROE_ERROR_TEXT_BYTES_MAX, &engine->task.bytes, fault);
+	return take_text(
+	    fail->error, "error", FROE_ERROR_TEXT_BYTES_MAX, &engine->task.bytes, fault);
 }
 
 static enum froe_err
@@ -390,7 +398,8 @@ decode_refresh(const Froe__TaskRefresh *refresh, struct api_command *command,
 {
 	struct eng_command *engine = engine_command(command, ENG_CMD_TASK_REFRESH);
 	engine->task.add_ms = refresh->add_ms;
-	return take_fence(refresh->has_task, refresh->task, refresh->lease, &engine->task.fence, fault);
+	return take_fence(
+	    refresh->has_task, refresh->task, refresh->lease, &engine->task.fence, fault);
 }
 
 static enum froe_err
@@ -427,8 +436,8 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 		return decode_run_start(envelope->run_start, ret_command, fault);
 	case FROE__ENVELOPE__BODY_RUN_GET:
 		ret_command->run.payloads = envelope->run_get->payloads;
-		return decode_run(API_OP_RUN_GET, envelope->run_get->has_run, envelope->run_get->run,
-		    ret_command, fault);
+		return decode_run(API_OP_RUN_GET, envelope->run_get->has_run,
+		    envelope->run_get->run, ret_command, fault);
 	case FROE__ENVELOPE__BODY_RUN_LIST:
 		return decode_run_list(envelope->run_list, ret_command, fault);
 	case FROE__ENVELOPE__BODY_RUN_CANCEL:
@@ -459,8 +468,10 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 	case FROE__ENVELOPE__BODY_TASK_OUTPUT_GET:
 		return decode_output_get(envelope->task_output_get, ret_command, fault);
 	default:
-		return fault_set(fault, FROE_PROTOCOL, "message %d is not one that a client sends here "
-		    "(0: none that this server knows)", (int)envelope->body_case);
+		return fault_set(fault, FROE_PROTOCOL,
+		    "message %d is not one that a client sends here "
+		    "(0: none that this server knows)",
+		    (int)envelope->body_case);
 	}
 }
 

@@ -1,9 +1,9 @@
 /*
  * api/request: a client's message as a command.
  *
- * Purpose     The one place where what clients send is judged: sizes against froe/limits.h, ids, names,
- *             payloads. What a definition means is the engine's to judge, who may do what the
- *             shard's.
+ * Purpose     The one place where what clients send is judged: sizes against froe/limits.h, ids,
+ *             names, payloads. What a definition means is the engine's to judge, who may do what
+ *             the shard's.
  * Ownership   the command borrows from the envelope and the arena.
  * Failure     CLIENT and LIMIT codes with the field at fault, relative to the message's body
  *             (to the definition for WorkflowPut), and advice. FROE_PROTOCOL: a body that is not a
@@ -28,7 +28,8 @@
 enum froe_err request_hello(const Froe__Hello *hello, struct api_command *ret_command,
     struct froe_fault *fault) FROE_CHECKED;
 
-/* Everything a client may ask once it is welcome, except Ping, Pong and Credit; without an origin. */
+/* Everything a client may ask once it is welcome, except Ping, Pong and Credit; without an
+ * origin. */
 enum froe_err request_decode(const Froe__Envelope *envelope, struct arena *arena,
     struct api_command *ret_command, struct froe_fault *fault) FROE_CHECKED;
 

@@ -5,8 +5,8 @@
  * closing goes one step on), and at the turn's end conn_send lends the filled buffer to the kernel.
  *
  * Closing: FLUSHING discards input until the output is out (a socket closed with unread input
- * would be reset, and the reset could overtake the last message); CLOSING cancels both ops and waits
- * for their handlers; then nothing of the conn is lent any more and it is CLOSED.
+ * would be reset, and the reset could overtake the last message); CLOSING cancels both ops and
+ * waits for their handlers; then nothing of the conn is lent any more and it is CLOSED.
  */
 #include "net/conn.h"
 

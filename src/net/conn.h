@@ -1,20 +1,21 @@
 /*
  * net/conn: one connection on one loop.
  *
- * Purpose     Moves bytes and knows when to stop: an input buffer, two output buffers (one lent to the
- *             kernel, one being filled), pause and resume of receive, watermarks, deadlines, closing
- *             after a flush. It knows no protocol: whoever owns it reads conn->input and fills
- *             conn_output().
- * Ownership   the owner embeds struct conn and may free it once its state is CONN_CLOSED. The conn owns
- *             its socket until then (or until conn_take). While an op is active its buffer is lent to
- *             the kernel.
+ * Purpose     Moves bytes and knows when to stop: an input buffer, two output buffers (one lent to
+ *             the kernel, one being filled), pause and resume of receive, watermarks, deadlines,
+ *             closing after a flush. It knows no protocol: whoever owns it reads conn->input and
+ *             fills conn_output().
+ * Ownership   the owner embeds struct conn and may free it once its state is CONN_CLOSED. The conn
+ *             owns its socket until then (or until conn_take). While an op is active its buffer is
+ *             lent to the kernel.
  * Threading   the loop's thread.
  * Invariants  1. the state moves only along the table in conn.c.
  *             2. completion handlers record and put the conn on set->ready; conn_step decides.
- *             3. CONN_CLOSED: no op is active, no list holds the conn, the socket is closed or taken.
+ *             3. CONN_CLOSED: no op is active, no list holds the conn, the socket is closed or
+ *                taken.
  *             4. a timer list is in order of its deadlines: each class has one duration.
- *             5. input holds at most what its reader needs for one message, or CONN_INPUT_HIGH, plus
- *                what the kernel hands over in one turn.
+ *             5. input holds at most what its reader needs for one message, or CONN_INPUT_HIGH,
+ *                plus what the kernel hands over in one turn.
  * See         docs/protocol.md, "Limits"
  */
 #ifndef NET_CONN_H
@@ -142,7 +143,7 @@ struct conn {
 	bool held;            /* the reader takes nothing now */
 	bool pausing;         /* receive has been asked to end */
 	bool choked;          /* output above HIGH, not yet below LOW */
-	bool quiet;           /* no bytes for CONN_IDLE_MS; the owner may ask whether anyone is there */
+	bool quiet; /* no bytes for CONN_IDLE_MS; the owner may ask whether anyone is there */
 };
 
 void conn_set_init(struct conn_set *set, struct io *io);
@@ -166,7 +167,8 @@ void conn_release(struct conn *conn); /* CONN_CLOSED only */
 
 void conn_ready(struct conn *conn); /* step it soon */
 void conn_step(struct conn *conn);  /* folds in what the handlers recorded */
-void conn_settle(struct conn *conn); /* after the owner's step: receive on or off, closing goes on */
+/* After the owner's step: receive on or off, closing goes on. */
+void conn_settle(struct conn *conn);
 
 void conn_serve(struct conn *conn, enum conn_state protocol); /* OPENING -> NATIVE or HTTP */
 void conn_finish(struct conn *conn, enum conn_close reason);  /* close after the output is out */

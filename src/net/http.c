@@ -1,8 +1,8 @@
 /*
  * 1. Scan for the end of the head, line by line, remembering where the scan stopped. A line ends in
- *    CRLF and nothing else; a line that starts with SP or TAB is a folded one: both are ways to make
- *    two parsers disagree about where a request ends, so both are refused before anything is parsed.
- *    The limits are applied here, before the head is complete.
+ *    CRLF and nothing else; a line that starts with SP or TAB is a folded one: both are ways to
+ *    make two parsers disagree about where a request ends, so both are refused before anything is
+ *    parsed. The limits are applied here, before the head is complete.
  * 2. Give the whole head to llhttp (strict) once, with callbacks that note the target, Host and
  *    whether a body was announced. It refuses bad tokens, Transfer-Encoding beside Content-Length,
  *    a repeated Content-Length and what else its grammar forbids.
@@ -87,7 +87,7 @@ static enum http_result
 head_end(struct http_scan *scan, struct bytes input, size_t *ret_size, unsigned *ret_status,
     const char **ret_why)
 {
-	for (;;) {
+	while (input.size > scan->at) {
 		struct bytes line;
 		bool whole;
 		const char *why;
@@ -110,6 +110,7 @@ head_end(struct http_scan *scan, struct bytes input, size_t *ret_size, unsigned 
 			return HTTP_PARSE_REQUEST;
 		}
 	}
+	return HTTP_PARSE_MORE;
 }
 
 /* ----------------------------------------------------------------------------- the parser */

@@ -5,7 +5,8 @@
  *             checks of our own (bare LF, lone CR, obs-fold, NUL, limits, Host), and writes whole
  *             responses. Requests with a body are refused. No routes here.
  * Ownership   a request borrows from the input.
- * Invariants  1. a head is parsed once, when it is complete; it is scanned for its end incrementally.
+ * Invariants  1. a head is parsed once, when it is complete; it is scanned for its end
+ *                incrementally.
  *             2. what llhttp is given has only CRLF line ends and no folded line.
  * Units       a request line's length excludes its CRLF; a head's fields include theirs.
  * Failure     an HTTP status: 400, 413, 414, 431, 505. The connection is to be closed after it:

@@ -1,8 +1,9 @@
 /*
  * net/sniff: which protocol do a connection's first bytes speak?
  *
- * Purpose     The native preface, or the start of an HTTP/1 request line: a known method and a space.
- *             Decides as soon as no other answer is possible, so a stray byte is refused at once.
+ * Purpose     The native preface, or the start of an HTTP/1 request line: a known method and a
+ *             space. Decides as soon as no other answer is possible, so a stray byte is refused at
+ *             once.
  */
 #ifndef NET_SNIFF_H
 #define NET_SNIFF_H

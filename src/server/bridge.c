@@ -5,16 +5,16 @@
  *
  * 1. New items. Producer: push; exchange(told, true); if it was false, io_wake(consumer).
  *    Consumer, before it pops: exchange(told, false); then pop until empty.
- *    Claim: after a push the consumer pops it without another event. Both exchanges are acq_rel on one
- *    atomic, so they are ordered. If the producer's comes after the consumer's latest one it reads
- *    false and wakes: the consumer runs again, and pops. Otherwise the consumer's exchange comes after
- *    the producer's and, reading from it or from a later one in the same chain of read-modify-writes,
- *    sees the push: it pops the item now.
+ *    Claim: after a push the consumer pops it without another event. Both exchanges are acq_rel on
+ *    one atomic, so they are ordered. If the producer's comes after the consumer's latest one it
+ *    reads false and wakes: the consumer runs again, and pops. Otherwise the consumer's exchange
+ *    comes after the producer's and, reading from it or from a later one in the same chain of
+ *    read-modify-writes, sees the push: it pops the item now.
  * 2. Room. Producer finds the ring full: exchange(waits, true); look at the ring again. Consumer
  *    after popping: exchange(waits, false); if it was true, io_wake(producer).
  *    Claim: the producer sees the room, or is woken. Again one of the two exchanges comes first. If
- *    the producer's does, the consumer's reads true and wakes. If the consumer's does, the producer's
- *    reads from it or from a later one in the chain, so its second look sees the room.
+ *    the producer's does, the consumer's reads true and wakes. If the consumer's does, the
+ *    producer's reads from it or from a later one in the chain, so its second look sees the room.
  *
  * An io_wake that is not needed costs one turn and nothing else.
  */
@@ -75,7 +75,7 @@ bridge_release(struct bridge *bridge)
 
 /* ------------------------------------------------------------------------------ the flags */
 
-/* Proof 1, the producer's side; `io` may be NULL: then the consumer has not begun its first turn. */
+/* Proof 1, the producer's side; `io` is NULL while the consumer has not begun its first turn. */
 static void
 tell(atomic_bool *told, struct io *io)
 {
@@ -184,7 +184,8 @@ bool
 bridge_hot_handover(struct bridge *bridge, int socket, struct bytes input)
 {
 	/* Relaxed: a bound, nothing is read by its leave. */
-	if (atomic_fetch_add_explicit(&bridge->sockets, 1, memory_order_relaxed) >= BRIDGE_SOCKETS_MAX) {
+	if (atomic_fetch_add_explicit(&bridge->sockets, 1, memory_order_relaxed) >=
+	    BRIDGE_SOCKETS_MAX) {
 		atomic_fetch_sub_explicit(&bridge->sockets, 1, memory_order_relaxed);
 		return false;
 	}

@@ -1,15 +1,15 @@
 /*
  * server/bridge: the two lock-free rings between the hot loop and one edge loop.
  *
- * Purpose     Commands (cloned) go edge -> hot, effects (packed copies) and handed-over sockets hot ->
- *             edge. A full ring is backpressure: the edge's port refuses, its sessions stop
- *             reading; on the hot side what does not fit waits in an overflow list, and no command is
- *             taken from that edge until the list is empty.
+ * Purpose     Commands (cloned) go edge -> hot, effects (packed copies) and handed-over sockets hot
+ *             -> edge. A full ring is backpressure: the edge's port refuses, its sessions stop
+ *             reading; on the hot side what does not fit waits in an overflow list, and no command
+ *             is taken from that edge until the list is empty.
  * Ownership   a popped command is the caller's: mem_free(). A socket given to the handover is
  *             the bridge's until the edge loop has adopted it.
  * Threading   bridge_init, bridge_release: while neither side runs. bridge_hot_*: the hot
- *             thread. bridge_edge_*: the edge thread. The hot io must outlive the edge thread, and no
- *             bridge_hot_* may be called once the edge thread has been told to end (edge_stop).
+ *             thread. bridge_edge_*: the edge thread. The hot io must outlive the edge thread, and
+ *             no bridge_hot_* may be called once the edge thread has been told to end (edge_stop).
  * Bound       at most `capacity` - 1 commands and as many items to the edge are in the rings; the
  *             overflow holds what the commands already taken give rise to (each a bounded number of
  *             effects) and pushes, which credit bounds; handed-over sockets past

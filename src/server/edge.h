@@ -47,8 +47,8 @@ void edge_run(struct edge *edge);
 
 void edge_drain(struct edge *edge);          /* as loop_drain */
 bool edge_drained(const struct edge *edge);  /* no connection is left on it */
-/* Closes what is left and joins the thread. Steps the hot io once, so that wakes that are on their way
- * to the edge reach it while it is there: handlers may be called. */
+/* Closes what is left and joins the thread. Steps the hot io once, so that wakes that are on their
+ * way to the edge reach it while it is there: handlers may be called. */
 void edge_stop(struct edge *edge);
 void edge_stats(const struct edge *edge, struct conn_stats *ret_stats);
 

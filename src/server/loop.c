@@ -110,7 +110,8 @@ static void
 slot_give(struct loop *loop, uint32_t slot)
 {
 	loop->slots[slot].link = NULL;
-	/* Invariant 1: handles of the old one hit nothing now. 0 is never used, so no handle is 0. */
+	/* Invariant 1: handles of the old one hit nothing now. 0 is never used, so no handle is 0.
+	 */
 	if (++loop->slots[slot].generation == 0)
 		loop->slots[slot].generation = 1;
 	loop->slots[slot].next_free = loop->slot_free;
@@ -205,7 +206,8 @@ loop_open(struct loop **ret_loop, uint8_t index, struct io *io, const struct loo
 	                                                   : LOOP_CONNECTIONS_MAX;
 	if (slots_max >= SLOTS_MAX)
 		return fault_set(fault, FROE_INVALID_ARGUMENT,
-		    "%u connections on one loop: at most %u can be told apart", slots_max, SLOTS_MAX - 1);
+		    "%u connections on one loop: at most %u can be told apart", slots_max,
+		    SLOTS_MAX - 1);
 	struct loop *loop = mem_zalloc(sizeof(*loop));
 	loop->port.post = loop_post;
 	loop->outer = options->port;

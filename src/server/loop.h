@@ -2,12 +2,12 @@
  * server/loop: one loop's connections: accepting, telling protocols apart, sessions, timers.
  *
  * Purpose     A loop is one struct io and its connections in a table of slots with generations, so
- *             that a handle (api/port.h) of a connection that is gone hits nothing. The hot thread has
- *             loop 0, which accepts; edge threads have loops 1.. The loop knows no workflow: it
+ *             that a handle (api/port.h) of a connection that is gone hits nothing. The hot thread
+ *             has loop 0, which accepts; edge threads have loops 1.. The loop knows no workflow: it
  *             posts commands to its port and delivers effects to connections.
  *             One turn of its owner:
- *                 io_step(io, deadline)      deadline <= loop_deadline_ns(); its handlers only record
- *                 loop_timers(loop, now)     marks what is due
+ *                 io_step(io, deadline)      deadline <= loop_deadline_ns(); its handlers only
+ *                 record loop_timers(loop, now)     marks what is due
  *                 (deliver effects: loop_deliver; room at the port again: loop_resume)
  *                 loop_input(loop)           steps connections: parses, posts, hands over, closes
  *                 loop_output(loop)          starts the sends

@@ -153,7 +153,9 @@ test_http_api__routes(void **state)
 static void
 deliver_metrics(struct world *w, uint64_t request)
 {
-	struct api_effect effect = {.conn = HANDLE, .request = request, .number = API_METRICS_NUMBER,
+	struct api_effect effect = {.conn = HANDLE,
+	    .request = request,
+	    .number = API_METRICS_NUMBER,
 	    .packed = bytes_text("froe_up 1\n")};
 	http_api_deliver(&w->http, &effect);
 	settle(w);
@@ -249,7 +251,8 @@ test_http_api__closes(void **state)
 	expect_end(w, CONN_CLOSE_DONE);
 
 	w = world_new();
-	feed(w, "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n" "GET " GET("/readyz"));
+	feed(w, "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"
+		"GET " GET("/readyz"));
 	expect(w, "413", "Connection: close\r\n");
 	assert_string_equal(heard(w), "");
 	expect_end(w, CONN_CLOSE_PROTOCOL);

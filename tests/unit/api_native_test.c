@@ -54,7 +54,8 @@ settle(struct world *w)
 	struct list *node;
 	while ((node = list_pop(&w->set.ready)) != NULL) {
 		conn_step(&w->conn);
-		if (w->conn.state == CONN_OPENING && buf_used(&w->conn.input) >= FRAME_PREFACE_SIZE) {
+		if (w->conn.state == CONN_OPENING &&
+		    buf_used(&w->conn.input) >= FRAME_PREFACE_SIZE) {
 			conn_serve(&w->conn, CONN_NATIVE);
 			native_open(&w->native, &w->conn, &w->port, &w->arena, HANDLE);
 		}
@@ -244,9 +245,9 @@ static void
 test_native__worked_hello_cut_at_every_byte(void **state)
 {
 	(void)state;
-	static const uint8_t BYTES[] = {0x46, 0x52, 0x4f, 0x45, 0x00, 0x01, 0x0d, 0x0a, 0x1a, 0, 0, 0,
-	    0x08, 0x01, 0x52, 0x16, 0x08, 0x01, 0x12, 0x05, 0x64, 0x6f, 0x63, 0x2f, 0x31, 0x1a, 0x07,
-	    0x64, 0x65, 0x66, 0x61, 0x75, 0x6c, 0x74, 0x28, 0x80, 0x80, 0x40};
+	static const uint8_t BYTES[] = {0x46, 0x52, 0x4f, 0x45, 0x00, 0x01, 0x0d, 0x0a, 0x1a, 0, 0,
+	    0, 0x08, 0x01, 0x52, 0x16, 0x08, 0x01, 0x12, 0x05, 0x64, 0x6f, 0x63, 0x2f, 0x31, 0x1a,
+	    0x07, 0x64, 0x65, 0x66, 0x61, 0x75, 0x6c, 0x74, 0x28, 0x80, 0x80, 0x40};
 	for (size_t cut = 1; cut < sizeof(BYTES); cut++) {
 		struct world *w = world_new();
 		feed(w, BYTES, cut);
@@ -371,14 +372,17 @@ test_native__lengths(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		bool welcome = CASES[i].welcome;
 		le32_store(header, CASES[i].max + 1);
-		expect_broken_by(welcome ? world_welcome(0) : world_after_preface(), header, 4, FROE_TOO_LARGE);
+		expect_broken_by(
+		    welcome ? world_welcome(0) : world_after_preface(), header, 4, FROE_TOO_LARGE);
 		le32_store(header, 0);
-		expect_broken_by(welcome ? world_welcome(0) : world_after_preface(), header, 4, FROE_PROTOCOL);
+		expect_broken_by(
+		    welcome ? world_welcome(0) : world_after_preface(), header, 4, FROE_PROTOCOL);
 		le32_store(header, CASES[i].max);
 		struct world *w = welcome ? world_welcome(0) : world_after_preface();
 		feed(w, header, 4);
 		assert_int_equal(w->conn.state, CONN_NATIVE);
-		assert_true(conn_held_bytes(&w->conn) < 64 << 10); /* nothing was set aside for it */
+		assert_true(
+		    conn_held_bytes(&w->conn) < 64 << 10); /* nothing was set aside for it */
 		world_free(w);
 	}
 }
@@ -389,7 +393,7 @@ test_native__garbage(void **state)
 	(void)state;
 	expect_broken_by(world_welcome(0), "\x04\0\0\0\xff\xff\xff\xff", 8, FROE_PROTOCOL);
 	expect_broken_by(world_after_preface(), "\x04\0\0\0\xff\xff\xff\xff", 8, FROE_PROTOCOL);
-	expect_broken_by(world_welcome(0), "\x02\0\0\0\x08\x05", 6, FROE_PROTOCOL);     /* no body */
+	expect_broken_by(world_welcome(0), "\x02\0\0\0\x08\x05", 6, FROE_PROTOCOL); /* no body */
 	expect_broken_by(world_welcome(0), "\x06\0\0\0\x08\x05\xca\x02\x01x", 10, FROE_PROTOCOL);
 	expect_broken_by(world_welcome(0), "\x05\0\0\0\x08\x05\xa0\x06\x01", 9, FROE_PROTOCOL);
 }
@@ -595,8 +599,8 @@ test_native__slow_reader_is_bounded(void **state)
 		}
 		assert_true(w->posted_count > answered + 1);
 		assert_true(w->native.owed_bytes <= NATIVE_OWED_BYTES_MAX);
-		deliver(w, w->posted[answered + 1]->origin.request, FROE__ENVELOPE__BODY_TASK_OUTPUT,
-		    &output.base);
+		deliver(w, w->posted[answered + 1]->origin.request,
+		    FROE__ENVELOPE__BODY_TASK_OUTPUT, &output.base);
 		if (conn_held_bytes(&w->conn) > peak)
 			peak = conn_held_bytes(&w->conn);
 	}

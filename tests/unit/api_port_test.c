@@ -98,9 +98,14 @@ test_port__clone_of_a_registration_is_deep(void **state)
 	struct eng_fence held[2] = {{.lease = 3}, {.lease = 4}};
 	char name[] = "name";
 	struct bytes actions[] = {bytes_of(name, 1), bytes_of(name, 4), bytes_of(NULL, 0)};
-	struct api_command command = {.op = API_OP_ENGINE, .engine = {.type = ENG_CMD_WORKER_REGISTER,
-	    .worker_register = {.name = bytes_of(name, 4), .actions = actions, .action_count = 3,
-	        .held = held, .held_count = 2, .slots = 9}}};
+	struct api_command command = {.op = API_OP_ENGINE,
+	    .engine = {.type = ENG_CMD_WORKER_REGISTER,
+		.worker_register = {.name = bytes_of(name, 4),
+		    .actions = actions,
+		    .action_count = 3,
+		    .held = held,
+		    .held_count = 2,
+		    .slots = 9}}};
 	struct api_command *clone = api_command_clone(&command);
 	memset(held, 0xff, sizeof(held));
 	memset(name, 'x', 4);
@@ -125,9 +130,12 @@ test_port__clone_owns_its_bytes(void **state)
 	    {.op = API_OP_OPEN, .open = {.tenant = bytes}},
 	    {.op = API_OP_RUN_LIST, .list = {.workflow = bytes}},
 	    {.op = API_OP_OUTPUT_GET, .run = {.task = bytes}},
-	    {.op = API_OP_ENGINE, .engine = {.type = ENG_CMD_TENANT_OPEN, .tenant_open = {.name = bytes}}},
-	    {.op = API_OP_ENGINE, .engine = {.type = ENG_CMD_RUN_START, .run_start = {.input = bytes}}},
-	    {.op = API_OP_ENGINE, .engine = {.type = ENG_CMD_RUN_CANCEL, .run_cancel = {.reason = bytes}}},
+	    {.op = API_OP_ENGINE,
+		.engine = {.type = ENG_CMD_TENANT_OPEN, .tenant_open = {.name = bytes}}},
+	    {.op = API_OP_ENGINE,
+		.engine = {.type = ENG_CMD_RUN_START, .run_start = {.input = bytes}}},
+	    {.op = API_OP_ENGINE,
+		.engine = {.type = ENG_CMD_RUN_CANCEL, .run_cancel = {.reason = bytes}}},
 	    {.op = API_OP_ENGINE, .engine = {.type = ENG_CMD_TASK_FAIL, .task = {.bytes = bytes}}},
 	};
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
@@ -174,7 +182,8 @@ test_envelope__message_and_packed_are_the_same(void **state)
 		struct buf a, b;
 		buf_init(&a);
 		buf_init(&b);
-		struct api_effect effect = {.request = REQUESTS[i], .number = 2, .message = &error.base};
+		struct api_effect effect = {
+		    .request = REQUESTS[i], .number = 2, .message = &error.base};
 		size_t size = envelope_size(&effect);
 		envelope_encode(&effect, &a);
 		effect.message = NULL;
@@ -247,7 +256,8 @@ test_definition__all_fields(void **state)
 	struct eng_definition definition;
 	struct froe_fault fault;
 	arena_init(&arena, 0);
-	assert_int_equal(definition_decode(bytes_of(encoded, size), &arena, &definition, &fault), FROE_OK);
+	assert_int_equal(
+	    definition_decode(bytes_of(encoded, size), &arena, &definition, &fault), FROE_OK);
 	assert_true(bytes_equal(definition.name, bytes_text("w")));
 	assert_int_equal(definition.priority, 2);
 	assert_int_equal(definition.task_count, 1);
@@ -255,7 +265,8 @@ test_definition__all_fields(void **state)
 	assert_int_equal(definition.tasks[0].retries, 4);
 	assert_int_equal(definition.tasks[0].backoff.kind, ENG_BACKOFF_TABLE);
 	assert_int_equal(definition.tasks[0].backoff.table_ms[2], 3);
-	assert_true(definition.tasks[0].backoff.factor > 1.4 && definition.tasks[0].backoff.factor < 1.6);
+	assert_true(
+	    definition.tasks[0].backoff.factor > 1.4 && definition.tasks[0].backoff.factor < 1.6);
 	assert_true(bytes_equal(definition.encoded, bytes_of(encoded, size)));
 	arena_release(&arena);
 }
@@ -273,8 +284,10 @@ test_definition__encoding_is_canonical(void **state)
 	struct eng_definition plain, odd;
 	struct froe_fault fault;
 	arena_init(&arena, 0);
-	assert_int_equal(definition_decode(bytes_of(PLAIN, sizeof(PLAIN)), &arena, &plain, &fault), FROE_OK);
-	assert_int_equal(definition_decode(bytes_of(ODD, sizeof(ODD)), &arena, &odd, &fault), FROE_OK);
+	assert_int_equal(
+	    definition_decode(bytes_of(PLAIN, sizeof(PLAIN)), &arena, &plain, &fault), FROE_OK);
+	assert_int_equal(
+	    definition_decode(bytes_of(ODD, sizeof(ODD)), &arena, &odd, &fault), FROE_OK);
 	assert_true(bytes_equal(plain.encoded, bytes_of(PLAIN, sizeof(PLAIN))));
 	assert_true(bytes_equal(odd.encoded, plain.encoded));
 	assert_true(bytes_equal(odd.name, bytes_text("w")));
@@ -291,7 +304,8 @@ test_definition__refusals(void **state)
 	arena_init(&arena, 0);
 	assert_int_equal(definition_decode(bytes_of("\x0a\x7f", 2), &arena, &definition, &fault),
 	    FROE_CORRUPT);
-	assert_int_equal(definition_decode(bytes_of("\x0a\x01\xff", 3), &arena, &definition, &fault),
+	assert_int_equal(
+	    definition_decode(bytes_of("\x0a\x01\xff", 3), &arena, &definition, &fault),
 	    FROE_CORRUPT);
 	assert_string_equal(fault.field, "name");
 	/* At the limit and one past it. */

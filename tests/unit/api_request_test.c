@@ -73,7 +73,8 @@ test_request__hello(void **state)
 	static const char *const BAD[] = {"-a", ".a", "_a", "a b", "a/b", "\xc3\xa4", "a\n"};
 	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
 		hello.tenant = (char *)(uintptr_t)BAD[i];
-		expect_fault(request_hello(&hello, &command, &fault), FROE_INVALID_ARGUMENT, "tenant");
+		expect_fault(
+		    request_hello(&hello, &command, &fault), FROE_INVALID_ARGUMENT, "tenant");
 	}
 	hello.tenant = text_of_size(FROE_NAME_BYTES_MAX);
 	assert_int_equal(request_hello(&hello, &command, &fault), FROE_OK);
@@ -118,7 +119,8 @@ test_request__run_start(void **state)
 	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_OK);
 	assert_memory_equal(command.engine.run_start.run.bytes, run_bytes, 16);
 	start.priority = 4;
-	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "priority");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "priority");
 }
 
 static void
@@ -138,7 +140,8 @@ test_request__run_start_ids(void **state)
 	other[6] = 0x40; /* a version 4 */
 	for (size_t i = 0; i < 4; i++) {
 		start.run = bad[i].run;
-		expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "run");
+		expect_fault(
+		    decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "run");
 	}
 	memcpy(other, run_bytes, 16);
 	other[8] = 0xc0; /* another variant */
@@ -150,15 +153,18 @@ test_request__names_at_their_limit(void **state)
 {
 	(void)state;
 	Froe__RunStart start = FROE__RUN_START__INIT;
-	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "workflow");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "workflow");
 	start.workflow = "";
-	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "workflow");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "workflow");
 	start.workflow = text_of_size(FROE_NAME_BYTES_MAX);
 	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_OK);
 	start.workflow = text_of_size(FROE_NAME_BYTES_MAX + 1);
 	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_TOO_LARGE, "workflow");
 	start.workflow = "a\tb";
-	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "workflow");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "workflow");
 }
 
 static void
@@ -181,7 +187,8 @@ test_request__payload_at_its_limit(void **state)
 	assert_true(bytes_equal(command.engine.run_start.input, bytes_text("{}")));
 	char bad[] = "{\"a\":1,}";
 	start.input = data_of(bad, strlen(bad));
-	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "input");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT, "input");
 	assert_non_null(strstr(fault.text, "byte 7"));
 	mem_free(json);
 }
@@ -210,7 +217,8 @@ test_request__run_get_watch_cancel(void **state)
 	assert_int_equal(request_answer_bytes_max(&command), 0);
 
 	Froe__RunUnwatch unwatch = FROE__RUN_UNWATCH__INIT;
-	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_UNWATCH, &unwatch), FROE_INVALID_ARGUMENT, "watch");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_RUN_UNWATCH, &unwatch), FROE_INVALID_ARGUMENT, "watch");
 	unwatch.watch = 8;
 	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_UNWATCH, &unwatch), FROE_OK);
 	assert_int_equal(command.unwatch.watch, 8);
@@ -227,7 +235,8 @@ test_request__run_get_watch_cancel(void **state)
 	Froe__TaskOutputGet output = FROE__TASK_OUTPUT_GET__INIT;
 	output.has_run = true;
 	output.run = get.run;
-	expect_fault(decode(FROE__ENVELOPE__BODY_TASK_OUTPUT_GET, &output), FROE_INVALID_ARGUMENT, "task");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_TASK_OUTPUT_GET, &output), FROE_INVALID_ARGUMENT, "task");
 	output.task = "t";
 	assert_int_equal(decode(FROE__ENVELOPE__BODY_TASK_OUTPUT_GET, &output), FROE_OK);
 	assert_int_equal(command.op, API_OP_OUTPUT_GET);
@@ -259,14 +268,17 @@ test_request__run_list(void **state)
 	assert_int_equal(command.list.before, 12);
 	assert_int_equal(command.list.position, 9);
 	list.position.len = 7;
-	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "position");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "position");
 	list.limit = FROE_LIST_MAX + 1;
 	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "limit");
 	list.limit = 1;
 	statuses[1] = (Froe__RunStatus)6;
-	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "statuses");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "statuses");
 	statuses[1] = (Froe__RunStatus)-1;
-	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "statuses");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "statuses");
 }
 
 /* ------------------------------------------------------------------------------ workers */
@@ -318,16 +330,19 @@ test_request__worker_limits(void **state)
 	worker.slots = FROE_WORKER_SLOTS_MAX;
 	assert_int_equal(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_OK);
 	worker.slots++;
-	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT, "slots");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT, "slots");
 	worker.slots = 0;
-	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT, "slots");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT, "slots");
 	worker = good_worker();
 	worker.incarnation = 0;
 	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT,
 	    "incarnation");
 	worker = good_worker();
 	worker.id.len = 15;
-	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT, "id");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT, "id");
 	char **many = mem_array(FROE_WORKER_ACTIONS_MAX + 1, sizeof(*many));
 	for (size_t i = 0; i <= FROE_WORKER_ACTIONS_MAX; i++)
 		many[i] = "a";
@@ -336,9 +351,11 @@ test_request__worker_limits(void **state)
 	worker.n_actions = FROE_WORKER_ACTIONS_MAX;
 	assert_int_equal(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_OK);
 	worker.n_actions++;
-	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT, "actions");
+	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT,
+	    "actions");
 	worker.n_actions = 0;
-	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT, "actions");
+	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT,
+	    "actions");
 	worker.n_actions = 3;
 	many[2] = "";
 	expect_fault(decode(FROE__ENVELOPE__BODY_WORKER_REGISTER, &worker), FROE_INVALID_ARGUMENT,
@@ -369,7 +386,8 @@ test_request__task_results(void **state)
 	Froe__TaskComplete complete = FROE__TASK_COMPLETE__INIT;
 	complete.has_task = true;
 	complete.task = data_of(task_bytes, 16);
-	expect_fault(decode(FROE__ENVELOPE__BODY_TASK_COMPLETE, &complete), FROE_INVALID_ARGUMENT, "lease");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_TASK_COMPLETE, &complete), FROE_INVALID_ARGUMENT, "lease");
 	complete.lease = 2;
 	complete.has_output = true;
 	complete.output = data_of(output, 3);
@@ -379,9 +397,11 @@ test_request__task_results(void **state)
 	assert_memory_equal(command.engine.task.fence.task.bytes, task_bytes, 16);
 	assert_true(bytes_equal(command.engine.task.bytes, bytes_text("[1]")));
 	complete.output.len = 2;
-	expect_fault(decode(FROE__ENVELOPE__BODY_TASK_COMPLETE, &complete), FROE_INVALID_ARGUMENT, "output");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_TASK_COMPLETE, &complete), FROE_INVALID_ARGUMENT, "output");
 	complete.task = data_of(run_bytes, 16);
-	expect_fault(decode(FROE__ENVELOPE__BODY_TASK_COMPLETE, &complete), FROE_INVALID_ARGUMENT, "task");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_TASK_COMPLETE, &complete), FROE_INVALID_ARGUMENT, "task");
 
 	Froe__TaskFail fail = FROE__TASK_FAIL__INIT;
 	fail.has_task = true;
@@ -419,13 +439,15 @@ test_request__workflow_put(void **state)
 {
 	(void)state;
 	Froe__WorkflowPut put = FROE__WORKFLOW_PUT__INIT;
-	expect_fault(decode(FROE__ENVELOPE__BODY_WORKFLOW_PUT, &put), FROE_INVALID_ARGUMENT, "workflow");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_WORKFLOW_PUT, &put), FROE_INVALID_ARGUMENT, "workflow");
 	Froe__WorkflowDefinition workflow = FROE__WORKFLOW_DEFINITION__INIT;
 	workflow.name = "w";
 	put.workflow = &workflow;
 	assert_int_equal(decode(FROE__ENVELOPE__BODY_WORKFLOW_PUT, &put), FROE_OK);
 	assert_int_equal(command.engine.type, ENG_CMD_WORKFLOW_PUT);
-	assert_true(bytes_equal(command.engine.workflow_put.definition.encoded, bytes_text("\x0a\x01w")));
+	assert_true(
+	    bytes_equal(command.engine.workflow_put.definition.encoded, bytes_text("\x0a\x01w")));
 	char *huge = mem_alloc(FROE_DEFINITION_BYTES_MAX + 1);
 	memset(huge, 'a', FROE_DEFINITION_BYTES_MAX);
 	huge[FROE_DEFINITION_BYTES_MAX] = 0;
@@ -441,9 +463,11 @@ test_request__not_a_clients(void **state)
 	(void)state;
 	Froe__Done done = FROE__DONE__INIT;
 	for (int number = 0; number <= 60; number++) {
-		bool server = number == 0 || number == 2 || (number >= 40 && number <= 52) || number > 52;
+		bool server =
+		    number == 0 || number == 2 || (number >= 40 && number <= 52) || number > 52;
 		if (server)
-			assert_int_equal(decode((Froe__Envelope__BodyCase)number, &done), FROE_PROTOCOL);
+			assert_int_equal(
+			    decode((Froe__Envelope__BodyCase)number, &done), FROE_PROTOCOL);
 	}
 	Froe__Hello hello = FROE__HELLO__INIT;
 	assert_int_equal(decode(FROE__ENVELOPE__BODY_HELLO, &hello), FROE_PROTOCOL);

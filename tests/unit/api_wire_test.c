@@ -18,7 +18,8 @@ check(const void *data, size_t size)
 {
 	uint8_t *exact = mem_alloc(size > 0 ? size : 1);
 	memcpy(exact, data, size);
-	enum wire_result result = wire_check(&froe__envelope__descriptor, bytes_of(exact, size), field);
+	enum wire_result result =
+	    wire_check(&froe__envelope__descriptor, bytes_of(exact, size), field);
 	mem_free(exact);
 	return result;
 }
@@ -37,7 +38,8 @@ static struct buf
 definition_with(char *parent)
 {
 	char *parents[] = {"a", "b", parent};
-	Froe__TaskDefinition task = FROE__TASK_DEFINITION__INIT, plain = FROE__TASK_DEFINITION__INIT;
+	Froe__TaskDefinition task = FROE__TASK_DEFINITION__INIT,
+			     plain = FROE__TASK_DEFINITION__INIT;
 	task.parents = parents;
 	task.n_parents = 3;
 	Froe__TaskDefinition *tasks[] = {&plain, &task};
@@ -105,7 +107,8 @@ test_wire__malformed(void **state)
 	assert_int_equal(check("\x52\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11), WIRE_BAD);
 	assert_int_equal(check("\x09\x01\x02", 3), WIRE_BAD); /* 8 bytes, cut */
 	assert_int_equal(check("\x0d\x01\x02", 3), WIRE_BAD); /* 4 bytes, cut */
-	assert_int_equal(check("\xf8\xff\xff\xff\x7f\x01", 6), WIRE_BAD); /* field number too large */
+	assert_int_equal(
+	    check("\xf8\xff\xff\xff\x7f\x01", 6), WIRE_BAD); /* field number too large */
 }
 
 static void

@@ -87,8 +87,8 @@ test_sniff__http_methods(void **state)
 			assert_int_equal(sniff(HTTP[i], size), SNIFF_MORE);
 		assert_int_equal(sniff(HTTP[i], strlen(HTTP[i])), SNIFF_HTTP);
 	}
-	static const char *const NEITHER[] = {"\x16\x03\x01", "get ", "GETX", "PRI * HTTP/2.0", "SSH-2.0-",
-	    "\r\n", " GET", "PURGE ", "F ", "GE ", "POT"};
+	static const char *const NEITHER[] = {"\x16\x03\x01", "get ", "GETX", "PRI * HTTP/2.0",
+	    "SSH-2.0-", "\r\n", " GET", "PURGE ", "F ", "GE ", "POT"};
 	for (size_t i = 0; i < sizeof(NEITHER) / sizeof(NEITHER[0]); i++)
 		assert_int_equal(sniff(NEITHER[i], strlen(NEITHER[i])), SNIFF_UNKNOWN);
 }

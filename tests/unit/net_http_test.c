@@ -58,7 +58,8 @@ static void
 test_http__a_request_in_full(void **state)
 {
 	(void)state;
-	static const char TEXT[] = "GET /metrics?a=b&c HTTP/1.1\r\nHost: x:1\r\nAccept: */*\r\n\r\nGET /n";
+	static const char TEXT[] =
+	    "GET /metrics?a=b&c HTTP/1.1\r\nHost: x:1\r\nAccept: */*\r\n\r\nGET /n";
 	struct http_scan scan = {0};
 	struct http_request request;
 	size_t size;
@@ -87,10 +88,12 @@ test_http__cut_at_every_byte(void **state)
 	unsigned status;
 	const char *why;
 	for (size_t i = 0; i < sizeof(TEXT) - 2; i++)
-		assert_int_equal(http_parse(&scan, bytes_of(TEXT, i), &request, &size, &status, &why),
+		assert_int_equal(
+		    http_parse(&scan, bytes_of(TEXT, i), &request, &size, &status, &why),
 		    HTTP_PARSE_MORE);
-	assert_int_equal(http_parse(&scan, bytes_of(TEXT, sizeof(TEXT) - 1), &request, &size, &status,
-	    &why), HTTP_PARSE_REQUEST);
+	assert_int_equal(
+	    http_parse(&scan, bytes_of(TEXT, sizeof(TEXT) - 1), &request, &size, &status, &why),
+	    HTTP_PARSE_REQUEST);
 }
 
 static void

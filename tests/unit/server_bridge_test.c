@@ -1,6 +1,7 @@
 /*
  * The bridge under two threads: a ring of 8, both sides asleep whenever they have nothing to do, so
- * that a wake-up that is lost is a hang (and an alarm ends the test). Meant for ThreadSanitizer too.
+ * that a wake-up that is lost is a hang (and an alarm ends the test). Meant for ThreadSanitizer
+ * too.
  */
 #include "server/bridge.h"
 #include "server/loop.h"
@@ -107,7 +108,8 @@ hot_take(struct world *w, struct api_command *command)
 		int pair[2];
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
 		close(pair[1]);
-		assert_true(bridge_hot_handover(&w->bridge, pair[0], bytes_text("neither protocol")));
+		assert_true(
+		    bridge_hot_handover(&w->bridge, pair[0], bytes_text("neither protocol")));
 	}
 	mem_free(command);
 }

@@ -183,7 +183,8 @@ server_turn(struct server *server)
 	size_t held = loop_held_bytes(server->loop);
 	if (held > atomic_load(&server->held_peak))
 		atomic_store(&server->held_peak, held);
-	if (atomic_load(&server->drain) && loop_drained(server->loop) && edge_drained(&server->edge))
+	if (atomic_load(&server->drain) && loop_drained(server->loop) &&
+	    edge_drained(&server->edge))
 		atomic_store(&server->drained, true);
 }
 
@@ -219,7 +220,8 @@ server_open_and_run(void *argument)
 	    .connections_max = server->connections_max,
 	};
 	assert_int_equal(io_open(test_env, &server->io, &fault), FROE_OK);
-	assert_int_equal(io_listen("127.0.0.1:0", &options.listener, &server->tcp_port, &fault), FROE_OK);
+	assert_int_equal(
+	    io_listen("127.0.0.1:0", &options.listener, &server->tcp_port, &fault), FROE_OK);
 	assert_int_equal(loop_open(&server->loop, 0, server->io, &options, &fault), FROE_OK);
 	loop_set_handover(server->loop, server_handover, server);
 	bridge_init(&server->bridge, server->io, 16); /* small, so that it fills */
@@ -281,7 +283,8 @@ client_connect_with(struct client *client, const struct server *server, int rece
 	client->socket = socket(AF_INET, SOCK_STREAM, 0);
 	assert_true(client->socket >= 0);
 	if (receive_buffer > 0)
-		setsockopt(client->socket, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
+		setsockopt(
+		    client->socket, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
 	setsockopt(client->socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(client->socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	assert_int_equal(connect(client->socket, (struct sockaddr *)&to, sizeof(to)), 0);
@@ -488,8 +491,8 @@ test_loop__malformed_frame_touches_nobody_else(void **state)
 	(void)state;
 	struct server *server = server_start(0);
 	struct client good, bad;
-	static const char *const FRAMES[] = {"\x04\0\0\0\xff\xff\xff\xff", "\xff\xff\xff\xff\0\0\0\0",
-	    "\0\0\0\0\0\0\0\0"};
+	static const char *const FRAMES[] = {
+	    "\x04\0\0\0\xff\xff\xff\xff", "\xff\xff\xff\xff\0\0\0\0", "\0\0\0\0\0\0\0\0"};
 	client_welcome(&good, server);
 	for (uint64_t i = 0; i < 3; i++) {
 		client_welcome(&bad, server);
@@ -566,7 +569,8 @@ test_loop__stale_effects_hit_nothing(void **state)
 	client_close(&first);
 	await(&server->closed, 1);
 	client_welcome(&second, server); /* the only slot of the hot loop */
-	client_say(&second, 9, FROE__ENVELOPE__BODY_RUN_UNWATCH, &unwatch); /* releases 7, then answers */
+	client_say(
+	    &second, 9, FROE__ENVELOPE__BODY_RUN_UNWATCH, &unwatch); /* releases 7, then answers */
 	client_expect(&second, 9, FROE__ENVELOPE__BODY_DONE);
 	client_close(&second);
 	server_stop(server);

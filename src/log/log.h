@@ -22,6 +22,7 @@
 
 #include "base/bytes.h"
 #include "base/uuid.h"
+#include "froe/limits.h"
 #include "io/io.h"
 
 #include <stdbool.h>
@@ -162,6 +163,17 @@ enum log_space {
 };
 enum log_space log_space(const struct log *log);
 
+/* Is free space low, or did a spare find none? Any thread. */
+bool log_short_of_space(const struct log *log);
+
+/* The largest payload that a store with such segments takes: 4 MiB, or a quarter of a segment. */
+uint64_t log_payload_bytes_max(const struct log *log);
+
+/* The watermark is written off the critical path: call log_tick() each turn; log_deadline_ns() is when
+ * it is due (boot-time clock; UINT64_MAX: not). */
+void log_tick(struct log *log, uint64_t mono_ns);
+uint64_t log_deadline_ns(const struct log *log);
+
 /* Age of the oldest write in flight, for the latency watchdog. 0: none. */
 uint64_t log_write_age_ns(const struct log *log, uint64_t mono_ns);
 
@@ -187,7 +199,8 @@ void log_stats(const struct log *log, struct log_stats *ret_stats);
 
 /* ------------------------------------------------------------------------------------ reading */
 
-/* An asynchronous read of one record through the loop, by its place. Checks the record's own hash. */
+/* An asynchronous read of one record through the loop, by its place. Checks the record's own hash.
+ * A record that is not durable yet is answered from memory, before log_read_start returns. */
 struct log_read {
 	struct io_op op;
 	struct log *log;
@@ -196,6 +209,7 @@ struct log_read {
 	void *buffer; /* owned while active; record's body points into it during `done` */
 	size_t buffer_size;
 	size_t have;
+	int file;
 };
 void log_read_start(struct log *log, struct log_read *read, struct log_place place,
     void (*done)(struct log_read *read, enum froe_err err, const struct log_record *record));

@@ -196,8 +196,8 @@ hot_close(struct hot *hot)
 	mem_free(hot->stalled);
 	hub_release(&hot->hub);
 	indexer_close(&hot->indexer);
+	io_close(hot->io); /* gives back the log's buffers */
 	shard_close(&hot->shard);
-	io_close(hot->io);
 }
 
 /* ----------------------------------------------------------------------------------------- turns */

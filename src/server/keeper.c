@@ -6,7 +6,7 @@ static void
 keeper_sleep(struct keeper *keeper)
 {
 	struct timespec until;
-	if (log_space(keeper->log) == LOG_SPACE_OK) {
+	if (!log_short_of_space(keeper->log)) {
 		sem_wait(&keeper->work); /* an interrupted wait is only an early look */
 		return;
 	}

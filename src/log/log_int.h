@@ -1,0 +1,100 @@
+/*
+ * log/log_int: an open log, as the files that open, write and read it see it.
+ *
+ * Invariants  (log_check)
+ *             1. frames[head .. head + count) are in order of their numbers, which are dense.
+ *             2. only the last of them may be BUILDING; those before the first WRITING or DONE
+ *                are neither. 3. at most inflight_max are WRITING.
+ *             4. at most one of them uses the large buffer.
+ *             5. the chain ends with the newest sealed frame.
+ */
+#ifndef LOG_LOG_INT_H
+#define LOG_LOG_INT_H
+
+#include "base/sm.h"
+#include "log/chain_int.h"
+#include "log/slots_int.h"
+#include "log/spares_int.h"
+#include "log/store_int.h"
+
+/* Frames that are built, wait, are written, or wait for an older one: four in flight, one being
+ * built, and room to seal it, to close a segment and to say that the stop was clean. */
+#define LOG_FRAMES 10u
+
+enum log_state {
+	LOG_OPENED,  /* recovered; not bound to a loop */
+	LOG_RUNNING,
+	LOG_STOPPED, /* the clean stop's frame is appended: nothing else is */
+	LOG_FAILED,  /* a write failed: nothing becomes durable any more */
+};
+
+enum log_frame_state {
+	LOG_FRAME_FREE,
+	LOG_FRAME_BUILDING, /* takes records */
+	LOG_FRAME_SEALED,   /* waits to be written */
+	LOG_FRAME_WRITING,
+	LOG_FRAME_DONE, /* durable, as soon as all before it are */
+};
+
+struct log_frame {
+	struct io_op op;
+	struct log *log;
+	enum log_frame_state state;
+	uint8_t *memory;   /* this frame's own buffer */
+	uint8_t *bytes;    /* memory, or the log's large buffer */
+	size_t capacity;   /* of records and control block */
+	size_t used;
+	uint32_t records;
+	struct log_frame_header header;
+	struct segment *segment;
+	uint64_t offset;   /* in the segment */
+	size_t size;       /* when sealed: in whole blocks */
+	size_t written;
+	uint64_t began_ns; /* boot-time clock, when its write began */
+};
+
+struct log {
+	struct io_env *env;
+	struct io *io;
+	struct log_options options;
+	struct paths paths;
+	struct store store;
+	int lock;
+	enum log_state state;
+	struct slots manifest;
+	struct slots watermark;
+	struct spares spares;
+	struct segment *segment; /* the one frames go to */
+	uint64_t offset;         /* where the next frame goes */
+	struct chain chain;
+	uint64_t epoch;
+	struct log_frame frames[LOG_FRAMES];
+	unsigned head;
+	unsigned count;
+	unsigned inflight;
+	uint8_t *memory;
+	size_t memory_bytes;
+	uint8_t *large;
+	size_t large_bytes;
+	uint64_t durable_seq;
+	struct lsn durable_lsn;
+	struct io_op watermark_op;
+	uint8_t *watermark_block;
+	size_t watermark_written;
+	uint64_t watermark_offset;
+	uint64_t watermark_seq;
+	uint64_t watermark_ns; /* boot-time clock of the last one's start */
+	struct froe_fault fault;
+	struct log_stats stats;
+	void (*wake)(void *context);
+	void *wake_context;
+};
+
+/* write.c */
+void log_write_init(struct log *log);
+void log_write_release(struct log *log);
+void log_fail(struct log *log, enum froe_err err, const char *what);
+/* The frame that holds this place and is not yet durable, or NULL. */
+const struct log_frame *log_frame_holding(const struct log *log, struct log_place place);
+
+#endif

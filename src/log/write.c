@@ -1,0 +1,568 @@
+/*
+ * log/write: from records to durable frames.
+ *
+ *   append   the records go into the frame being built; if they do not fit, that one is sealed and
+ *            another begun; if the segment is full, a seal frame closes it and the next,
+ *            already activated one goes on
+ *   flush    sealed frames are written, in order, up to inflight_max at once; when none waits, the
+ *            one being built is sealed and written: whatever queued while others were in flight
+ *            is one group
+ *   done     a frame is durable when it and all before it are
+ *
+ * A short write is continued. Any error ends the log: nothing becomes durable any more.
+ */
+#include "log/log_int.h"
+
+#include "base/list.h"
+#include "base/mem.h"
+#include "log/record_int.h"
+
+#include <inttypes.h>
+
+#define WATERMARK_NS (UINT64_C(5) * 1000000)
+/* The seal's block and the clean stop's. */
+#define RESERVED_BYTES (2 * LOG_BLOCK_BYTES)
+#define READ_ONLY_BYTES ((uint64_t)4 << 20)
+/* A step may need to seal a frame, close a segment and begin another frame; a stop one more. */
+#define FRAMES_PER_STEP 3u
+
+static const struct sm_row frame_table[] = {
+    [LOG_FRAME_FREE] = {"free", SM_TO(LOG_FRAME_BUILDING)},
+    [LOG_FRAME_BUILDING] = {"building", SM_TO(LOG_FRAME_SEALED)},
+    [LOG_FRAME_SEALED] = {"sealed", SM_TO(LOG_FRAME_WRITING)},
+    [LOG_FRAME_WRITING] = {"writing", SM_TO(LOG_FRAME_DONE)},
+    [LOG_FRAME_DONE] = {"done", SM_TO(LOG_FRAME_FREE)},
+};
+
+static const struct sm_row log_table[] = {
+    [LOG_OPENED] = {"opened", SM_TO(LOG_RUNNING) | SM_TO(LOG_FAILED)},
+    [LOG_RUNNING] = {"running", SM_TO(LOG_STOPPED) | SM_TO(LOG_FAILED)},
+    [LOG_STOPPED] = {"stopped", SM_TO(LOG_FAILED)},
+    [LOG_FAILED] = {"failed", 0},
+};
+
+static void frame_done(struct io_op *op, int32_t result);
+static void watermark_done(struct io_op *op, int32_t result);
+
+/* One block of memory for all ordinary frames, so that the kernel can be told of it once. */
+void
+log_write_init(struct log *log)
+{
+	size_t each = seg_frame_bytes(seg_step_bytes(log->store.segment_bytes));
+	log->memory_bytes = each * LOG_FRAMES;
+	log->memory = mem_pages(log->memory_bytes);
+	log->watermark_block = mem_pages(LOG_BLOCK_BYTES);
+	io_op_init(&log->watermark_op, watermark_done);
+	for (unsigned i = 0; i < LOG_FRAMES; i++) {
+		log->frames[i].log = log;
+		log->frames[i].memory = log->memory + i * each;
+	}
+}
+
+void
+log_write_release(struct log *log)
+{
+	if (log->memory == NULL)
+		return;
+	for (unsigned i = 0; i < log->count; i++) {
+		struct log_frame *frame = &log->frames[(log->head + i) % LOG_FRAMES];
+		if ((frame->header.flags & LOG_FRAME_SEAL) != 0 && frame->state != LOG_FRAME_BUILDING)
+			segment_close(log->env, frame->segment);
+	}
+	mem_pages_free(log->memory, log->memory_bytes);
+	mem_pages_free(log->watermark_block, LOG_BLOCK_BYTES);
+	mem_pages_free(log->large, log->large_bytes);
+}
+
+void
+log_fail(struct log *log, enum froe_err err, const char *what)
+{
+	if (log->state == LOG_FAILED)
+		return;
+	fault_set(&log->fault, err, "%s: %s", what, froe_err_text(err));
+	sm_move(log_table, &log->state, LOG_FAILED);
+}
+
+/* ----------------------------------------------------------------------------------- the frames */
+
+static struct log_frame *
+frame_last(const struct log *log)
+{
+	if (log->count == 0)
+		return NULL;
+	unsigned at = (log->head + log->count - 1) % LOG_FRAMES;
+	return (struct log_frame *)(uintptr_t)&log->frames[at];
+}
+
+static struct log_frame *
+frame_building(const struct log *log)
+{
+	struct log_frame *last = frame_last(log);
+	return last != NULL && last->state == LOG_FRAME_BUILDING ? last : NULL;
+}
+
+static bool
+large_in_use(const struct log *log)
+{
+	for (unsigned i = 0; i < log->count; i++) {
+		const struct log_frame *frame = &log->frames[(log->head + i) % LOG_FRAMES];
+		if (frame->bytes != frame->memory)
+			return true;
+	}
+	return false;
+}
+
+/* What a frame at the log's end could hold of records and control block at most. */
+static size_t
+segment_room(const struct log *log, size_t header_bytes)
+{
+	uint64_t end = log->segment->header.bytes - RESERVED_BYTES;
+	if (log->offset + header_bytes >= end)
+		return 0;
+	return (size_t)(end - log->offset - header_bytes);
+}
+
+/* The data a frame for a step of so many bytes is made for: an ordinary one takes more steps. */
+static size_t
+frame_data_bytes(const struct log *log, size_t step_bytes)
+{
+	size_t ordinary = seg_step_bytes(log->store.segment_bytes);
+	return (step_bytes > ordinary ? step_bytes : ordinary) + LOG_FRAME_CONTROL_BYTES;
+}
+
+static bool
+segment_fits(const struct log *log, size_t step_bytes)
+{
+	size_t header_bytes = log_frame_header_bytes(frame_data_bytes(log, step_bytes));
+	return segment_room(log, header_bytes) >= step_bytes + LOG_FRAME_CONTROL_BYTES;
+}
+
+static struct log_frame *
+frame_push(struct log *log)
+{
+	froe_assert(log->count < LOG_FRAMES);
+	struct log_frame *frame = &log->frames[(log->head + log->count) % LOG_FRAMES];
+	log->count++;
+	uint8_t *memory = frame->memory;
+	*frame = (struct log_frame){.log = log, .memory = memory, .bytes = memory};
+	io_op_init(&frame->op, frame_done);
+	sm_move(frame_table, &frame->state, LOG_FRAME_BUILDING);
+	frame->segment = log->segment;
+	frame->offset = log->offset;
+	frame->header.segment_no = log->segment->header.no;
+	frame->header.block_index = (uint32_t)(log->offset / LOG_BLOCK_BYTES);
+	return frame;
+}
+
+/* The first frame of a segment repeats what the one before ended with. */
+static void
+frame_begin_segment(struct log *log, struct log_frame *frame)
+{
+	if (log->offset != SEG_HEADER_BYTES)
+		return;
+	struct log_frame_control control = {
+	    .segment_no = log->chain.prev_segment_no,
+	    .frames = log->chain.prev_frames,
+	    .hash = log->chain.prev_segment_no != 0 ? log->chain.hash : 0,
+	};
+	frame->header.flags |= LOG_FRAME_FIRST_OF_SEGMENT;
+	log_frame_control_encode(frame->bytes + frame->header.header_bytes, &control);
+	frame->used = LOG_FRAME_CONTROL_BYTES;
+}
+
+/* Begins a frame that will hold at least one step of so many bytes (0: none). */
+static struct log_frame *
+frame_begin(struct log *log, size_t step_bytes)
+{
+	struct log_frame *frame = frame_push(log);
+	size_t data_bytes = frame_data_bytes(log, step_bytes);
+	if (step_bytes > seg_step_bytes(log->store.segment_bytes)) {
+		size_t bytes = seg_frame_bytes(step_bytes);
+		froe_assert(!large_in_use(log));
+		if (log->large_bytes < bytes) {
+			mem_pages_free(log->large, log->large_bytes);
+			log->large_bytes = bytes;
+			log->large = mem_pages(bytes);
+		}
+		frame->bytes = log->large;
+	}
+	frame->header.header_bytes =
+	    step_bytes > 0 ? log_frame_header_bytes(data_bytes)
+	                   : log_frame_header_bytes(LOG_FRAME_CONTROL_BYTES);
+	size_t room = segment_room(log, frame->header.header_bytes);
+	frame->capacity = data_bytes < room ? data_bytes : room;
+	frame_begin_segment(log, frame);
+	return frame;
+}
+
+static void
+frame_seal(struct log *log, struct log_frame *frame, uint64_t now_ns, uint8_t flags)
+{
+	struct log_frame_header *header = &frame->header;
+	header->flags |= flags;
+	if (log->epoch > log->chain.epoch)
+		header->flags |= LOG_FRAME_FIRST_OF_EPOCH;
+	header->data_bytes = (uint32_t)frame->used;
+	header->records = frame->records;
+	header->seq = log->chain.seq + 1;
+	header->event_first = log->chain.event_next;
+	header->durable_seq = log->durable_seq;
+	header->epoch = log->epoch;
+	header->time_ns = now_ns > log->chain.time_ns ? now_ns : log->chain.time_ns;
+	header->prev_hash = log->chain.hash;
+	log_frame_seal(frame->bytes, header, frame->segment->header.seed);
+	frame->size = (size_t)header->blocks * LOG_BLOCK_BYTES;
+	log->offset += frame->size;
+	froe_assert(log->offset <= frame->segment->header.bytes);
+	sm_move(frame_table, &frame->state, LOG_FRAME_SEALED);
+	chain_advance(&log->chain, header);
+	log->stats.frames++;
+	log->stats.bytes_written += frame->size;
+}
+
+/* Closes the segment with a frame of its own and goes on to the next one. */
+static void
+segment_roll(struct log *log, uint64_t now_ns)
+{
+	struct log_frame *frame = frame_push(log);
+	struct log_frame_control control = {
+	    .segment_no = log->segment->header.no + 1,
+	    .frames = log->chain.frames + 1,
+	};
+	frame->header.header_bytes = log_frame_header_bytes(LOG_FRAME_CONTROL_BYTES);
+	log_frame_control_encode(frame->bytes + frame->header.header_bytes, &control);
+	frame->used = LOG_FRAME_CONTROL_BYTES;
+	frame_seal(log, frame, now_ns, LOG_FRAME_SEAL);
+	chain_enter_segment(&log->chain);
+	log->segment = spares_take(&log->spares);
+	froe_assert(log->segment != NULL && log->segment->header.no == log->chain.segment_no);
+	log->offset = SEG_HEADER_BYTES;
+	if (log->wake != NULL)
+		log->wake(log->wake_context);
+}
+
+/* -------------------------------------------------------------------------------------- writing */
+
+bool
+log_has_room(const struct log *log, size_t bytes)
+{
+	const struct log_frame *frame = frame_building(log);
+	if (log->state != LOG_RUNNING || log_space(log) == LOG_SPACE_READ_ONLY)
+		return false;
+	if (frame != NULL && frame->capacity - frame->used >= bytes)
+		return true;
+	if (log->count + FRAMES_PER_STEP > LOG_FRAMES)
+		return false;
+	if (bytes > seg_step_bytes(log->store.segment_bytes) &&
+	    (large_in_use(log) || bytes > seg_step_bytes_max(log->store.segment_bytes)))
+		return false;
+	/* The frame being built may yet move the log's end: ask for a segment unless it surely fits. */
+	return (frame == NULL && segment_fits(log, bytes)) || spares_ready(&log->spares) > 0;
+}
+
+static void
+frame_append(struct log *log, struct log_frame *frame, const struct log_entry *entry,
+    struct log_place *place)
+{
+	uint64_t event_seq = log->chain.event_next + frame->records;
+	size_t at = frame->header.header_bytes + frame->used;
+	rec_encode(frame->bytes + at, entry, event_seq);
+	frame->used += rec_entry_span(entry);
+	frame->records++;
+	froe_assert(frame->used <= frame->capacity);
+	log->stats.records++;
+	log->stats.bytes_records += rec_entry_span(entry);
+	if (place == NULL)
+		return;
+	*place = (struct log_place){
+	    .lsn.v = frame->segment->header.no << 32 | (frame->offset + at),
+	    .event_seq = event_seq,
+	    .size = LOG_RECORD_HEADER_BYTES + (uint32_t)entry->body.size,
+	};
+}
+
+void
+log_append(struct log *log, uint64_t now_ns, const struct log_entry *entries, size_t count,
+    struct log_place *places)
+{
+	struct log_frame *frame = frame_building(log);
+	size_t span = 0;
+	froe_assert(log->state == LOG_RUNNING && count > 0);
+	for (size_t i = 0; i < count; i++)
+		span += rec_entry_span(&entries[i]);
+	if (frame == NULL || frame->capacity - frame->used < span) {
+		if (frame != NULL)
+			frame_seal(log, frame, now_ns, 0);
+		if (!segment_fits(log, span))
+			segment_roll(log, now_ns);
+		frame = frame_begin(log, span);
+	}
+	frame->header.time_ns = now_ns;
+	for (size_t i = 0; i < count; i++)
+		frame_append(log, frame, &entries[i], places != NULL ? &places[i] : NULL);
+}
+
+static void
+frame_write(struct log *log, struct log_frame *frame)
+{
+	io_write(log->io, &frame->op, frame->segment->file, frame->bytes + frame->written,
+	    frame->size - frame->written, frame->offset + frame->written);
+}
+
+/* The oldest sealed frame. */
+static struct log_frame *
+frame_waiting(struct log *log)
+{
+	for (unsigned i = 0; i < log->count; i++) {
+		struct log_frame *frame = &log->frames[(log->head + i) % LOG_FRAMES];
+		if (frame->state == LOG_FRAME_SEALED)
+			return frame;
+	}
+	return NULL;
+}
+
+void
+log_flush(struct log *log)
+{
+	if (log->state != LOG_RUNNING && log->state != LOG_STOPPED)
+		return;
+	while (log->inflight < log->options.inflight_max) {
+		struct log_frame *frame = frame_waiting(log);
+		if (frame == NULL) {
+			frame = frame_building(log);
+			if (frame == NULL || frame->records == 0)
+				return;
+			frame_seal(log, frame, frame->header.time_ns, 0);
+		}
+		sm_move(frame_table, &frame->state, LOG_FRAME_WRITING);
+		frame->began_ns = io_mono_ns(log->env);
+		log->inflight++;
+		frame_write(log, frame);
+	}
+}
+
+/* Frames at the head that are written are durable, in order. */
+static void
+frames_advance(struct log *log)
+{
+	while (log->count > 0 && log->frames[log->head].state == LOG_FRAME_DONE) {
+		struct log_frame *frame = &log->frames[log->head];
+		froe_assert(frame->header.seq == log->durable_seq + 1);
+		log->durable_seq = frame->header.seq;
+		log->durable_lsn.v = frame->header.segment_no << 32 | (frame->offset + frame->size);
+		if ((frame->header.flags & LOG_FRAME_SEAL) != 0)
+			segment_close(log->env, frame->segment);
+		sm_move(frame_table, &frame->state, LOG_FRAME_FREE);
+		log->head = (log->head + 1) % LOG_FRAMES;
+		log->count--;
+	}
+}
+
+static void
+frame_done(struct io_op *op, int32_t result)
+{
+	struct log_frame *frame = container_of(op, struct log_frame, op);
+	struct log *log = frame->log;
+	if (log->state == LOG_FAILED)
+		return;
+	if (result <= 0) {
+		log_fail(log, result < 0 ? (enum froe_err)-result : FROE_IO, "a frame's write");
+		return;
+	}
+	frame->written += (size_t)result;
+	froe_assert(frame->written <= frame->size);
+	if (frame->written < frame->size) {
+		frame_write(log, frame);
+		return;
+	}
+	sm_move(frame_table, &frame->state, LOG_FRAME_DONE);
+	log->inflight--;
+	frames_advance(log);
+}
+
+/* ------------------------------------------------------------------------------------ watermark */
+
+static void
+watermark_write(struct log *log)
+{
+	io_write(log->io, &log->watermark_op, log->watermark.file,
+	    log->watermark_block + log->watermark_written, LOG_BLOCK_BYTES - log->watermark_written,
+	    log->watermark_offset + log->watermark_written);
+}
+
+static void
+watermark_done(struct io_op *op, int32_t result)
+{
+	struct log *log = container_of(op, struct log, watermark_op);
+	if (log->state == LOG_FAILED)
+		return;
+	if (result <= 0) {
+		log_fail(log, result < 0 ? (enum froe_err)-result : FROE_IO, "the watermark's write");
+		return;
+	}
+	log->watermark_written += (size_t)result;
+	if (log->watermark_written < LOG_BLOCK_BYTES)
+		watermark_write(log);
+}
+
+void
+log_tick(struct log *log, uint64_t mono_ns)
+{
+	if (log_deadline_ns(log) > mono_ns)
+		return;
+	struct slots_value value = {
+	    .epoch = log->epoch,
+	    .watermark = {.durable_seq = log->durable_seq, .durable_lsn = log->durable_lsn.v},
+	};
+	log->watermark_offset = slots_next(&log->watermark, &value, log->watermark_block);
+	log->watermark_written = 0;
+	log->watermark_seq = log->durable_seq;
+	log->watermark_ns = mono_ns;
+	watermark_write(log);
+}
+
+uint64_t
+log_deadline_ns(const struct log *log)
+{
+	bool behind = log->durable_seq > log->watermark_seq;
+	bool live = log->state == LOG_RUNNING || log->state == LOG_STOPPED;
+	if (!behind || !live || io_op_active(&log->watermark_op))
+		return UINT64_MAX;
+	return log->watermark_ns + WATERMARK_NS;
+}
+
+/* -------------------------------------------------------------------------------- start and stop */
+
+void
+log_start(struct log *log, struct io *io)
+{
+	struct froe_fault fault;
+	log->io = io;
+	FROE_DROP(io_register_buffers(io, log->memory, log->memory_bytes, &fault),
+	    "without registered buffers the same writes cost a little more");
+	sm_move(log_table, &log->state, LOG_RUNNING);
+	if (!segment_fits(log, 0) && spares_ready(&log->spares) > 0)
+		segment_roll(log, log->chain.time_ns);
+	struct log_frame *frame = frame_begin(log, 0);
+	frame_seal(log, frame, log->chain.time_ns, 0);
+	log_flush(log);
+}
+
+void
+log_stop(struct log *log, uint64_t now_ns)
+{
+	struct log_frame *frame = frame_building(log);
+	if (log->state != LOG_RUNNING)
+		return;
+	if (frame != NULL)
+		frame_seal(log, frame, now_ns, 0);
+	if (log->count < LOG_FRAMES && log->offset + RESERVED_BYTES <= log->segment->header.bytes) {
+		frame = frame_push(log);
+		frame->header.header_bytes = log_frame_header_bytes(LOG_FRAME_CONTROL_BYTES);
+		frame_begin_segment(log, frame);
+		frame_seal(log, frame, now_ns, LOG_FRAME_CLEAN_STOP);
+	}
+	sm_move(log_table, &log->state, LOG_STOPPED);
+	log_flush(log);
+}
+
+/* ------------------------------------------------------------------------------------ questions */
+
+uint64_t
+log_tail_seq(const struct log *log)
+{
+	return log->chain.seq + (frame_building(log) != NULL ? 1 : 0);
+}
+
+uint64_t
+log_durable_seq(const struct log *log)
+{
+	return log->durable_seq;
+}
+
+struct lsn
+log_durable_lsn(const struct log *log)
+{
+	return log->durable_lsn;
+}
+
+bool
+log_failed(const struct log *log, struct froe_fault *ret_fault)
+{
+	if (log->state != LOG_FAILED)
+		return spares_broken(&log->spares, ret_fault);
+	if (ret_fault != NULL)
+		*ret_fault = log->fault;
+	return true;
+}
+
+enum log_space
+log_space(const struct log *log)
+{
+	uint64_t size = log->segment->header.bytes, left = size - log->offset;
+	bool stuck = spares_stuck(&log->spares) && spares_ready(&log->spares) == 0;
+	uint64_t reserve = size / 16 < READ_ONLY_BYTES ? size / 16 : READ_ONLY_BYTES;
+	if (stuck && left < reserve)
+		return LOG_SPACE_READ_ONLY;
+	if (stuck && left < size / 4)
+		return LOG_SPACE_HARD;
+	return stuck || spares_scarce(&log->spares) ? LOG_SPACE_SOFT : LOG_SPACE_OK;
+}
+
+bool
+log_short_of_space(const struct log *log)
+{
+	return spares_stuck(&log->spares) || spares_scarce(&log->spares);
+}
+
+uint64_t
+log_payload_bytes_max(const struct log *log)
+{
+	uint64_t quarter = log->store.segment_bytes / 4;
+	return quarter < FROE_PAYLOAD_BYTES_MAX ? quarter : FROE_PAYLOAD_BYTES_MAX;
+}
+
+uint64_t
+log_write_age_ns(const struct log *log, uint64_t mono_ns)
+{
+	for (unsigned i = 0; i < log->count; i++) {
+		const struct log_frame *frame = &log->frames[(log->head + i) % LOG_FRAMES];
+		if (frame->state == LOG_FRAME_WRITING)
+			return mono_ns > frame->began_ns ? mono_ns - frame->began_ns : 0;
+	}
+	return 0;
+}
+
+bool
+log_spares_step(struct log *log)
+{
+	return spares_step(&log->spares);
+}
+
+void
+log_set_spares_wake(struct log *log, void (*wake)(void *context), void *context)
+{
+	log->wake = wake;
+	log->wake_context = context;
+}
+
+void
+log_stats(const struct log *log, struct log_stats *ret_stats)
+{
+	*ret_stats = log->stats;
+	ret_stats->inflight = log->inflight;
+}
+
+const struct log_frame *
+log_frame_holding(const struct log *log, struct log_place place)
+{
+	uint64_t no = place.lsn.v >> 32, offset = place.lsn.v & UINT32_MAX;
+	for (unsigned i = 0; i < log->count; i++) {
+		const struct log_frame *frame = &log->frames[(log->head + i) % LOG_FRAMES];
+		size_t end = frame->header.header_bytes + frame->used;
+		if (frame->header.segment_no == no && offset >= frame->offset &&
+		    offset < frame->offset + end)
+			return frame;
+	}
+	return NULL;
+}

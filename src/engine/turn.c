@@ -189,15 +189,26 @@ register_bytes(const struct eng *eng, const struct eng_command *command)
 	return size;
 }
 
+/* May the command itself end a run, or begin one? */
+static bool
+command_of_run(const struct eng_command *command)
+{
+	return command->type == ENG_CMD_RUN_START || command->type == ENG_CMD_RUN_CANCEL ||
+	    command->type == ENG_CMD_TIMER || command->type == ENG_CMD_TASK_COMPLETE ||
+	    command->type == ENG_CMD_TASK_FAIL;
+}
+
+/* Tight enough for a timer and a leaving worker in one step to fit half a segment of 1 MiB, the most
+ * that the log takes: a step that never fits would never be made. */
 size_t
 eng_step_bytes_max(const struct eng *eng, const struct eng_command *command)
 {
 	size_t events = 8 + ENG_STEP_ASSIGNMENTS_MAX;
-	if (command->type != ENG_CMD_TASK_LOG && command->type != ENG_CMD_TASK_REFRESH)
+	if (command_of_run(command))
 		events += 2 * FROE_WORKFLOW_TASKS_MAX;
 	if (!list_empty(&eng->leaving) || command->type == ENG_CMD_WORKER_LEAVE ||
 	    command->type == ENG_CMD_WORKER_REGISTER)
-		events += 2 * ENG_STEP_LEASES_MAX + 2 * FROE_WORKFLOW_TASKS_MAX;
+		events += ENG_STEP_LEASES_MAX + 2 * FROE_WORKFLOW_TASKS_MAX;
 	size_t size = events * EVENT_BYTES + command_payload(command);
 	if (command->type == ENG_CMD_WORKER_REGISTER)
 		size += register_bytes(eng, command);

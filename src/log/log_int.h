@@ -4,7 +4,7 @@
  * Invariants  (log_check)
  *             1. frames[head .. head + count) are in order of their numbers, which are dense.
  *             2. only the last of them may be BUILDING; those before the first WRITING or DONE
- *                are neither. 3. at most inflight_max are WRITING.
+ *                are neither. 3. at most inflight_max are WRITING or DONE.
  *             4. at most one of them uses the large buffer.
  *             5. the chain ends with the newest sealed frame.
  */

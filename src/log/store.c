@@ -136,10 +136,13 @@ store_remove_leftovers(struct io_env *env, const struct paths *paths, struct fro
 	return err;
 }
 
+/* The data directory itself was made just before: its name must last as long as what is in it. */
 static enum froe_err
 store_make_directories(struct io_env *env, const struct paths *paths, struct froe_fault *fault)
 {
-	enum froe_err err = io_path_mkdir(env, paths->shard, fault);
+	enum froe_err err = io_path_sync_dir(env, paths->parent, fault);
+	if (err == FROE_OK)
+		err = io_path_mkdir(env, paths->shard, fault);
 	if (err == FROE_OK)
 		err = io_path_mkdir(env, paths->log, fault);
 	if (err == FROE_OK)

@@ -4,9 +4,9 @@
  *   append   the records go into the frame being built; if they do not fit, that one is sealed and
  *            another begun; if the segment is full, a seal frame closes it and the next,
  *            already activated one goes on
- *   flush    sealed frames are written, in order, up to inflight_max at once; when none waits, the
- *            one being built is sealed and written: whatever queued while others were in flight
- *            is one group
+ *   flush    sealed frames are written, in order, never further than inflight_max ahead of the
+ *            durable prefix, which recovery counts on; when none waits, the one being built is
+ *            sealed and written: whatever queued while others were in flight is one group
  *   done     a frame is durable when it and all before it are
  *
  * A short write is continued. Any error ends the log: nothing becomes durable any more.
@@ -353,6 +353,7 @@ frames_advance(struct log *log)
 		if ((frame->header.flags & LOG_FRAME_SEAL) != 0)
 			segment_close(log->env, frame->segment);
 		sm_move(frame_table, &frame->state, LOG_FRAME_FREE);
+		log->inflight--;
 		log->head = (log->head + 1) % LOG_FRAMES;
 		log->count--;
 	}
@@ -376,7 +377,6 @@ frame_done(struct io_op *op, int32_t result)
 		return;
 	}
 	sm_move(frame_table, &frame->state, LOG_FRAME_DONE);
-	log->inflight--;
 	frames_advance(log);
 }
 

@@ -264,6 +264,7 @@ indexer_stop(struct indexer *indexer)
 		return;
 	atomic_store_explicit(&indexer->stop, true, memory_order_release);
 	io_wake(indexer->io);
+	io_step(indexer->hot_io, 0); /* a ring's wake leaves with its next turn: this one */
 	pthread_join(indexer->thread, NULL);
 	sem_destroy(&indexer->started);
 	io_close(indexer->io);

@@ -385,7 +385,9 @@ watch_event(void *context, const struct froe_event *event, const struct froe_err
 	struct watch *watch = context;
 	struct buf line;
 	pthread_mutex_lock(&watch->mutex);
-	if (error != NULL) {
+	if (error != NULL && ferror(stdout)) {
+		watch->status = FROE_EXIT_OK; /* the reader has seen enough: this is the end of our client */
+	} else if (error != NULL) {
 		watch->status = cli_fail(error);
 	} else {
 		buf_init(&line);

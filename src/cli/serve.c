@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "server/server.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -23,11 +24,20 @@ duration_option(const struct cli *cli, const char *name, uint32_t otherwise_ms)
 	return (uint32_t)ms;
 }
 
+/* Numbers are looked at as numbers: "127.example.org:1" is somebody else's host. */
 static bool
 is_loopback(const char *address)
 {
-	return strncmp(address, "127.", 4) == 0 || strncmp(address, "localhost:", 10) == 0 ||
-	    strncmp(address, "[::1]:", 6) == 0;
+	char host[64];
+	struct in_addr number;
+	size_t size = (size_t)(strrchr(address, ':') - address);
+	if (size >= sizeof(host))
+		return false;
+	memcpy(host, address, size);
+	host[size] = 0;
+	if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
+		return true;
+	return inet_pton(AF_INET, host, &number) == 1 && ntohl(number.s_addr) >> 24 == 127;
 }
 
 static void

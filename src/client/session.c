@@ -413,7 +413,7 @@ session_frames(struct froe_client *client)
 			session_down(client, &fault);
 			return;
 		}
-		session_frame(client, envelope, 4 + frame.size);
+		session_frame(client, envelope, frame.size);
 	}
 	if (client->link.state == LINK_OPEN && link_frame_check(&client->link, &fault) != FROE_OK)
 		session_down(client, &fault);

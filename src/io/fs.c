@@ -62,12 +62,9 @@ fs_wall_ns(struct io_env *env)
 	return fs_clock(CLOCK_REALTIME);
 }
 
-void
-fs_random(struct io_env *env, void *to, size_t size)
+static void
+fs_random_fill(uint8_t *at, size_t size)
 {
-	uint8_t *at = to;
-
-	(void)env;
 	while (size > 0) {
 		ssize_t got = getrandom(at, size, 0);
 		if (got < 0 && errno == EINTR)
@@ -77,6 +74,30 @@ fs_random(struct io_env *env, void *to, size_t size)
 		at += got;
 		size -= (size_t)got;
 	}
+}
+
+/* Ids and jitter want a few bytes a run: one system call fetches those of many. What was given
+ * out is wiped. */
+#define FS_DICE_BYTES 256u
+
+void
+fs_random(struct io_env *env, void *to, size_t size)
+{
+	static _Thread_local uint8_t dice[FS_DICE_BYTES];
+	static _Thread_local size_t left;
+
+	(void)env;
+	if (size > FS_DICE_BYTES) {
+		fs_random_fill(to, size);
+		return;
+	}
+	if (left < size) {
+		fs_random_fill(dice, FS_DICE_BYTES);
+		left = FS_DICE_BYTES;
+	}
+	left -= size;
+	memcpy(to, dice + left, size);
+	explicit_bzero(dice + left, size);
 }
 
 /* A descriptor's path, for messages only. */

@@ -312,16 +312,26 @@ find_command(int argc, char **argv)
 	return NULL;
 }
 
-/* "froe runs" alone, or with a word that is none of its own. */
+/* "froe runs" alone, with --help, or with a word that is none of its own. */
 static _Noreturn void
 unknown_command(int argc, char **argv)
 {
+	size_t size = strlen(argv[0]);
+	bool help = argc > 1 && strcmp(argv[1], "--help") == 0, group = false;
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		size_t size = strlen(argv[0]);
-		if (strncmp(commands[i].words, argv[0], size) == 0 && commands[i].words[size] == ' ')
-			cli_usage(NULL, "\"%s\" is not a command of \"froe %s\"",
-			    argc > 1 ? argv[1] : "", argv[0]);
+		const struct cli_command *command = &commands[i];
+		if (strncmp(command->words, argv[0], size) != 0 || command->words[size] != ' ')
+			continue;
+		if (!group && argc > 1 && !help)
+			fprintf(stderr, "froe: \"%s\" is not a command of \"froe %s\"\n", argv[1],
+			    argv[0]);
+		if (!group)
+			fprintf(help ? stdout : stderr, "commands of froe %s:\n", argv[0]);
+		group = true;
+		fprintf(help ? stdout : stderr, "  %-12s %s\n", command->words, command->summary);
 	}
+	if (group)
+		exit(help ? FROE_EXIT_OK : FROE_EXIT_USAGE);
 	cli_usage(NULL, "\"%s\" is not a command", argv[0]);
 }
 

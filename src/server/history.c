@@ -1,17 +1,10 @@
 #include "server/history.h"
 
-#include "base/list.h"
 #include "base/mem.h"
-#include "froe/limits.h"
 #include "server/record.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-
-/* Reads of one history under way at once. */
-#define HISTORY_READS_MAX 16u
-/* Payloads beyond this sum are left out of a view: it must fit a message. */
-#define VIEW_PAYLOAD_BYTES_MAX (FROE_MESSAGE_BYTES_MAX - (1u << 20))
 
 void
 history_places_encode(const struct log_place *places, uint32_t count, struct buf *to)
@@ -47,6 +40,7 @@ history_place_decode(struct bytes encoded, uint32_t index)
 
 struct history_read {
 	struct log_read read;
+	struct list link; /* history->reads */
 	struct history *history;
 	uint32_t index;
 };
@@ -54,30 +48,122 @@ struct history_read {
 static void history_load(struct history *history);
 
 static void
-history_keep(struct history *history, uint32_t index, uint16_t type, uint64_t time_ns,
-    struct bytes body)
+history_fail(struct history *history, enum froe_err err)
 {
-	history->records[index] = (struct history_record){
-	    .type = type,
-	    .time_ns = time_ns,
-	    .body = bytes_of(arena_copy(&history->arena, body.data, body.size), body.size),
+	if (history->err == FROE_OK)
+		history->err = err;
+}
+
+static struct log_record
+record_at(const struct history *history, uint32_t index, const struct history_record *from)
+{
+	return (struct log_record){
+	    .lsn = history->places[index].lsn,
+	    .type = from->type,
+	    .time_ns = from->time_ns,
+	    .run_key = history->run,
+	    .run_event_no = index + 1,
+	    .body = from->body,
 	};
 }
 
+/* The run's version, from its first record. */
 static void
-read_done(struct log_read *read, enum froe_err err, const struct log_record *record)
+history_begin(struct history *history, const struct history_record *first)
 {
-	struct history_read *done = container_of(read, struct history_read, read);
-	struct history *history = done->history;
+	struct log_record record = record_at(history, 0, first);
+	struct eng_event event;
+	enum froe_err err = record_decode(&record, &history->arena, &event, NULL);
+	if (err != FROE_OK)
+		history_fail(history, err);
+	else if (event.type != ENG_EV_RUN_STARTED || !eng_version(history->shard->eng,
+	             event.workflow, event.version, &history->version))
+		history_fail(history, FROE_CORRUPT);
+	history->begun = true;
+}
+
+/* Is the payload of this TASK_COMPLETED wanted? */
+static bool
+output_wanted(struct history *history, uint32_t index, const struct history_record *record)
+{
+	const struct eng_version_view *version = &history->version;
+	struct history_record head = *record;
+	struct eng_event event;
+	head.body = record_head(record->body);
+	struct log_record from = record_at(history, index, &head);
+	if (record_decode(&from, &history->arena, &event, NULL) != FROE_OK ||
+	    event.task >= version->task_count)
+		return true; /* the fold finds out */
+	const struct eng_task_definition *task = &version->tasks[event.task];
+	if (history->want == HISTORY_OUTPUT)
+		return bytes_equal(task->name, bytes_text(history->task));
+	return history->want == HISTORY_ALL ||
+	    (version->children[event.task] == 0 && !task->on_failure);
+}
+
+static bool
+payload_wanted(struct history *history, uint32_t index, const struct history_record *record)
+{
+	size_t size = record_payload(record->body).size;
+	bool all = history->want == HISTORY_ALL;
+	if (history->want == HISTORY_NONE || (record->type == ENG_EV_RUN_STARTED && !all))
+		return false;
+	if (record->type == ENG_EV_TASK_COMPLETED && !output_wanted(history, index, record))
+		return false;
+	if (history->payload_bytes + size > HISTORY_PAYLOAD_BYTES_MAX)
+		return false;
+	history->payload_bytes += size;
+	return true;
+}
+
+/* Copies what is wanted of the record. */
+static void
+history_keep(struct history *history, uint32_t index, struct history_record record)
+{
+	struct bytes head = record_head(record.body);
+	if (index == 0)
+		history_begin(history, &record);
+	if (history->err != FROE_OK)
+		return;
+	if (head.size < record.body.size && !payload_wanted(history, index, &record)) {
+		record.cut = true;
+		record.body = head;
+	}
+	history->kept_bytes += record.body.size;
+	if (history->kept_bytes > HISTORY_BYTES_MAX)
+		history_fail(history, FROE_TOO_LARGE);
+	record.body.data = arena_copy(&history->arena, record.body.data, record.body.size);
+	history->records[index] = record;
+}
+
+static void
+read_free(struct history_read *read)
+{
+	list_remove(&read->link);
+	mem_free(read);
+}
+
+static void
+read_done(struct log_read *log_read, enum froe_err err, const struct log_record *record)
+{
+	struct history_read *read = container_of(log_read, struct history_read, read);
+	struct history *history = read->history;
+	uint32_t index = read->index;
 	history->loading--;
-	if (err == FROE_OK && (record->run_key != history->run ||
-	        record->run_event_no != done->index + 1))
+	read_free(read);
+	if (err == FROE_OK &&
+	    (record->run_key != history->run || record->run_event_no != index + 1))
 		err = FROE_CORRUPT;
-	if (err == FROE_OK)
-		history_keep(history, done->index, record->type, record->time_ns, record->body);
-	else if (history->err == FROE_OK)
-		history->err = err;
-	mem_free(done);
+	if (err != FROE_OK) {
+		history_fail(history, err);
+	} else {
+		history_keep(history, index,
+		    (struct history_record){
+		        .type = record->type,
+		        .time_ns = record->time_ns,
+		        .body = record->body,
+		    });
+	}
 	history_load(history);
 }
 
@@ -87,47 +173,83 @@ history_read(struct history *history, uint32_t index)
 	struct history_read *read = mem_zalloc(sizeof(*read));
 	read->history = history;
 	read->index = index;
+	list_push(&history->reads, &read->link);
 	history->loading++;
 	log_read_start(history->shard->log, &read->read, history->places[index], read_done);
+}
+
+/* The first record alone: it says which payloads are wanted. */
+static bool
+history_may_load(const struct history *history)
+{
+	return history->next < history->count && history->err == FROE_OK &&
+	    history->loading < HISTORY_READS_MAX && (history->begun || history->next == 0);
 }
 
 static void
 history_load(struct history *history)
 {
 	const struct resolver *resolver = history->shard->resolver;
-	while (history->next < history->count && history->err == FROE_OK &&
-	    history->loading < HISTORY_READS_MAX) {
+	if (history->busy)
+		return;
+	history->busy = true;
+	while (history_may_load(history)) {
 		uint32_t index = history->next++;
 		struct resolver_record record;
-		if (resolver_record(resolver, history->run, index + 1, &record))
-			history_keep(history, index, record.type, record.time_ns, record.body);
-		else
+		if (!resolver_record(resolver, history->run, index + 1, &record)) {
 			history_read(history, index);
+			continue;
+		}
+		history_keep(history, index,
+		    (struct history_record){
+		        .type = record.type,
+		        .time_ns = record.time_ns,
+		        .body = record.body,
+		    });
 	}
+	history->busy = false;
 	if (history->loading == 0)
 		history->done(history, history->err);
 }
 
-void
-history_start(struct shard *shard, uint64_t run, const struct log_place *places, uint32_t count,
+struct history *
+history_open(struct shard *shard, uint64_t run, const struct log_place *places, uint32_t count,
     void (*done)(struct history *history, enum froe_err err), void *context)
 {
 	struct history *history = mem_zalloc(sizeof(*history));
 	history->shard = shard;
 	history->run = run;
+	history->done = done;
+	history->context = context;
+	list_init(&history->reads);
+	arena_init(&history->arena, 0);
+	if (count > HISTORY_RECORDS_MAX) {
+		history->err = FROE_TOO_LARGE;
+		return history;
+	}
 	history->count = count;
 	history->places = mem_copy(places, count * sizeof(*places));
 	history->records = mem_array(count, sizeof(*history->records));
-	history->done = done;
-	history->context = context;
-	arena_init(&history->arena, 0);
+	return history;
+}
+
+void
+history_start(struct history *history, enum history_want want, struct bytes task)
+{
+	history->want = want;
+	history->task = mem_zalloc(task.size + 1);
+	if (task.size > 0)
+		memcpy(history->task, task.data, task.size);
 	history_load(history);
 }
 
 void
 history_free(struct history *history)
 {
+	while (!list_empty(&history->reads))
+		read_free(container_of(history->reads.next, struct history_read, link));
 	arena_release(&history->arena);
+	mem_free(history->task);
 	mem_free(history->places);
 	mem_free(history->records);
 	mem_free(history);
@@ -140,10 +262,10 @@ struct fold {
 	struct history_fold *out;
 	Froe__RunView *view;
 	struct bytes *outputs;
+	bool *cut;
 	size_t *attempt_room; /* per task */
 	size_t *log_room;
-	size_t payload_bytes;
-	bool payloads;
+	bool failed; /* a task has: its error is the run's */
 };
 
 static void *
@@ -186,14 +308,18 @@ fold_position(struct fold *fold, uint32_t record)
 	return fold_text(fold, bytes_of(text, (size_t)size));
 }
 
-static bool
-fold_payload(struct fold *fold, struct bytes payload, ProtobufCBinaryData *to)
+/* A constant text: messages are only read. */
+static char *
+fold_constant(const char *text)
 {
-	if (!fold->payloads || fold->payload_bytes + payload.size > VIEW_PAYLOAD_BYTES_MAX)
-		return false;
-	fold->payload_bytes += payload.size;
+	return (char *)(uintptr_t)text;
+}
+
+static bool
+fold_payload(const struct fold *fold, struct bytes payload, ProtobufCBinaryData *to)
+{
 	*to = (ProtobufCBinaryData){payload.size, (uint8_t *)(uintptr_t)payload.data};
-	return true;
+	return fold->history->want == HISTORY_ALL && payload.size > 0;
 }
 
 static void
@@ -209,7 +335,7 @@ fold_task_init(struct fold *fold, uint32_t index, struct uuid run)
 	    arena_copy(&fold->history->arena, id.bytes, sizeof(id.bytes))};
 	task->has_status = true;
 	task->status = FROE__RUN_STATUS__QUEUED;
-	task->state = fold_text(fold, bytes_text("waiting"));
+	task->state = fold_constant("waiting");
 	task->parents = fold_zalloc(fold, definition->parent_count * sizeof(char *));
 	task->n_parents = definition->parent_count;
 	for (uint32_t i = 0; i < definition->parent_count; i++)
@@ -217,13 +343,12 @@ fold_task_init(struct fold *fold, uint32_t index, struct uuid run)
 	fold->view->tasks[index] = task;
 }
 
-static enum froe_err
-fold_started(struct fold *fold, const struct eng_event *event, struct froe_fault *fault)
+static void
+fold_started(struct fold *fold, const struct eng_event *event)
 {
 	struct history_fold *out = fold->out;
 	Froe__RunView *view = fold->view;
-	if (!eng_version(fold->history->shard->eng, event->workflow, event->version, &out->version))
-		return fault_set(fault, FROE_CORRUPT, "the run's workflow version is not known");
+	out->version = fold->history->version;
 	uint32_t count = out->version.task_count;
 	out->tenant = event->tenant;
 	view->run = (ProtobufCBinaryData){16,
@@ -241,26 +366,26 @@ fold_started(struct fold *fold, const struct eng_event *event, struct froe_fault
 	view->tasks = fold_zalloc(fold, count * sizeof(*view->tasks));
 	view->n_tasks = count;
 	fold->outputs = fold_zalloc(fold, count * sizeof(*fold->outputs));
+	fold->cut = fold_zalloc(fold, count * sizeof(*fold->cut));
 	fold->attempt_room = fold_zalloc(fold, count * sizeof(size_t));
 	fold->log_room = fold_zalloc(fold, count * sizeof(size_t));
 	for (uint32_t i = 0; i < count; i++)
 		fold_task_init(fold, i, event->id);
 	out->outputs = fold->outputs;
-	return FROE_OK;
+	out->cut = fold->cut;
 }
 
 static void
-task_state(struct fold *fold, Froe__TaskView *task, const char *state, Froe__RunStatus status)
+task_state(Froe__TaskView *task, const char *state, Froe__RunStatus status)
 {
-	task->state = fold_text(fold, bytes_text(state));
+	task->state = fold_constant(state);
 	task->status = status;
 }
 
 static void
-task_finish(struct fold *fold, Froe__TaskView *task, const struct eng_event *event,
-    Froe__RunStatus status)
+task_finish(Froe__TaskView *task, const struct eng_event *event, Froe__RunStatus status)
 {
-	task_state(fold, task, "closed", status);
+	task_state(task, "closed", status);
 	task->has_finished_ns = true;
 	task->finished_ns = event->time_ns;
 	task->has_due_ns = false;
@@ -286,7 +411,7 @@ fold_assigned(struct fold *fold, Froe__TaskView *task, const struct eng_event *e
 	task->attempts = (Froe__AttemptView **)fold_grow(fold, (void **)task->attempts,
 	    task->n_attempts, &fold->attempt_room[event->task]);
 	task->attempts[task->n_attempts++] = attempt;
-	task_state(fold, task, "assigned", FROE__RUN_STATUS__RUNNING);
+	task_state(task, "assigned", FROE__RUN_STATUS__RUNNING);
 	task->has_due_ns = false;
 	if (!task->has_started_ns) {
 		task->has_started_ns = true;
@@ -312,7 +437,7 @@ attempt_finish(struct fold *fold, Froe__TaskView *task, const struct eng_event *
 	attempt->has_finished_ns = true;
 	attempt->finished_ns = event->time_ns;
 	attempt->status = status;
-	attempt->outcome = fold_text(fold, bytes_text(outcome));
+	attempt->outcome = fold_constant(outcome);
 	attempt->position = fold_position(fold, event->run_event_no);
 	if (event->text.size > 0)
 		attempt->error = fold_text(fold, event->text);
@@ -340,12 +465,12 @@ fold_logged(struct fold *fold, Froe__TaskView *task, const struct eng_event *eve
 }
 
 static void
-fold_task(struct fold *fold, const struct eng_event *event)
+fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 {
 	Froe__TaskView *task = fold->view->tasks[event->task];
 	switch (event->type) {
 	case ENG_EV_TASK_QUEUED:
-		task_state(fold, task, "queued", FROE__RUN_STATUS__QUEUED);
+		task_state(task, "queued", FROE__RUN_STATUS__QUEUED);
 		task->has_due_ns = false;
 		task->queued_ns = task->has_queued_ns ? task->queued_ns : event->time_ns;
 		task->has_queued_ns = true;
@@ -355,29 +480,31 @@ fold_task(struct fold *fold, const struct eng_event *event)
 		return;
 	case ENG_EV_TASK_COMPLETED:
 		attempt_finish(fold, task, event, FROE__RUN_STATUS__COMPLETED, "completed");
-		task_finish(fold, task, event, FROE__RUN_STATUS__COMPLETED);
+		task_finish(task, event, FROE__RUN_STATUS__COMPLETED);
 		fold->outputs[event->task] = event->payload;
+		fold->cut[event->task] = cut;
 		task->has_output = fold_payload(fold, event->payload, &task->output);
 		return;
 	case ENG_EV_ATTEMPT_ENDED:
 		fold_attempt_ended(fold, task, event);
 		return;
 	case ENG_EV_TASK_DELAYED:
-		task_state(fold, task, "delayed", FROE__RUN_STATUS__QUEUED);
+		task_state(task, "delayed", FROE__RUN_STATUS__QUEUED);
 		task->has_due_ns = true;
 		task->due_ns = event->deadline_ns;
 		return;
 	case ENG_EV_TASK_FAILED:
-		task_finish(fold, task, event, FROE__RUN_STATUS__FAILED);
-		if (fold->out->error.size == 0 && task->error != NULL)
+		task_finish(task, event, FROE__RUN_STATUS__FAILED);
+		if (!fold->failed && task->error != NULL)
 			fold->out->error = bytes_text(task->error);
+		fold->failed = true;
 		return;
 	case ENG_EV_TASK_CANCELLED:
 		attempt_finish(fold, task, event, FROE__RUN_STATUS__CANCELLED, "cancelled");
-		task_finish(fold, task, event, FROE__RUN_STATUS__CANCELLED);
+		task_finish(task, event, FROE__RUN_STATUS__CANCELLED);
 		return;
 	case ENG_EV_TASK_SKIPPED:
-		task_finish(fold, task, event, FROE__RUN_STATUS__COMPLETED);
+		task_finish(task, event, FROE__RUN_STATUS__COMPLETED);
 		task->has_skipped = task->skipped = true;
 		return;
 	case ENG_EV_TASK_LOGGED:
@@ -401,13 +528,11 @@ fold_task(struct fold *fold, const struct eng_event *event)
 }
 
 static enum froe_err
-fold_event(struct fold *fold, const struct eng_event *event, struct froe_fault *fault)
+fold_event(struct fold *fold, const struct eng_event *event, bool cut, struct froe_fault *fault)
 {
-	if (event->run_event_no == 1)
-		return event->type == ENG_EV_RUN_STARTED
-		    ? fold_started(fold, event, fault)
-		    : fault_set(fault, FROE_CORRUPT, "the run does not begin with its start");
-	if (event->type == ENG_EV_RUN_CANCEL_REQUESTED) {
+	if (event->run_event_no == 1) {
+		fold_started(fold, event); /* history_begin has seen to that */
+	} else if (event->type == ENG_EV_RUN_CANCEL_REQUESTED) {
 		fold->view->reason = fold_text(fold, event->text);
 	} else if (event->type == ENG_EV_RUN_CLOSED) {
 		fold->view->status = (Froe__RunStatus)event->status;
@@ -417,38 +542,30 @@ fold_event(struct fold *fold, const struct eng_event *event, struct froe_fault *
 	} else if (event->task >= fold->view->n_tasks) {
 		return fault_set(fault, FROE_CORRUPT, "record %u is of no task", event->run_event_no);
 	} else {
-		fold_task(fold, event);
+		fold_task(fold, event, cut);
 	}
 	return FROE_OK;
 }
 
 enum froe_err
-history_fold(struct history *history, bool payloads, struct history_fold *ret_fold,
-    struct froe_fault *fault)
+history_fold(struct history *history, struct history_fold *ret_fold, struct froe_fault *fault)
 {
-	struct fold fold = {.history = history, .out = ret_fold, .payloads = payloads};
+	struct fold fold = {.history = history, .out = ret_fold};
 	*ret_fold = (struct history_fold){0};
+	if (history->count == 0)
+		return fault_set(fault, FROE_CORRUPT, "the run has no records");
 	fold.view = fold_zalloc(&fold, sizeof(*fold.view));
 	froe__run_view__init(fold.view);
 	ret_fold->view = fold.view;
 	for (uint32_t i = 0; i < history->count; i++) {
-		struct log_record record = {
-		    .lsn = history->places[i].lsn,
-		    .type = history->records[i].type,
-		    .time_ns = history->records[i].time_ns,
-		    .run_key = history->run,
-		    .run_event_no = i + 1,
-		    .body = history->records[i].body,
-		};
+		struct log_record record = record_at(history, i, &history->records[i]);
 		struct eng_event event;
 		enum froe_err err = record_decode(&record, &history->arena, &event, fault);
 		if (err == FROE_OK && event.type != 0)
-			err = fold_event(&fold, &event, fault);
+			err = fold_event(&fold, &event, history->records[i].cut, fault);
 		if (err != FROE_OK)
 			return err;
 	}
-	if (history->count == 0)
-		return fault_set(fault, FROE_CORRUPT, "the run has no records");
 	return FROE_OK;
 }
 
@@ -460,7 +577,7 @@ result_build(const struct result_part *parts, uint32_t count, bool bare, struct 
 	size_t size = 2;
 	for (uint32_t i = 0; i < count; i++)
 		size += parts[i].output.size + 6 * parts[i].task.size + 4;
-	if (size > VIEW_PAYLOAD_BYTES_MAX)
+	if (size > HISTORY_PAYLOAD_BYTES_MAX)
 		return false;
 	if (bare && count == 1) {
 		buf_push(to, parts[0].output.data, parts[0].output.size);
@@ -488,6 +605,8 @@ history_result(const struct history_fold *fold, struct buf *to)
 		if (version->tasks[i].on_failure)
 			continue;
 		ordinary++;
+		if (version->children[i] == 0 && fold->cut[i])
+			return false;
 		if (version->children[i] == 0 && fold->outputs[i].size != 0) {
 			parts[count++] = (struct result_part){
 			    .task = version->tasks[i].name,

@@ -6,14 +6,25 @@
  *             no history. The fold is separate from the engine's apply.
  * Ownership   a struct history owns its copies and arena until history_free(); places are copied.
  * Threading   the shard's owner.
- * Failure     done() with FROE_CORRUPT when a record cannot be read or does not fit.
+ * Bound       payloads that are not wanted, or are too many for a message, are not kept; the rest is
+ *             HISTORY_BYTES_MAX at most. HISTORY_READS_MAX reads are under way at once.
+ * Failure     done() with FROE_CORRUPT when a record cannot be read or does not fit; FROE_TOO_LARGE
+ *             when the history is too long for a message.
  */
 #ifndef SERVER_HISTORY_H
 #define SERVER_HISTORY_H
 
+#include "base/list.h"
+#include "froe/limits.h"
 #include "server/shard.h"
 
 #include "proto/native.pb-c.h"
+
+#define HISTORY_READS_MAX 16u
+#define HISTORY_RECORDS_MAX (1u << 20)
+#define HISTORY_BYTES_MAX ((size_t)16 << 20)
+/* Payloads of one answer: it must fit a message, with what surrounds them. */
+#define HISTORY_PAYLOAD_BYTES_MAX ((size_t)FROE_MESSAGE_BYTES_MAX - (1u << 20))
 
 /* A place in an index row: 20 bytes each. */
 #define HISTORY_PLACE_BYTES 20u
@@ -21,8 +32,17 @@ void history_places_encode(const struct log_place *places, uint32_t count, struc
 uint32_t history_places_count(struct bytes encoded);
 struct log_place history_place_decode(struct bytes encoded, uint32_t index);
 
+/* Which payloads are kept. */
+enum history_want {
+	HISTORY_NONE,
+	HISTORY_ALL,    /* as far as they fit a message */
+	HISTORY_RESULT, /* of the tasks that no other waits for */
+	HISTORY_OUTPUT, /* of one task */
+};
+
 struct history_record {
 	uint16_t type;
+	bool cut; /* its payload was not kept */
 	uint64_t time_ns;
 	struct bytes body; /* in the arena */
 };
@@ -33,18 +53,30 @@ struct history {
 	struct log_place *places;
 	struct history_record *records;
 	uint32_t count;
-	uint32_t next;    /* the next record to load */
-	uint32_t loading; /* reads under way */
+	uint32_t next;       /* the next record to load */
+	uint32_t loading;    /* reads under way */
+	enum history_want want;
+	char *task;          /* OUTPUT: its name; owned */
+	struct eng_version_view version;
+	bool begun;          /* the first record is there, and the version known */
+	bool busy;           /* in history_load: a read that is done at once does not enter it again */
+	size_t kept_bytes;
+	size_t payload_bytes;
+	struct list reads;   /* under way */
 	enum froe_err err;
 	struct arena arena;
-	bool started;
 	void (*done)(struct history *history, enum froe_err err);
 	void *context;
 };
 
-/* Loads the records; calls done once, perhaps before it returns. */
-void history_start(struct shard *shard, uint64_t run, const struct log_place *places,
+/* A history to be loaded by history_start(). */
+struct history *history_open(struct shard *shard, uint64_t run, const struct log_place *places,
     uint32_t count, void (*done)(struct history *history, enum froe_err err), void *context);
+
+/* Its records must be durable. Calls done once, perhaps before it returns. `task`: of OUTPUT. */
+void history_start(struct history *history, enum history_want want, struct bytes task);
+
+/* With reads under way only when none of them will complete any more (its io is gone). */
 void history_free(struct history *history);
 
 /* What the records add up to. The message lies in the history's arena. */
@@ -53,11 +85,12 @@ struct history_fold {
 	uint32_t tenant;
 	bool closed;
 	struct eng_version_view version;
-	const struct bytes *outputs; /* per task; size 0: none */
+	const struct bytes *outputs; /* per task; size 0: none, or not kept */
+	const bool *cut;             /* per task: there is an output, and it was not kept */
 	struct bytes error;          /* FAILED: of the task that failed first */
 };
-enum froe_err history_fold(struct history *history, bool payloads,
-    struct history_fold *ret_fold, struct froe_fault *fault) FROE_CHECKED;
+enum froe_err history_fold(struct history *history, struct history_fold *ret_fold,
+    struct froe_fault *fault) FROE_CHECKED;
 
 /* A completed run's result: the output itself (bare), or an object of the outputs by task name.
  * False: larger than a message may be. */

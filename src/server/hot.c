@@ -72,6 +72,37 @@ exit_of(enum froe_err err)
 	return FROE_EXIT_FAILED;
 }
 
+/* Before the replay, so that rows which the index has are not kept for it. */
+static void
+open_index(void *context, struct uuid store)
+{
+	struct hot *hot = context;
+	char dir[PATH_MAX];
+	snprintf(dir, sizeof(dir), "%s/index", hot->options->data);
+	hot->index_err = indexer_open(&hot->indexer, hot->env, dir, store, &hot->index_applied,
+	    &hot->index_fault);
+	hot->index_open = hot->index_err == FROE_OK;
+	if (hot->index_open)
+		hub_replays(&hot->hub, hot->index_applied);
+}
+
+static void
+open_hub(struct hot *hot)
+{
+	const struct server_options *options = hot->options;
+	struct hub_options hub = {
+	    .heartbeat_ms = options->heartbeat_ms,
+	    .heartbeat_lost_ms = options->heartbeat_lost_ms,
+	    .reconnect_grace_ms = options->reconnect_grace_ms,
+	};
+	hub_init(&hot->hub, &hub);
+	hot->hub.shard = &hot->shard;
+	hot->hub.deliver = hot_deliver;
+	hot->hub.metrics = hot_metrics;
+	hot->hub.opened = open_index;
+	hot->hub.deliver_context = hot;
+}
+
 static enum froe_err
 open_shard(struct hot *hot, struct froe_fault *fault)
 {
@@ -88,41 +119,39 @@ open_shard(struct hot *hot, struct froe_fault *fault)
 	        },
 	    .cache_bytes = options->cache_bytes,
 	};
-	struct hub_options hub = {
-	    .heartbeat_ms = options->heartbeat_ms,
-	    .heartbeat_lost_ms = options->heartbeat_lost_ms,
-	    .reconnect_grace_ms = options->reconnect_grace_ms,
-	};
 	struct shard_hooks hooks = hub_hooks;
-	hub_init(&hot->hub, &hub);
-	hot->hub.shard = &hot->shard;
-	hot->hub.deliver = hot_deliver;
-	hot->hub.metrics = hot_metrics;
-	hot->hub.deliver_context = hot;
+	open_hub(hot);
 	hooks.context = &hot->hub;
-	return shard_open(&hot->shard, hot->env, &shard, &hooks, fault);
+	hot->index_open = false;
+	hot->index_err = FROE_OK;
+	enum froe_err err = shard_open(&hot->shard, hot->env, &shard, &hooks, fault);
+	if (err != FROE_OK)
+		return err;
+	if (!hot->index_open && hot->index_err == FROE_OK) /* there was nothing to replay */
+		open_index(hot, hot->shard.report.store);
+	if (!hot->index_open)
+		*fault = hot->index_fault;
+	return hot->index_err;
+}
+
+/* The log was cut, or put back to an older state: the index knows too much. All over again. */
+static enum froe_err
+open_shard_again(struct hot *hot, struct froe_fault *fault)
+{
+	char dir[PATH_MAX];
+	snprintf(dir, sizeof(dir), "%s/index", hot->options->data);
+	fprintf(stderr, "froe: the index is ahead of the log, rebuilding\n");
+	indexer_close(&hot->indexer);
+	hub_release(&hot->hub);
+	shard_close(&hot->shard);
+	enum froe_err err = index_delete(dir, fault);
+	return err == FROE_OK ? open_shard(hot, fault) : err;
 }
 
 static enum froe_err
-open_index(struct hot *hot, struct froe_fault *fault)
+open_hub_and_index(struct hot *hot, struct froe_fault *fault)
 {
-	char dir[PATH_MAX];
-	uint64_t applied;
-	snprintf(dir, sizeof(dir), "%s/index", hot->options->data);
-	enum froe_err err = indexer_open(&hot->indexer, hot->env, dir, hot->shard.report.store,
-	    &applied, fault);
-	if (err == FROE_OK && applied > hot->shard.report.last_frame_seq) {
-		/* The log was cut, or put back to an older state: the index knows too much. */
-		indexer_close(&hot->indexer);
-		err = index_delete(dir, fault);
-		if (err == FROE_OK) {
-			err = indexer_open(&hot->indexer, hot->env, dir,
-			    hot->shard.report.store, &applied, fault);
-		}
-	}
-	if (err != FROE_OK)
-		return err;
-	hub_start(&hot->hub, &hot->shard, &hot->indexer, applied);
+	hub_start(&hot->hub, &hot->shard, &hot->indexer);
 	return indexer_start(&hot->indexer, hot->io, fault);
 }
 
@@ -163,10 +192,12 @@ hot_open(struct hot *hot, const struct server_options *options, struct io_env *e
 {
 	*hot = (struct hot){.options = options, .env = env};
 	enum froe_err err = open_shard(hot, fault);
+	if (err == FROE_OK && hot->index_applied > hot->shard.report.last_frame_seq)
+		err = open_shard_again(hot, fault);
 	if (err == FROE_OK)
 		err = io_open(env, &hot->io, fault);
 	if (err == FROE_OK)
-		err = open_index(hot, fault);
+		err = open_hub_and_index(hot, fault);
 	if (err == FROE_OK)
 		err = keeper_start(&hot->keeper, hot->shard.log, fault);
 	if (err == FROE_OK) {
@@ -292,17 +323,33 @@ hot_stopped(struct hot *hot, uint64_t mono_ns)
 	return (drained && hub_idle(&hot->hub)) || mono_ns >= hot->stop_at_ns;
 }
 
-/* The last frame says that the stop was clean. */
+/* The last frame says that the stop was clean. What the kernel reads is waited for: it writes to
+ * our memory. */
 static void
 hot_finish(struct hot *hot)
 {
 	struct log *log = hot->shard.log;
 	log_stop(log, hot->shard.clock.now_ns);
-	while (log_durable_seq(log) < log_tail_seq(log)) {
+	while (log_durable_seq(log) < log_tail_seq(log) || hub_reading(&hot->hub)) {
 		log_flush(log);
 		io_step(hot->io, io_mono_ns(hot->env) + NS_PER_S);
 		hot_check_log(hot, io_mono_ns(hot->env));
 	}
+}
+
+/* Until when to wait. Without room in the log, what is due cannot be done: a frame that completes
+ * ends the wait, else it is looked at again soon, but not at once. */
+static uint64_t
+hot_wait_ns(struct hot *hot, bool busy, uint64_t mono_ns)
+{
+	struct eng_command timer = {.type = ENG_CMD_TIMER};
+	bool room = shard_has_room(&hot->shard, &timer);
+	if (busy && room)
+		return 0;
+	uint64_t due_ns = hot_deadline_ns(hot, mono_ns);
+	if (!room && due_ns < mono_ns + REFUSED_RETRY_NS)
+		return mono_ns + REFUSED_RETRY_NS;
+	return due_ns;
 }
 
 void
@@ -312,8 +359,7 @@ hot_run(struct hot *hot)
 	bool busy = true;
 	atomic_store_explicit(&hot->ready, true, memory_order_release);
 	for (;;) {
-		bool room = log_has_room(hot->shard.log, LOG_FRAME_BYTES);
-		io_step(hot->io, busy && room ? 0 : hot_deadline_ns(hot, mono_ns));
+		io_step(hot->io, hot_wait_ns(hot, busy, mono_ns));
 		mono_ns = io_mono_ns(hot->env);
 		busy = hot_turn(hot, mono_ns);
 		if (hot->stop_at_ns != 0 && hot_stopped(hot, mono_ns))

@@ -31,6 +31,10 @@ struct hot {
 	struct shard shard;
 	struct hub hub;
 	struct indexer indexer;
+	bool index_open;
+	enum froe_err index_err;     /* why it is not */
+	struct froe_fault index_fault;
+	uint64_t index_applied;
 	struct keeper keeper;
 	struct loop *loop;
 	struct bridge bridge;
@@ -45,7 +49,8 @@ struct hot {
 	uint64_t stop_at_ns;         /* boot-time clock: then the rest is cut off */
 };
 
-/* Recovers and starts everything. On failure *ret_exit is the exit status; all is closed. */
+/* Recovers and starts everything. On failure *ret_exit is the exit status: the process ends, since
+ * nothing was acknowledged. */
 enum froe_err hot_open(struct hot *hot, const struct server_options *options, struct io_env *env,
     enum froe_exit *ret_exit, struct froe_fault *fault) FROE_CHECKED;
 void hot_run(struct hot *hot); /* until hot_stop and all is written */

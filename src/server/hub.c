@@ -1,27 +1,40 @@
+/*
+ * server/hub: connections and their commands; the outbox; the turn.
+ *
+ * The outbox is a queue in the order of decisions, so of frames: what a step has to say is let out when
+ * its frame is durable, all of it and in order.
+ */
 #include "server/hub_int.h"
 
 #include "base/mem.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 /* Commands wait while this much is held back for its frames: a stalled disk stops the sockets. */
 #define OUTBOX_BYTES_MAX ((size_t)64 << 20)
 #define WINDOW_BYTES_MAX (UINT64_C(1) << 40)
 #define INDEXER_ROOM_MIN 4096u
+/* Buffers that have grown beyond this are given back when they are empty. */
+#define BUF_BYTES_KEPT ((size_t)1 << 20)
+/* Nothing wakes the loop when the index's ring has room again. */
+#define BACKLOG_RETRY_NS UINT64_C(10000000)
 
 void
 hub_init(struct hub *hub, const struct hub_options *options)
 {
 	*hub = (struct hub){.options = *options};
 	wheel_init(&hub->wheel, 0);
+	list_init(&hub->loading);
 	list_init(&hub->loaded);
+	list_init(&hub->woken);
 	list_init(&hub->reads);
+	list_init(&hub->reading);
 	list_init(&hub->forgets);
 	list_init(&hub->backlog);
 	arena_init(&hub->arena, 0);
 	buf_init(&hub->outbox);
-	buf_init(&hub->scratch);
+	buf_init(&hub->released);
+	buf_init(&hub->places);
 	failpoint_init(&hub->failpoint);
 }
 
@@ -34,12 +47,14 @@ hub_conn_find(const struct hub *hub, uint64_t handle)
 static void
 conn_free(struct hub *hub, struct hub_conn *conn)
 {
+	struct list *at;
 	while (!list_empty(&conn->watches))
 		hub_watch_remove(hub, container_of(conn->watches.next, struct hub_watch, link));
-	while (!list_empty(&conn->pushes)) {
-		struct list *at = list_pop(&conn->pushes);
+	while ((at = list_pop(&conn->ended)) != NULL)
+		mem_free(container_of(at, struct hub_ended, link));
+	while ((at = list_pop(&conn->pushes)) != NULL)
 		hub_push_free(container_of(at, struct hub_push, link));
-	}
+	list_remove(&conn->woken);
 	map_remove_u64(&hub->conns, conn->handle);
 	mem_free(conn);
 	hub->stats.connections--;
@@ -47,8 +62,8 @@ conn_free(struct hub *hub, struct hub_conn *conn)
 
 /* -------------------------------------------------------------------------------------- outbox */
 
-void
-hub_item_push(struct hub *hub, const struct hub_item *item, const ProtobufCMessage *message)
+static void
+item_push(struct hub *hub, const struct hub_item *item, const ProtobufCMessage *message)
 {
 	struct hub_item stored = *item;
 	stored.size = message != NULL ? protobuf_c_message_get_packed_size(message) : 0;
@@ -59,15 +74,15 @@ hub_item_push(struct hub *hub, const struct hub_item *item, const ProtobufCMessa
 	}
 }
 
-static void
-item_object(struct hub *hub, uint64_t frame, enum hub_item_kind kind, void *object)
+void
+hub_item_object(struct hub *hub, uint64_t frame, enum hub_item_kind kind, void *object)
 {
 	struct hub_item item = {.frame = frame, .kind = kind, .object = object};
-	hub_item_push(hub, &item, NULL);
+	item_push(hub, &item, NULL);
 }
 
-static void
-item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin, uint32_t number,
+void
+hub_item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin, uint32_t number,
     const ProtobufCMessage *message)
 {
 	struct hub_item item = {
@@ -77,24 +92,14 @@ item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin, uin
 	    .conn = origin->conn,
 	    .request = origin->request,
 	};
-	hub_item_push(hub, &item, message);
+	item_push(hub, &item, message);
 }
 
 void
 hub_queue_reply(struct hub *hub, const struct eng_origin *origin, uint32_t number,
     const ProtobufCMessage *message)
 {
-	item_reply(hub, log_tail_seq(hub->shard->log), origin, number, message);
-}
-
-static void
-error_fill(Froe__Error *error, enum froe_err err, const char *field, const char *text)
-{
-	froe__error__init(error);
-	error->has_code = true;
-	error->code = (uint32_t)err;
-	error->field = (char *)(uintptr_t)field;
-	error->text = (char *)(uintptr_t)text;
+	hub_item_reply(hub, log_tail_seq(hub->shard->log), origin, number, message);
 }
 
 void
@@ -102,7 +107,7 @@ hub_queue_error(struct hub *hub, const struct eng_origin *origin, enum froe_err 
     const char *field, const char *text)
 {
 	Froe__Error error;
-	error_fill(&error, err, field, text);
+	hub_error_fill(&error, err, field, text);
 	hub_queue_reply(hub, origin, FROE__ENVELOPE__BODY_ERROR, &error.base);
 	hub->stats.refused++;
 }
@@ -120,48 +125,6 @@ item_free(const struct hub_item *item)
 		indexer_job_free(item->object);
 		return;
 	}
-}
-
-/* A closed run's places are forgotten here once the index has them. */
-struct hub_forget {
-	struct list link;
-	uint64_t run;
-	uint64_t frame;
-};
-
-static void
-forget_later(struct hub *hub, const struct indexer_job *job)
-{
-	if (job->row.finished_ns == 0)
-		return;
-	struct hub_forget *forget = mem_zalloc(sizeof(*forget));
-	forget->run = job->row.number;
-	forget->frame = job->frame;
-	list_push(&hub->forgets, &forget->link);
-}
-
-static void
-forget_applied(struct hub *hub)
-{
-	uint64_t applied = indexer_applied(hub->indexer);
-	while (!list_empty(&hub->forgets)) {
-		struct hub_forget *forget =
-		    container_of(hub->forgets.next, struct hub_forget, link);
-		if (forget->frame > applied)
-			return;
-		resolver_forget(hub->shard->resolver, forget->run);
-		list_remove(&forget->link);
-		mem_free(forget);
-	}
-}
-
-/* Only in recovery can the ring be full: hub_command() sees to its room. */
-static void
-index_post(struct hub *hub, struct indexer_job *job)
-{
-	forget_later(hub, job);
-	if (!list_empty(&hub->backlog) || !indexer_post(hub->indexer, job))
-		list_push(&hub->backlog, &job->link);
 }
 
 static void
@@ -183,27 +146,48 @@ item_release(struct hub *hub, const struct hub_item *item, const uint8_t *bytes)
 		hub_push_queue(hub, item->object);
 		return;
 	case HUB_ITEM_INDEX:
-		index_post(hub, item->object);
+		hub_index_post(hub, item->object);
 		return;
 	}
 }
 
-/* A delivery may queue more, which moves the buffer: the item is copied out first. */
-void
-hub_release_durable(struct hub *hub)
+static void
+buf_shrink(struct buf *buf)
 {
-	uint64_t durable = log_durable_seq(hub->shard->log);
+	if (buf_used(buf) == 0 && buf->capacity > BUF_BYTES_KEPT)
+		buf_release(buf);
+}
+
+/* A delivery may queue more, which moves the buffer: the item is copied out first. */
+static void
+release_items(struct hub *hub, uint64_t durable)
+{
 	while (buf_used(&hub->outbox) > 0) {
 		struct hub_item item;
 		struct bytes all = buf_bytes(&hub->outbox);
 		memcpy(&item, all.data, sizeof(item));
 		if (item.frame > durable)
 			return;
-		buf_reset(&hub->scratch);
-		buf_push(&hub->scratch, all.data + sizeof(item), item.size);
+		buf_reset(&hub->released);
+		buf_push(&hub->released, all.data + sizeof(item), item.size);
 		buf_pop(&hub->outbox, sizeof(item) + item.size);
-		item_release(hub, &item, hub->scratch.data);
+		item_release(hub, &item, hub->released.data);
 	}
+}
+
+void
+hub_release_durable(struct hub *hub)
+{
+	uint64_t durable = log_durable_seq(hub->shard->log);
+	release_items(hub, durable);
+	while (!list_empty(&hub->woken)) {
+		hub_watch_turn(hub); /* may have answers at once */
+		release_items(hub, durable);
+	}
+	hub->released_frame = durable;
+	buf_reset(&hub->released);
+	buf_shrink(&hub->released);
+	buf_shrink(&hub->outbox);
 }
 
 bool
@@ -212,216 +196,22 @@ hub_idle(const struct hub *hub)
 	return buf_used(&hub->outbox) == 0;
 }
 
-/* --------------------------------------------------------------------------- effects, as replies */
-
-static void
-reply_error(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+bool
+hub_reading(const struct hub *hub)
 {
-	Froe__Error error;
-	Froe__Fault *rows[ENG_FAULTS_MAX], faults[ENG_FAULTS_MAX];
-	error_fill(&error, effect->err, effect->fault->field, effect->fault->text);
-	for (size_t i = 0; i < effect->fault_count; i++) {
-		froe__fault__init(&faults[i]);
-		faults[i].field = (char *)(uintptr_t)effect->faults[i].field;
-		faults[i].text = (char *)(uintptr_t)effect->faults[i].text;
-		rows[i] = &faults[i];
-	}
-	error.faults = rows;
-	error.n_faults = effect->fault_count;
-	item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_ERROR, &error.base);
-	hub->stats.refused++;
-}
-
-static void
-reply_done(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
-{
-	Froe__Done done = FROE__DONE__INIT;
-	uint8_t position[API_POSITION_BYTES];
-	api_position_encode(frame, position);
-	done.has_position = true;
-	done.position = (ProtobufCBinaryData){sizeof(position), position};
-	item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_DONE, &done.base);
-}
-
-static void
-reply_welcome(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
-{
-	Froe__Welcome welcome = FROE__WELCOME__INIT;
-	struct hub_conn *conn = hub_conn_find(hub, effect->origin.conn);
-	if (conn != NULL)
-		conn->tenant.v = effect->tenant;
-	welcome.has_version = welcome.has_epoch = welcome.has_message_bytes_max = true;
-	welcome.has_requests_max = welcome.has_heartbeat_ms = welcome.has_heartbeat_lost_ms = true;
-	welcome.version = 1;
-	welcome.server = (char *)(uintptr_t)("froe/" FROE_VERSION);
-	welcome.epoch = hub->shard->report.epoch;
-	welcome.message_bytes_max = FROE_MESSAGE_BYTES_MAX;
-	welcome.requests_max = FROE_REQUESTS_MAX;
-	welcome.heartbeat_ms = hub->options.heartbeat_ms;
-	welcome.heartbeat_lost_ms = hub->options.heartbeat_lost_ms;
-	item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_WELCOME, &welcome.base);
-}
-
-static void
-reply_workflow_put(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
-{
-	Froe__WorkflowPutDone done = FROE__WORKFLOW_PUT_DONE__INIT;
-	uint8_t position[API_POSITION_BYTES];
-	api_position_encode(frame, position);
-	done.has_version = done.has_created = done.has_position = true;
-	done.version = effect->version;
-	done.created = effect->created;
-	done.position = (ProtobufCBinaryData){sizeof(position), position};
-	item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_WORKFLOW_PUT_DONE, &done.base);
-}
-
-static void
-reply_run_started(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
-{
-	Froe__RunStarted started = FROE__RUN_STARTED__INIT;
-	struct hub_conn *conn = hub_conn_find(hub, effect->origin.conn);
-	struct uuid id = effect->id;
-	uint8_t position[API_POSITION_BYTES];
-	api_position_encode(frame, position);
-	started.has_run = started.has_number = started.has_position = true;
-	started.run = (ProtobufCBinaryData){sizeof(id.bytes), id.bytes};
-	started.number = effect->run;
-	started.position = (ProtobufCBinaryData){sizeof(position), position};
-	item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_RUN_STARTED, &started.base);
-	if (hub->command != NULL && hub->command->wait && conn != NULL)
-		hub_watch_add(hub, conn, effect->origin.request, effect->run, /* changes= */ false);
-}
-
-static void
-reply_worker_registered(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
-{
-	Froe__WorkerRegistered registered = FROE__WORKER_REGISTERED__INIT;
-	struct hub_conn *conn = hub_conn_find(hub, effect->origin.conn);
-	uint32_t count = effect->lapsed_count;
-	Froe__HeldLease *leases = arena_alloc(&hub->arena, count * sizeof(*leases));
-	Froe__HeldLease **rows = arena_alloc(&hub->arena, count * sizeof(Froe__HeldLease *));
-	for (uint32_t i = 0; i < count; i++) {
-		froe__held_lease__init(&leases[i]);
-		leases[i].has_task = leases[i].has_lease = true;
-		leases[i].task = (ProtobufCBinaryData){16,
-		    (uint8_t *)(uintptr_t)effect->lapsed[i].task.bytes};
-		leases[i].lease = effect->lapsed[i].lease;
-		rows[i] = &leases[i];
-	}
-	registered.has_number = true;
-	registered.number = effect->worker;
-	registered.lapsed = rows;
-	registered.n_lapsed = count;
-	item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_WORKER_REGISTERED,
-	    &registered.base);
-	if (conn != NULL)
-		hub_worker_bind(hub, conn, effect->worker);
-}
-
-static void
-reply_refreshed(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
-{
-	Froe__TaskRefreshed refreshed = FROE__TASK_REFRESHED__INIT;
-	refreshed.has_timeout_ms = true;
-	refreshed.timeout_ms = effect->timeout_ns / 1000000;
-	item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_TASK_REFRESHED,
-	    &refreshed.base);
-}
-
-static void
-hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
-{
-	if (effect->origin.conn == 0)
-		return; /* the hub's own command */
-	if (effect->err != FROE_OK) {
-		reply_error(hub, effect, frame);
-		return;
-	}
-	switch (effect->command) {
-	case ENG_CMD_TENANT_OPEN:
-		reply_welcome(hub, effect, frame);
-		return;
-	case ENG_CMD_WORKFLOW_PUT:
-		reply_workflow_put(hub, effect, frame);
-		return;
-	case ENG_CMD_RUN_START:
-		reply_run_started(hub, effect, frame);
-		return;
-	case ENG_CMD_WORKER_REGISTER:
-		reply_worker_registered(hub, effect, frame);
-		return;
-	case ENG_CMD_TASK_REFRESH:
-		reply_refreshed(hub, effect, frame);
-		return;
-	case ENG_CMD_WORKER_LEAVE:
-	case ENG_CMD_WORKER_DRAIN:
-	case ENG_CMD_RUN_CANCEL:
-	case ENG_CMD_TASK_COMPLETE:
-	case ENG_CMD_TASK_FAIL:
-	case ENG_CMD_TASK_LOG:
-		reply_done(hub, effect, frame);
-		return;
-	case ENG_CMD_ENGINE_START:
-	case ENG_CMD_TIMER:
-	case ENG_CMD_SCHEDULE:
-	case ENG_CMD_WORKER_DETACH:
-	case ENG_CMD_TASK_PROVIDE:
-		return;
-	}
+	return !list_empty(&hub->loading) || !list_empty(&hub->reading);
 }
 
 /* --------------------------------------------------------------------------------------- hooks */
-
-/* The row of a run as the index keeps it: put when it starts, and once more when it has closed. */
-static struct indexer_job *
-index_job(struct hub *hub, uint64_t run, const struct eng_run_info *info, uint64_t frame,
-    enum eng_status status, uint64_t finished_ns)
-{
-	struct eng_version_view version;
-	struct index_run row = {
-	    .number = run,
-	    .tenant = info->tenant,
-	    .id = info->id,
-	    .status = (uint8_t)status,
-	    .created_ns = info->created_ns,
-	    .finished_ns = finished_ns,
-	};
-	uint32_t count;
-	froe_assert(eng_version(hub->shard->eng, info->workflow, info->version, &version));
-	row.workflow = version.workflow;
-	buf_reset(&hub->scratch);
-	if (finished_ns != 0) {
-		const struct log_place *places = resolver_run(hub->shard->resolver, run, &count);
-		history_places_encode(places, count, &hub->scratch);
-		row.places = buf_bytes(&hub->scratch);
-	}
-	return indexer_put_job(&row, frame);
-}
-
-static void
-run_info_of(const struct eng_event *event, struct eng_run_info *info)
-{
-	*info = (struct eng_run_info){
-	    .id = event->id,
-	    .tenant = event->tenant,
-	    .workflow = event->workflow,
-	    .version = event->version,
-	    .created_ns = event->time_ns,
-	};
-}
 
 static void
 hook_event(void *context, const struct eng_event *event, uint64_t frame)
 {
 	struct hub *hub = context;
-	if (event->type == ENG_EV_RUN_STARTED) {
-		struct eng_run_info info;
-		run_info_of(event, &info);
-		item_object(hub, frame, HUB_ITEM_INDEX,
-		    index_job(hub, event->run, &info, frame, ENG_QUEUED, 0));
-	} else if (event->type == ENG_EV_WORKER_LEAVING) {
+	if (event->type == ENG_EV_RUN_STARTED)
+		hub_index_started(hub, event, frame);
+	else if (event->type == ENG_EV_WORKER_LEAVING)
 		hub_worker_gone(hub, event->worker);
-	}
 	if (hub->change_watches > 0 && event->run != 0)
 		hub_watch_event(hub, event, frame);
 }
@@ -435,10 +225,14 @@ hook_dispatch(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	push->run = effect->run;
 	push->task = effect->task;
 	push->lease = effect->lease;
-	push->load = hub->providing;
-	hub->providing = NULL;
-	hub->stats.dispatches++;
-	item_object(hub, frame, HUB_ITEM_PUSH, push);
+	struct hub_push *from = hub->providing;
+	if (from != NULL && from->run == push->run && from->task == push->task &&
+	    from->lease == push->lease) {
+		push->load = from->load;
+		push->load->push = push;
+		from->load = NULL;
+	}
+	hub_item_object(hub, frame, HUB_ITEM_PUSH, push);
 }
 
 static void
@@ -451,15 +245,13 @@ hook_revoke(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	push->id = effect->id;
 	push->lease = effect->lease;
 	push->reason = (uint32_t)effect->reason;
-	item_object(hub, frame, HUB_ITEM_PUSH, push);
+	hub_item_object(hub, frame, HUB_ITEM_PUSH, push);
 }
 
 static void
 hook_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
-	item_object(hub, frame, HUB_ITEM_INDEX,
-	    index_job(hub, effect->run, &effect->info, frame, effect->status,
-	        hub->shard->clock.now_ns));
+	hub_index_closed(hub, effect, frame);
 	hub_watch_closed(hub, effect, frame);
 }
 
@@ -483,29 +275,25 @@ hook_effect(void *context, const struct eng_effect *effect, uint64_t frame)
 	}
 }
 
-/* Recovery: what the index may lack; hub_start() drops what it has. */
+static void
+hook_replays(void *context, const struct log_report *report)
+{
+	struct hub *hub = context;
+	if (hub->opened != NULL)
+		hub->opened(hub->deliver_context, report->store);
+}
+
 static void
 hook_replayed(void *context, const struct eng_event *event, const struct eng_run_info *info,
     uint64_t frame)
 {
-	struct hub *hub = context;
-	struct eng_run_info started;
-	struct indexer_job *job;
-	if (event->type == ENG_EV_RUN_STARTED) {
-		run_info_of(event, &started);
-		job = index_job(hub, event->run, &started, frame, ENG_QUEUED, 0);
-	} else if (event->type == ENG_EV_RUN_CLOSED) {
-		job = index_job(hub, event->run, info, frame, (enum eng_status)event->status,
-		    event->time_ns);
-	} else {
-		return;
-	}
-	list_push(&hub->backlog, &job->link);
+	hub_index_replayed(context, event, info, frame);
 }
 
 const struct shard_hooks hub_hooks = {
     .event = hook_event,
     .effect = hook_effect,
+    .replays = hook_replays,
     .replayed = hook_replayed,
 };
 
@@ -524,11 +312,6 @@ hub_engine(struct hub *hub, const struct api_command *command, const struct eng_
 {
 	if (!shard_has_room(hub->shard, engine))
 		return false;
-	if (engine->type == ENG_CMD_RUN_START && log_space(hub->shard->log) != LOG_SPACE_OK) {
-		hub_queue_error(hub, &command->origin, FROE_RESOURCE_EXHAUSTED, "",
-		    "the disk is nearly full: free space in the data directory's file system");
-		return true;
-	}
 	hub->command = command;
 	arena_reset(&hub->arena);
 	FROE_DROP(shard_step(hub->shard, engine), "a refused command has no events");
@@ -545,14 +328,16 @@ hub_open_conn(struct hub *hub, const struct api_command *command)
 	    .tenant_open.name = command->open.tenant.size != 0 ? command->open.tenant
 	                                                       : bytes_text("default"),
 	};
+	uint64_t window = command->open.push_window;
 	if (!shard_has_room(hub->shard, &engine))
 		return false;
 	froe_assert(hub_conn_find(hub, command->origin.conn) == NULL);
 	struct hub_conn *conn = mem_zalloc(sizeof(*conn));
 	conn->handle = command->origin.conn;
-	conn->window = command->open.push_window;
+	conn->window = window < WINDOW_BYTES_MAX ? window : WINDOW_BYTES_MAX;
 	list_init(&conn->pushes);
 	list_init(&conn->watches);
+	list_init(&conn->ended);
 	map_put_u64(&hub->conns, conn->handle, conn);
 	hub->stats.connections++;
 	return hub_engine(hub, command, &engine);
@@ -587,14 +372,60 @@ mint_run(struct hub *hub, struct eng_command *engine)
 	engine->run_start.run = uuid_run(hub->shard->clock.now_ns, random);
 }
 
+/* What the shard cannot take, whatever room there is. */
+static bool
+command_fits(struct hub *hub, const struct api_command *command)
+{
+	const struct eng_command *engine = &command->engine;
+	size_t max = shard_payload_bytes_max(hub->shard), size = 0;
+	const char *field = "";
+	char text[160];
+	if (engine->type == ENG_CMD_RUN_START) {
+		size = engine->run_start.input.size;
+		field = "input";
+	} else if (engine->type == ENG_CMD_TASK_COMPLETE) {
+		size = engine->task.bytes.size;
+		field = "output";
+	} else if (engine->type == ENG_CMD_WORKFLOW_PUT) {
+		size = engine->workflow_put.definition.encoded.size;
+		field = "workflow";
+	}
+	if (size <= max)
+		return true;
+	snprintf(text, sizeof(text), "%s has %zu bytes; with this store's segments at most %zu are "
+	    "taken: pass a reference to it instead", field, size, max);
+	hub_queue_error(hub, &command->origin, FROE_TOO_LARGE, field, text);
+	return false;
+}
+
+static bool
+run_refused(struct hub *hub, const struct hub_conn *conn, const struct api_command *command)
+{
+	if (log_space(hub->shard->log) != LOG_SPACE_OK) {
+		hub_queue_error(hub, &command->origin, FROE_RESOURCE_EXHAUSTED, "",
+		    "the disk is nearly full: free space in the data directory's file system");
+		return true;
+	}
+	if (command->wait && conn->watch_count >= FROE_WATCHES_MAX) {
+		hub_queue_error(hub, &command->origin, FROE_RESOURCE_EXHAUSTED, "wait",
+		    "too many watches on this connection");
+		return true;
+	}
+	return false;
+}
+
 static bool
 hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_command *command)
 {
 	struct eng_command engine = command->engine;
+	if (!command_fits(hub, command))
+		return true;
 	engine.origin = command->origin;
 	engine.tenant = conn->tenant;
 	switch (engine.type) {
 	case ENG_CMD_RUN_START:
+		if (run_refused(hub, conn, command))
+			return true;
 		if (uuid_is_nil(engine.run_start.run))
 			mint_run(hub, &engine);
 		break;
@@ -644,21 +475,7 @@ hub_credit(struct hub *hub, struct hub_conn *conn, uint64_t bytes)
 	conn->window = bytes < WINDOW_BYTES_MAX - conn->window ? conn->window + bytes
 	                                                       : WINDOW_BYTES_MAX;
 	hub_push_pump(hub, conn);
-}
-
-static void
-hub_unwatch(struct hub *hub, struct hub_conn *conn, const struct api_command *command)
-{
-	Froe__Done done = FROE__DONE__INIT;
-	struct list *at;
-	list_for_each(at, &conn->watches) {
-		struct hub_watch *watch = container_of(at, struct hub_watch, link);
-		if (watch->request == command->unwatch.watch) {
-			hub_watch_remove(hub, watch);
-			break;
-		}
-	}
-	hub_queue_reply(hub, &command->origin, FROE__ENVELOPE__BODY_DONE, &done.base);
+	hub_watch_wake(hub, conn);
 }
 
 bool
@@ -677,6 +494,11 @@ hub_command(struct hub *hub, const struct api_command *command)
 		return hub_open_conn(hub, command);
 	if (conn == NULL)
 		return true; /* it has closed meanwhile */
+	if (conn->tenant.v == 0) {
+		hub_queue_error(hub, &command->origin, FROE_FAILED_PRECONDITION, "",
+		    "this connection's Hello was refused: open another one");
+		return true;
+	}
 	switch (command->op) {
 	case API_OP_CREDIT:
 		hub_credit(hub, conn, command->credit.bytes);
@@ -706,48 +528,29 @@ hub_command(struct hub *hub, const struct api_command *command)
 /* ---------------------------------------------------------------------------------- start, turn */
 
 void
-hub_start(struct hub *hub, struct shard *shard, struct indexer *indexer, uint64_t index_applied)
+hub_replays(struct hub *hub, uint64_t index_applied)
 {
-	struct list *at, *next;
+	hub->index_applied = index_applied;
+}
+
+void
+hub_start(struct hub *hub, struct shard *shard, struct indexer *indexer)
+{
 	hub->shard = shard;
 	hub->indexer = indexer;
 	hub->mono_ns = io_mono_ns(shard->env);
-	for (at = hub->backlog.next; at != &hub->backlog; at = next) {
-		struct indexer_job *job = container_of(at, struct indexer_job, link);
-		next = at->next;
-		if (job->frame > index_applied) {
-			forget_later(hub, job);
-			continue;
-		}
-		if (job->row.finished_ns != 0)
-			resolver_forget(shard->resolver, job->row.number);
-		list_remove(at);
-		indexer_job_free(job);
-	}
+	hub_index_start(hub);
 	eng_workers(shard->eng, hub_worker_recovered, hub);
-}
-
-
-static void
-backlog_post(struct hub *hub)
-{
-	while (!list_empty(&hub->backlog)) {
-		struct list *at = list_pop(&hub->backlog); /* once posted, it is another thread's */
-		if (!indexer_post(hub->indexer, container_of(at, struct indexer_job, link))) {
-			list_push_front(&hub->backlog, at);
-			return;
-		}
-	}
 }
 
 void
 hub_turn(struct hub *hub, uint64_t mono_ns)
 {
+	hub->gap_ns = mono_ns - hub->mono_ns;
 	hub->mono_ns = mono_ns;
-	backlog_post(hub);
+	hub_index_turn(hub);
 	hub_read_answers(hub);
 	hub_read_expire(hub);
-	forget_applied(hub);
 	if (hub_push_loaded(hub))
 		FROE_DROP(hub_worker_turn(hub), "what has no room now comes again with the next frame");
 }
@@ -758,9 +561,9 @@ hub_deadline_ns(const struct hub *hub)
 	uint64_t worker_ns = wheel_next(&hub->wheel);
 	uint64_t read_ns = hub_read_deadline_ns(hub);
 	uint64_t due_ns = worker_ns < read_ns ? worker_ns : read_ns;
-	if (!list_empty(&hub->backlog) && due_ns > hub->mono_ns + 10000000)
-		due_ns = hub->mono_ns + 10000000;
-	return due_ns;
+	if (!list_empty(&hub->backlog) && due_ns > hub->mono_ns + BACKLOG_RETRY_NS)
+		due_ns = hub->mono_ns + BACKLOG_RETRY_NS;
+	return list_empty(&hub->loaded) ? due_ns : hub->mono_ns;
 }
 
 void
@@ -777,19 +580,15 @@ hub_release(struct hub *hub)
 		while (hub->conns.entries[i].value != NULL)
 			conn_free(hub, hub->conns.entries[i].value);
 	}
-	struct list *at;
-	while ((at = list_pop(&hub->backlog)) != NULL)
-		indexer_job_free(container_of(at, struct indexer_job, link));
-	while ((at = list_pop(&hub->forgets)) != NULL)
-		mem_free(container_of(at, struct hub_forget, link));
-	while ((at = list_pop(&hub->loaded)) != NULL)
-		hub_load_free(container_of(at, struct hub_load, link));
+	hub_index_release_all(hub);
+	hub_push_release_all(hub);
 	hub_read_release_all(hub);
 	hub_worker_release_all(hub);
 	map_release(&hub->conns);
 	map_release(&hub->watches);
 	map_release(&hub->workers);
 	buf_release(&hub->outbox);
-	buf_release(&hub->scratch);
+	buf_release(&hub->released);
+	buf_release(&hub->places);
 	arena_release(&hub->arena);
 }

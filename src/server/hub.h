@@ -5,14 +5,18 @@
  *             that must not be seen yet in an outbox, in order, each item with the frame that
  *             must be durable first. Resolves payloads of dispatches and results (asking the log when
  *             they have left memory), keeps watches, push windows and workers' liveness.
- * Files       hub.c: commands and replies; hub_push.c: dispatches, revocations, watched runs, within
- *             each connection's window; hub_read.c: views, lists, outputs; hub_worker.c: liveness.
+ * Files       hub.c: commands, outbox, turns; hub_reply.c: the engine's answers; hub_push.c: what is
+ *             sent unasked, within each connection's window; hub_watch.c: watched runs; hub_read.c:
+ *             views, lists, outputs; hub_index.c: rows for the index; hub_worker.c: liveness.
  * Ownership   owns its connections, watches and workers; borrows shard, indexer and the deliver hook.
  * Threading   the hot thread (or the simulator).
  * Invariants  1. an item leaves the outbox only when its frame is durable (rule 1 of ARCHITECTURE.md).
- *             2. a connection's pushes leave in order and within its window.
- *             3. pending pushes are references, never payloads: a slow reader costs a few bytes each,
- *                bounded by its worker's slots and its watches.
+ *             2. a connection's dispatches and a watch's events leave in order, and within the
+ *                connection's window; revocations cost nothing and overtake.
+ *             3. pending pushes are references, never payloads (but one a connection: the end of
+ *                a run that had left memory). A slow reader costs a few bytes for each slot of its
+ *                worker and each of its watches, and HUB_EVENT_BYTES_MAX of changes: those that
+ *                come on top of that are left out.
  */
 #ifndef SERVER_HUB_H
 #define SERVER_HUB_H
@@ -32,7 +36,7 @@ struct hub_options {
 };
 
 struct hub_stats {
-	uint64_t dispatches;
+	uint64_t dispatches; /* sent */
 	uint64_t needs;    /* payloads that had left memory */
 	uint64_t refused;  /* commands answered with an error */
 	uint64_t workers_lost;
@@ -46,6 +50,8 @@ struct hub {
 	/* How effects reach a connection, on whatever loop it lives. */
 	void (*deliver)(void *context, const struct api_effect *effect);
 	void (*metrics)(void *context, struct buf *to); /* what others add to /metrics */
+	/* Recovery is about to replay this store: time to open the index and call hub_replays(). */
+	void (*opened)(void *context, struct uuid store);
 	void *deliver_context;
 
 	struct buf outbox;         /* items: struct hub_item, then its bytes */
@@ -55,14 +61,22 @@ struct hub {
 	uint32_t change_watches;   /* watches that want every change */
 	struct map workers;        /* worker -> struct hub_worker */
 	struct wheel wheel;        /* boot-time clock: workers' liveness */
-	struct list loaded;        /* pushes whose bytes have come from the log */
-	struct hub_load *providing; /* during TASK_PROVIDE: the bytes for the dispatch it causes */
+	struct list loading;       /* pushes whose bytes are being read from the log */
+	struct list loaded;        /* pushes whose bytes have come */
+	struct hub_push *providing; /* during TASK_PROVIDE: its bytes are for the dispatch it causes */
+	struct list woken;         /* connections whose next watch on a closed run may be read */
 	struct list reads;         /* questions at the index thread, oldest first */
+	struct list reading;       /* questions whose records are being read */
 	struct list forgets;       /* closed runs whose places the index does not have yet */
-	struct list backlog;       /* index rows of recovery that did not fit the ring */
+	struct list backlog;       /* index rows that did not fit the ring */
+	uint64_t index_applied;    /* of the index when it was opened: hub_replays() */
 	uint64_t reads_last;
+	uint32_t reads_held;       /* of `reads`: not posted yet */
+	uint64_t released_frame;   /* all of this frame has left the outbox */
+	uint64_t gap_ns;           /* how long before this turn the last one was */
 	struct arena arena;        /* of one command or delivery */
-	struct buf scratch;
+	struct buf released;       /* the outbox's item being let out */
+	struct buf places;         /* of one index row */
 	const struct api_command *command; /* being run: hooks relate effects to it */
 	struct hub_stats stats;
 	struct failpoint failpoint;
@@ -74,9 +88,12 @@ void hub_release(struct hub *hub);
 /* The shard's hooks; their context is the hub. */
 extern const struct shard_hooks hub_hooks;
 
+/* Before the first record is replayed: which rows the index has (indexer_open). Without it all rows
+ * are put again. */
+void hub_replays(struct hub *hub, uint64_t index_applied);
+
 /* After shard_open: rows that the index lacks go to it; known workers get their grace. */
-void hub_start(struct hub *hub, struct shard *shard, struct indexer *indexer,
-    uint64_t index_applied);
+void hub_start(struct hub *hub, struct shard *shard, struct indexer *indexer);
 
 /* False: no room now. The command is borrowed for the call. */
 bool hub_command(struct hub *hub, const struct api_command *command);
@@ -86,5 +103,6 @@ void hub_release_durable(struct hub *hub);
 void hub_turn(struct hub *hub, uint64_t mono_ns);
 uint64_t hub_deadline_ns(const struct hub *hub); /* boot-time clock; UINT64_MAX: none */
 bool hub_idle(const struct hub *hub);            /* nothing waits in the outbox */
+bool hub_reading(const struct hub *hub);         /* the kernel reads records for it */
 
 #endif

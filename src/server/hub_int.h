@@ -9,26 +9,35 @@
 #include "proto/native.pb-c.h"
 #include "server/history.h"
 
-/* A list that the index thread has not answered after this is refused: INDEX_BEHIND. */
+/* A question that the index thread has not answered after this is refused: INDEX_BEHIND. */
 #define HUB_INDEX_WAIT_NS (UINT64_C(1000000000))
-/* Payload bytes that travel with one dispatch; the rest is fetched by TaskOutputGet. */
-#define HUB_DISPATCH_BYTES_MAX (FROE_MESSAGE_BYTES_MAX - (256u << 10))
+/* Payloads and error texts that travel with one dispatch; the rest is fetched by TaskOutputGet. What
+ * is left is for the names of 1000 parents. */
+#define HUB_DISPATCH_BYTES_MAX (FROE_MESSAGE_BYTES_MAX - (512u << 10))
+/* Changes of watched runs that wait for one connection. */
+#define HUB_EVENT_BYTES_MAX ((size_t)1 << 20)
 
 struct hub_conn {
 	uint64_t handle;
-	struct eng_tenant_id tenant;
-	uint64_t worker; /* engine's number; 0: none */
-	uint64_t window; /* bytes of pushes it will still take */
+	struct eng_tenant_id tenant; /* 0: refused, or not open yet */
+	uint64_t worker;             /* engine's number; 0: none */
+	uint64_t window;             /* bytes of pushes it will still take */
 	struct list pushes;
 	struct list watches;
-	uint32_t watch_count;
+	struct list ended;           /* watches on runs that have closed: struct hub_ended */
+	bool ended_busy;             /* one of them is being read, or waits for frame or window */
+	struct list woken;           /* hub->woken: the next of `ended` may be read */
+	uint32_t watch_count;        /* of both */
+	size_t event_bytes;          /* of its HUB_PUSH_EVENT */
 };
 
 enum hub_push_kind {
 	HUB_PUSH_DISPATCH,
 	HUB_PUSH_REVOKE,
-	HUB_PUSH_EVENT,  /* a change of a watched run */
+	HUB_PUSH_EVENT,  /* a change of a watched run, or its state as the watch began */
 	HUB_PUSH_CLOSED, /* a watched run's end */
+	HUB_PUSH_ENDED,  /* the end of a run that had closed before it was watched: packed */
+	HUB_PUSH_UNWATCHED, /* the answer to RunUnwatch: nothing of the watch comes after it */
 };
 
 /* A push that waits for its frame, its bytes or its window: references only. */
@@ -37,6 +46,8 @@ struct hub_push {
 	enum hub_push_kind kind;
 	uint64_t conn;
 	uint64_t request; /* of the watch */
+	uint64_t answers; /* UNWATCHED: the request it answers */
+	bool gone;        /* unwatched while it was loading */
 	uint64_t run;
 	struct uuid id;   /* the run's; REVOKE: the task's */
 	uint32_t task;
@@ -48,9 +59,11 @@ struct hub_push {
 	struct bytes name;   /* EVENT: of the task; lives as long as the engine */
 	const char *change;
 	char *error;         /* EVENT: owned */
+	size_t event_bytes;  /* EVENT: counted in its connection */
 	bool bare;
 	uint32_t part_count;
 	struct eng_ref *parts; /* CLOSED: owned */
+	struct bytes packed;   /* ENDED: owned */
 	struct hub_load *load; /* what it needed from the log, loaded; owned */
 };
 
@@ -60,7 +73,15 @@ struct hub_watch {
 	uint64_t conn;
 	uint64_t request;
 	uint64_t run;
+	struct eng_run_info info; /* outlives the run's state: its last step closes it */
 	bool changes;
+};
+
+/* A watch on a run that has closed. One of a connection's is read at a time. */
+struct hub_ended {
+	struct list link; /* of its connection */
+	uint64_t request;
+	struct uuid run;
 };
 
 struct hub_worker {
@@ -70,11 +91,12 @@ struct hub_worker {
 	uint64_t seen_ns; /* boot-time clock */
 };
 
-/* The records a push needs that have left memory: read from the log, then the push goes on. */
+/* The records a push needs that have left memory: read from the log, then the push goes on. The push
+ * owns it. While it is in one of the hub's lists, the push is in none. */
 struct hub_load {
-	struct list link; /* hub->loaded, when all are there */
+	struct list link; /* hub->loading; hub->loaded when all are there; then none */
 	struct hub *hub;
-	struct hub_push *push; /* owned until it goes on */
+	struct hub_push *push;
 	uint32_t missing;
 	uint32_t count;
 	enum froe_err err;
@@ -104,31 +126,61 @@ struct hub_item {
 
 /* hub.c */
 struct hub_conn *hub_conn_find(const struct hub *hub, uint64_t handle);
-void hub_item_push(struct hub *hub, const struct hub_item *item, const ProtobufCMessage *message);
+void hub_item_object(struct hub *hub, uint64_t frame, enum hub_item_kind kind, void *object);
+void hub_item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin,
+    uint32_t number, const ProtobufCMessage *message);
 /* Queues an answer behind everything that was decided before it. */
 void hub_queue_reply(struct hub *hub, const struct eng_origin *origin, uint32_t number,
     const ProtobufCMessage *message);
 void hub_queue_error(struct hub *hub, const struct eng_origin *origin, enum froe_err err,
     const char *field, const char *text);
 
+/* hub_reply.c */
+void hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
+void hub_error_fill(Froe__Error *error, enum froe_err err, const char *field, const char *text);
+
+/* hub_index.c */
+void hub_index_started(struct hub *hub, const struct eng_event *event, uint64_t frame);
+void hub_index_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
+void hub_index_replayed(struct hub *hub, const struct eng_event *event,
+    const struct eng_run_info *info, uint64_t frame);
+void hub_index_post(struct hub *hub, struct indexer_job *job); /* its frame is durable */
+void hub_index_start(struct hub *hub);
+void hub_index_turn(struct hub *hub);
+void hub_index_release_all(struct hub *hub);
+
 /* hub_push.c */
 struct hub_push *hub_push_new(enum hub_push_kind kind, uint64_t conn);
 void hub_push_free(struct hub_push *push);
 void hub_push_queue(struct hub *hub, struct hub_push *push); /* its frame is durable */
 void hub_push_pump(struct hub *hub, struct hub_conn *conn);
+/* Takes it from its connection's list and frees it: it was sent, or there is nothing to send. */
+void hub_push_drop(struct hub *hub, struct hub_conn *conn, struct hub_push *push);
+/* Pushes whose bytes have come go on, while there is room. False: there is none. */
+bool hub_push_loaded(struct hub *hub);
+void hub_push_release_all(struct hub *hub);
+
+/* hub_watch.c */
 void hub_watch_add(struct hub *hub, struct hub_conn *conn, uint64_t request, uint64_t run,
     bool changes);
 void hub_watch_remove(struct hub *hub, struct hub_watch *watch);
+/* The run's state now, as the first event of a watch with changes. */
+void hub_watch_state(struct hub *hub, const struct hub_conn *conn, uint64_t request, uint64_t run);
 void hub_watch_event(struct hub *hub, const struct eng_event *event, uint64_t frame);
 void hub_watch_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
-/* Pushes whose bytes have come go on, while there is room. False: there is none. */
-bool hub_push_loaded(struct hub *hub);
-void hub_load_free(struct hub_load *load);
+void hub_watch_ended(struct hub *hub, struct hub_conn *conn, uint64_t request, struct uuid run);
+void hub_watch_next(struct hub *hub, struct hub_conn *conn); /* reads the next of conn->ended */
+void hub_watch_wake(struct hub *hub, struct hub_conn *conn); /* one of conn->ended is done with */
+void hub_watch_turn(struct hub *hub);
+void hub_unwatch(struct hub *hub, struct hub_conn *conn, const struct api_command *command);
+void hub_unwatched(struct hub *hub, struct hub_conn *conn, struct hub_push *push);
 
 /* hub_read.c */
 void hub_read_open(struct hub *hub, struct hub_conn *conn, const struct api_command *command);
+void hub_read_ended(struct hub *hub, struct hub_conn *conn, const struct hub_ended *ended);
+void hub_read_unwatch(struct hub *hub, const struct eng_origin *watch);
 void hub_read_answers(struct hub *hub);
-void hub_read_expire(struct hub *hub); /* lists that wait too long */
+void hub_read_expire(struct hub *hub); /* those that wait too long */
 uint64_t hub_read_deadline_ns(const struct hub *hub);
 void hub_read_release_all(struct hub *hub);
 

@@ -5,7 +5,8 @@
  * connection's list; hub_push_pump() builds the message at the head, and sends it if the
  * connection's window takes it. Bytes that have left memory are read from the log first, while
  * the connection's other pushes go on: for a dispatch the engine is then asked again
- * (ENG_CMD_TASK_PROVIDE), because the lease may have ended meanwhile.
+ * (ENG_CMD_TASK_PROVIDE), because the lease may have ended meanwhile. A revocation goes at once: a
+ * dispatch of that lease that still waits is not sent any more, since its fence is not current.
  */
 #include "server/hub_int.h"
 
@@ -22,27 +23,23 @@ hub_push_new(enum hub_push_kind kind, uint64_t conn)
 	return push;
 }
 
-void
-hub_load_free(struct hub_load *load)
+static void
+load_free(struct hub_load *load)
 {
 	for (uint32_t i = 0; i < load->count; i++)
 		mem_free((void *)(uintptr_t)load->records[i].body.data);
-	if (load->push != NULL) {
-		load->push->load = NULL;
-		hub_push_free(load->push);
-	}
+	list_remove(&load->link);
 	mem_free(load);
 }
 
 void
 hub_push_free(struct hub_push *push)
 {
-	if (push->load != NULL) {
-		push->load->push = NULL;
-		hub_load_free(push->load);
-	}
+	if (push->load != NULL)
+		load_free(push->load);
 	mem_free(push->error);
 	mem_free(push->parts);
+	mem_free((void *)(uintptr_t)push->packed.data);
 	mem_free(push);
 }
 
@@ -75,35 +72,40 @@ load_read_done(struct log_read *read, enum froe_err err, const struct log_record
 		    record->body.size);
 	else
 		load->err = err;
-	if (--load->missing == 0)
-		list_push(&load->hub->loaded, &load->link);
+	if (--load->missing > 0)
+		return;
+	list_remove(&load->link);
+	list_push(&load->hub->loaded, &load->link);
 }
 
-/* Reads the records; the push is the load's until they are there. */
+/* Reads the records. The push is in no list until they are there: it belongs to the load. */
 static void
 load_start(struct hub *hub, struct hub_push *push, const uint32_t *records, uint32_t count)
 {
 	struct hub_load *load = mem_zalloc(sizeof(*load) + count * sizeof(load->records[0]));
 	froe_assert(push->load == NULL);
+	push->load = load;
 	load->hub = hub;
 	load->push = push;
 	load->count = count;
-	load->missing = count + 1;
+	load->missing = count;
+	list_push(&hub->loading, &load->link);
 	hub->stats.needs += count;
 	for (uint32_t i = 0; i < count; i++) {
-		struct log_place place;
 		load->records[i].load = load;
 		load->records[i].record = records[i];
-		if (resolver_place(hub->shard->resolver, push->run, records[i], &place)) {
-			log_read_start(hub->shard->log, &load->records[i].read, place, load_read_done);
-		} else {
-			load->err = FROE_NOT_FOUND;
-			load->missing--;
-		}
 	}
-	if (--load->missing == 0)
-		list_push(&hub->loaded, &load->link);
+	for (uint32_t i = 0; i < count; i++) {
+		struct log_read *read = &load->records[i].read;
+		struct log_place place;
+		if (resolver_place(hub->shard->resolver, push->run, records[i], &place))
+			log_read_start(hub->shard->log, read, place, load_read_done);
+		else
+			load_read_done(read, FROE_NOT_FOUND, NULL);
+	}
 }
+
+#define UNREADABLE "froe cannot read the task's input from its log"
 
 /* The attempt cannot begin: its input is not readable. Said once, as a failure of the task. */
 static void
@@ -115,26 +117,27 @@ dispatch_unreadable(struct hub *hub, const struct hub_push *push, const struct e
 	        {
 	            .worker.v = view->worker,
 	            .fence = {.task = view->task, .lease = push->lease},
-	            .bytes = bytes_text("froe cannot read the task's input from its log"),
+	            .bytes = bytes_text(UNREADABLE),
 	            .fatal = true,
 	        },
 	};
 	FROE_DROP(shard_step(hub->shard, &command), "the fence was current a moment ago");
 }
 
-/* A dispatch's bytes have come: the engine is asked again. */
+/* A dispatch's bytes have come: the engine is asked again, and answers with the same dispatch, to
+ * the connection that its worker has now. */
 static void
-dispatch_provide(struct hub *hub, struct hub_push *push, struct hub_load *load)
+dispatch_provide(struct hub *hub, struct hub_push *push)
 {
 	struct eng_dispatch view;
 	if (!eng_dispatch(hub->shard->eng, push->run, push->task, push->lease,
 	        hub->shard->clock.now_ns, &view)) {
-		hub_load_free(load);
+		hub_push_free(push);
 		return;
 	}
-	if (load->err != FROE_OK) {
+	if (push->load->err != FROE_OK) {
 		dispatch_unreadable(hub, push, &view);
-		hub_load_free(load);
+		hub_push_free(push);
 		return;
 	}
 	struct eng_command command = {
@@ -145,19 +148,19 @@ dispatch_provide(struct hub *hub, struct hub_push *push, struct hub_load *load)
 	            .fence = {.task = view.task, .lease = push->lease},
 	        },
 	};
-	load->push = NULL;
-	hub_push_free(push);
-	hub->providing = load;
+	hub->providing = push;
 	FROE_DROP(shard_step(hub->shard, &command), "it has an effect, no event");
-	if (hub->providing != NULL)
-		hub_load_free(hub->providing);
 	hub->providing = NULL;
+	hub_push_free(push); /* its bytes have gone on to the new one */
 }
 
 bool
 hub_push_loaded(struct hub *hub)
 {
-	struct eng_command worst = {.type = ENG_CMD_TASK_FAIL};
+	struct eng_command worst = {
+	    .type = ENG_CMD_TASK_FAIL,
+	    .task.bytes = bytes_text(UNREADABLE),
+	};
 	while (!list_empty(&hub->loaded)) {
 		if (!shard_has_room(hub->shard, &worst))
 			return false;
@@ -165,12 +168,14 @@ hub_push_loaded(struct hub *hub)
 		struct hub_push *push = load->push;
 		struct hub_conn *conn = hub_conn_find(hub, push->conn);
 		if (push->kind == HUB_PUSH_DISPATCH) {
-			dispatch_provide(hub, push, load);
-		} else if (conn == NULL) {
-			hub_load_free(load);
+			dispatch_provide(hub, push);
+		} else if (conn == NULL || push->gone) {
+			hub_push_free(push);
+		} else if (load->err == FROE_NOT_FOUND) {
+			/* The run's places have gone on to the index meanwhile. */
+			hub_watch_ended(hub, conn, push->request, push->id);
+			hub_push_free(push);
 		} else {
-			push->load = load;
-			load->push = NULL;
 			list_push_front(&conn->pushes, &push->link);
 			hub_push_pump(hub, conn);
 		}
@@ -178,10 +183,19 @@ hub_push_loaded(struct hub *hub)
 	return true;
 }
 
+void
+hub_push_release_all(struct hub *hub)
+{
+	while (!list_empty(&hub->loading))
+		hub_push_free(container_of(hub->loading.next, struct hub_load, link)->push);
+	while (!list_empty(&hub->loaded))
+		hub_push_free(container_of(hub->loaded.next, struct hub_load, link)->push);
+}
+
 /* ------------------------------------------------------------------------------------ building */
 
 enum built {
-	BUILT,  /* *message is there */
+	BUILT,  /* the effect is there */
 	GONE,   /* there is nothing to send any more */
 	LOADING /* its bytes are being read; the push is no longer in the list */
 };
@@ -201,14 +215,23 @@ push_require(struct hub *hub, struct hub_push *push, const uint32_t *records, ui
 	list_remove(&push->link);
 	/* What was loaded for it before is loaded again: rare, and simpler than to merge. */
 	if (push->load != NULL) {
-		push->load->push = NULL;
-		hub_load_free(push->load);
+		load_free(push->load);
 		push->load = NULL;
 		memcpy(missing, records, count * sizeof(records[0]));
 		missing_count = count;
 	}
 	load_start(hub, push, missing, missing_count);
 	return false;
+}
+
+/* What the record takes of a message, at most; 0: it is not known. */
+static size_t
+record_size(const struct hub *hub, const struct hub_push *push, uint32_t record)
+{
+	struct log_place place;
+	if (!resolver_place(hub->shard->resolver, push->run, record, &place))
+		return 0;
+	return place.size - LOG_RECORD_HEADER_BYTES;
 }
 
 static char *
@@ -227,56 +250,92 @@ binary(struct bytes bytes)
 	return (ProtobufCBinaryData){bytes.size, (uint8_t *)(uintptr_t)bytes.data};
 }
 
-static void
-dispatch_parent(struct hub *hub, const struct hub_push *push, const struct eng_ref *ref,
-    Froe__ParentOutput *parent, size_t *budget)
+/* Which records travel with a dispatch: its input, then parents and errors as far as they fit. */
+struct dispatch_plan {
+	struct eng_dispatch view;
+	uint32_t records[FROE_WORKFLOW_TASKS_MAX + 1];
+	uint32_t count;
+	bool fits[FROE_WORKFLOW_TASKS_MAX]; /* by ref */
+};
+
+static bool
+dispatch_plan(struct hub *hub, const struct hub_push *push, struct dispatch_plan *plan)
 {
+	if (!eng_dispatch(hub->shard->eng, push->run, push->task, push->lease,
+	        hub->shard->clock.now_ns, &plan->view))
+		return false;
+	size_t used = record_size(hub, push, plan->view.input);
+	plan->records[0] = plan->view.input;
+	plan->count = 1;
+	froe_assert(plan->view.ref_count <= FROE_WORKFLOW_TASKS_MAX);
+	for (uint32_t i = 0; i < plan->view.ref_count; i++) {
+		uint32_t record = plan->view.refs[i].record;
+		size_t size = record != 0 ? record_size(hub, push, record) : 0;
+		plan->fits[i] = record != 0 && used + size <= HUB_DISPATCH_BYTES_MAX;
+		if (!plan->fits[i])
+			continue;
+		plan->records[plan->count++] = record;
+		used += size;
+	}
+	return true;
+}
+
+static Froe__ParentOutput *
+dispatch_parent(struct hub *hub, const struct hub_push *push, const struct eng_ref *ref, bool fits)
+{
+	Froe__ParentOutput *parent = arena_alloc(&hub->arena, sizeof(*parent));
 	struct bytes body;
 	froe__parent_output__init(parent);
 	parent->task = arena_text(hub, ref->task);
 	if (ref->skipped || ref->record == 0) {
 		parent->has_skipped = parent->skipped = true;
-		return;
+	} else if (!fits) {
+		parent->has_omitted = parent->omitted = true;
+	} else {
+		froe_assert(push_body(hub, push, ref->record, &body));
+		parent->has_output = true;
+		parent->output = binary(record_payload(body));
 	}
-	froe_assert(push_body(hub, push, ref->record, &body));
-	struct bytes output = record_payload(body);
-	parent->has_output = output.size <= *budget;
-	parent->has_omitted = parent->omitted = !parent->has_output;
-	if (parent->has_output) {
-		parent->output = binary(output);
-		*budget -= output.size;
+	return parent;
+}
+
+static Froe__TaskError *
+dispatch_error(struct hub *hub, const struct hub_push *push, const struct eng_ref *ref, bool fits)
+{
+	Froe__TaskError *error = arena_alloc(&hub->arena, sizeof(*error));
+	struct bytes body;
+	froe__task_error__init(error);
+	error->task = arena_text(hub, ref->task);
+	if (fits) {
+		froe_assert(push_body(hub, push, ref->record, &body));
+		error->error = arena_text(hub, record_text(body));
 	}
+	return error;
 }
 
 static void
-dispatch_refs(struct hub *hub, const struct hub_push *push, const struct eng_dispatch *view,
+dispatch_refs(struct hub *hub, const struct hub_push *push, const struct dispatch_plan *plan,
     Froe__Dispatch *dispatch)
 {
-	size_t budget = HUB_DISPATCH_BYTES_MAX - dispatch->input.len;
-	uint32_t count = view->ref_count;
+	uint32_t count = plan->view.ref_count;
 	dispatch->parents = arena_alloc(&hub->arena, count * sizeof(*dispatch->parents));
 	dispatch->errors = arena_alloc(&hub->arena, count * sizeof(*dispatch->errors));
 	for (uint32_t i = 0; i < count; i++) {
-		struct bytes body;
-		if (!view->refs[i].error) {
-			Froe__ParentOutput *parent = arena_alloc(&hub->arena, sizeof(*parent));
-			dispatch_parent(hub, push, &view->refs[i], parent, &budget);
-			dispatch->parents[dispatch->n_parents++] = parent;
-			continue;
-		}
-		froe_assert(push_body(hub, push, view->refs[i].record, &body));
-		Froe__TaskError *error = arena_alloc(&hub->arena, sizeof(*error));
-		froe__task_error__init(error);
-		error->task = arena_text(hub, view->refs[i].task);
-		error->error = arena_text(hub, record_text(body));
-		dispatch->errors[dispatch->n_errors++] = error;
+		const struct eng_ref *ref = &plan->view.refs[i];
+		if (ref->error)
+			dispatch->errors[dispatch->n_errors++] =
+			    dispatch_error(hub, push, ref, plan->fits[i]);
+		else
+			dispatch->parents[dispatch->n_parents++] =
+			    dispatch_parent(hub, push, ref, plan->fits[i]);
 	}
 }
 
 static void
-dispatch_fill(struct hub *hub, const struct hub_push *push, const struct eng_dispatch *view,
+dispatch_fill(struct hub *hub, const struct hub_push *push, const struct dispatch_plan *plan,
     Froe__Dispatch *dispatch)
 {
+	const struct eng_dispatch *view = &plan->view;
 	struct bytes body;
 	froe__dispatch__init(dispatch);
 	dispatch->has_task = dispatch->has_lease = dispatch->has_attempt = true;
@@ -294,40 +353,21 @@ dispatch_fill(struct hub *hub, const struct hub_push *push, const struct eng_dis
 	dispatch->priority = view->priority;
 	froe_assert(push_body(hub, push, view->input, &body));
 	dispatch->input = binary(record_payload(body));
-	dispatch_refs(hub, push, view, dispatch);
+	dispatch_refs(hub, push, plan, dispatch);
 }
 
 static enum built
-build_dispatch(struct hub *hub, struct hub_push *push, const ProtobufCMessage **message)
+build_dispatch(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 {
-	struct eng_dispatch view;
-	uint32_t records[FROE_WORKFLOW_TASKS_MAX + 1], count = 0;
-	if (!eng_dispatch(hub->shard->eng, push->run, push->task, push->lease,
-	        hub->shard->clock.now_ns, &view))
+	struct dispatch_plan plan;
+	effect->number = FROE__ENVELOPE__BODY_DISPATCH;
+	if (!dispatch_plan(hub, push, &plan))
 		return GONE;
-	records[count++] = view.input;
-	for (uint32_t i = 0; i < view.ref_count; i++) {
-		if (view.refs[i].record != 0)
-			records[count++] = view.refs[i].record;
-	}
-	if (!push_require(hub, push, records, count))
+	if (!push_require(hub, push, plan.records, plan.count))
 		return LOADING;
 	Froe__Dispatch *dispatch = arena_alloc(&hub->arena, sizeof(*dispatch));
-	dispatch_fill(hub, push, &view, dispatch);
-	*message = &dispatch->base;
-	return BUILT;
-}
-
-static enum built
-build_revoke(struct hub *hub, struct hub_push *push, const ProtobufCMessage **message)
-{
-	Froe__Revoke *revoke = arena_alloc(&hub->arena, sizeof(*revoke));
-	froe__revoke__init(revoke);
-	revoke->has_task = revoke->has_lease = true;
-	revoke->task = (ProtobufCBinaryData){16, push->id.bytes};
-	revoke->lease = push->lease;
-	revoke->reason = (char *)(uintptr_t)eng_reason_name((enum eng_reason)push->reason);
-	*message = &revoke->base;
+	dispatch_fill(hub, push, &plan, dispatch);
+	effect->message = &dispatch->base;
 	return BUILT;
 }
 
@@ -345,7 +385,7 @@ event_new(struct hub *hub, struct hub_push *push)
 }
 
 static enum built
-build_event(struct hub *hub, struct hub_push *push, const ProtobufCMessage **message)
+build_event(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 {
 	Froe__RunEvent *event = event_new(hub, push);
 	if (push->name.size != 0)
@@ -354,11 +394,12 @@ build_event(struct hub *hub, struct hub_push *push, const ProtobufCMessage **mes
 	event->has_attempt = push->attempt != 0;
 	event->attempt = push->attempt;
 	event->error = push->error;
-	*message = &event->base;
+	effect->message = &event->base;
 	return BUILT;
 }
 
-static void
+/* False: larger than a message may be. */
+static bool
 closed_result(struct hub *hub, struct hub_push *push, Froe__RunEvent *event)
 {
 	struct result_part *parts =
@@ -371,32 +412,40 @@ closed_result(struct hub *hub, struct hub_push *push, Froe__RunEvent *event)
 		parts[i].output = record_payload(body);
 	}
 	buf_init(&result);
-	if (result_build(parts, push->part_count, push->bare, &result)) {
-		event->has_result = true;
-		event->result.len = buf_used(&result);
-		event->result.data = arena_copy(&hub->arena, result.data, result.size);
-	} else {
-		event->has_result_omitted = event->result_omitted = true;
-	}
+	event->has_result = result_build(parts, push->part_count, push->bare, &result);
+	event->result.len = buf_used(&result);
+	event->result.data = arena_copy(&hub->arena, result.data, result.size);
 	buf_release(&result);
+	return event->has_result;
+}
+
+/* Is the result too large to be sent, or can it not be read? Then nothing is read for it. */
+static bool
+closed_omitted(const struct hub *hub, const struct hub_push *push)
+{
+	size_t size = 0;
+	if (push->load != NULL && push->load->err != FROE_OK)
+		return true;
+	for (uint32_t i = 0; i < push->part_count; i++)
+		size += record_size(hub, push, push->parts[i].record);
+	return size > FROE_MESSAGE_BYTES_MAX;
 }
 
 static enum built
-build_closed(struct hub *hub, struct hub_push *push, const ProtobufCMessage **message)
+build_closed(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 {
 	uint32_t records[FROE_WORKFLOW_TASKS_MAX];
-	bool unreadable = push->load != NULL && push->load->err != FROE_OK;
+	bool omitted = closed_omitted(hub, push);
 	for (uint32_t i = 0; i < push->part_count; i++)
 		records[i] = push->parts[i].record;
-	if (!unreadable && !push_require(hub, push, records, push->part_count))
+	if (!omitted && !push_require(hub, push, records, push->part_count))
 		return LOADING;
 	Froe__RunEvent *event = event_new(hub, push);
-	*message = &event->base;
-	if (unreadable) {
-		event->has_result_omitted = event->result_omitted = true;
-	} else if (push->status == ENG_COMPLETED) {
-		closed_result(hub, push, event);
-	} else if (push->part_count > 0) {
+	effect->message = &event->base;
+	if (push->status == ENG_COMPLETED) {
+		event->result_omitted = omitted || !closed_result(hub, push, event);
+		event->has_result_omitted = event->result_omitted;
+	} else if (push->part_count > 0 && !omitted) {
 		struct bytes body;
 		froe_assert(push_body(hub, push, records[0], &body));
 		event->error = arena_text(hub, record_text(body));
@@ -405,26 +454,45 @@ build_closed(struct hub *hub, struct hub_push *push, const ProtobufCMessage **me
 }
 
 static enum built
-push_build(struct hub *hub, struct hub_push *push, const ProtobufCMessage **message,
-    uint32_t *number)
+push_build(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 {
-	*number = FROE__ENVELOPE__BODY_RUN_EVENT;
+	effect->number = FROE__ENVELOPE__BODY_RUN_EVENT;
+	effect->request = push->request;
 	switch (push->kind) {
 	case HUB_PUSH_DISPATCH:
-		*number = FROE__ENVELOPE__BODY_DISPATCH;
-		return build_dispatch(hub, push, message);
-	case HUB_PUSH_REVOKE:
-		*number = FROE__ENVELOPE__BODY_REVOKE;
-		return build_revoke(hub, push, message);
+		return build_dispatch(hub, push, effect);
 	case HUB_PUSH_EVENT:
-		return build_event(hub, push, message);
+		return build_event(hub, push, effect);
 	case HUB_PUSH_CLOSED:
-		return build_closed(hub, push, message);
+		return build_closed(hub, push, effect);
+	case HUB_PUSH_ENDED:
+		effect->packed = push->packed;
+		return BUILT;
+	case HUB_PUSH_REVOKE:
+	case HUB_PUSH_UNWATCHED:
+		break;
 	}
-	froe_never("every kind of push is built");
+	froe_never("this kind does not wait in the list");
 }
 
 /* -------------------------------------------------------------------------------------- sending */
+
+static void
+push_revoke(struct hub *hub, struct hub_push *push)
+{
+	Froe__Revoke revoke = FROE__REVOKE__INIT;
+	struct api_effect effect = {
+	    .conn = push->conn,
+	    .number = FROE__ENVELOPE__BODY_REVOKE,
+	    .message = &revoke.base,
+	};
+	revoke.has_task = revoke.has_lease = true;
+	revoke.task = (ProtobufCBinaryData){16, push->id.bytes};
+	revoke.lease = push->lease;
+	revoke.reason = (char *)(uintptr_t)eng_reason_name((enum eng_reason)push->reason);
+	hub->deliver(hub->deliver_context, &effect);
+	hub_push_free(push);
+}
 
 void
 hub_push_queue(struct hub *hub, struct hub_push *push)
@@ -432,167 +500,46 @@ hub_push_queue(struct hub *hub, struct hub_push *push)
 	struct hub_conn *conn = hub_conn_find(hub, push->conn);
 	if (conn == NULL) { /* it is gone; a worker's lease ends when it returns without it */
 		hub_push_free(push);
-		return;
+	} else if (push->kind == HUB_PUSH_REVOKE) {
+		push_revoke(hub, push);
+	} else if (push->kind == HUB_PUSH_UNWATCHED) {
+		hub_unwatched(hub, conn, push);
+	} else {
+		list_push(&conn->pushes, &push->link);
+		hub_push_pump(hub, conn);
 	}
-	list_push(&conn->pushes, &push->link);
-	hub_push_pump(hub, conn);
+}
+
+void
+hub_push_drop(struct hub *hub, struct hub_conn *conn, struct hub_push *push)
+{
+	conn->event_bytes -= push->event_bytes;
+	if (push->kind == HUB_PUSH_ENDED) {
+		conn->ended_busy = false;
+		hub_watch_wake(hub, conn);
+	}
+	list_remove(&push->link);
+	hub_push_free(push);
 }
 
 void
 hub_push_pump(struct hub *hub, struct hub_conn *conn)
 {
-	while (!list_empty(&conn->pushes)) {
+	while (!list_empty(&conn->pushes) && conn->window > 0) {
 		struct hub_push *push = container_of(conn->pushes.next, struct hub_push, link);
-		struct api_effect effect = {.conn = conn->handle, .request = push->request};
-		if (conn->window == 0)
-			return;
+		struct api_effect effect = {.conn = conn->handle};
 		arena_reset(&hub->arena);
-		enum built built = push_build(hub, push, &effect.message, &effect.number);
+		enum built built = push_build(hub, push, &effect);
 		if (built == LOADING)
 			continue;
-		/* Revocations need no credit: they tell a worker to do less. */
-		bool counts = push->kind != HUB_PUSH_REVOKE;
 		if (built == BUILT) {
-			size_t size = counts ? envelope_size(&effect) : 0;
+			size_t size = envelope_size(&effect);
 			if (size > conn->window)
 				return;
 			conn->window -= size;
+			hub->stats.dispatches += push->kind == HUB_PUSH_DISPATCH ? 1 : 0;
 			hub->deliver(hub->deliver_context, &effect);
 		}
-		list_remove(&push->link);
-		hub_push_free(push);
-	}
-}
-
-/* -------------------------------------------------------------------------------------- watches */
-
-void
-hub_watch_add(struct hub *hub, struct hub_conn *conn, uint64_t request, uint64_t run, bool changes)
-{
-	struct hub_watch *watch = mem_zalloc(sizeof(*watch));
-	watch->conn = conn->handle;
-	watch->request = request;
-	watch->run = run;
-	watch->changes = changes;
-	watch->next = map_get_u64(&hub->watches, run);
-	map_put_u64(&hub->watches, run, watch);
-	list_push(&conn->watches, &watch->link);
-	conn->watch_count++;
-	hub->change_watches += changes ? 1 : 0;
-}
-
-void
-hub_watch_remove(struct hub *hub, struct hub_watch *watch)
-{
-	struct hub_watch *first = map_get_u64(&hub->watches, watch->run);
-	struct hub_conn *conn = hub_conn_find(hub, watch->conn);
-	struct hub_watch **at = &first;
-	while (*at != watch)
-		at = &(*at)->next;
-	*at = watch->next;
-	if (first != NULL)
-		map_put_u64(&hub->watches, watch->run, first);
-	else
-		map_remove_u64(&hub->watches, watch->run);
-	list_remove(&watch->link);
-	conn->watch_count--;
-	hub->change_watches -= watch->changes ? 1 : 0;
-	mem_free(watch);
-}
-
-static const char *
-change_name(enum eng_event_type type)
-{
-	switch (type) {
-	case ENG_EV_TASK_QUEUED:
-		return "queued";
-	case ENG_EV_TASK_ASSIGNED:
-		return "assigned";
-	case ENG_EV_TASK_DELAYED:
-		return "delayed";
-	case ENG_EV_TASK_COMPLETED:
-		return "completed";
-	case ENG_EV_ATTEMPT_ENDED:
-		return "attempt_ended";
-	case ENG_EV_TASK_FAILED:
-		return "failed";
-	case ENG_EV_TASK_CANCELLED:
-		return "cancelled";
-	case ENG_EV_TASK_SKIPPED:
-		return "skipped";
-	case ENG_EV_TASK_LOGGED:
-		return "logged";
-	case ENG_EV_ENGINE_STARTED:
-	case ENG_EV_TENANT_CREATED:
-	case ENG_EV_WORKFLOW_PUT:
-	case ENG_EV_RUN_STARTED:
-	case ENG_EV_LEASE_REFRESHED:
-	case ENG_EV_RUN_CANCEL_REQUESTED:
-	case ENG_EV_RUN_CLOSED:
-	case ENG_EV_WORKER_REGISTERED:
-	case ENG_EV_WORKER_ATTACHED:
-	case ENG_EV_WORKER_DETACHED:
-	case ENG_EV_WORKER_DRAINING:
-	case ENG_EV_WORKER_LEAVING:
-	case ENG_EV_WORKER_LEFT:
-		return NULL;
-	}
-	return NULL;
-}
-
-static void
-push_item(struct hub *hub, struct hub_push *push, uint64_t frame)
-{
-	struct hub_item item = {.frame = frame, .kind = HUB_ITEM_PUSH, .object = push};
-	hub_item_push(hub, &item, NULL);
-}
-
-/* The run may have closed in this very step: its name is then asked of the version. */
-void
-hub_watch_event(struct hub *hub, const struct eng_event *event, uint64_t frame)
-{
-	const char *change = change_name(event->type);
-	struct hub_watch *watch = map_get_u64(&hub->watches, event->run);
-	for (; watch != NULL && change != NULL; watch = watch->next) {
-		struct eng_run_info info;
-		struct eng_version_view version;
-		if (!watch->changes || !eng_run_info(hub->shard->eng, event->run, &info))
-			continue;
-		froe_assert(eng_version(hub->shard->eng, info.workflow, info.version, &version));
-		struct hub_push *push = hub_push_new(HUB_PUSH_EVENT, watch->conn);
-		enum eng_status status;
-		froe_assert(eng_run_status(hub->shard->eng, event->run, &status));
-		push->request = watch->request;
-		push->run = event->run;
-		push->id = info.id;
-		push->status = (uint32_t)status;
-		push->time_ns = event->time_ns;
-		push->attempt = event->attempt;
-		push->name = version.tasks[event->task].name;
-		push->change = change;
-		if (event->text.size > 0) {
-			push->error = mem_zalloc(event->text.size + 1);
-			memcpy(push->error, event->text.data, event->text.size);
-		}
-		push_item(hub, push, frame);
-	}
-}
-
-void
-hub_watch_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
-{
-	struct hub_watch *watch;
-	while ((watch = map_get_u64(&hub->watches, effect->run)) != NULL) {
-		struct hub_push *push = hub_push_new(HUB_PUSH_CLOSED, watch->conn);
-		push->request = watch->request;
-		push->run = effect->run;
-		push->id = effect->id;
-		push->status = (uint32_t)effect->status;
-		push->time_ns = hub->shard->clock.now_ns;
-		push->bare = effect->bare;
-		push->part_count = effect->ref_count;
-		push->parts = mem_copy(effect->refs, effect->ref_count * sizeof(*effect->refs));
-		push_item(hub, push, frame);
-		hub_watch_remove(hub, watch);
+		hub_push_drop(hub, conn, push);
 	}
 }

@@ -15,23 +15,44 @@
 #define LIST_LIMIT_DEFAULT 50u
 
 struct hub_read {
-	struct list link; /* hub->reads, while the index thread has its job */
+	struct list link; /* hub->reads while the index thread has its job, then hub->reading */
 	struct hub *hub;
-	enum api_op op;
+	enum api_op op;   /* RUN_WATCH: the end of a run that has closed */
 	struct eng_origin origin;
 	struct eng_tenant_id tenant;
 	struct uuid run;
-	bool payloads;
+	enum history_want want;
 	char *task;         /* OUTPUT_GET; owned */
 	uint32_t statuses;  /* LIST */
 	uint64_t cookie;
-	uint64_t due_ns;    /* LIST */
+	uint64_t due_ns;
+	uint64_t position;       /* the frame it waits for */
+	struct indexer_job *job; /* until it is posted; owned */
+	bool gone;          /* unwatched */
+	struct history *history;
 };
+
+/* A watch is done with: the connection's next one may be read. */
+static void
+ended_over(struct hub_read *read)
+{
+	struct hub_conn *conn = hub_conn_find(read->hub, read->origin.conn);
+	if (read->op != API_OP_RUN_WATCH || conn == NULL)
+		return;
+	conn->ended_busy = false;
+	hub_watch_wake(read->hub, conn);
+}
 
 static void
 read_free(struct hub_read *read)
 {
 	list_remove(&read->link);
+	if (read->history != NULL)
+		history_free(read->history);
+	if (read->job != NULL) {
+		indexer_job_free(read->job);
+		read->hub->reads_held--;
+	}
 	mem_free(read->task);
 	mem_free(read);
 }
@@ -39,110 +60,174 @@ read_free(struct hub_read *read)
 static void
 read_fail(struct hub_read *read, enum froe_err err, const char *field, const char *text)
 {
-	hub_queue_error(read->hub, &read->origin, err, field, text);
+	if (!read->gone)
+		hub_queue_error(read->hub, &read->origin, err, field, text);
+	ended_over(read);
+	read_free(read);
 }
 
 /* --------------------------------------------------------------------------------- from history */
 
 static void
+event_fill(const struct history_fold *fold, struct buf *result, Froe__RunEvent *event)
+{
+	froe__run_event__init(event);
+	event->has_run = event->has_status = event->has_final = event->has_time_ns = true;
+	event->run = fold->view->run;
+	event->status = fold->view->status;
+	event->final = true;
+	event->time_ns = fold->view->finished_ns;
+	if (event->status == FROE__RUN_STATUS__COMPLETED) {
+		event->has_result = history_result(fold, result);
+		event->result = (ProtobufCBinaryData){buf_used(result), result->data};
+		event->has_result_omitted = event->result_omitted = !event->has_result;
+	} else if (fold->error.data != NULL) {
+		event->error = (char *)(uintptr_t)fold->error.data; /* ends with a zero byte */
+	}
+}
+
+/* A push: it goes through the outbox and the connection's window. */
+static void
 answer_event(struct hub_read *read, const struct history_fold *fold)
 {
-	Froe__RunEvent event = FROE__RUN_EVENT__INIT;
+	Froe__RunEvent event;
+	struct hub_push *push;
 	struct buf result;
-	buf_init(&result);
-	event.has_run = event.has_status = event.has_final = event.has_time_ns = true;
-	event.run = fold->view->run;
-	event.status = fold->view->status;
-	event.final = true;
-	event.time_ns = fold->view->finished_ns;
-	if (event.status == FROE__RUN_STATUS__COMPLETED) {
-		event.has_result = history_result(fold, &result);
-		event.result = (ProtobufCBinaryData){buf_used(&result), result.data};
-		event.has_result_omitted = event.result_omitted = !event.has_result;
-	} else if (fold->error.size != 0) {
-		event.error = (char *)(uintptr_t)fold->error.data; /* ends with a zero byte */
+	if (read->gone || hub_conn_find(read->hub, read->origin.conn) == NULL) {
+		ended_over(read);
+		return;
 	}
-	hub_queue_reply(read->hub, &read->origin, FROE__ENVELOPE__BODY_RUN_EVENT, &event.base);
+	buf_init(&result);
+	event_fill(fold, &result, &event);
+	push = hub_push_new(HUB_PUSH_ENDED, read->origin.conn);
+	push->request = read->origin.request;
+	size_t size = froe__run_event__get_packed_size(&event);
+	uint8_t *packed = mem_alloc(size);
+	push->packed = bytes_of(packed, froe__run_event__pack(&event, packed));
+	hub_item_object(read->hub, log_tail_seq(read->hub->shard->log), HUB_ITEM_PUSH, push);
 	buf_release(&result);
 }
 
 static void
 answer_view(struct hub_read *read, const struct history_fold *fold)
 {
+	Froe__RunView *view = fold->view;
 	struct buf result;
 	buf_init(&result);
-	if (read->payloads && fold->view->status == FROE__RUN_STATUS__COMPLETED &&
+	if (read->want == HISTORY_ALL && view->status == FROE__RUN_STATUS__COMPLETED &&
 	    history_result(fold, &result)) {
-		fold->view->has_result = true;
-		fold->view->result = (ProtobufCBinaryData){buf_used(&result), result.data};
-		if (froe__run_view__get_packed_size(fold->view) > FROE_MESSAGE_BYTES_MAX - 1024)
-			fold->view->has_result = false;
+		view->result = (ProtobufCBinaryData){buf_used(&result), result.data};
+		view->has_result = true;
+		view->has_result =
+		    froe__run_view__get_packed_size(view) <= FROE_MESSAGE_BYTES_MAX - 1024;
 	}
-	hub_queue_reply(read->hub, &read->origin, FROE__ENVELOPE__BODY_RUN_VIEW,
-	    &fold->view->base);
+	hub_queue_reply(read->hub, &read->origin, FROE__ENVELOPE__BODY_RUN_VIEW, &view->base);
 	buf_release(&result);
 }
 
-static void
-answer_output(struct hub_read *read, const struct history_fold *fold)
+static enum froe_err
+answer_output(struct hub_read *read, const struct history_fold *fold, struct froe_fault *fault)
 {
 	Froe__TaskOutput output = FROE__TASK_OUTPUT__INIT;
-	for (uint32_t i = 0; i < fold->version.task_count; i++) {
-		if (!bytes_equal(fold->version.tasks[i].name, bytes_text(read->task)))
-			continue;
-		if (fold->outputs[i].size == 0) {
-			read_fail(read, FROE_FAILED_PRECONDITION, "task",
-			    "the task has no output (yet)");
-			return;
-		}
-		output.has_output = true;
-		output.output = (ProtobufCBinaryData){fold->outputs[i].size,
-		    (uint8_t *)(uintptr_t)fold->outputs[i].data};
-		hub_queue_reply(read->hub, &read->origin, FROE__ENVELOPE__BODY_TASK_OUTPUT,
-		    &output.base);
-		return;
-	}
-	read_fail(read, FROE_NOT_FOUND, "task", "the run's workflow has no such task");
+	uint32_t i = 0;
+	while (i < fold->version.task_count &&
+	    !bytes_equal(fold->version.tasks[i].name, bytes_text(read->task)))
+		i++;
+	if (i == fold->version.task_count)
+		return fault_set_field(fault, FROE_NOT_FOUND, "task",
+		    "the run's workflow has no such task");
+	if (fold->outputs[i].size == 0)
+		return fault_set_field(fault, FROE_FAILED_PRECONDITION, "task",
+		    "the task has no output (yet)");
+	output.has_output = true;
+	output.output = (ProtobufCBinaryData){fold->outputs[i].size,
+	    (uint8_t *)(uintptr_t)fold->outputs[i].data};
+	hub_queue_reply(read->hub, &read->origin, FROE__ENVELOPE__BODY_TASK_OUTPUT, &output.base);
+	return FROE_OK;
+}
+
+static enum froe_err
+history_fault(enum froe_err err, struct froe_fault *fault)
+{
+	if (err == FROE_TOO_LARGE)
+		return fault_set_field(fault, err, "run",
+		    "the run's history is larger than a message: see froe log dump");
+	return fault_set_field(fault, err, "run", "a record of the run cannot be read");
+}
+
+static enum froe_err
+read_answer(struct hub_read *read, enum froe_err err, struct froe_fault *fault)
+{
+	struct history_fold fold;
+	if (err != FROE_OK)
+		return history_fault(err, fault);
+	err = history_fold(read->history, &fold, fault);
+	if (err != FROE_OK)
+		return err;
+	if (fold.tenant != read->tenant.v)
+		return fault_set_field(fault, FROE_NOT_FOUND, "run", "no run has this id");
+	if (read->op == API_OP_OUTPUT_GET)
+		return answer_output(read, &fold, fault);
+	if (read->op == API_OP_RUN_GET)
+		answer_view(read, &fold);
+	else
+		answer_event(read, &fold);
+	return FROE_OK;
 }
 
 static void
 history_done(struct history *history, enum froe_err err)
 {
 	struct hub_read *read = history->context;
-	struct history_fold fold;
-	struct froe_fault fault = {.text = "a record of the run cannot be read"};
+	struct froe_fault fault = {0};
+	err = read_answer(read, err, &fault);
 	if (err == FROE_OK)
-		err = history_fold(history, read->payloads, &fold, &fault);
-	if (err != FROE_OK)
-		read_fail(read, err, "run", fault.text);
-	else if (fold.tenant != read->tenant.v)
-		read_fail(read, FROE_NOT_FOUND, "run", "no run has this id");
-	else if (read->op == API_OP_RUN_GET)
-		answer_view(read, &fold);
-	else if (read->op == API_OP_OUTPUT_GET)
-		answer_output(read, &fold);
+		read_free(read);
 	else
-		answer_event(read, &fold);
-	read_free(read);
-	history_free(history);
+		read_fail(read, err, fault.field, fault.text);
+}
+
+static void
+read_load(struct hub_read *read, uint64_t run, const struct log_place *places, uint32_t count)
+{
+	const char *task = read->task != NULL ? read->task : "";
+	list_remove(&read->link);
+	list_push(&read->hub->reading, &read->link);
+	read->history =
+	    history_open(read->hub->shard, run, places, count, history_done, read);
+	history_start(read->history, read->want, bytes_text(task));
 }
 
 /* -------------------------------------------------------------------------------- to the index */
 
 /* The index thread answers with a job that carries the read's cookie. */
+static bool
+read_post(struct hub_read *read)
+{
+	struct hub *hub = read->hub;
+	if (!list_empty(&hub->backlog) || !indexer_post(hub->indexer, read->job))
+		return false;
+	read->job = NULL;
+	hub->reads_held--;
+	return true;
+}
+
+/* A question sees the rows that were posted before it: those of the frames let out by now. */
 static void
-read_ask(struct hub_read *read, struct indexer_job *job)
+read_ask(struct hub_read *read, struct indexer_job *job, uint64_t position)
 {
 	struct hub *hub = read->hub;
 	read->cookie = ++hub->reads_last;
 	read->due_ns = hub->mono_ns + HUB_INDEX_WAIT_NS;
+	read->position = position;
+	read->job = job;
 	job->cookie = read->cookie;
 	list_push(&hub->reads, &read->link);
-	if (!indexer_post(hub->indexer, job)) {
-		indexer_job_free(job);
+	hub->reads_held++;
+	if (position > hub->released_frame) /* nobody was told of it yet: hub_read_answers() */
+		return;
+	if (!read_post(read))
 		read_fail(read, FROE_INDEX_BEHIND, "", "the index thread is busy: try again");
-		read_free(read);
-	}
 }
 
 static void
@@ -150,7 +235,7 @@ read_find(struct hub_read *read)
 {
 	struct indexer_job *job = indexer_job_new(INDEXER_FIND);
 	job->row.id = read->run;
-	read_ask(read, job);
+	read_ask(read, job, 0);
 }
 
 static void
@@ -165,77 +250,111 @@ read_list(struct hub_read *read, const struct api_command *command)
 	job->block = mem_copy(command->list.workflow.data, command->list.workflow.size);
 	job->workflow = bytes_of(job->block, command->list.workflow.size);
 	read->statuses = command->list.statuses;
-	read_ask(read, job);
+	read_ask(read, job, command->list.position);
 }
 
 /* --------------------------------------------------------------------------------------- asking */
 
-/* The watch is in place; with changes, the run's state now comes first. */
-static void
-read_watch(struct hub_read *read, struct hub_conn *conn, uint64_t run, bool changes)
+static struct hub_read *
+read_new(struct hub *hub, const struct hub_conn *conn, enum api_op op, uint64_t request)
 {
-	Froe__RunEvent event = FROE__RUN_EVENT__INIT;
-	enum eng_status status;
-	if (conn->watch_count >= FROE_WATCHES_MAX) {
-		read_fail(read, FROE_RESOURCE_EXHAUSTED, "", "too many watches on this connection");
-		read_free(read);
-		return;
-	}
-	hub_watch_add(read->hub, conn, read->origin.request, run, changes);
-	if (changes) {
-		froe_assert(eng_run_status(read->hub->shard->eng, run, &status));
-		event.has_run = event.has_status = event.has_final = event.has_time_ns = true;
-		event.run = (ProtobufCBinaryData){16, read->run.bytes};
-		event.status = (Froe__RunStatus)status;
-		event.final = false;
-		event.time_ns = read->hub->shard->clock.now_ns;
-		hub_queue_reply(read->hub, &read->origin, FROE__ENVELOPE__BODY_RUN_EVENT,
-		    &event.base);
-	}
-	read_free(read);
+	struct hub_read *read = mem_zalloc(sizeof(*read));
+	read->hub = hub;
+	read->op = op;
+	read->origin = (struct eng_origin){.conn = conn->handle, .request = request};
+	read->tenant = conn->tenant;
+	return read;
 }
 
+/* Where the run's records lie: here, or the index knows. */
 static void
-read_run(struct hub_read *read, struct hub_conn *conn, bool changes)
+read_run(struct hub_read *read)
 {
 	struct shard *shard = read->hub->shard;
 	uint64_t run = 0;
 	enum eng_status status;
 	uint32_t count = 0;
-	bool open = eng_run_find(shard->eng, read->tenant, read->run, &run);
-	if (open && read->op == API_OP_RUN_WATCH) {
-		read_watch(read, conn, run, changes);
-		return;
-	}
 	const struct log_place *places = NULL;
-	if (open || eng_closed_find(shard->eng, read->run, &run, &status))
+	if (eng_run_find(shard->eng, read->tenant, read->run, &run) ||
+	    eng_closed_find(shard->eng, read->run, &run, &status))
 		places = resolver_run(shard->resolver, run, &count);
 	if (count > 0)
-		history_start(shard, run, places, count, history_done, read);
+		read_load(read, run, places, count);
 	else
 		read_find(read);
+}
+
+/* With changes, the run's state now comes first. */
+static void
+read_watch(struct hub *hub, struct hub_conn *conn, const struct api_command *command)
+{
+	uint64_t run = 0, request = command->origin.request;
+	bool changes = command->run.changes;
+	if (conn->watch_count >= FROE_WATCHES_MAX) {
+		hub_queue_error(hub, &command->origin, FROE_RESOURCE_EXHAUSTED, "",
+		    "too many watches on this connection");
+	} else if (eng_run_find(hub->shard->eng, conn->tenant, command->run.run, &run)) {
+		hub_watch_add(hub, conn, request, run, changes);
+		if (changes)
+			hub_watch_state(hub, conn, request, run);
+	} else {
+		hub_watch_ended(hub, conn, request, command->run.run);
+	}
+}
+
+void
+hub_read_ended(struct hub *hub, struct hub_conn *conn, const struct hub_ended *ended)
+{
+	struct hub_read *read = read_new(hub, conn, API_OP_RUN_WATCH, ended->request);
+	read->run = ended->run;
+	read->want = HISTORY_RESULT;
+	read_run(read);
+}
+
+static char *
+text_copy(struct bytes text)
+{
+	char *copy = mem_zalloc(text.size + 1);
+	if (text.size > 0)
+		memcpy(copy, text.data, text.size);
+	return copy;
 }
 
 void
 hub_read_open(struct hub *hub, struct hub_conn *conn, const struct api_command *command)
 {
-	struct hub_read *read = mem_zalloc(sizeof(*read));
-	read->hub = hub;
-	read->op = command->op;
-	read->origin = command->origin;
-	read->tenant = conn->tenant;
+	if (command->op == API_OP_RUN_WATCH) {
+		read_watch(hub, conn, command);
+		return;
+	}
+	struct hub_read *read = read_new(hub, conn, command->op, command->origin.request);
 	if (command->op == API_OP_RUN_LIST) {
 		read_list(read, command);
 		return;
 	}
 	read->run = command->run.run;
-	read->payloads = command->run.payloads;
+	read->want = command->run.payloads ? HISTORY_ALL : HISTORY_NONE;
 	if (command->op == API_OP_OUTPUT_GET) {
-		read->task = mem_zalloc(command->run.task.size + 1);
-		if (command->run.task.size > 0)
-			memcpy(read->task, command->run.task.data, command->run.task.size);
+		read->want = HISTORY_OUTPUT;
+		read->task = text_copy(command->run.task);
 	}
-	read_run(read, conn, command->run.changes);
+	read_run(read);
+}
+
+/* Nothing of this watch is said any more. */
+void
+hub_read_unwatch(struct hub *hub, const struct eng_origin *watch)
+{
+	struct list *const lists[] = {&hub->reads, &hub->reading};
+	struct list *at;
+	for (size_t i = 0; i < 2; i++) {
+		list_for_each(at, lists[i]) {
+			struct hub_read *read = container_of(at, struct hub_read, link);
+			if (read->op == API_OP_RUN_WATCH && read->origin.conn == watch->conn &&
+			    read->origin.request == watch->request)
+				read->gone = true;
+		}
+	}
 }
 
 /* -------------------------------------------------------------------------- the index's answers */
@@ -258,14 +377,12 @@ answer_found(struct hub_read *read, const struct indexer_job *job)
 	uint32_t count = job->found ? history_places_count(job->row.places) : 0;
 	if (count == 0 || job->row.tenant != read->tenant.v) {
 		read_fail(read, FROE_NOT_FOUND, "run", "no run has this id");
-		read_free(read);
 		return;
 	}
 	struct log_place *places = mem_array(count, sizeof(*places));
 	for (uint32_t i = 0; i < count; i++)
 		places[i] = history_place_decode(job->row.places, i);
-	list_remove(&read->link);
-	history_start(read->hub->shard, job->row.number, places, count, history_done, read);
+	read_load(read, job->row.number, places, count);
 	mem_free(places);
 }
 
@@ -286,6 +403,10 @@ answer_list(struct hub_read *read, const struct indexer_job *job)
 {
 	struct hub *hub = read->hub;
 	Froe__RunPage page = FROE__RUN_PAGE__INIT;
+	if (!job->found) {
+		read_fail(read, FROE_INTERNAL, "", "the index cannot be read");
+		return;
+	}
 	arena_reset(&hub->arena);
 	Froe__RunRow *rows = arena_alloc(&hub->arena, job->row_count * sizeof(*rows));
 	page.rows = arena_alloc(&hub->arena, job->row_count * sizeof(Froe__RunRow *));
@@ -315,10 +436,24 @@ answer_list(struct hub_read *read, const struct indexer_job *job)
 	read_free(read);
 }
 
+/* The frames they ask for are there. */
+static void
+reads_post(struct hub *hub)
+{
+	struct list *at;
+	list_for_each(at, &hub->reads) {
+		struct hub_read *read = container_of(at, struct hub_read, link);
+		if (read->job != NULL && read->position <= hub->released_frame && !read_post(read))
+			return;
+	}
+}
+
 void
 hub_read_answers(struct hub *hub)
 {
 	struct indexer_job *job;
+	if (hub->reads_held > 0)
+		reads_post(hub);
 	while ((job = indexer_pop(hub->indexer)) != NULL) {
 		struct hub_read *read = read_of(hub, job->cookie);
 		if (read != NULL && job->op == INDEXER_LIST)
@@ -341,7 +476,6 @@ hub_read_expire(struct hub *hub)
 		    "the index is at frame %" PRIu64 " of %" PRIu64 ": try again",
 		    indexer_applied(hub->indexer), log_durable_seq(hub->shard->log));
 		read_fail(read, FROE_INDEX_BEHIND, "position", text);
-		read_free(read);
 	}
 }
 
@@ -358,4 +492,6 @@ hub_read_release_all(struct hub *hub)
 {
 	while (!list_empty(&hub->reads))
 		read_free(container_of(hub->reads.next, struct hub_read, link));
+	while (!list_empty(&hub->reading))
+		read_free(container_of(hub->reading.next, struct hub_read, link));
 }

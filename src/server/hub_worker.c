@@ -29,7 +29,18 @@ worker_arm(struct hub *hub, struct hub_worker *worker, uint32_t ms)
 	wheel_insert(&hub->wheel, &worker->timer, hub->mono_ns + (uint64_t)ms * 1000000);
 }
 
-/* The worker has registered on this connection; another one it had is its no more. */
+static void
+worker_unbind(struct hub *hub, uint64_t number)
+{
+	struct hub_worker *worker = map_get_u64(&hub->workers, number);
+	if (worker == NULL)
+		return;
+	worker->conn = 0;
+	worker_arm(hub, worker, hub->options.reconnect_grace_ms);
+}
+
+/* The worker has registered on this connection. Another one it had is its no more; another worker
+ * that the connection had has lost it. */
 void
 hub_worker_bind(struct hub *hub, struct hub_conn *conn, uint64_t number)
 {
@@ -37,6 +48,8 @@ hub_worker_bind(struct hub *hub, struct hub_conn *conn, uint64_t number)
 	struct hub_conn *other = hub_conn_find(hub, worker->conn);
 	if (other != NULL && other != conn)
 		other->worker = 0;
+	if (conn->worker != 0 && conn->worker != number)
+		worker_unbind(hub, conn->worker);
 	conn->worker = number;
 	worker->conn = conn->handle;
 	worker->seen_ns = hub->mono_ns;
@@ -46,12 +59,8 @@ hub_worker_bind(struct hub *hub, struct hub_conn *conn, uint64_t number)
 void
 hub_worker_unbind(struct hub *hub, struct hub_conn *conn)
 {
-	struct hub_worker *worker = map_get_u64(&hub->workers, conn->worker);
+	worker_unbind(hub, conn->worker);
 	conn->worker = 0;
-	if (worker == NULL)
-		return;
-	worker->conn = 0;
-	worker_arm(hub, worker, hub->options.reconnect_grace_ms);
 }
 
 void
@@ -70,7 +79,7 @@ hub_worker_gone(struct hub *hub, uint64_t number)
 	if (worker == NULL)
 		return;
 	struct hub_conn *conn = hub_conn_find(hub, worker->conn);
-	if (conn != NULL)
+	if (conn != NULL && conn->worker == number)
 		conn->worker = 0;
 	wheel_remove(&hub->wheel, &worker->timer);
 	mem_free(worker);
@@ -85,28 +94,41 @@ hub_worker_recovered(void *context, uint64_t number, bool attached, struct bytes
 	worker_arm(hub, worker_require(hub, number), hub->options.reconnect_grace_ms);
 }
 
+/* When it is to be looked at again; 0: it is gone. After a turn that came late (the process was
+ * stopped, the machine slept) heartbeats may lie unread: there is time for one more. */
+static uint64_t
+worker_due_ns(const struct hub *hub, const struct hub_worker *worker)
+{
+	uint64_t beat_ns = (uint64_t)hub->options.heartbeat_ms * 1000000;
+	uint64_t due_ns = worker->seen_ns + (uint64_t)hub->options.heartbeat_lost_ms * 1000000;
+	if (worker->conn == 0)
+		return 0;
+	if (due_ns > hub->mono_ns)
+		return due_ns;
+	return hub->gap_ns > 2 * beat_ns ? hub->mono_ns + beat_ns : 0;
+}
+
 bool
 hub_worker_turn(struct hub *hub)
 {
 	struct timer *timer;
 	while ((timer = wheel_expired(&hub->wheel, hub->mono_ns)) != NULL) {
 		struct hub_worker *worker = container_of(timer, struct hub_worker, timer);
-		uint64_t due_ns =
-		    worker->seen_ns + (uint64_t)hub->options.heartbeat_lost_ms * 1000000;
-		if (worker->conn != 0 && due_ns > hub->mono_ns) {
+		uint64_t number = worker->worker, due_ns = worker_due_ns(hub, worker);
+		if (due_ns != 0) {
 			wheel_remove(&hub->wheel, timer);
 			wheel_insert(&hub->wheel, timer, due_ns);
 			continue;
 		}
 		struct eng_command command = {
 		    .type = ENG_CMD_WORKER_LEAVE,
-		    .worker = {.worker.v = worker->worker, .lost = true},
+		    .worker = {.worker.v = number, .lost = true},
 		};
 		if (!shard_has_room(hub->shard, &command))
 			return false;
-		wheel_remove(&hub->wheel, timer);
 		hub->stats.workers_lost++;
-		FROE_DROP(shard_step(hub->shard, &command), "hub_worker_gone hears of it");
+		FROE_DROP(shard_step(hub->shard, &command), "it may have left already");
+		hub_worker_gone(hub, number);
 	}
 	return true;
 }

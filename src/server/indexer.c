@@ -1,5 +1,12 @@
 /*
  * Batches: a transaction when 32 Ki rows are pending, 250 ms after the first, or when a question waits.
+ *
+ * No wake-up is lost: the poster pushes, then exchanges `told` with true, and wakes if it was false. The
+ * index thread, before it sleeps without end, exchanges it with false, then looks at the ring. Both
+ * are read-modify-writes of one atomic, so one comes first: if the poster's, the thread sees what it
+ * pushed; if the thread's, the poster reads false and wakes. While rows are pending the thread
+ * wakes by itself, and `told` stays true: rows cost no system call. Questions have `asked`, which is
+ * cleared at the begin of each step.
  */
 #include "server/indexer.h"
 
@@ -10,12 +17,13 @@
 
 #define BATCH_ROWS 32768u
 #define BATCH_NS (250 * NS_PER_MS)
+#define RETRY_NS NS_PER_S
 
 enum froe_err
 indexer_open(struct indexer *indexer, struct io_env *env, const char *dir, struct uuid store,
     uint64_t *ret_applied, struct froe_fault *fault)
 {
-	*indexer = (struct indexer){.env = env};
+	*indexer = (struct indexer){.env = env, .dir = mem_strdup(dir)};
 	enum froe_err err = index_open(dir, store, &indexer->index, ret_applied, fault);
 	if (err == FROE_CORRUPT) {
 		fprintf(stderr, "froe: the index is damaged (%s), rebuilding\n",
@@ -24,8 +32,10 @@ indexer_open(struct indexer *indexer, struct io_env *env, const char *dir, struc
 		if (err == FROE_OK)
 			err = index_open(dir, store, &indexer->index, ret_applied, fault);
 	}
-	if (err != FROE_OK)
+	if (err != FROE_OK) {
+		mem_free(indexer->dir);
 		return err;
+	}
 	ring_init(&indexer->jobs, INDEXER_CAPACITY);
 	ring_init(&indexer->answers, INDEXER_CAPACITY);
 	atomic_store(&indexer->applied, *ret_applied);
@@ -75,16 +85,15 @@ indexer_put_job(const struct index_run *row, uint64_t frame)
 	return job;
 }
 
-/* The release pairs with the acquire in indexer_step: a job pushed before is seen after. */
 bool
 indexer_post(struct indexer *indexer, struct indexer_job *job)
 {
-	bool urgent = job->op != INDEXER_PUT || ring_used(&indexer->jobs) > BATCH_ROWS / 2;
-	bool first = ring_used(&indexer->jobs) == 0;
+	bool question = job->op != INDEXER_PUT;
 	if (!ring_push(&indexer->jobs, job))
 		return false;
-	if ((urgent || first) && indexer->running &&
-	    !atomic_exchange_explicit(&indexer->told, true, memory_order_acq_rel))
+	bool urgent = question || ring_used(&indexer->jobs) >= BATCH_ROWS;
+	atomic_bool *flag = urgent ? &indexer->asked : &indexer->told;
+	if (!atomic_exchange_explicit(flag, true, memory_order_acq_rel) && indexer->running)
 		io_wake(indexer->io);
 	return true;
 }
@@ -109,18 +118,39 @@ indexer_applied(const struct indexer *indexer)
 
 /* --------------------------------------------------------------------------- the index thread */
 
+/* What was read or written is not what was put: deleted, and rebuilt by the next start. */
 static void
+indexer_damaged(struct indexer *indexer, const char *what)
+{
+	struct froe_fault fault;
+	index_close(indexer->index);
+	FROE_DROP(index_delete(indexer->dir, &fault), "the next start finds the damage again");
+	froe_fatal(FROE_EXIT_INDEX,
+	    "the index was damaged (%s) and is rebuilt at the next start; the log is whole",
+	    what);
+}
+
+/* False: not now; what is pending still is. */
+static bool
 indexer_commit(struct indexer *indexer)
 {
 	struct froe_fault fault;
 	if (index_pending(indexer->index) == 0)
-		return;
+		return true;
 	enum froe_err err = index_commit(indexer->index, indexer->pending_frame, &fault);
-	if (err != FROE_OK)
-		froe_fatal(FROE_EXIT_INDEX, "the index cannot be written: %s; the log is whole: "
-		    "restart, and delete <data>/index if this comes again", fault.text);
+	if (err == FROE_CORRUPT)
+		indexer_damaged(indexer, fault.text);
+	if (err != FROE_OK && indexer->retry_ns == 0)
+		fprintf(stderr, "froe: the index cannot be written: %s; lists wait, the log is whole: "
+		    "trying again each second\n", fault.text);
+	if (err != FROE_OK) {
+		indexer->retry_ns = io_mono_ns(indexer->env) + RETRY_NS;
+		return false;
+	}
+	indexer->retry_ns = 0;
 	indexer->first_pending_ns = 0;
 	atomic_store_explicit(&indexer->applied, indexer->pending_frame, memory_order_release);
+	return true;
 }
 
 static void
@@ -132,8 +162,6 @@ indexer_put(struct indexer *indexer, struct indexer_job *job)
 	if (indexer->first_pending_ns == 0)
 		indexer->first_pending_ns = io_mono_ns(indexer->env);
 	indexer_job_free(job);
-	if (index_pending(indexer->index) >= BATCH_ROWS)
-		indexer_commit(indexer);
 }
 
 static void
@@ -151,9 +179,9 @@ list_take(void *context, const struct index_run *row)
 	uint32_t wanted = job->statuses;
 	bool open = row->finished_ns == 0;
 	bool fits = wanted == 0 || (wanted & 1u << row->status) != 0 || (open && (wanted & 3u) != 0);
-	job->next = row->number;
 	if (++job->scanned > INDEXER_SCAN_MAX)
-		return false;
+		return false; /* job->next: the one before; this one is the next page's first */
+	job->next = row->number;
 	if (!fits || (job->workflow.size != 0 && !bytes_equal(job->workflow, row->workflow)))
 		return true;
 	if (job->row_count == job->limit) {
@@ -173,56 +201,96 @@ static void
 indexer_list(struct indexer *indexer, struct indexer_job *job)
 {
 	job->rows = mem_array(job->limit, sizeof(*job->rows));
-	enum froe_err err =
-	    index_list(indexer->index, job->tenant, job->before, list_take, job);
+	enum froe_err err = index_list(indexer->index, job->tenant, job->before, list_take, job);
+	if (err == FROE_CORRUPT)
+		indexer_damaged(indexer, "a list met a row that was not put");
 	job->found = err == FROE_OK;
 	if (job->scanned <= INDEXER_SCAN_MAX && job->row_count < job->limit)
 		job->next = 0; /* the end was reached */
 }
 
+static void
+indexer_find(struct indexer *indexer, struct indexer_job *job)
+{
+	if (index_find(indexer->index, job->row.id, find_take, job) == FROE_CORRUPT)
+		indexer_damaged(indexer, "a row is not what was put");
+}
+
 static bool
 indexer_answer(struct indexer *indexer, struct indexer_job *job)
 {
-	if (!ring_push(&indexer->answers, job)) {
-		indexer->waiting = job;
+	indexer->waiting = job;
+	if (!ring_push(&indexer->answers, job))
 		return false;
+	indexer->waiting = NULL;
+	if (indexer->hot_io != NULL)
+		io_wake(indexer->hot_io);
+	return true;
+}
+
+/* False: it is kept, for later. */
+static bool
+indexer_ask(struct indexer *indexer, struct indexer_job *job)
+{
+	indexer->held = job;
+	if (!indexer_commit(indexer))
+		return false;
+	indexer->held = NULL;
+	if (job->op == INDEXER_LIST)
+		indexer_list(indexer, job);
+	else
+		indexer_find(indexer, job);
+	return indexer_answer(indexer, job);
+}
+
+static struct indexer_job *
+indexer_next(struct indexer *indexer)
+{
+	struct indexer_job *held = indexer->held;
+	indexer->held = NULL;
+	return held != NULL ? held : ring_pop(&indexer->jobs);
+}
+
+/* False: no further now. */
+static bool
+indexer_work(struct indexer *indexer)
+{
+	struct indexer_job *job = indexer->waiting;
+	if (job != NULL && !indexer_answer(indexer, job))
+		return false;
+	while ((job = indexer_next(indexer)) != NULL) {
+		if (job->op != INDEXER_PUT) {
+			if (!indexer_ask(indexer, job))
+				return false;
+			continue;
+		}
+		indexer_put(indexer, job);
+		if (index_pending(indexer->index) >= BATCH_ROWS && !indexer_commit(indexer))
+			return false;
 	}
-	io_wake(indexer->hot_io);
 	return true;
 }
 
 uint64_t
 indexer_step(struct indexer *indexer)
 {
+	uint64_t now_ns = io_mono_ns(indexer->env);
+	atomic_exchange_explicit(&indexer->asked, false, memory_order_acq_rel);
+	if (indexer->retry_ns > now_ns)
+		return indexer->retry_ns;
+	if (indexer->retry_ns != 0 && !indexer_commit(indexer))
+		return indexer->retry_ns;
+	if (!indexer_work(indexer))
+		return indexer->retry_ns != 0 ? indexer->retry_ns : now_ns + NS_PER_MS;
+	if (indexer->first_pending_ns != 0) {
+		uint64_t due_ns = indexer->first_pending_ns + BATCH_NS;
+		if (now_ns < due_ns)
+			return due_ns;
+		if (!indexer_commit(indexer))
+			return indexer->retry_ns;
+	}
 	atomic_exchange_explicit(&indexer->told, false, memory_order_acq_rel);
-	if (indexer->waiting != NULL) {
-		struct indexer_job *job = indexer->waiting;
-		indexer->waiting = NULL;
-		if (!indexer_answer(indexer, job))
-			return io_mono_ns(indexer->env) + NS_PER_MS;
-	}
-	struct indexer_job *job;
-	while ((job = ring_pop(&indexer->jobs)) != NULL) {
-		if (job->op == INDEXER_PUT) {
-			indexer_put(indexer, job);
-			continue;
-		}
-		indexer_commit(indexer);
-		if (job->op == INDEXER_LIST)
-			indexer_list(indexer, job);
-		else
-			FROE_DROP(index_find(indexer->index, job->row.id, find_take, job),
-			    "not found is told by job->found");
-		if (!indexer_answer(indexer, job))
-			return io_mono_ns(indexer->env) + NS_PER_MS;
-	}
-	if (indexer->first_pending_ns == 0)
-		return UINT64_MAX;
-	uint64_t due_ns = indexer->first_pending_ns + BATCH_NS;
-	if (io_mono_ns(indexer->env) < due_ns)
-		return due_ns;
-	indexer_commit(indexer);
-	return UINT64_MAX;
+	return ring_used(&indexer->jobs) == 0 ? UINT64_MAX : 0;
 }
 
 static void *
@@ -240,7 +308,7 @@ indexer_run(void *context)
 			break;
 		io_step(indexer->io, due_ns);
 	}
-	indexer_commit(indexer);
+	FROE_DROP(indexer_commit(indexer), "the log has these rows");
 	return NULL;
 }
 
@@ -250,9 +318,12 @@ indexer_start(struct indexer *indexer, struct io *hot_io, struct froe_fault *fau
 	indexer->hot_io = hot_io;
 	sem_init(&indexer->started, 0, 0);
 	int failed = pthread_create(&indexer->thread, NULL, indexer_run, indexer);
-	if (failed != 0)
+	if (failed != 0) {
+		sem_destroy(&indexer->started);
 		return fault_set_errno(fault, failed, "cannot start the index thread");
-	sem_wait(&indexer->started);
+	}
+	while (sem_wait(&indexer->started) != 0)
+		; /* a signal */
 	indexer->running = true;
 	return FROE_OK;
 }
@@ -279,7 +350,12 @@ indexer_close(struct indexer *indexer)
 		indexer_job_free(job);
 	while ((job = ring_pop(&indexer->answers)) != NULL)
 		indexer_job_free(job);
+	if (indexer->held != NULL)
+		indexer_job_free(indexer->held);
+	if (indexer->waiting != NULL)
+		indexer_job_free(indexer->waiting);
 	ring_release(&indexer->jobs);
 	ring_release(&indexer->answers);
 	index_close(indexer->index);
+	mem_free(indexer->dir);
 }

@@ -8,8 +8,12 @@
  *             frees it with indexer_job_free(). PUT jobs do not come back.
  * Threading   indexer_post, indexer_pop, indexer_room: the hot thread. indexer_applied: any.
  *             indexer_step: the index thread, or the simulator in its place.
- * Failure     a damaged index is deleted and said on stderr; the process must be restarted to
- *             rebuild it from the log (exit 75), because rows already applied are gone.
+ * Invariants  applied F: every row of a frame below F is in the index, and perhaps some of F. Rows of F
+ *             are put again after a restart; the last one wins.
+ * Failure     a damaged index is deleted and said on stderr; the process ends to rebuild it from the
+ *             log (exit 75), because rows already applied are gone. An index that cannot be written
+ *             (a full disk) keeps its rows and tries again each second: the ring fills, and with it
+ *             backpressure begins.
  */
 #ifndef SERVER_INDEXER_H
 #define SERVER_INDEXER_H
@@ -60,12 +64,16 @@ struct indexer {
 	struct io *hot_io;
 	struct ring jobs;
 	struct ring answers;
-	atomic_bool told;   /* the index thread was woken and has not looked yet */
+	atomic_bool told;   /* the index thread looks at the ring before it sleeps without end */
+	atomic_bool asked;  /* it was woken for a question and has not looked yet */
 	atomic_bool stop;
 	_Atomic uint64_t applied; /* frame */
 	uint64_t pending_frame;
 	uint64_t first_pending_ns;
+	char *dir;
+	struct indexer_job *held;    /* a question that waits for its rows to be committed */
 	struct indexer_job *waiting; /* an answer that found the ring full */
+	uint64_t retry_ns;           /* after a commit that failed; 0: none did */
 	pthread_t thread;
 	sem_t started;
 	bool running;
@@ -90,7 +98,8 @@ unsigned indexer_room(const struct indexer *indexer);
 struct indexer_job *indexer_pop(struct indexer *indexer);
 uint64_t indexer_applied(const struct indexer *indexer);
 
-/* One slice of work; returns the boot-time clock of the next one (0: at once). */
+/* One slice of work; returns the boot-time clock of the next one (0: at once; UINT64_MAX: when it
+ * is woken). */
 uint64_t indexer_step(struct indexer *indexer);
 
 #endif

@@ -312,6 +312,26 @@ record_text(struct bytes body)
 	return body_field(body, FIELD_TEXT);
 }
 
+struct bytes
+record_head(struct bytes body)
+{
+	struct bytes payload = record_payload(body), from = body;
+	uint64_t tag, value;
+	if (payload.size == 0 || payload.data + payload.size != body.data + body.size)
+		return body;
+	for (;;) {
+		const uint8_t *at = from.data;
+		if (!varint_take(&from, &tag) || !varint_take(&from, &value))
+			return body;
+		if (from.data == payload.data)
+			return bytes_of(body.data, (size_t)(at - body.data));
+		if ((tag & 7) == 2) {
+			from.data += value;
+			from.size -= (size_t)value;
+		}
+	}
+}
+
 /* ----------------------------------------------------------------------------------- printing */
 
 const char *

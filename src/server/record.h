@@ -34,6 +34,9 @@ enum froe_err record_decode(const struct log_record *record, struct arena *arena
 struct bytes record_payload(struct bytes body);
 struct bytes record_text(struct bytes body);
 
+/* The body up to its payload, where that is the last field and not empty; else all of it. */
+struct bytes record_head(struct bytes body);
+
 const char *record_type_name(uint16_t type); /* "TASK_QUEUED"; NULL: unknown */
 
 /* Appends the record as one JSON object on one line. */

@@ -116,6 +116,7 @@ server_run(const struct server_options *options)
 	sigaddset(&signals, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a write past the limit of file sizes fails, as on a full disk */
 	server.env = server_env(options->io);
 	if (server.env == NULL)
 		return FROE_EXIT_FAILED;

@@ -12,6 +12,9 @@ shard_replay(void *context, const struct log_record *record, struct froe_fault *
 	struct shard *shard = context;
 	struct eng_event event;
 	struct eng_run_info info = {0};
+	if (!shard->replaying && shard->hooks.replays != NULL)
+		shard->hooks.replays(shard->hooks.context, &shard->report);
+	shard->replaying = true;
 	arena_reset(&shard->arena);
 	enum froe_err err = record_decode(record, &shard->arena, &event, fault);
 	if (err != FROE_OK || event.type == 0)
@@ -85,6 +88,12 @@ shard_close(struct shard *shard)
 	buf_release(&shard->bodies);
 	mem_free(shard->entries);
 	mem_free(shard->places);
+}
+
+size_t
+shard_payload_bytes_max(const struct shard *shard)
+{
+	return (size_t)log_payload_bytes_max(shard->log);
 }
 
 bool

@@ -22,6 +22,8 @@
 struct shard_hooks {
 	void (*event)(void *context, const struct eng_event *event, uint64_t frame);
 	void (*effect)(void *context, const struct eng_effect *effect, uint64_t frame);
+	/* Recovery: the first record is about to be replayed; report->store is known. */
+	void (*replays)(void *context, const struct log_report *report);
 	/* Recovery: each event that was applied, with what its run was before; may be NULL. */
 	void (*replayed)(void *context, const struct eng_event *event,
 	    const struct eng_run_info *info, uint64_t frame);
@@ -41,6 +43,7 @@ struct shard {
 	struct clock clock;
 	struct shard_hooks hooks;
 	struct log_report report;
+	bool replaying;
 	struct arena arena;         /* of one replayed record */
 	struct buf bodies;          /* of one step */
 	struct log_entry *entries;
@@ -55,6 +58,9 @@ enum froe_err shard_open(struct shard *shard, struct io_env *env,
 /* Binds the log to its loop and starts the engine: its first command of this epoch. */
 void shard_start(struct shard *shard, struct io *io);
 void shard_close(struct shard *shard);
+
+/* An input, an output or a definition may be this large: the largest the log takes. */
+size_t shard_payload_bytes_max(const struct shard *shard);
 
 /* May this command be taken now? */
 bool shard_has_room(const struct shard *shard, const struct eng_command *command);

@@ -1,0 +1,173 @@
+/*
+ * server/hub_index: rows for the index, and when a closed run's places may be forgotten.
+ *
+ * A run's row is put when it starts and once more when it has closed, each when its frame is durable.
+ * `applied` of the index is a frame of which some rows may still be missing (indexer.h): rows of that
+ * frame are put again after a restart, and a run is forgotten here only when a later frame has
+ * been applied.
+ */
+#include "server/hub_int.h"
+
+#include "base/mem.h"
+
+/* A closed run's places are forgotten here once the index has them. */
+struct hub_forget {
+	struct list link;
+	uint64_t run;
+	uint64_t frame;
+};
+
+static struct indexer_job *
+index_job(struct hub *hub, uint64_t run, const struct eng_run_info *info, uint64_t frame,
+    enum eng_status status, uint64_t finished_ns)
+{
+	struct eng_version_view version;
+	struct index_run row = {
+	    .number = run,
+	    .tenant = info->tenant,
+	    .id = info->id,
+	    .status = (uint8_t)status,
+	    .created_ns = info->created_ns,
+	    .finished_ns = finished_ns,
+	};
+	froe_assert(eng_version(hub->shard->eng, info->workflow, info->version, &version));
+	row.workflow = version.workflow;
+	buf_reset(&hub->places);
+	if (finished_ns != 0) {
+		uint32_t count;
+		const struct log_place *places = resolver_run(hub->shard->resolver, run, &count);
+		history_places_encode(places, count, &hub->places);
+		row.places = buf_bytes(&hub->places);
+	}
+	return indexer_put_job(&row, frame);
+}
+
+static struct indexer_job *
+index_job_started(struct hub *hub, const struct eng_event *event, uint64_t frame)
+{
+	struct eng_run_info info = {
+	    .id = event->id,
+	    .tenant = event->tenant,
+	    .workflow = event->workflow,
+	    .version = event->version,
+	    .created_ns = event->time_ns,
+	};
+	return index_job(hub, event->run, &info, frame, ENG_QUEUED, 0);
+}
+
+void
+hub_index_started(struct hub *hub, const struct eng_event *event, uint64_t frame)
+{
+	hub_item_object(hub, frame, HUB_ITEM_INDEX, index_job_started(hub, event, frame));
+}
+
+void
+hub_index_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+{
+	hub_item_object(hub, frame, HUB_ITEM_INDEX,
+	    index_job(hub, effect->run, &effect->info, frame, effect->status,
+	        hub->shard->clock.now_ns));
+}
+
+/* Recovery. What the index has is not kept. */
+void
+hub_index_replayed(struct hub *hub, const struct eng_event *event, const struct eng_run_info *info,
+    uint64_t frame)
+{
+	struct indexer_job *job = NULL;
+	bool closed = event->type == ENG_EV_RUN_CLOSED;
+	if (frame < hub->index_applied) {
+		if (closed)
+			resolver_forget(hub->shard->resolver, event->run);
+		return;
+	}
+	if (event->type == ENG_EV_RUN_STARTED)
+		job = index_job_started(hub, event, frame);
+	else if (closed)
+		job = index_job(hub, event->run, info, frame, (enum eng_status)event->status,
+		    event->time_ns);
+	if (job != NULL)
+		list_push(&hub->backlog, &job->link);
+}
+
+/* ---------------------------------------------------------------------------------- forgetting */
+
+static void
+forget_later(struct hub *hub, const struct indexer_job *job)
+{
+	if (job->row.finished_ns == 0)
+		return;
+	struct hub_forget *forget = mem_zalloc(sizeof(*forget));
+	forget->run = job->row.number;
+	forget->frame = job->frame;
+	list_push(&hub->forgets, &forget->link);
+}
+
+static void
+forget_applied(struct hub *hub)
+{
+	uint64_t applied = indexer_applied(hub->indexer);
+	while (!list_empty(&hub->forgets)) {
+		struct hub_forget *forget =
+		    container_of(hub->forgets.next, struct hub_forget, link);
+		if (forget->frame >= applied)
+			return;
+		resolver_forget(hub->shard->resolver, forget->run);
+		list_remove(&forget->link);
+		mem_free(forget);
+	}
+}
+
+/* ------------------------------------------------------------------------------------- posting */
+
+/* The ring is full only in recovery, or when timers closed many runs: hub_command() sees to its
+ * room. Rows stay in order. */
+void
+hub_index_post(struct hub *hub, struct indexer_job *job)
+{
+	forget_later(hub, job);
+	if (!list_empty(&hub->backlog) || !indexer_post(hub->indexer, job))
+		list_push(&hub->backlog, &job->link);
+}
+
+/* The index may have been opened only after the replay: then its rows are here still. */
+void
+hub_index_start(struct hub *hub)
+{
+	struct list *at, *next;
+	for (at = hub->backlog.next; at != &hub->backlog; at = next) {
+		struct indexer_job *job = container_of(at, struct indexer_job, link);
+		next = at->next;
+		if (job->frame >= hub->index_applied) {
+			forget_later(hub, job);
+			continue;
+		}
+		if (job->row.finished_ns != 0)
+			resolver_forget(hub->shard->resolver, job->row.number);
+		list_remove(at);
+		indexer_job_free(job);
+	}
+}
+
+void
+hub_index_turn(struct hub *hub)
+{
+	while (!list_empty(&hub->backlog)) {
+		struct list *at = list_pop(&hub->backlog); /* once posted, it is another thread's */
+		if (!indexer_post(hub->indexer, container_of(at, struct indexer_job, link))) {
+			list_push_front(&hub->backlog, at);
+			break;
+		}
+	}
+	forget_applied(hub);
+}
+
+void
+hub_index_release_all(struct hub *hub)
+{
+	struct list *at;
+	while ((at = list_pop(&hub->backlog)) != NULL)
+		indexer_job_free(container_of(at, struct indexer_job, link));
+	while ((at = list_pop(&hub->forgets)) != NULL)
+		mem_free(container_of(at, struct hub_forget, link));
+}

@@ -1,0 +1,174 @@
+/*
+ * server/hub_reply: what the engine answers to a command, as a message of the protocol.
+ *
+ * An answer goes to the outbox with the frame of its step. What it means for the hub is done at
+ * once: a tenant, a watch, a worker bound to its connection; so that what the same step does next (a
+ * dispatch to the worker that has just registered) finds it.
+ */
+#include "server/hub_int.h"
+
+void
+hub_error_fill(Froe__Error *error, enum froe_err err, const char *field, const char *text)
+{
+	froe__error__init(error);
+	error->has_code = true;
+	error->code = (uint32_t)err;
+	error->field = (char *)(uintptr_t)field;
+	error->text = (char *)(uintptr_t)text;
+}
+
+static void
+reply_error(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+{
+	Froe__Error error;
+	Froe__Fault *rows[ENG_FAULTS_MAX], faults[ENG_FAULTS_MAX];
+	hub_error_fill(&error, effect->err, effect->fault->field, effect->fault->text);
+	for (size_t i = 0; i < effect->fault_count; i++) {
+		froe__fault__init(&faults[i]);
+		faults[i].field = (char *)(uintptr_t)effect->faults[i].field;
+		faults[i].text = (char *)(uintptr_t)effect->faults[i].text;
+		rows[i] = &faults[i];
+	}
+	error.faults = rows;
+	error.n_faults = effect->fault_count;
+	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_ERROR, &error.base);
+	hub->stats.refused++;
+}
+
+static void
+reply_done(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+{
+	Froe__Done done = FROE__DONE__INIT;
+	uint8_t position[API_POSITION_BYTES];
+	api_position_encode(frame, position);
+	done.has_position = true;
+	done.position = (ProtobufCBinaryData){sizeof(position), position};
+	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_DONE, &done.base);
+}
+
+static void
+reply_welcome(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+{
+	Froe__Welcome welcome = FROE__WELCOME__INIT;
+	struct hub_conn *conn = hub_conn_find(hub, effect->origin.conn);
+	if (conn != NULL)
+		conn->tenant.v = effect->tenant;
+	welcome.has_version = welcome.has_epoch = welcome.has_message_bytes_max = true;
+	welcome.has_requests_max = welcome.has_heartbeat_ms = welcome.has_heartbeat_lost_ms = true;
+	welcome.version = 1;
+	welcome.server = (char *)(uintptr_t)("froe/" FROE_VERSION);
+	welcome.epoch = hub->shard->report.epoch;
+	welcome.message_bytes_max = FROE_MESSAGE_BYTES_MAX;
+	welcome.requests_max = FROE_REQUESTS_MAX;
+	welcome.heartbeat_ms = hub->options.heartbeat_ms;
+	welcome.heartbeat_lost_ms = hub->options.heartbeat_lost_ms;
+	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_WELCOME, &welcome.base);
+}
+
+static void
+reply_workflow_put(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+{
+	Froe__WorkflowPutDone done = FROE__WORKFLOW_PUT_DONE__INIT;
+	uint8_t position[API_POSITION_BYTES];
+	api_position_encode(frame, position);
+	done.has_version = done.has_created = done.has_position = true;
+	done.version = effect->version;
+	done.created = effect->created;
+	done.position = (ProtobufCBinaryData){sizeof(position), position};
+	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_WORKFLOW_PUT_DONE, &done.base);
+}
+
+static void
+reply_run_started(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+{
+	Froe__RunStarted started = FROE__RUN_STARTED__INIT;
+	struct hub_conn *conn = hub_conn_find(hub, effect->origin.conn);
+	struct uuid id = effect->id;
+	uint8_t position[API_POSITION_BYTES];
+	api_position_encode(frame, position);
+	started.has_run = started.has_number = started.has_position = true;
+	started.run = (ProtobufCBinaryData){sizeof(id.bytes), id.bytes};
+	started.number = effect->run;
+	started.position = (ProtobufCBinaryData){sizeof(position), position};
+	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_RUN_STARTED, &started.base);
+	if (hub->command != NULL && hub->command->wait && conn != NULL)
+		hub_watch_add(hub, conn, effect->origin.request, effect->run, /* changes= */ false);
+}
+
+static void
+reply_worker_registered(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+{
+	Froe__WorkerRegistered registered = FROE__WORKER_REGISTERED__INIT;
+	struct hub_conn *conn = hub_conn_find(hub, effect->origin.conn);
+	uint32_t count = effect->lapsed_count;
+	Froe__HeldLease *leases = arena_alloc(&hub->arena, count * sizeof(*leases));
+	Froe__HeldLease **rows = arena_alloc(&hub->arena, count * sizeof(Froe__HeldLease *));
+	for (uint32_t i = 0; i < count; i++) {
+		froe__held_lease__init(&leases[i]);
+		leases[i].has_task = leases[i].has_lease = true;
+		leases[i].task = (ProtobufCBinaryData){16,
+		    (uint8_t *)(uintptr_t)effect->lapsed[i].task.bytes};
+		leases[i].lease = effect->lapsed[i].lease;
+		rows[i] = &leases[i];
+	}
+	registered.has_number = true;
+	registered.number = effect->worker;
+	registered.lapsed = rows;
+	registered.n_lapsed = count;
+	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_WORKER_REGISTERED,
+	    &registered.base);
+	if (conn != NULL)
+		hub_worker_bind(hub, conn, effect->worker);
+}
+
+static void
+reply_refreshed(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+{
+	Froe__TaskRefreshed refreshed = FROE__TASK_REFRESHED__INIT;
+	refreshed.has_timeout_ms = true;
+	refreshed.timeout_ms = effect->timeout_ns / 1000000;
+	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_TASK_REFRESHED,
+	    &refreshed.base);
+}
+
+void
+hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+{
+	if (effect->origin.conn == 0)
+		return; /* the hub's own command */
+	if (effect->err != FROE_OK) {
+		reply_error(hub, effect, frame);
+		return;
+	}
+	switch (effect->command) {
+	case ENG_CMD_TENANT_OPEN:
+		reply_welcome(hub, effect, frame);
+		return;
+	case ENG_CMD_WORKFLOW_PUT:
+		reply_workflow_put(hub, effect, frame);
+		return;
+	case ENG_CMD_RUN_START:
+		reply_run_started(hub, effect, frame);
+		return;
+	case ENG_CMD_WORKER_REGISTER:
+		reply_worker_registered(hub, effect, frame);
+		return;
+	case ENG_CMD_TASK_REFRESH:
+		reply_refreshed(hub, effect, frame);
+		return;
+	case ENG_CMD_WORKER_LEAVE:
+	case ENG_CMD_WORKER_DRAIN:
+	case ENG_CMD_RUN_CANCEL:
+	case ENG_CMD_TASK_COMPLETE:
+	case ENG_CMD_TASK_FAIL:
+	case ENG_CMD_TASK_LOG:
+		reply_done(hub, effect, frame);
+		return;
+	case ENG_CMD_ENGINE_START:
+	case ENG_CMD_TIMER:
+	case ENG_CMD_SCHEDULE:
+	case ENG_CMD_WORKER_DETACH:
+	case ENG_CMD_TASK_PROVIDE:
+		return;
+	}
+}

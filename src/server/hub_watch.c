@@ -1,0 +1,289 @@
+/*
+ * server/hub_watch: who watches which run, and what they are told.
+ *
+ * A watch on an open run hangs at the run and at its connection. Each change of a task becomes a push
+ * as it happens, the run's end one more; both wait in the outbox for their frame. A run that has
+ * closed before is read from its records: one of a connection's at a time, since its result is bytes
+ * and not a reference, and only while the connection takes pushes at all.
+ */
+#include "server/hub_int.h"
+
+#include "base/mem.h"
+
+void
+hub_watch_add(struct hub *hub, struct hub_conn *conn, uint64_t request, uint64_t run, bool changes)
+{
+	struct hub_watch *watch = mem_zalloc(sizeof(*watch));
+	watch->conn = conn->handle;
+	watch->request = request;
+	watch->run = run;
+	watch->changes = changes && eng_run_info(hub->shard->eng, run, &watch->info);
+	watch->next = map_get_u64(&hub->watches, run);
+	map_put_u64(&hub->watches, run, watch);
+	list_push(&conn->watches, &watch->link);
+	conn->watch_count++;
+	hub->change_watches += watch->changes ? 1 : 0;
+}
+
+void
+hub_watch_remove(struct hub *hub, struct hub_watch *watch)
+{
+	struct hub_watch *first = map_get_u64(&hub->watches, watch->run);
+	struct hub_conn *conn = hub_conn_find(hub, watch->conn);
+	struct hub_watch **at = &first;
+	while (*at != watch)
+		at = &(*at)->next;
+	*at = watch->next;
+	if (first != NULL)
+		map_put_u64(&hub->watches, watch->run, first);
+	else
+		map_remove_u64(&hub->watches, watch->run);
+	list_remove(&watch->link);
+	conn->watch_count--;
+	hub->change_watches -= watch->changes ? 1 : 0;
+	mem_free(watch);
+}
+
+/* ------------------------------------------------------------------------------------- changes */
+
+static const char *
+change_name(enum eng_event_type type)
+{
+	switch (type) {
+	case ENG_EV_TASK_QUEUED:
+		return "queued";
+	case ENG_EV_TASK_ASSIGNED:
+		return "assigned";
+	case ENG_EV_TASK_DELAYED:
+		return "delayed";
+	case ENG_EV_TASK_COMPLETED:
+		return "completed";
+	case ENG_EV_ATTEMPT_ENDED:
+		return "attempt_ended";
+	case ENG_EV_TASK_FAILED:
+		return "failed";
+	case ENG_EV_TASK_CANCELLED:
+		return "cancelled";
+	case ENG_EV_TASK_SKIPPED:
+		return "skipped";
+	case ENG_EV_TASK_LOGGED:
+		return "logged";
+	case ENG_EV_ENGINE_STARTED:
+	case ENG_EV_TENANT_CREATED:
+	case ENG_EV_WORKFLOW_PUT:
+	case ENG_EV_RUN_STARTED:
+	case ENG_EV_LEASE_REFRESHED:
+	case ENG_EV_RUN_CANCEL_REQUESTED:
+	case ENG_EV_RUN_CLOSED:
+	case ENG_EV_WORKER_REGISTERED:
+	case ENG_EV_WORKER_ATTACHED:
+	case ENG_EV_WORKER_DETACHED:
+	case ENG_EV_WORKER_DRAINING:
+	case ENG_EV_WORKER_LEAVING:
+	case ENG_EV_WORKER_LEFT:
+		return NULL;
+	}
+	return NULL;
+}
+
+/* Counted before it is queued: a connection that takes nothing in does not fill the memory. False: it
+ * has too many waiting, this one is left out. */
+static bool
+event_count(struct hub_conn *conn, struct hub_push *push, size_t text_size)
+{
+	push->event_bytes = sizeof(*push) + text_size;
+	if (conn->event_bytes + push->event_bytes > HUB_EVENT_BYTES_MAX)
+		return false;
+	conn->event_bytes += push->event_bytes;
+	return true;
+}
+
+static void
+watch_event(struct hub *hub, const struct hub_watch *watch, const struct eng_event *event,
+    uint64_t frame)
+{
+	struct hub_push *push = hub_push_new(HUB_PUSH_EVENT, watch->conn);
+	enum eng_status status = ENG_RUNNING;
+	struct eng_version_view version;
+	if (!event_count(hub_conn_find(hub, watch->conn), push, event->text.size)) {
+		hub_push_free(push);
+		return;
+	}
+	FROE_DROP(eng_run_status(hub->shard->eng, event->run, &status),
+	    "this step has closed it, which is told by an event of its own");
+	froe_assert(eng_version(hub->shard->eng, watch->info.workflow, watch->info.version,
+	    &version));
+	push->request = watch->request;
+	push->run = event->run;
+	push->id = watch->info.id;
+	push->status = (uint32_t)status;
+	push->time_ns = event->time_ns;
+	push->attempt = event->attempt;
+	push->name = version.tasks[event->task].name;
+	push->change = change_name(event->type);
+	if (event->text.size > 0) {
+		push->error = mem_zalloc(event->text.size + 1);
+		memcpy(push->error, event->text.data, event->text.size);
+	}
+	hub_item_object(hub, frame, HUB_ITEM_PUSH, push);
+}
+
+void
+hub_watch_event(struct hub *hub, const struct eng_event *event, uint64_t frame)
+{
+	if (change_name(event->type) == NULL)
+		return;
+	struct hub_watch *watch = map_get_u64(&hub->watches, event->run);
+	for (; watch != NULL; watch = watch->next) {
+		if (watch->changes)
+			watch_event(hub, watch, event, frame);
+	}
+}
+
+void
+hub_watch_state(struct hub *hub, const struct hub_conn *conn, uint64_t request, uint64_t run)
+{
+	struct hub_push *push = hub_push_new(HUB_PUSH_EVENT, conn->handle);
+	struct eng_run_info info;
+	enum eng_status status;
+	froe_assert(eng_run_info(hub->shard->eng, run, &info));
+	froe_assert(eng_run_status(hub->shard->eng, run, &status));
+	push->request = request;
+	push->run = run;
+	push->id = info.id;
+	push->status = (uint32_t)status;
+	push->time_ns = hub->shard->clock.now_ns;
+	hub_item_object(hub, log_tail_seq(hub->shard->log), HUB_ITEM_PUSH, push);
+}
+
+/* ----------------------------------------------------------------------------------------- ends */
+
+void
+hub_watch_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+{
+	struct hub_watch *watch;
+	while ((watch = map_get_u64(&hub->watches, effect->run)) != NULL) {
+		struct hub_push *push = hub_push_new(HUB_PUSH_CLOSED, watch->conn);
+		push->request = watch->request;
+		push->run = effect->run;
+		push->id = effect->id;
+		push->status = (uint32_t)effect->status;
+		push->time_ns = hub->shard->clock.now_ns;
+		push->bare = effect->bare;
+		push->part_count = effect->ref_count;
+		push->parts = mem_copy(effect->refs, effect->ref_count * sizeof(*effect->refs));
+		hub_item_object(hub, frame, HUB_ITEM_PUSH, push);
+		hub_watch_remove(hub, watch);
+	}
+}
+
+void
+hub_watch_ended(struct hub *hub, struct hub_conn *conn, uint64_t request, struct uuid run)
+{
+	struct hub_ended *ended = mem_zalloc(sizeof(*ended));
+	ended->request = request;
+	ended->run = run;
+	list_push(&conn->ended, &ended->link);
+	conn->watch_count++;
+	hub_watch_next(hub, conn);
+}
+
+void
+hub_watch_next(struct hub *hub, struct hub_conn *conn)
+{
+	if (conn->ended_busy || conn->window == 0 || list_empty(&conn->ended))
+		return;
+	struct hub_ended *ended = container_of(list_pop(&conn->ended), struct hub_ended, link);
+	conn->watch_count--;
+	conn->ended_busy = true;
+	hub_read_ended(hub, conn, ended);
+	mem_free(ended);
+}
+
+/* Not at once: it may have been answered from memory, and the next one too, and so on. */
+void
+hub_watch_wake(struct hub *hub, struct hub_conn *conn)
+{
+	if (!list_linked(&conn->woken))
+		list_push(&hub->woken, &conn->woken);
+}
+
+void
+hub_watch_turn(struct hub *hub)
+{
+	struct list *at;
+	while ((at = list_pop(&hub->woken)) != NULL)
+		hub_watch_next(hub, container_of(at, struct hub_conn, woken));
+}
+
+/* ---------------------------------------------------------------------------------- unwatching */
+
+static bool
+push_of_watch(const struct hub_push *push, const struct hub_conn *conn, uint64_t request)
+{
+	return push->conn == conn->handle && push->request == request &&
+	    (push->kind == HUB_PUSH_EVENT || push->kind == HUB_PUSH_CLOSED ||
+	        push->kind == HUB_PUSH_ENDED);
+}
+
+static void
+unwatch_loads(const struct list *loads, const struct hub_conn *conn, uint64_t request)
+{
+	struct list *at;
+	list_for_each(at, loads) {
+		struct hub_push *push = container_of(at, struct hub_load, link)->push;
+		push->gone = push->gone || push_of_watch(push, conn, request);
+	}
+}
+
+/* All that was said before has been let out: what of it waits for window or bytes goes. */
+void
+hub_unwatched(struct hub *hub, struct hub_conn *conn, struct hub_push *unwatched)
+{
+	struct eng_origin watch = {.conn = conn->handle, .request = unwatched->request};
+	struct api_effect done = {
+	    .conn = conn->handle,
+	    .request = unwatched->answers,
+	    .number = FROE__ENVELOPE__BODY_DONE,
+	};
+	struct list *at, *next;
+	for (at = conn->pushes.next; at != &conn->pushes; at = next) {
+		struct hub_push *push = container_of(at, struct hub_push, link);
+		next = at->next;
+		if (push_of_watch(push, conn, watch.request))
+			hub_push_drop(hub, conn, push);
+	}
+	unwatch_loads(&hub->loading, conn, watch.request);
+	unwatch_loads(&hub->loaded, conn, watch.request);
+	hub_read_unwatch(hub, &watch);
+	hub_push_free(unwatched);
+	hub->deliver(hub->deliver_context, &done);
+	hub_push_pump(hub, conn); /* what was held back by it may go */
+}
+
+void
+hub_unwatch(struct hub *hub, struct hub_conn *conn, const struct api_command *command)
+{
+	uint64_t request = command->unwatch.watch;
+	struct list *at, *next;
+	list_for_each(at, &conn->watches) {
+		struct hub_watch *watch = container_of(at, struct hub_watch, link);
+		if (watch->request == request) {
+			hub_watch_remove(hub, watch);
+			break;
+		}
+	}
+	for (at = conn->ended.next; at != &conn->ended; at = next) {
+		struct hub_ended *ended = container_of(at, struct hub_ended, link);
+		next = at->next;
+		if (ended->request != request)
+			continue;
+		list_remove(at);
+		mem_free(ended);
+		conn->watch_count--;
+	}
+	struct hub_push *push = hub_push_new(HUB_PUSH_UNWATCHED, conn->handle);
+	push->request = request;
+	push->answers = command->origin.request;
+	hub_item_object(hub, log_tail_seq(hub->shard->log), HUB_ITEM_PUSH, push);
+}

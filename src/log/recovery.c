@@ -89,6 +89,7 @@ recovery_list(struct recovery *recovery, struct froe_fault *fault)
 {
 	uint64_t expected = recovery->options.segment_oldest;
 
+	recovery->segment_count = 0;
 	enum froe_err err =
 	    io_path_list(recovery->env, recovery->paths->log, recovery_each_name, recovery, fault);
 	if (err != FROE_OK)
@@ -232,7 +233,8 @@ struct stop {
 enum recovery_move {
 	RECOVERY_NEXT_FRAME,
 	RECOVERY_NEXT_SEGMENT,
-	RECOVERY_STOP,
+	RECOVERY_STOP, /* a frame does not verify */
+	RECOVERY_END,  /* and that is where the log ends */
 };
 
 static enum froe_err
@@ -266,7 +268,7 @@ recovery_step(struct recovery *recovery, struct stop *stop, enum recovery_move *
     struct froe_fault *fault)
 {
 	struct log_frame_site site = recovery_site(recovery, stop->offset);
-	struct log_frame_header header;
+	struct log_frame_header header = {0};
 	const uint8_t *frame;
 	size_t have;
 
@@ -280,8 +282,8 @@ recovery_step(struct recovery *recovery, struct stop *stop, enum recovery_move *
 		return fault_set(fault, FROE_INCOMPATIBLE,
 		    "log/%s: frame %" PRIu64 " at byte %" PRIu64 " uses features that this froe does "
 		    "not know: use a newer one", recovery->reader.name, header.seq, stop->offset);
-	if (verdict == LOG_FRAME_FOREIGN && header.durable_seq > recovery->evidence)
-		recovery->evidence = header.durable_seq; /* true wherever it lies */
+	if (verdict != LOG_FRAME_GOOD && header.durable_seq > recovery->evidence)
+		recovery->evidence = header.durable_seq; /* a good header's is true wherever it lies */
 	if (verdict != LOG_FRAME_GOOD) {
 		stop->state = tail_state_of(verdict);
 		return FROE_OK;
@@ -536,14 +538,13 @@ recovery_decide(struct recovery *recovery, const struct stop *stop, struct froe_
 	return FROE_OK;
 }
 
-/* Reads a segment up to its seal, or to where it stops. */
+/* Reads a segment from stop->offset up to its seal, or to where it stops. */
 static enum froe_err
 recovery_read_segment(struct recovery *recovery, struct stop *stop, enum recovery_move *ret_move,
     struct froe_fault *fault)
 {
 	enum froe_err err = recovery_open_segment(recovery, recovery->at, fault);
 
-	*stop = (struct stop){.offset = SEG_HEADER_BYTES};
 	*ret_move = RECOVERY_NEXT_FRAME;
 	/* Only a seal reaches the last block (F5), so there is always a block to look at. */
 	while (err == FROE_OK && *ret_move == RECOVERY_NEXT_FRAME)
@@ -551,23 +552,58 @@ recovery_read_segment(struct recovery *recovery, struct stop *stop, enum recover
 	return err;
 }
 
+/* Decides. Beside a server (read-only), what it wrote after X was read may be evidence against X; but
+ * then X is on disk by now: it is read once more. */
+static enum froe_err
+recovery_stop(struct recovery *recovery, struct stop *stop, enum recovery_move *ret_move,
+    struct froe_fault *fault)
+{
+	struct log_report *report = recovery->report;
+	uint64_t end = stop->offset;
+
+	*ret_move = RECOVERY_END;
+	enum froe_err err = recovery_decide(recovery, stop, fault);
+	if (err != FROE_CORRUPT || !recovery->options.read_only || stop->state == TAIL_BROKEN)
+		return err;
+	enum froe_err again = recovery_read_segment(recovery, stop, ret_move, NULL);
+	if (again != FROE_OK || stop->offset == end)
+		return err;
+	report->bad = (struct lsn){0};
+	report->bad_frame_seq = 0;
+	report->bad_run_count = 0;
+	return FROE_OK;
+}
+
+/* Beside a server, the next segment may have come after the list was made. */
+static enum froe_err
+recovery_next_segment(struct recovery *recovery, struct stop *stop, struct froe_fault *fault)
+{
+	enum froe_err err = FROE_OK;
+
+	chain_enter_segment(&recovery->chain);
+	recovery->at++;
+	*stop = (struct stop){.offset = SEG_HEADER_BYTES};
+	if (recovery->at == recovery->segment_count && recovery->options.read_only)
+		err = recovery_list(recovery, fault);
+	if (err == FROE_OK && recovery->at == recovery->segment_count)
+		err = recovery_missing(recovery, recovery->chain.segment_no, fault);
+	return err;
+}
+
 enum froe_err
 recovery_run(struct recovery *recovery, struct froe_fault *fault)
 {
-	enum recovery_move move;
-	struct stop stop;
+	struct stop stop = {.offset = SEG_HEADER_BYTES};
+	enum recovery_move move = RECOVERY_NEXT_FRAME;
 
 	enum froe_err err = recovery_list(recovery, fault);
-	if (err != FROE_OK)
-		return err;
-	for (recovery->at = 0;; recovery->at++) {
+	recovery->at = 0;
+	while (err == FROE_OK && move != RECOVERY_END) {
 		err = recovery_read_segment(recovery, &stop, &move, fault);
-		if (err != FROE_OK)
-			return err;
-		if (move == RECOVERY_STOP)
-			return recovery_decide(recovery, &stop, fault);
-		chain_enter_segment(&recovery->chain);
-		if (recovery->at + 1 == recovery->segment_count)
-			return recovery_missing(recovery, recovery->chain.segment_no, fault);
+		while (err == FROE_OK && move == RECOVERY_STOP)
+			err = recovery_stop(recovery, &stop, &move, fault);
+		if (err == FROE_OK && move == RECOVERY_NEXT_SEGMENT)
+			err = recovery_next_segment(recovery, &stop, fault);
 	}
+	return err;
 }

@@ -1,0 +1,534 @@
+/*
+ * The index thread: alone under virtual time, step by step, and as a thread of its own.
+ */
+#include "server/indexer.h"
+
+#include "base/duration.h"
+#include "base/mem.h"
+#include "io/sim.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TENANT 3u
+
+struct place {
+	char dir[128];
+	char index[160];
+	struct io_env *env;
+	struct io *hot_io;
+	struct indexer indexer;
+	uint64_t applied;
+	bool sim;
+};
+
+static struct uuid
+uuid_of(uint64_t number)
+{
+	struct uuid id = {{0}};
+	memcpy(id.bytes, &number, sizeof(number));
+	id.bytes[15] = 1;
+	return id;
+}
+
+static void
+place_open(struct place *place)
+{
+	struct froe_fault fault = {0};
+	struct uuid store = {{9, 9}};
+	if (indexer_open(&place->indexer, place->env, place->index, store, &place->applied,
+	        &fault) != FROE_OK)
+		fail_msg("%s", fault.text);
+}
+
+static struct place *
+place_new(bool sim)
+{
+	struct place *place = mem_zalloc(sizeof(*place));
+	const char *tmp = getenv("TMPDIR");
+	struct froe_fault fault;
+	struct sim_options options = {.seed = 4, .start_wall_ns = NS_PER_S};
+	snprintf(place->dir, sizeof(place->dir), "%s/froe-indexer-XXXXXX", tmp != NULL ? tmp : "/tmp");
+	assert_non_null(mkdtemp(place->dir));
+	snprintf(place->index, sizeof(place->index), "%s/index", place->dir);
+	place->sim = sim;
+	place->env = sim ? sim_open(&options) : io_env_posix();
+	if (!sim)
+		assert_int_equal(io_open(place->env, &place->hot_io, &fault), FROE_OK);
+	place_open(place);
+	return place;
+}
+
+static void
+place_free(struct place *place)
+{
+	struct froe_fault fault;
+	indexer_close(&place->indexer);
+	if (place->hot_io != NULL)
+		io_close(place->hot_io);
+	if (place->sim)
+		sim_release(place->env);
+	assert_int_equal(index_delete(place->index, &fault), FROE_OK);
+	FROE_DROP(rmdir(place->index), "index_delete may have removed it");
+	assert_int_equal(rmdir(place->dir), 0);
+	mem_free(place);
+}
+
+static struct indexer_job *
+row_job(uint64_t number, const char *workflow, uint8_t status, uint64_t frame)
+{
+	bool closed = status >= 2;
+	struct index_run row = {
+	    .number = number,
+	    .tenant = TENANT,
+	    .id = uuid_of(number),
+	    .status = status,
+	    .created_ns = number * 1000,
+	    .finished_ns = closed ? number * 1000 + 5 : 0,
+	    .workflow = bytes_text(workflow),
+	    .places = closed ? bytes_text("twelve bytes") : bytes_of(NULL, 0),
+	};
+	return indexer_put_job(&row, frame);
+}
+
+static void
+put(struct place *place, uint64_t number, const char *workflow, uint8_t status, uint64_t frame)
+{
+	assert_true(indexer_post(&place->indexer, row_job(number, workflow, status, frame)));
+}
+
+static void
+ask_find(struct place *place, uint64_t number, uint64_t cookie)
+{
+	struct indexer_job *job = indexer_job_new(INDEXER_FIND);
+	job->row.id = uuid_of(number);
+	job->cookie = cookie;
+	assert_true(indexer_post(&place->indexer, job));
+}
+
+static void
+ask_list(struct place *place, uint32_t statuses, uint32_t limit, uint64_t before,
+    const char *workflow)
+{
+	struct indexer_job *job = indexer_job_new(INDEXER_LIST);
+	job->tenant = TENANT;
+	job->statuses = statuses;
+	job->limit = limit;
+	job->before = before;
+	job->block = mem_copy(workflow, strlen(workflow));
+	job->workflow = bytes_of(job->block, strlen(workflow));
+	assert_true(indexer_post(&place->indexer, job));
+}
+
+static struct indexer_job *
+answer(struct place *place)
+{
+	struct indexer_job *job = indexer_pop(&place->indexer);
+	assert_non_null(job);
+	return job;
+}
+
+static struct indexer_job *
+list_now(struct place *place, uint32_t statuses, uint32_t limit, uint64_t before,
+    const char *workflow)
+{
+	ask_list(place, statuses, limit, before, workflow);
+	indexer_step(&place->indexer);
+	return answer(place);
+}
+
+/* ------------------------------------------------------------------------------- step by step */
+
+static void
+test_indexer__find_sees_what_was_put_before(void **state)
+{
+	struct place *place = place_new(true);
+	(void)state;
+	ask_find(place, 1, 10);
+	put(place, 1, "mail", 0, 5);
+	ask_find(place, 1, 11);
+	put(place, 1, "mail", 2, 6);
+	ask_find(place, 1, 12);
+	assert_true(indexer_step(&place->indexer) > 0);
+	struct indexer_job *job = answer(place);
+	assert_int_equal(job->cookie, 10);
+	assert_false(job->found);
+	indexer_job_free(job);
+	job = answer(place);
+	assert_int_equal(job->cookie, 11);
+	assert_true(job->found);
+	assert_int_equal(job->row.status, 0);
+	assert_int_equal(job->row.places.size, 0);
+	indexer_job_free(job);
+	job = answer(place);
+	assert_int_equal(job->cookie, 12);
+	assert_int_equal(job->row.status, 2);
+	assert_int_equal(job->row.tenant, TENANT);
+	assert_int_equal(job->row.finished_ns, 1005);
+	assert_true(bytes_equal(job->row.workflow, bytes_text("mail")));
+	assert_true(bytes_equal(job->row.places, bytes_text("twelve bytes")));
+	indexer_job_free(job);
+	assert_null(indexer_pop(&place->indexer));
+	assert_int_equal(indexer_applied(&place->indexer), 6);
+	place_free(place);
+}
+
+static void
+test_indexer__batches_by_time(void **state)
+{
+	struct place *place = place_new(true);
+	(void)state;
+	assert_true(indexer_step(&place->indexer) == UINT64_MAX);
+	put(place, 1, "mail", 0, 5);
+	uint64_t start_ns = io_mono_ns(place->env);
+	assert_true(indexer_step(&place->indexer) == start_ns + 250 * NS_PER_MS);
+	sim_advance(place->env, 100 * NS_PER_MS);
+	put(place, 2, "mail", 0, 6);
+	assert_true(indexer_step(&place->indexer) == start_ns + 250 * NS_PER_MS);
+	assert_int_equal(indexer_applied(&place->indexer), 0);
+	sim_advance(place->env, 150 * NS_PER_MS);
+	assert_true(indexer_step(&place->indexer) == UINT64_MAX);
+	assert_int_equal(indexer_applied(&place->indexer), 6);
+	place_free(place);
+}
+
+/* `applied` may name a frame of which rows are missing still: they are put again. */
+static void
+test_indexer__a_frame_half_applied(void **state)
+{
+	struct place *place = place_new(true);
+	(void)state;
+	put(place, 1, "mail", 0, 7);
+	ask_find(place, 1, 1);
+	indexer_step(&place->indexer);
+	indexer_job_free(answer(place));
+	put(place, 2, "mail", 0, 7);
+	assert_int_equal(indexer_applied(&place->indexer), 7);
+	indexer_close(&place->indexer); /* the process dies: row 2 was never committed */
+	place_open(place);
+	assert_int_equal(place->applied, 7);
+	put(place, 1, "mail", 0, 7);
+	put(place, 2, "mail", 0, 7);
+	ask_find(place, 2, 2);
+	indexer_step(&place->indexer);
+	struct indexer_job *job = answer(place);
+	assert_true(job->found);
+	indexer_job_free(job);
+	place_free(place);
+}
+
+static void
+test_indexer__filters(void **state)
+{
+	struct place *place = place_new(true);
+	static const uint64_t completed_mail[] = {24, 18, 12, 6};
+	(void)state;
+	for (uint64_t i = 1; i <= 24; i++)
+		put(place, i, i % 2 == 0 ? "mail" : "post", i % 3 == 0 ? 2 : 0, i);
+	struct indexer_job *job = list_now(place, 1u << 2, 100, 0, "mail");
+	assert_true(job->found);
+	assert_int_equal(job->row_count, 4);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(job->rows[i].number, completed_mail[i]);
+	assert_int_equal(job->next, 0);
+	indexer_job_free(job);
+	job = list_now(place, 1u << 1, 100, 0, ""); /* RUNNING: open ones, whichever they are */
+	assert_int_equal(job->row_count, 16);
+	indexer_job_free(job);
+	job = list_now(place, 1u << 3, 100, 0, "");
+	assert_int_equal(job->row_count, 0);
+	assert_int_equal(job->next, 0);
+	indexer_job_free(job);
+	job = list_now(place, 0, 100, 0, "post");
+	assert_int_equal(job->row_count, 12);
+	indexer_job_free(job);
+	job = list_now(place, 0, 100, 5, "");
+	assert_int_equal(job->row_count, 4);
+	assert_int_equal(job->rows[0].number, 4);
+	indexer_job_free(job);
+	ask_list(place, 0, 100, 0, "");
+	struct indexer_job *other = indexer_job_new(INDEXER_LIST);
+	other->tenant = TENANT + 1;
+	other->limit = 10;
+	assert_true(indexer_post(&place->indexer, other));
+	indexer_step(&place->indexer);
+	indexer_job_free(answer(place));
+	job = answer(place);
+	assert_int_equal(job->row_count, 0);
+	indexer_job_free(job);
+	place_free(place);
+}
+
+/* Each row comes once, newest first, whatever the limit. */
+static void
+test_indexer__cursors(void **state)
+{
+	struct place *place = place_new(true);
+	static const uint32_t limits[] = {1, 7, 100, 333, 999, 1000};
+	(void)state;
+	for (uint64_t i = 1; i <= 999; i++)
+		put(place, i, "mail", 2, i);
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		uint64_t expected = 999, before = 0;
+		do {
+			struct indexer_job *job = list_now(place, 1u << 2, limits[i], before, "");
+			for (uint32_t row = 0; row < job->row_count; row++)
+				assert_int_equal(job->rows[row].number, expected--);
+			before = job->next;
+			indexer_job_free(job);
+		} while (before != 0);
+		assert_int_equal(expected, 0);
+	}
+	place_free(place);
+}
+
+/* A list that finds little looks at so many rows only, and goes on from there: no row is skipped. */
+static void
+test_indexer__scan_limit(void **state)
+{
+	struct place *place = place_new(true);
+	uint64_t last = INDEXER_SCAN_MAX + 6, found[4], before = 0;
+	size_t found_count = 0, pages = 0;
+	(void)state;
+	for (uint64_t i = 1; i <= last; i++) {
+		bool rare = i == 1 || i == 5 || i == 6 || i == 7;
+		while (indexer_room(&place->indexer) < 8)
+			indexer_step(&place->indexer);
+		put(place, i, rare ? "rare" : "mail", 2, i);
+	}
+	do {
+		struct indexer_job *job = list_now(place, 0, 10, before, "rare");
+		for (uint32_t i = 0; i < job->row_count; i++) {
+			assert_true(found_count < 4);
+			found[found_count++] = job->rows[i].number;
+		}
+		before = job->next;
+		pages++;
+		indexer_job_free(job);
+	} while (before != 0);
+	assert_int_equal(pages, 2);
+	assert_int_equal(found_count, 4);
+	assert_int_equal(found[0], 7);
+	assert_int_equal(found[1], 6); /* the first row of the second page */
+	assert_int_equal(found[2], 5);
+	assert_int_equal(found[3], 1);
+	place_free(place);
+}
+
+static void
+test_indexer__full_rings(void **state)
+{
+	struct place *place = place_new(true);
+	uint64_t posted = 0, answered = 0;
+	(void)state;
+	struct indexer_job *job = NULL;
+	for (;;) {
+		job = indexer_job_new(INDEXER_FIND);
+		job->row.id = uuid_of(1);
+		job->cookie = posted;
+		if (!indexer_post(&place->indexer, job))
+			break;
+		posted++;
+	}
+	assert_int_equal(indexer_room(&place->indexer), 0);
+	indexer_step(&place->indexer);
+	/* All are answered, or one waits for room in the other ring. */
+	assert_true(indexer_post(&place->indexer, job));
+	job->cookie = posted++;
+	assert_true(indexer_step(&place->indexer) < UINT64_MAX);
+	for (int i = 0; i < 3; i++) {
+		while ((job = indexer_pop(&place->indexer)) != NULL) {
+			assert_int_equal(job->cookie, answered++);
+			indexer_job_free(job);
+		}
+		indexer_step(&place->indexer);
+	}
+	assert_int_equal(answered, posted);
+	place_free(place);
+}
+
+/* Answers and questions that nobody takes any more are freed. */
+static void
+test_indexer__close_with_work_left(void **state)
+{
+	struct place *place = place_new(true);
+	(void)state;
+	put(place, 1, "mail", 2, 1);
+	ask_list(place, 0, 10, 0, "mail");
+	indexer_step(&place->indexer);
+	ask_find(place, 1, 1);
+	put(place, 2, "mail", 2, 2);
+	place_free(place);
+}
+
+/* While no file may grow, rows are kept and the question waits; then it goes on by itself. */
+static void
+test_indexer__disk_full(void **state)
+{
+	struct place *place = place_new(true);
+	struct rlimit old, small;
+	uint64_t now_ns = io_mono_ns(place->env);
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = old;
+	small.rlim_cur = 4096;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	for (uint64_t i = 1; i <= 1000; i++)
+		put(place, i, "mail", 2, i);
+	ask_find(place, 500, 1);
+	assert_true(indexer_step(&place->indexer) == now_ns + NS_PER_S);
+	put(place, 1001, "mail", 2, 1001);
+	assert_true(indexer_step(&place->indexer) == now_ns + NS_PER_S);
+	assert_null(indexer_pop(&place->indexer));
+	assert_int_equal(indexer_applied(&place->indexer), 0);
+	sim_advance(place->env, NS_PER_S);
+	assert_true(indexer_step(&place->indexer) == now_ns + 2 * NS_PER_S);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	sim_advance(place->env, NS_PER_S);
+	indexer_step(&place->indexer);
+	struct indexer_job *job = answer(place);
+	assert_true(job->found);
+	assert_int_equal(indexer_applied(&place->indexer), 1000);
+	indexer_job_free(job);
+	job = list_now(place, 0, 1, 0, "");
+	assert_int_equal(job->rows[0].number, 1001);
+	indexer_job_free(job);
+	place_free(place);
+}
+
+/* ------------------------------------------------------------------------------- as a thread */
+
+static void
+thread_start(struct place *place)
+{
+	struct froe_fault fault;
+	if (indexer_start(&place->indexer, place->hot_io, &fault) != FROE_OK)
+		fail_msg("%s", fault.text);
+}
+
+static struct indexer_job *
+answer_wait(struct place *place)
+{
+	struct indexer_job *job;
+	while ((job = indexer_pop(&place->indexer)) == NULL)
+		io_step(place->hot_io, io_mono_ns(place->env) + 10 * NS_PER_S);
+	return job;
+}
+
+static void
+test_indexer__thread_answers_in_order(void **state)
+{
+	struct place *place = place_new(false);
+	uint64_t asked = 0, answered = 0, rows = 0, seed = 7;
+	(void)state;
+	thread_start(place);
+	while (answered < 300) {
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		for (uint64_t i = seed >> 60; i > 0; i--) {
+			rows++;
+			put(place, rows, "mail", 2, rows);
+		}
+		if (asked < 300) {
+			ask_find(place, rows != 0 ? rows : 1, asked << 32 | rows);
+			asked++;
+		}
+		struct indexer_job *job;
+		while ((job = indexer_pop(&place->indexer)) != NULL || asked == 300) {
+			if (job == NULL && answered < 300)
+				job = answer_wait(place);
+			if (job == NULL)
+				break;
+			assert_int_equal(job->cookie >> 32, answered++);
+			assert_int_equal(job->found, (job->cookie & UINT32_MAX) != 0);
+			if (job->found)
+				assert_int_equal(job->row.number, job->cookie & UINT32_MAX);
+			assert_true(indexer_applied(&place->indexer) >=
+			    (job->cookie & UINT32_MAX));
+			indexer_job_free(job);
+		}
+	}
+	indexer_stop(&place->indexer);
+	place_free(place);
+}
+
+/* Rows alone: nobody asks, and they are in the index before long, or when it stops. */
+static void
+test_indexer__thread_applies_without_questions(void **state)
+{
+	struct place *place = place_new(false);
+	(void)state;
+	thread_start(place);
+	for (uint64_t i = 1; i <= 40000; i++) {
+		while (indexer_room(&place->indexer) == 0)
+			io_step(place->hot_io, io_mono_ns(place->env) + NS_PER_MS);
+		put(place, i, "mail", 2, i);
+	}
+	while (indexer_applied(&place->indexer) < 40000)
+		io_step(place->hot_io, io_mono_ns(place->env) + NS_PER_MS);
+	put(place, 40001, "mail", 2, 40001);
+	while (indexer_applied(&place->indexer) < 40001)
+		io_step(place->hot_io, io_mono_ns(place->env) + NS_PER_MS);
+	put(place, 40002, "mail", 2, 40002);
+	indexer_stop(&place->indexer);
+	assert_int_equal(indexer_applied(&place->indexer), 40002);
+	indexer_close(&place->indexer);
+	place_open(place);
+	assert_int_equal(place->applied, 40002);
+	place_free(place);
+}
+
+/* A row right after the thread has looked: no wake-up is lost (each round is one question that
+ * finds the row posted by the round before, which nobody has asked about). */
+static void
+test_indexer__thread_loses_no_wake(void **state)
+{
+	struct place *place = place_new(false);
+	(void)state;
+	thread_start(place);
+	for (uint64_t i = 1; i <= 200; i++) {
+		ask_find(place, i, i);
+		put(place, i, "mail", 0, i);
+		struct indexer_job *job = answer_wait(place);
+		assert_false(job->found);
+		indexer_job_free(job);
+		if (i % 20 != 0)
+			continue;
+		while (indexer_applied(&place->indexer) < i)
+			io_step(place->hot_io, io_mono_ns(place->env) + NS_PER_MS);
+	}
+	indexer_stop(&place->indexer);
+	place_free(place);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_indexer__find_sees_what_was_put_before),
+	    cmocka_unit_test(test_indexer__batches_by_time),
+	    cmocka_unit_test(test_indexer__a_frame_half_applied),
+	    cmocka_unit_test(test_indexer__filters),
+	    cmocka_unit_test(test_indexer__cursors),
+	    cmocka_unit_test(test_indexer__scan_limit),
+	    cmocka_unit_test(test_indexer__full_rings),
+	    cmocka_unit_test(test_indexer__close_with_work_left),
+	    cmocka_unit_test(test_indexer__disk_full),
+	    cmocka_unit_test(test_indexer__thread_answers_in_order),
+	    cmocka_unit_test(test_indexer__thread_applies_without_questions),
+	    cmocka_unit_test(test_indexer__thread_loses_no_wake),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -162,8 +162,10 @@ $(OUT)/tests/unit/%: tests/unit/%.c $$(call lib,$$(L_$$(call folder_of,%)))
 # Other test programs link with everything that the server is made of, and with libfroe.
 $(OUT)/tests/%: tests/%.c $$(call lib,$$(L_cli))
 	@mkdir -p $(@D) $(OBJ)/tests/$(dir $*)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -Itests -MMD -MP -MF $(OBJ)/tests/$*.d -o $@ $< \
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -Itests -MMD -MP -MF $(OBJ)/tests/$*.d -o $@ \
+	    $(filter %.c,$^) \
 	    $(call lib,$(filter-out cli,$(L_cli))) -lcmocka $(LIBS)
+$(OUT)/tests/sim/sim: $(wildcard tests/sim/world/*)
 $(OUT)/bench/%: bench/%.c $$(call lib,$$(L_cli))
 	@mkdir -p $(@D) $(OBJ)/bench
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -MMD -MP -MF $(OBJ)/bench/$*.d -o $@ $< \

@@ -1,0 +1,38 @@
+/*
+ * sim/world/client: a client: registers workflows, triggers and cancels runs.
+ *
+ * A client waits for the answer to one request before it makes the next. If the server dies before
+ * it answers, it asks the same again, with the same id: an acknowledged trigger is one run.
+ */
+#ifndef SIM_WORLD_CLIENT_H
+#define SIM_WORLD_CLIENT_H
+
+#include "sim/world/process.h"
+
+struct world;
+
+enum client_wish {
+	CLIENT_NOTHING,
+	CLIENT_PUT,
+	CLIENT_TRIGGER,
+	CLIENT_CANCEL,
+};
+
+struct client {
+	unsigned tenant;
+	uint64_t conn;
+	uint64_t due_ns; /* when it has a wish again */
+	enum client_wish wish;
+	unsigned run;
+	struct recipe *recipe;
+	uint64_t request; /* 0: not asked on this connection */
+	bool unknown;     /* asked before; nobody answered */
+};
+
+void client_init(struct world *world, struct client *client, unsigned tenant);
+void client_turn(struct world *world, struct client *client);
+void client_reply(struct world *world, struct client *client, const struct letter *letter);
+void client_cut(struct world *world, struct client *client); /* the server died */
+uint64_t client_due_ns(const struct client *client);
+
+#endif

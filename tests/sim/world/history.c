@@ -1,0 +1,104 @@
+#include "sim/world/history.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <inttypes.h>
+
+static uint64_t
+digest_bytes(uint64_t digest, struct bytes bytes)
+{
+	uint64_t words[3] = {digest, bytes.size, hash64(bytes.data, bytes.size, 0)};
+	return hash64(words, sizeof(words), 0);
+}
+
+/* Of everything that the log keeps. That a completion's reason is COMPLETED it does not. */
+static uint64_t
+event_digest(const struct eng_event *event)
+{
+	uint32_t reason = event->type != ENG_EV_TASK_COMPLETED ? event->reason : 0;
+	uint64_t words[] = {
+	    (uint64_t)event->type, event->time_ns, event->run, event->run_event_no, event->task,
+	    event->attempt, event->lease, event->worker, event->tenant, event->workflow,
+	    event->version, event->priority, event->slots, reason, event->status,
+	    event->deadline_ns, event->incarnation, event->epoch, event->downtime_ns,
+	    event->action_count,
+	};
+	uint64_t digest = hash64(words, sizeof(words), 0);
+	digest = digest_bytes(digest, bytes_of(event->id.bytes, sizeof(event->id.bytes)));
+	digest = digest_bytes(digest, event->name);
+	digest = digest_bytes(digest, event->text);
+	digest = digest_bytes(digest, event->payload);
+	for (uint32_t i = 0; i < event->action_count; i++)
+		digest = digest_bytes(digest, event->actions[i]);
+	return digest;
+}
+
+void
+history_append(struct history *history, const struct eng_event *event, uint64_t frame)
+{
+	if (history->count == history->capacity) {
+		history->capacity = history->capacity != 0 ? history->capacity * 2 : 256;
+		history->rows =
+		    mem_resize(history->rows, history->capacity * sizeof(*history->rows));
+	}
+	history->rows[history->count++] =
+	    (struct history_row){.frame = frame, .digest = event_digest(event)};
+	history->judge->tally->events++;
+}
+
+void
+history_hash(struct history *history, const struct eng *eng)
+{
+	if (history->count > 0)
+		history->rows[history->count - 1].hash = eng_hash(eng);
+}
+
+void
+history_release(struct history *history)
+{
+	mem_free(history->rows);
+	*history = (struct history){0};
+}
+
+void
+history_replay(struct history *history)
+{
+	history->at = 0;
+}
+
+void
+history_replayed(struct history *history, const struct eng_event *event, uint64_t frame,
+    const struct eng *eng)
+{
+	if (history->at == history->count)
+		judge_fail(history->judge, "the log holds an event (type %d, run %" PRIu64
+		    ") that never happened", event->type, event->run);
+	const struct history_row *row = &history->rows[history->at++];
+	if (row->digest != event_digest(event))
+		judge_fail(history->judge, "event %zu (type %d, run %" PRIu64 " no %u) is not what "
+		    "happened then", history->at, event->type, event->run, event->run_event_no);
+	if (row->frame != frame)
+		judge_fail(history->judge, "event %zu is in frame %" PRIu64 ", was in %" PRIu64,
+		    history->at, frame, row->frame);
+	if (row->hash != 0 && row->hash != eng_hash(eng))
+		judge_fail(history->judge, "after event %zu (frame %" PRIu64 ") the replayed state "
+		    "differs from the live one", history->at, frame);
+}
+
+void
+history_replay_end(struct history *history, uint64_t durable_frame)
+{
+	size_t at = history->at;
+	if (at < history->count && history->rows[at].frame <= durable_frame)
+		judge_fail(history->judge, "the log has lost frame %" PRIu64 ", which was durable "
+		    "(up to %" PRIu64 ")", history->rows[at].frame, durable_frame);
+	if (at > 0 && at < history->count && history->rows[at].frame == history->rows[at - 1].frame)
+		judge_fail(history->judge, "frame %" PRIu64 " came back in part",
+		    history->rows[at].frame);
+	if (at < history->count)
+		judge_mark(history->judge, KIND_LOST_FRAMES);
+	if (at > 0 && history->rows[at - 1].frame > durable_frame)
+		judge_mark(history->judge, KIND_KEPT_FRAMES);
+	history->count = at;
+}

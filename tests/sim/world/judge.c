@@ -1,0 +1,47 @@
+#include "sim/world/judge.h"
+
+#include "base/hash.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct kind_row kind_table[KINDS] = {
+#define KIND(name, class, meaning) [KIND_##name] = {#name, #class[0], meaning},
+#include "sim/world/kinds.def"
+#undef KIND
+};
+
+void
+judge_mark(struct judge *judge, enum kind kind)
+{
+	judge->tally->counts[kind]++;
+}
+
+void
+judge_note(struct judge *judge, const char *what, uint64_t a, uint64_t b, uint64_t c)
+{
+	uint64_t words[5] = {judge->hash, a, b, c, strlen(what)};
+	judge->hash = hash64(words, sizeof(words), (uint64_t)what[0]);
+	judge->lines++;
+	if (judge->trace)
+		printf("%8" PRIu64 " %-18s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", judge->lines,
+		    what, a, b, c);
+}
+
+void
+judge_fail(struct judge *judge, const char *format, ...)
+{
+	struct tally *tally = judge->tally;
+	va_list args;
+	int head = snprintf(tally->text, sizeof(tally->text), "%s: ", judge->phase);
+	va_start(args, format);
+	vsnprintf(tally->text + head, sizeof(tally->text) - (size_t)head, format, args);
+	va_end(args);
+	if (judge->trace)
+		printf("%8" PRIu64 " FAILED %s\n", judge->lines + 1, tally->text);
+	fflush(stdout);
+	_exit(1);
+}

@@ -1,0 +1,186 @@
+/*
+ * sim/world/model: what must be true of workflows, runs, tasks and workers, told by the events.
+ *
+ * Purpose     A second, small account of docs' semantics, written without the engine: it takes each
+ *             event, asks whether it may happen now and whether somebody caused it, and follows. In
+ *             live operation it also says beforehand what a command must be answered. Recovery
+ *             starts it anew from the events that the log gives back.
+ * Ownership   owns its runs and workers; borrows the book of recipes and the judge.
+ * Units       engine time; deadlines of leases and queues in uptime (engine time less downtime).
+ * See         shared semantics: README, docs/engine.md
+ */
+#ifndef SIM_WORLD_MODEL_H
+#define SIM_WORLD_MODEL_H
+
+#include "base/map.h"
+#include "engine/engine.h"
+#include "sim/world/recipe.h"
+
+#define MODEL_TASKS_MAX RECIPE_TASKS_MAX
+#define MODEL_VERSIONS_MAX RECIPE_BOOK_MAX
+/* Ids of closed runs are remembered for a day. */
+#define MODEL_CLOSED_TTL_NS (UINT64_C(86400) * 1000000000)
+#define MODEL_LOSSES_MAX 10u
+#define MODEL_EXECUTION_MS 60000u
+
+enum model_state {
+	MODEL_WAITING,
+	MODEL_QUEUED,
+	MODEL_DELAYED,
+	MODEL_HELD,     /* a worker holds its lease */
+	MODEL_SETTLING, /* between two events of a step */
+	MODEL_COMPLETED,
+	MODEL_FAILED,
+	MODEL_CANCELLED,
+	MODEL_SKIPPED,
+};
+
+/* A record with bytes: of a run's number and the hash of them. */
+struct model_bytes {
+	uint32_t record; /* 0: none */
+	uint64_t hash;
+};
+
+struct model_task {
+	enum model_state state;
+	uint64_t lease; /* the newest */
+	uint32_t attempt;
+	uint32_t failures;
+	uint32_t losses;
+	uint64_t worker;
+	uint64_t frame;       /* of the newest assignment */
+	uint64_t close_frame; /* of the event that closed it */
+	uint64_t due_ns;      /* HELD, QUEUED (0: none): uptime; DELAYED: engine time */
+	uint64_t retry_after_ms;
+	uint32_t reason; /* SETTLING: why; closed: why */
+	struct model_bytes output;
+	struct model_bytes error;
+};
+
+struct model_run {
+	uint64_t key;
+	struct uuid id;
+	unsigned tenant;
+	const struct recipe *recipe;
+	uint32_t version;
+	uint64_t input_hash;
+	uint64_t created_ns;
+	uint64_t closed_ns;
+	uint64_t due_ns; /* 0: none */
+	uint32_t priority;
+	uint32_t event_count;
+	uint32_t cancel_reason;
+	bool closed;
+	bool touched; /* in this step */
+	enum eng_status status;
+	uint64_t frame; /* of its newest event */
+	struct model_task tasks[MODEL_TASKS_MAX];
+};
+
+struct model_worker {
+	uint64_t number;
+	struct uuid id;
+	unsigned tenant;
+	uint64_t incarnation;
+	uint32_t slots;
+	uint32_t used;
+	uint64_t actions; /* bits */
+	bool attached;
+	bool draining;
+	bool leaving;
+	bool left;
+	uint32_t leaving_reason;
+};
+
+struct model_workflow {
+	uint32_t number;
+	const struct recipe *versions[MODEL_VERSIONS_MAX];
+	uint32_t version_count;
+};
+
+/* What a command must be answered. */
+struct model_answer {
+	bool replies;
+	enum froe_err err;
+	bool created;
+	bool current; /* its fence is */
+	uint64_t run;
+};
+
+/* What happened in the step, to be matched by its effects. */
+struct model_step {
+	unsigned assigned, dispatches;
+	unsigned revoked, revokes;
+	unsigned closed, closes;
+	unsigned replies;
+	unsigned events;
+};
+
+struct model {
+	struct judge *judge;
+	const struct recipe_book *book;
+	uint64_t time_ns; /* of the newest event */
+	uint64_t downtime_ns;
+	uint64_t epoch;
+	uint64_t frame;
+	uint32_t tenant_numbers[PLAN_TENANTS_MAX]; /* 0: none yet */
+	uint32_t tenant_count;
+	struct model_workflow workflows[PLAN_TENANTS_MAX][PLAN_WORKFLOWS_MAX];
+	uint32_t workflow_count;
+	struct model_run **runs; /* by key - 1 */
+	size_t run_count;
+	size_t run_capacity;
+	size_t run_open;
+	struct map run_ids;
+	struct model_worker **workers; /* by number - 1 */
+	size_t worker_count;
+	size_t worker_capacity;
+
+	const struct eng_command *cause; /* NULL: replaying */
+	struct model_answer answer;
+	struct model_step step;
+	struct model_run *touched[64];
+	unsigned touched_count;
+};
+
+void model_init(struct model *model, struct judge *judge, const struct recipe_book *book);
+void model_release(struct model *model);
+void model_reset(struct model *model); /* as if nothing had happened; for recovery */
+
+/* Live: around one command. The answer is decided before. */
+void model_before(struct model *model, const struct eng_command *command);
+void model_effect(struct model *model, const struct eng_effect *effect);
+void model_after(struct model *model, bool hold);
+
+/* Live and in recovery: the event has happened. */
+void model_event(struct model *model, const struct eng_event *event, uint64_t frame);
+
+/* A step, or all of recovery, is over: the runs it touched were left in order. */
+void model_check_touched(struct model *model);
+
+/* Everything that is due at this time has happened, everything that can run is assigned. */
+void model_settled(struct model *model, uint64_t now_ns, bool hold);
+
+struct model_run *model_run(const struct model *model, uint64_t key); /* NULL: none */
+struct model_run *model_run_by_id(const struct model *model, struct uuid id);
+struct model_worker *model_worker(const struct model *model, uint64_t number);
+bool model_fence_current(const struct model *model, uint64_t worker,
+    const struct eng_fence *fence);
+/* The hash of the bytes of a run's record; false: it has none that anybody may ask for. */
+bool model_record(const struct model_run *run, uint32_t record, uint64_t *ret_hash);
+enum eng_status model_outcome(const struct model_run *run);
+const char *model_tenant_name(unsigned tenant);
+
+static inline bool
+model_closed(const struct model_task *task)
+{
+	return task->state >= MODEL_COMPLETED;
+}
+
+static inline uint64_t
+model_uptime(const struct model *model, uint64_t now_ns)
+{
+	return now_ns - model->downtime_ns;
+}
+
+#endif

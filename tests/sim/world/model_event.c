@@ -1,0 +1,803 @@
+/*
+ * May this event happen now? One function an event type: each first says what must be true before,
+ * then follows. In live operation (model->cause) it also asks who caused it: nothing happens that
+ * was not submitted, and no timer is early.
+ */
+#include "base/duration.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "sim/world/model_int.h"
+
+#include <inttypes.h>
+
+struct witness {
+	struct model *model;
+	const struct eng_event *event;
+	struct model_run *run;
+	struct model_task *task;
+	const struct recipe_task *recipe;
+};
+
+static void
+require(const struct witness *witness, bool holds, const char *what)
+{
+	const struct eng_event *event = witness->event;
+	if (holds)
+		return;
+	judge_fail(witness->model->judge,
+	    "event %d of run %" PRIu64 " (no %u, task %u, lease %" PRIu64 ", worker %" PRIu64
+	    ", reason %s, state %d): %s",
+	    event->type, event->run, event->run_event_no, event->task, event->lease, event->worker,
+	    eng_reason_name((enum eng_reason)event->reason),
+	    witness->task != NULL ? (int)witness->task->state : -1, what);
+}
+
+static bool
+caused_by(const struct witness *witness, enum eng_command_type type)
+{
+	const struct eng_command *cause = witness->model->cause;
+	return cause == NULL || cause->type == type;
+}
+
+static uint64_t
+bytes_hash(struct bytes bytes)
+{
+	return hash64(bytes.data, bytes.size, 0);
+}
+
+/* The command is about this task's lease, from the worker that holds it. */
+static bool
+caused_by_fence(const struct witness *witness, enum eng_command_type type)
+{
+	const struct eng_command *cause = witness->model->cause;
+	if (cause == NULL)
+		return true;
+	return cause->type == type && cause->task.fence.lease == witness->task->lease &&
+	    cause->task.worker.v == witness->task->worker &&
+	    uuid_equal(cause->task.fence.task, uuid_task(witness->run->id, witness->event->task));
+}
+
+static uint64_t
+uptime(const struct witness *witness)
+{
+	return model_uptime(witness->model, witness->event->time_ns);
+}
+
+/* ----------------------------------------------------------------- engine, tenants, definitions */
+
+static void
+on_engine_started(struct witness *witness)
+{
+	struct model *model = witness->model;
+	require(witness, caused_by(witness, ENG_CMD_ENGINE_START), "nobody started the engine");
+	require(witness, witness->event->epoch > model->epoch, "the epoch did not grow");
+	model->epoch = witness->event->epoch;
+	model->downtime_ns += witness->event->downtime_ns;
+	require(witness, model->downtime_ns <= witness->event->time_ns, "down for too long");
+	for (size_t i = 0; i < model->worker_count; i++)
+		model->workers[i]->attached = false;
+}
+
+static void
+on_tenant_created(struct witness *witness)
+{
+	struct model *model = witness->model;
+	unsigned tenant = 0;
+	while (tenant < PLAN_TENANTS_MAX &&
+	    !bytes_equal(witness->event->name, bytes_text(model_tenant_name(tenant))))
+		tenant++;
+	require(witness, caused_by(witness, ENG_CMD_TENANT_OPEN), "nobody asked for a tenant");
+	require(witness, tenant < PLAN_TENANTS_MAX, "a tenant nobody named");
+	require(witness, model->tenant_numbers[tenant] == 0, "a tenant twice");
+	require(witness, witness->event->tenant == model->tenant_count + 1, "not the next tenant");
+	model->tenant_numbers[tenant] = ++model->tenant_count;
+}
+
+static unsigned
+event_tenant(const struct witness *witness)
+{
+	for (unsigned tenant = 0; tenant < PLAN_TENANTS_MAX; tenant++) {
+		if (witness->event->tenant != 0 &&
+		    witness->model->tenant_numbers[tenant] == witness->event->tenant)
+			return tenant;
+	}
+	require(witness, false, "no such tenant");
+	return 0;
+}
+
+static void
+on_workflow_put(struct witness *witness)
+{
+	struct model *model = witness->model;
+	const struct eng_event *event = witness->event;
+	unsigned tenant = event_tenant(witness);
+	const struct recipe *recipe = recipe_find(model->book, tenant, event->payload);
+	char name[RECIPE_NAME_BYTES];
+	require(witness, caused_by(witness, ENG_CMD_WORKFLOW_PUT), "nobody registered a workflow");
+	require(witness, recipe != NULL, "a definition nobody wrote");
+	recipe_workflow_name(recipe->workflow, name);
+	require(witness, bytes_equal(event->name, bytes_text(name)), "another workflow's name");
+	struct model_workflow *workflow = &model->workflows[tenant][recipe->workflow];
+	if (workflow->number == 0)
+		workflow->number = ++model->workflow_count;
+	require(witness, event->workflow == workflow->number, "another workflow's number");
+	require(witness, event->version == workflow->version_count + 1, "not the next version");
+	require(witness, workflow->version_count == 0 ||
+	    workflow->versions[workflow->version_count - 1]->hash != recipe->hash,
+	    "a version without a change");
+	workflow->versions[workflow->version_count++] = recipe;
+}
+
+/* ----------------------------------------------------------------------------------------- runs */
+
+static struct model_workflow *
+event_workflow(const struct witness *witness, unsigned tenant)
+{
+	for (unsigned i = 0; i < PLAN_WORKFLOWS_MAX; i++) {
+		struct model_workflow *workflow = &witness->model->workflows[tenant][i];
+		if (workflow->number != 0 && workflow->number == witness->event->workflow)
+			return workflow;
+	}
+	require(witness, false, "no such workflow of this tenant");
+	return NULL;
+}
+
+static void
+run_caused(const struct witness *witness, const struct model_run *run)
+{
+	const struct eng_command *cause = witness->model->cause;
+	char name[RECIPE_NAME_BYTES];
+	if (cause == NULL)
+		return;
+	require(witness, cause->type == ENG_CMD_RUN_START, "nobody triggered a run");
+	recipe_workflow_name(run->recipe->workflow, name);
+	require(witness, cause->tenant.v == witness->event->tenant, "another tenant's");
+	require(witness, uuid_equal(cause->run_start.run, run->id), "another id");
+	require(witness, bytes_equal(cause->run_start.workflow, bytes_text(name)),
+	    "another workflow");
+	require(witness, bytes_hash(cause->run_start.input) == run->input_hash, "another input");
+	uint32_t priority = cause->run_start.priority;
+	if (priority == 0)
+		priority = run->recipe->priority != 0 ? run->recipe->priority : 1;
+	require(witness, run->priority == priority, "another priority");
+	uint64_t timeout_ms = cause->run_start.timeout_ms != 0 ? cause->run_start.timeout_ms
+	                                                       : run->recipe->run_timeout_ms;
+	uint64_t due_ns = timeout_ms != 0 ? run->created_ns + timeout_ms * NS_PER_MS : 0;
+	require(witness, run->due_ns == due_ns, "another deadline");
+}
+
+static void
+on_run_started(struct witness *witness)
+{
+	struct model *model = witness->model;
+	const struct eng_event *event = witness->event;
+	unsigned tenant = event_tenant(witness);
+	struct model_workflow *workflow = event_workflow(witness, tenant);
+	require(witness, event->run == model->run_count + 1, "not the next run");
+	require(witness, model_run_by_id(model, event->id) == NULL, "a second run with this id");
+	require(witness, event->version == workflow->version_count, "not the newest version");
+	struct model_run *run = mem_zalloc(sizeof(*run));
+	*run = (struct model_run){
+	    .key = event->run,
+	    .id = event->id,
+	    .tenant = tenant,
+	    .recipe = workflow->versions[event->version - 1],
+	    .version = event->version,
+	    .input_hash = bytes_hash(event->payload),
+	    .created_ns = event->time_ns,
+	    .due_ns = event->deadline_ns,
+	    .priority = event->priority,
+	};
+	if (model->run_count == model->run_capacity) {
+		model->run_capacity = model->run_capacity != 0 ? model->run_capacity * 2 : 16;
+		model->runs =
+		    mem_resize(model->runs, model->run_capacity * sizeof(*model->runs));
+	}
+	model->runs[model->run_count++] = run;
+	map_put_uuid(&model->run_ids, run->id, run);
+	model->run_open++;
+	run_caused(witness, run);
+	witness->run = run;
+}
+
+static void
+on_run_cancel_requested(struct witness *witness)
+{
+	const struct eng_command *cause = witness->model->cause;
+	struct model_run *run = witness->run;
+	require(witness, run->cancel_reason == 0, "cancelled twice");
+	run->cancel_reason = witness->event->reason;
+	if (run->cancel_reason == ENG_REASON_RUN_TIMEOUT) {
+		require(witness, caused_by(witness, ENG_CMD_TIMER), "no timer fired");
+		require(witness, run->due_ns != 0 && run->due_ns <= witness->event->time_ns,
+		    "before its deadline");
+		judge_mark(witness->model->judge, KIND_RUN_TIMED_OUT);
+		return;
+	}
+	require(witness, run->cancel_reason == ENG_REASON_REQUESTED, "for no reason");
+	require(witness, cause == NULL || (cause->type == ENG_CMD_RUN_CANCEL &&
+	    uuid_equal(cause->run_cancel.run, run->id) &&
+	    cause->tenant.v == witness->model->tenant_numbers[run->tenant]), "nobody cancelled it");
+}
+
+static void
+on_run_closed(struct witness *witness)
+{
+	struct model_run *run = witness->run;
+	for (uint32_t i = 0; i < run->recipe->task_count; i++)
+		require(witness, model_closed(&run->tasks[i]), "it has open tasks");
+	run->status = (enum eng_status)witness->event->status;
+	require(witness, run->status == model_outcome(run), "its status is another");
+	run->closed = true;
+	run->closed_ns = witness->event->time_ns;
+	witness->model->run_open--;
+	witness->model->step.closed++;
+	if (run->status == ENG_COMPLETED)
+		judge_mark(witness->model->judge, KIND_RUN_COMPLETED);
+	else
+		judge_mark(witness->model->judge, run->status == ENG_FAILED ? KIND_RUN_FAILED
+		                                                            : KIND_RUN_CANCELLED);
+}
+
+/* ---------------------------------------------------------------------------------------- tasks */
+
+static bool
+others_closed(const struct witness *witness)
+{
+	for (uint32_t i = 0; i < witness->run->recipe->task_count; i++) {
+		if (i != witness->event->task && !model_closed(&witness->run->tasks[i]))
+			return false;
+	}
+	return true;
+}
+
+/* All parents have ended well; *ret_skipped: all of them were skipped. */
+static bool
+parents_done(const struct witness *witness, bool *ret_skipped)
+{
+	*ret_skipped = witness->recipe->parent_count > 0;
+	for (unsigned i = 0; i < witness->recipe->parent_count; i++) {
+		enum model_state state = witness->run->tasks[witness->recipe->parents[i]].state;
+		if (state != MODEL_COMPLETED && state != MODEL_SKIPPED)
+			return false;
+		*ret_skipped = *ret_skipped && state == MODEL_SKIPPED;
+	}
+	return true;
+}
+
+static void
+queued_ready(struct witness *witness)
+{
+	bool skipped;
+	require(witness, witness->task->state == MODEL_WAITING, "it does not wait");
+	require(witness, parents_done(witness, &skipped) && !skipped, "its parents are not done");
+	require(witness, witness->run->cancel_reason == 0, "the run is cancelled");
+	require(witness, witness->event->priority == witness->run->priority, "another priority");
+	if (!witness->recipe->on_failure)
+		return;
+	require(witness, others_closed(witness), "the run has not settled");
+	require(witness, model_any(witness->run, MODEL_FAILED), "nothing has failed");
+	judge_mark(witness->model->judge, KIND_FAILURE_TASK);
+}
+
+static bool
+may_retry(const struct witness *witness)
+{
+	return (witness->task->reason == ENG_REASON_FAILED ||
+	           witness->task->reason == ENG_REASON_TIMED_OUT) &&
+	    witness->task->failures <= witness->recipe->retries;
+}
+
+static void
+queued_retry(struct witness *witness)
+{
+	const struct model_task *task = witness->task;
+	uint64_t min_ns, max_ns;
+	if (task->state == MODEL_DELAYED) {
+		require(witness, caused_by(witness, ENG_CMD_TIMER), "no timer fired");
+		require(witness, task->due_ns <= witness->event->time_ns, "before its time");
+		return;
+	}
+	require(witness, task->state == MODEL_SETTLING, "no attempt has ended");
+	require(witness, may_retry(witness), "it may not be tried again");
+	recipe_backoff_ns(witness->recipe, task->failures, &min_ns, &max_ns);
+	require(witness, min_ns == 0 && task->retry_after_ms == 0, "without the delay");
+}
+
+static void
+on_task_queued(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	uint32_t reason = witness->event->reason;
+	if (reason == ENG_REASON_READY) {
+		queued_ready(witness);
+	} else if (reason == ENG_REASON_RETRY) {
+		queued_retry(witness);
+	} else {
+		require(witness, reason == ENG_REASON_RELEASED || reason == ENG_REASON_LOST,
+		    "queued for no reason");
+		require(witness, task->state == MODEL_SETTLING && task->reason == reason,
+		    "its attempt did not end so");
+		require(witness, task->losses <= MODEL_LOSSES_MAX, "lost too often");
+	}
+	if (reason != ENG_REASON_READY)
+		require(witness, witness->event->priority > witness->run->priority,
+		    "a retry does not go first");
+	uint64_t schedule_ms = witness->recipe->schedule_ms;
+	task->state = MODEL_QUEUED;
+	task->due_ns = schedule_ms != 0 ? uptime(witness) + schedule_ms * NS_PER_MS : 0;
+	require(witness, witness->event->deadline_ns == task->due_ns, "another schedule timeout");
+}
+
+static void
+on_task_assigned(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	const struct eng_event *event = witness->event;
+	struct model_worker *worker = model_worker(witness->model, event->worker);
+	bool skipped;
+	require(witness, task->state == MODEL_QUEUED, "it is not queued");
+	require(witness, parents_done(witness, &skipped), "its parents are not done");
+	require(witness, event->lease == task->lease + 1, "not the next lease");
+	require(witness, event->attempt == task->attempt + 1, "not the next attempt");
+	require(witness, worker != NULL && worker->attached && !worker->leaving && !worker->left,
+	    "the worker is not there");
+	require(witness, !worker->draining, "the worker drains");
+	require(witness, worker->tenant == witness->run->tenant, "another tenant's worker");
+	require(witness, worker->used < worker->slots, "the worker has no slot");
+	require(witness, worker->actions >> witness->recipe->action & 1, "it does not serve it");
+	uint64_t execution_ms = witness->recipe->execution_ms;
+	if (execution_ms == 0)
+		execution_ms = MODEL_EXECUTION_MS;
+	worker->used++;
+	task->state = MODEL_HELD;
+	task->lease = event->lease;
+	task->attempt = event->attempt;
+	task->worker = event->worker;
+	task->frame = witness->model->frame;
+	task->due_ns = uptime(witness) + execution_ms * NS_PER_MS;
+	require(witness, event->deadline_ns == task->due_ns, "another execution timeout");
+	witness->model->step.assigned++;
+}
+
+static void
+slot_free(struct witness *witness)
+{
+	struct model_worker *worker = model_worker(witness->model, witness->task->worker);
+	require(witness, worker != NULL && worker->used > 0, "its worker has no lease");
+	worker->used--;
+	witness->task->worker = 0;
+}
+
+static void
+task_close(struct witness *witness, enum model_state state)
+{
+	witness->task->state = state;
+	witness->task->reason = witness->event->reason;
+	witness->task->close_frame = witness->model->frame;
+}
+
+static void
+on_task_completed(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	const struct eng_command *cause = witness->model->cause;
+	require(witness, task->state == MODEL_HELD, "nobody holds it");
+	require(witness, witness->event->lease == task->lease, "not the current lease");
+	require(witness, caused_by_fence(witness, ENG_CMD_TASK_COMPLETE),
+	    "its holder did not complete it");
+	task->output = (struct model_bytes){
+	    .record = witness->event->run_event_no,
+	    .hash = bytes_hash(witness->event->payload),
+	};
+	require(witness, cause == NULL || task->output.hash == bytes_hash(cause->task.bytes),
+	    "another output");
+	slot_free(witness);
+	task_close(witness, MODEL_COMPLETED);
+}
+
+/* The worker leaves, or came back without it. */
+static bool
+lease_let_go(const struct witness *witness)
+{
+	const struct eng_command *cause = witness->model->cause;
+	const struct model_worker *worker = model_worker(witness->model, witness->task->worker);
+	struct uuid id = uuid_task(witness->run->id, witness->event->task);
+	if (worker->leaving)
+		return worker->leaving_reason == ENG_REASON_LEFT;
+	if (cause == NULL)
+		return true;
+	if (cause->type != ENG_CMD_WORKER_REGISTER ||
+	    !uuid_equal(cause->worker_register.id, worker->id))
+		return false;
+	for (uint32_t i = 0; i < cause->worker_register.held_count; i++) {
+		const struct eng_fence *fence = &cause->worker_register.held[i];
+		if (uuid_equal(fence->task, id) && fence->lease == witness->task->lease)
+			return false;
+	}
+	return true;
+}
+
+static bool
+attempt_may_end(const struct witness *witness)
+{
+	const struct model *model = witness->model;
+	const struct model_worker *worker = model_worker(model, witness->task->worker);
+	switch (witness->event->reason) {
+	case ENG_REASON_FAILED:
+		return caused_by_fence(witness, ENG_CMD_TASK_FAIL) &&
+		    (model->cause == NULL || !model->cause->task.fatal);
+	case ENG_REASON_FATAL:
+		return caused_by_fence(witness, ENG_CMD_TASK_FAIL) &&
+		    (model->cause == NULL || model->cause->task.fatal);
+	case ENG_REASON_TIMED_OUT:
+		return caused_by(witness, ENG_CMD_TIMER) &&
+		    witness->task->due_ns <= uptime(witness);
+	case ENG_REASON_LOST:
+		return worker->leaving && worker->leaving_reason != ENG_REASON_LEFT;
+	case ENG_REASON_RELEASED:
+		return lease_let_go(witness);
+	default:
+		return false;
+	}
+}
+
+static void
+attempt_count(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	struct judge *judge = witness->model->judge;
+	uint32_t reason = witness->event->reason;
+	if (reason == ENG_REASON_LOST)
+		judge_mark(judge, KIND_LOST);
+	if (reason == ENG_REASON_RELEASED)
+		judge_mark(judge, KIND_RELEASED);
+	if (reason == ENG_REASON_TIMED_OUT) {
+		judge_mark(judge, KIND_TIMED_OUT);
+		witness->model->step.revoked++;
+	}
+	task->losses += reason == ENG_REASON_LOST ? 1 : 0;
+	task->failures += reason != ENG_REASON_LOST && reason != ENG_REASON_RELEASED ? 1 : 0;
+}
+
+static void
+on_attempt_ended(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	const struct eng_command *cause = witness->model->cause;
+	uint32_t reason = witness->event->reason;
+	require(witness, task->state == MODEL_HELD, "nobody holds it");
+	require(witness, witness->event->lease == task->lease, "not the current lease");
+	require(witness, attempt_may_end(witness), "it did not end so");
+	task->retry_after_ms = 0;
+	if (cause != NULL && cause->type == ENG_CMD_TASK_FAIL &&
+	    (reason == ENG_REASON_FAILED || reason == ENG_REASON_FATAL)) {
+		require(witness, bytes_equal(cause->task.bytes, witness->event->text),
+		    "another error");
+		task->retry_after_ms = cause->task.retry_after_ms;
+	}
+	attempt_count(witness);
+	if (reason != ENG_REASON_RELEASED) {
+		task->error = (struct model_bytes){
+		    .record = witness->event->run_event_no,
+		    .hash = bytes_hash(witness->event->text),
+		};
+	}
+	slot_free(witness);
+	task->state = MODEL_SETTLING;
+	task->reason = reason;
+}
+
+static void
+on_task_delayed(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	uint64_t min_ns, max_ns, delay_ns = witness->event->deadline_ns - witness->event->time_ns;
+	require(witness, task->state == MODEL_SETTLING, "no attempt has ended");
+	require(witness, may_retry(witness), "it may not be tried again");
+	recipe_backoff_ns(witness->recipe, task->failures, &min_ns, &max_ns);
+	if (task->retry_after_ms != 0)
+		min_ns = max_ns = task->retry_after_ms * NS_PER_MS;
+	if (witness->model->cause != NULL) /* else what the worker said is not known any more */
+		require(witness, delay_ns >= min_ns && delay_ns <= max_ns, "another delay");
+	judge_mark(witness->model->judge, KIND_DELAYED);
+	task->state = MODEL_DELAYED;
+	task->due_ns = witness->event->deadline_ns;
+}
+
+static void
+on_task_failed(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	require(witness, task->state == MODEL_SETTLING, "no attempt has ended");
+	require(witness, task->reason == witness->event->reason, "for another reason");
+	require(witness, task->reason != ENG_REASON_RELEASED, "it was only given back");
+	require(witness, !may_retry(witness), "it may be tried again");
+	if (task->reason == ENG_REASON_LOST) {
+		require(witness, task->losses > MODEL_LOSSES_MAX, "not lost often enough");
+		judge_mark(witness->model->judge, KIND_LOST_FOR_GOOD);
+	}
+	task_close(witness, MODEL_FAILED);
+}
+
+static bool
+parent_bad(const struct witness *witness)
+{
+	for (unsigned i = 0; i < witness->recipe->parent_count; i++) {
+		enum model_state state = witness->run->tasks[witness->recipe->parents[i]].state;
+		if (state == MODEL_FAILED || state == MODEL_CANCELLED)
+			return true;
+	}
+	return false;
+}
+
+static bool
+may_cancel(const struct witness *witness)
+{
+	const struct model_task *task = witness->task;
+	switch (witness->event->reason) {
+	case ENG_REASON_PARENT:
+		return task->state == MODEL_WAITING && parent_bad(witness);
+	case ENG_REASON_REQUESTED:
+	case ENG_REASON_RUN_TIMEOUT:
+		return witness->run->cancel_reason == witness->event->reason;
+	case ENG_REASON_SCHEDULE_TIMEOUT:
+		judge_mark(witness->model->judge, KIND_SCHEDULE_TIMED_OUT);
+		return task->state == MODEL_QUEUED && task->due_ns != 0 &&
+		    task->due_ns <= uptime(witness) && caused_by(witness, ENG_CMD_TIMER);
+	default:
+		return false;
+	}
+}
+
+static void
+on_task_cancelled(struct witness *witness)
+{
+	require(witness, !model_closed(witness->task), "it has ended");
+	require(witness, may_cancel(witness), "there is no reason to");
+	if (witness->task->state == MODEL_HELD) {
+		slot_free(witness);
+		witness->model->step.revoked++;
+	}
+	task_close(witness, MODEL_CANCELLED);
+}
+
+static void
+on_task_skipped(struct witness *witness)
+{
+	bool skipped;
+	require(witness, witness->task->state == MODEL_WAITING, "it does not wait");
+	if (witness->recipe->on_failure) {
+		require(witness, others_closed(witness), "the run has not settled");
+		require(witness, !model_any(witness->run, MODEL_FAILED), "something has failed");
+	} else {
+		require(witness, parents_done(witness, &skipped) && skipped,
+		    "its parents were not skipped");
+	}
+	task_close(witness, MODEL_SKIPPED);
+}
+
+static void
+on_lease_refreshed(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	const struct eng_command *cause = witness->model->cause;
+	uint64_t due_ns = witness->event->deadline_ns;
+	require(witness, task->state == MODEL_HELD, "nobody holds it");
+	require(witness, witness->event->lease == task->lease, "not the current lease");
+	require(witness, caused_by_fence(witness, ENG_CMD_TASK_REFRESH), "nobody asked for it");
+	if (cause != NULL)
+		require(witness, due_ns == task->due_ns + cause->task.add_ms * NS_PER_MS,
+		    "by another time");
+	require(witness, due_ns >= task->due_ns, "to an earlier time");
+	task->due_ns = due_ns;
+}
+
+static void
+on_task_logged(struct witness *witness)
+{
+	require(witness, witness->task->state == MODEL_HELD, "nobody holds it");
+	require(witness, witness->event->lease == witness->task->lease, "not the current lease");
+	require(witness, caused_by_fence(witness, ENG_CMD_TASK_LOG), "its holder logged nothing");
+}
+
+/* -------------------------------------------------------------------------------------- workers */
+
+static void
+on_worker_registered(struct witness *witness)
+{
+	struct model *model = witness->model;
+	const struct eng_event *event = witness->event;
+	unsigned tenant = event_tenant(witness);
+	require(witness, caused_by(witness, ENG_CMD_WORKER_REGISTER), "no worker came");
+	require(witness, event->worker == model->worker_count + 1, "not the next worker");
+	require(witness, model_worker_by_id(model, event->id) == NULL, "it is here already");
+	struct model_worker *worker = mem_zalloc(sizeof(*worker));
+	*worker = (struct model_worker){
+	    .number = event->worker,
+	    .id = event->id,
+	    .tenant = tenant,
+	    .incarnation = event->incarnation,
+	    .slots = event->slots,
+	    .actions = model_actions(event->actions, event->action_count),
+	    .attached = true,
+	};
+	if (model->worker_count == model->worker_capacity) {
+		model->worker_capacity =
+		    model->worker_capacity != 0 ? model->worker_capacity * 2 : 16;
+		model->workers = mem_resize(model->workers,
+		    model->worker_capacity * sizeof(*model->workers));
+	}
+	model->workers[model->worker_count++] = worker;
+}
+
+static struct model_worker *
+event_worker(const struct witness *witness)
+{
+	struct model_worker *worker = model_worker(witness->model, witness->event->worker);
+	require(witness, worker != NULL && !worker->left, "no such worker");
+	return worker;
+}
+
+static void
+on_worker_attached(struct witness *witness)
+{
+	struct model_worker *worker = event_worker(witness);
+	const struct eng_command *cause = witness->model->cause;
+	require(witness, !worker->leaving, "it leaves");
+	require(witness, cause == NULL || (cause->type == ENG_CMD_WORKER_REGISTER &&
+	    uuid_equal(cause->worker_register.id, worker->id) &&
+	    cause->worker_register.incarnation == worker->incarnation), "it did not come");
+	worker->attached = true;
+	worker->draining = false;
+}
+
+static void
+on_worker_detached(struct witness *witness)
+{
+	struct model_worker *worker = event_worker(witness);
+	require(witness, caused_by(witness, ENG_CMD_WORKER_DETACH), "its connection is whole");
+	require(witness, worker->attached, "it is detached");
+	worker->attached = false;
+}
+
+static void
+on_worker_draining(struct witness *witness)
+{
+	struct model_worker *worker = event_worker(witness);
+	require(witness, caused_by(witness, ENG_CMD_WORKER_DRAIN), "it did not ask for it");
+	worker->draining = true;
+}
+
+static bool
+may_leave(const struct witness *witness, const struct model_worker *worker)
+{
+	const struct eng_command *cause = witness->model->cause;
+	if (cause == NULL)
+		return true;
+	switch (witness->event->reason) {
+	case ENG_REASON_LEFT:
+	case ENG_REASON_LOST:
+		return cause->type == ENG_CMD_WORKER_LEAVE &&
+		    cause->worker.worker.v == worker->number &&
+		    cause->worker.lost == (witness->event->reason == ENG_REASON_LOST);
+	case ENG_REASON_REPLACED:
+		return cause->type == ENG_CMD_WORKER_REGISTER &&
+		    uuid_equal(cause->worker_register.id, worker->id) &&
+		    cause->worker_register.incarnation != worker->incarnation;
+	default:
+		return false;
+	}
+}
+
+static void
+on_worker_leaving(struct witness *witness)
+{
+	struct model_worker *worker = event_worker(witness);
+	require(witness, !worker->leaving, "it leaves already");
+	require(witness, may_leave(witness, worker), "it has no reason to leave");
+	worker->leaving = true;
+	worker->leaving_reason = witness->event->reason;
+}
+
+static void
+on_worker_left(struct witness *witness)
+{
+	struct model_worker *worker = event_worker(witness);
+	require(witness, worker->leaving, "it does not leave");
+	require(witness, worker->used == 0, "it holds leases");
+	worker->left = true;
+}
+
+/* ------------------------------------------------------------------------------------ the table */
+
+struct event_row {
+	enum eng_event_type type;
+	void (*follow)(struct witness *witness);
+	enum { OF_NOTHING, OF_RUN, OF_TASK } of;
+};
+
+static const struct event_row event_table[] = {
+    {ENG_EV_ENGINE_STARTED, on_engine_started, OF_NOTHING},
+    {ENG_EV_TENANT_CREATED, on_tenant_created, OF_NOTHING},
+    {ENG_EV_WORKFLOW_PUT, on_workflow_put, OF_NOTHING},
+    {ENG_EV_RUN_STARTED, on_run_started, OF_NOTHING},
+    {ENG_EV_TASK_QUEUED, on_task_queued, OF_TASK},
+    {ENG_EV_TASK_ASSIGNED, on_task_assigned, OF_TASK},
+    {ENG_EV_TASK_COMPLETED, on_task_completed, OF_TASK},
+    {ENG_EV_ATTEMPT_ENDED, on_attempt_ended, OF_TASK},
+    {ENG_EV_TASK_DELAYED, on_task_delayed, OF_TASK},
+    {ENG_EV_TASK_FAILED, on_task_failed, OF_TASK},
+    {ENG_EV_TASK_CANCELLED, on_task_cancelled, OF_TASK},
+    {ENG_EV_TASK_SKIPPED, on_task_skipped, OF_TASK},
+    {ENG_EV_LEASE_REFRESHED, on_lease_refreshed, OF_TASK},
+    {ENG_EV_RUN_CANCEL_REQUESTED, on_run_cancel_requested, OF_RUN},
+    {ENG_EV_RUN_CLOSED, on_run_closed, OF_RUN},
+    {ENG_EV_WORKER_REGISTERED, on_worker_registered, OF_NOTHING},
+    {ENG_EV_WORKER_ATTACHED, on_worker_attached, OF_NOTHING},
+    {ENG_EV_WORKER_DETACHED, on_worker_detached, OF_NOTHING},
+    {ENG_EV_WORKER_DRAINING, on_worker_draining, OF_NOTHING},
+    {ENG_EV_WORKER_LEAVING, on_worker_leaving, OF_NOTHING},
+    {ENG_EV_WORKER_LEFT, on_worker_left, OF_NOTHING},
+    {ENG_EV_TASK_LOGGED, on_task_logged, OF_TASK},
+};
+
+static const struct event_row *
+event_find(const struct witness *witness)
+{
+	for (size_t i = 0; i < sizeof(event_table) / sizeof(event_table[0]); i++) {
+		if (event_table[i].type == witness->event->type)
+			return &event_table[i];
+	}
+	require(witness, false, "an event of no known type");
+	return NULL;
+}
+
+static void
+witness_run(struct witness *witness, bool of_task)
+{
+	const struct eng_event *event = witness->event;
+	struct model_run *run = model_run(witness->model, event->run);
+	require(witness, run != NULL, "no such run");
+	require(witness, !run->closed, "after the run's end");
+	witness->run = run;
+	if (!of_task)
+		return;
+	require(witness, event->task < run->recipe->task_count, "no such task");
+	witness->task = &run->tasks[event->task];
+	witness->recipe = &run->recipe->tasks[event->task];
+}
+
+static void
+witness_number(struct witness *witness, uint64_t frame)
+{
+	struct model *model = witness->model;
+	struct model_run *run = witness->run;
+	require(witness, witness->event->run_event_no == run->event_count + 1,
+	    "its number is not the next");
+	run->event_count++;
+	run->frame = frame;
+	if (!run->touched && model->touched_count < 64) {
+		run->touched = true;
+		model->touched[model->touched_count++] = run;
+	}
+}
+
+void
+model_event(struct model *model, const struct eng_event *event, uint64_t frame)
+{
+	struct witness witness = {.model = model, .event = event};
+	const struct event_row *row = event_find(&witness);
+	require(&witness, event->time_ns >= model->time_ns, "time went back");
+	require(&witness, frame >= model->frame, "frames went back");
+	if (frame > model->frame && model->cause == NULL)
+		model_check_touched(model); /* a frame holds whole steps */
+	model->time_ns = event->time_ns;
+	model->frame = frame;
+	model->step.events++;
+	if (row->of != OF_NOTHING)
+		witness_run(&witness, row->of == OF_TASK);
+	row->follow(&witness);
+	if (witness.run != NULL)
+		witness_number(&witness, frame);
+}

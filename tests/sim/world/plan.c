@@ -1,0 +1,84 @@
+#include "sim/world/plan.h"
+
+#include "base/duration.h"
+#include "log/log.h"
+
+static const char *const plant_names[PLANTS] = {
+    [PLANT_NONE] = "none",
+    [PLANT_ACK_BEFORE_DURABLE] = "ack_before_durable",
+    [PLANT_DISPATCH_BEFORE_DURABLE] = "dispatch_before_durable",
+    [PLANT_STALE_LEASE] = "stale_lease",
+    [PLANT_EARLY_TIMER] = "early_timer",
+    [PLANT_EVENT_TWICE] = "event_twice",
+    [PLANT_EVENT_MISSED] = "event_missed",
+    [PLANT_PAYLOAD_SWAPPED] = "payload_swapped",
+    [PLANT_LOST_WRITE] = "lost_write",
+};
+
+const char *
+plant_name(enum plant plant)
+{
+	return plant_names[plant];
+}
+
+static void
+draw_kinds(struct plan *plan, struct dice *dice)
+{
+	static const unsigned shares[] = {20, 50, 50, 80, 100};
+	unsigned operations = shares[dice_below(dice, 5)], faults = shares[dice_below(dice, 5)];
+	for (unsigned kind = 0; kind < KINDS; kind++) {
+		unsigned share = kind_table[kind].class == 'O' ? operations : faults;
+		plan->enabled[kind] = dice_hits(dice, share);
+	}
+	/* Rare ones, which take time or hide the others. */
+	plan->enabled[KIND_BIG_PAYLOAD] &= dice_hits(dice, 15);
+	plan->enabled[KIND_POISON] &= dice_hits(dice, 25);
+	plan->enabled[KIND_ERRORS] &= dice_hits(dice, 25);
+	plan->enabled[KIND_STUCK] &= dice_hits(dice, 25);
+	plan->enabled[KIND_FULL] &= dice_hits(dice, 30);
+	plan->enabled[KIND_BIG_PAYLOAD] |= plan->enabled[KIND_FULL] && dice_hits(dice, 70);
+}
+
+static void
+draw_disk(struct plan *plan, struct dice *dice)
+{
+	plan->sim = (struct sim_options){
+	    .seed = dice_next(dice),
+	    .start_wall_ns = UINT64_C(1700000000) * NS_PER_S + dice_below(dice, NS_PER_S),
+	    .write_latency_ns = (uint32_t)dice_range(dice, 20000, 2000000),
+	    .short_write_per_million = plan_does(plan, KIND_SHORT) ? 100000 : 0,
+	    .write_error_per_million = plan_does(plan, KIND_ERRORS) ? 2000 : 0,
+	    .stuck_write_per_million = plan_does(plan, KIND_STUCK) ? 5000 : 0,
+	};
+	plan->segment_bytes = LOG_SEGMENT_BYTES_MIN;
+	plan->inflight_max = (unsigned)dice_range(dice, 1, LOG_INFLIGHT_MAX);
+	plan->spares = (unsigned)dice_range(dice, 1, 2);
+	plan->cache_bytes = plan_does(plan, KIND_NO_CACHE) ? dice_below(dice, 2) * 2048 : 4u << 20;
+	if (plan_does(plan, KIND_FULL)) {
+		/* Larger segments: in one of 1 MiB no step fits when little is left. */
+		plan->sim.disk_bytes = 64u << 20;
+		plan->segment_bytes = dice_range(dice, 1, 2) * LOG_SEGMENT_BYTES_MIN;
+	}
+}
+
+void
+plan_draw(struct plan *plan, uint64_t seed, enum plant plant)
+{
+	struct dice dice = {.state = seed * UINT64_C(0xd1342543de82ef95) + 1};
+	*plan = (struct plan){.seed = seed, .plant = plant};
+	draw_kinds(plan, &dice);
+	draw_disk(plan, &dice);
+	plan->tenants = dice_hits(&dice, 30) ? 2 : 1;
+	plan->clients = plan->tenants + (unsigned)dice_below(&dice, 3);
+	plan->workers = plan->tenants + (unsigned)dice_below(&dice, 3);
+	plan->workflows = (unsigned)dice_range(&dice, 1, PLAN_WORKFLOWS_MAX);
+	plan->runs = (unsigned)dice_range(&dice, 1, dice_hits(&dice, 20) ? PLAN_RUNS_MAX : 6);
+	plan->turns = (unsigned)dice_range(&dice, 20, 250);
+	plan->deaths = (unsigned)dice_range(&dice, 0, 5);
+	plan->payload_bytes_max = 64;
+	if (plan_does(plan, KIND_BIG_PAYLOAD)) {
+		plan->payload_bytes_max = plan->segment_bytes / 5;
+		plan->runs = PLAN_RUNS_MAX;
+		plan->turns += 200;
+	}
+}

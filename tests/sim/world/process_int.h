@@ -1,0 +1,24 @@
+/*
+ * sim/world/process_int: what the files of the process share: life (process.c), turns and commands
+ * (process_turn.c), what is let go (process_outbox.c).
+ */
+#ifndef SIM_WORLD_PROCESS_INT_H
+#define SIM_WORLD_PROCESS_INT_H
+
+#include "sim/world/process.h"
+
+/* process_turn.c */
+extern const struct shard_hooks process_hooks;
+void process_watch_log(struct process *process);
+void process_recovered_worker(void *context, uint64_t number, bool attached, struct bytes name);
+
+/* process_outbox.c */
+void outbox_push(struct process *process, const struct eng_effect *effect, uint64_t frame);
+void outbox_release(struct process *process); /* what has become durable */
+void outbox_provide(struct process *process); /* what has been read */
+void outbox_drop(struct process *process);    /* all: the process has died */
+
+/* The connection of a worker; 0: none. */
+uint64_t process_conn_of(const struct process *process, uint64_t worker);
+
+#endif

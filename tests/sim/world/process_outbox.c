@@ -1,0 +1,411 @@
+/*
+ * The outbox: letters in the order of their frames; each is let go when its frame is durable. A
+ * dispatch is asked for once more then (the lease may have ended), and what it would send is held
+ * against the model: the right bytes, of parents that have ended well, none of it undurable. Bytes
+ * that have left memory are read from the log, and the engine is asked again (TASK_PROVIDE).
+ */
+#include "sim/world/process_int.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "io/file.h"
+#include "server/record.h"
+
+#include <inttypes.h>
+
+struct load_record {
+	struct log_read read;
+	bool done;
+	struct process_load *load;
+	uint32_t record;
+};
+
+struct process_load {
+	struct list link;
+	struct process *process;
+	struct letter *letter; /* owned */
+	unsigned missing;
+	unsigned count;
+	struct load_record records[PROCESS_RECORDS_MAX];
+};
+
+/* ------------------------------------------------------------------------------------- promises */
+
+static struct ledger_row
+promise_of_task(const struct eng_command *cause)
+{
+	uint32_t number;
+	struct uuid run = uuid_run_of(cause->task.fence.task, &number);
+	return (struct ledger_row){
+	    .promise = cause->type == ENG_CMD_TASK_COMPLETE ? PROMISE_COMPLETED : PROMISE_ENDED,
+	    .id = run,
+	    .task = number - 1,
+	    .lease = cause->task.fence.lease,
+	    .hash = hash64(cause->task.bytes.data, cause->task.bytes.size, 0),
+	};
+}
+
+static struct ledger_row
+promise_of_workflow(const struct process *process, const struct eng_effect *effect)
+{
+	const struct eng_command *cause = process->model->cause;
+	unsigned tenant = 0;
+	while (process->model->tenant_numbers[tenant] != cause->tenant.v)
+		tenant++;
+	const struct recipe *recipe = recipe_find(process->model->book, tenant,
+	    cause->workflow_put.definition.encoded);
+	return (struct ledger_row){
+	    .promise = PROMISE_WORKFLOW,
+	    .tenant = recipe->tenant,
+	    .workflow = recipe->workflow,
+	    .hash = recipe->hash,
+	    .lease = effect->version,
+	};
+}
+
+/* What this reply tells its reader for ever. */
+static void
+promise_note(struct process *process, const struct eng_effect *effect, struct letter *letter)
+{
+	const struct eng_command *cause = process->model->cause;
+	const struct model_run *run = model_run(process->model, effect->run);
+	bool found = effect->err == FROE_ALREADY_EXISTS && run != NULL;
+	letter->promises = effect->err == FROE_OK || found;
+	if (!letter->promises)
+		return;
+	if (cause->type == ENG_CMD_RUN_START) {
+		letter->promise = (struct ledger_row){
+		    .promise = PROMISE_RUN,
+		    .id = run->id,
+		    .hash = run->input_hash,
+		    .tenant = run->tenant,
+		};
+	} else if (cause->type == ENG_CMD_RUN_CANCEL) {
+		letter->promise =
+		    (struct ledger_row){.promise = PROMISE_CANCELLED, .id = run->id};
+	} else if (cause->type == ENG_CMD_TASK_COMPLETE || cause->type == ENG_CMD_TASK_FAIL) {
+		letter->promise = promise_of_task(cause);
+	} else if (cause->type == ENG_CMD_WORKFLOW_PUT) {
+		letter->promise = promise_of_workflow(process, effect);
+	} else if (cause->type == ENG_CMD_WORKER_REGISTER) {
+		letter->promise = (struct ledger_row){
+		    .promise = PROMISE_WORKER,
+		    .id = cause->worker_register.id,
+		    .lease = effect->worker,
+		};
+	} else {
+		letter->promises = false;
+	}
+}
+
+/* ------------------------------------------------------------------------------------- letters */
+
+static void
+letter_send(struct process *process, const struct letter *letter)
+{
+	if (letter->promises)
+		ledger_write(process->ledger, &letter->promise);
+	judge_note(process->judge, "let go", (uint64_t)letter->type << 32 | (uint64_t)letter->err,
+	    letter->run, letter->lease);
+	process->deliver(process->context, letter);
+}
+
+static bool
+letter_early(const struct process *process, const struct letter *letter)
+{
+	enum plant plant = process->plan->plant;
+	return (plant == PLANT_ACK_BEFORE_DURABLE && letter->type == ENG_EFF_REPLY) ||
+	    (plant == PLANT_DISPATCH_BEFORE_DURABLE && letter->type == ENG_EFF_DISPATCH);
+}
+
+void
+outbox_push(struct process *process, const struct eng_effect *effect, uint64_t frame)
+{
+	if (effect->type == ENG_EFF_REPLY && effect->origin.conn == 0)
+		return; /* the process's own command */
+	struct letter *letter = mem_zalloc(sizeof(*letter));
+	*letter = (struct letter){
+	    .frame = frame,
+	    .type = effect->type,
+	    .command = effect->command,
+	    .err = effect->err,
+	    .origin = effect->origin,
+	    .run = effect->run,
+	    .id = effect->id,
+	    .worker = effect->worker,
+	    .task = effect->task,
+	    .lease = effect->lease,
+	    .timeout_ns = effect->timeout_ns,
+	    .provided = effect->type == ENG_EFF_DISPATCH && process->providing,
+	};
+	if (effect->type == ENG_EFF_DISPATCH || effect->type == ENG_EFF_REVOKE)
+		letter->conn = process_conn_of(process, effect->worker);
+	froe_assert(effect->lapsed_count <= PROCESS_HELD_MAX);
+	letter->lapsed_count = effect->lapsed_count;
+	for (uint32_t i = 0; i < effect->lapsed_count; i++)
+		letter->lapsed[i] = effect->lapsed[i];
+	if (effect->type == ENG_EFF_REPLY)
+		promise_note(process, effect, letter);
+	if (effect->type == ENG_EFF_RUN_CLOSED) {
+		letter->promises = true;
+		letter->promise = (struct ledger_row){
+		    .promise = PROMISE_CLOSED,
+		    .id = effect->id,
+		    .lease = (uint64_t)effect->status,
+		};
+	}
+	if (letter_early(process, letter)) {
+		letter->frame = 0;
+		list_push_front(&process->letters, &letter->link);
+		return;
+	}
+	list_push(&process->letters, &letter->link);
+}
+
+/* ---------------------------------------------------------------------------------- dispatches */
+
+static void
+check_parents(struct process *process, const struct model_run *run, uint32_t index,
+    const struct eng_dispatch *view)
+{
+	const struct recipe_task *recipe = &run->recipe->tasks[index];
+	uint32_t failed = 0;
+	for (unsigned i = 0; i < recipe->parent_count; i++) {
+		const struct model_task *parent = &run->tasks[recipe->parents[i]];
+		bool done = parent->state == MODEL_COMPLETED || parent->state == MODEL_SKIPPED;
+		if (!done || parent->close_frame > process->durable)
+			judge_fail(process->judge, "run %" PRIu64 " task %u is sent before its "
+			    "parents have durably ended", run->key, index);
+		if (i >= view->ref_count || view->refs[i].record != parent->output.record ||
+		    view->refs[i].skipped != (parent->state == MODEL_SKIPPED))
+			judge_fail(process->judge, "run %" PRIu64 " task %u gets another output",
+			    run->key, index);
+	}
+	for (uint32_t i = 0; i < run->recipe->task_count && recipe->on_failure; i++)
+		failed += run->tasks[i].state == MODEL_FAILED ? 1 : 0;
+	if (view->ref_count != recipe->parent_count + failed)
+		judge_fail(process->judge, "run %" PRIu64 " task %u gets %u references", run->key,
+		    index, view->ref_count);
+}
+
+static void
+check_dispatch(struct process *process, const struct letter *letter,
+    const struct eng_dispatch *view)
+{
+	const struct model_run *run = model_run(process->model, letter->run);
+	const struct model_task *task = &run->tasks[letter->task];
+	char action[RECIPE_NAME_BYTES];
+	recipe_action_name(run->recipe->tasks[letter->task].action, action);
+	if (task->state != MODEL_HELD || task->lease != letter->lease ||
+	    task->worker != letter->worker)
+		judge_fail(process->judge, "run %" PRIu64 " task %u is sent with a lease that has "
+		    "ended", run->key, letter->task);
+	if (task->frame > process->durable)
+		judge_fail(process->judge, "run %" PRIu64 " task %u is sent, its assignment "
+		    "(frame %" PRIu64 ") is not durable (%" PRIu64 ")", run->key, letter->task,
+		    task->frame, process->durable);
+	if (ledger_completed(process->ledger, run->id, letter->task))
+		judge_fail(process->judge, "run %" PRIu64 " task %u runs again after its "
+		    "completion was acknowledged", run->key, letter->task);
+	if (!uuid_equal(view->run, run->id) || view->attempt != task->attempt ||
+	    !uuid_equal(view->task, uuid_task(run->id, letter->task)) ||
+	    view->worker != task->worker || !bytes_equal(view->action, bytes_text(action)))
+		judge_fail(process->judge, "run %" PRIu64 " task %u is sent as something else",
+		    run->key, letter->task);
+	check_parents(process, run, letter->task, view);
+}
+
+static void
+check_bytes(struct process *process, const struct letter *letter, uint32_t record,
+    struct bytes body, uint16_t type)
+{
+	const struct model_run *run = model_run(process->model, letter->run);
+	uint64_t hash = 0;
+	bool known = model_record(run, record, &hash);
+	struct bytes bytes =
+	    type == ENG_EV_ATTEMPT_ENDED ? record_text(body) : record_payload(body);
+	if (process->plan->plant == PLANT_PAYLOAD_SWAPPED && dice_hits(&process->dice, 5))
+		bytes = bytes_of("x", 1);
+	if (!known || hash != hash64(bytes.data, bytes.size, 0))
+		judge_fail(process->judge, "run %" PRIu64 " record %u holds other bytes (%zu)",
+		    run->key, record, bytes.size);
+}
+
+static void
+load_done(struct log_read *read, enum froe_err err, const struct log_record *record)
+{
+	struct load_record *row = container_of(read, struct load_record, read);
+	struct process_load *load = row->load;
+	struct process *process = load->process;
+	row->done = true;
+	if (err != FROE_OK && !process->excused)
+		judge_fail(process->judge, "run %" PRIu64 " record %u cannot be read: %s",
+		    load->letter->run, row->record, froe_err_name(err));
+	if (err != FROE_OK)
+		process->failed = true; /* the disk is broken: the world ends this process */
+	else
+		check_bytes(process, load->letter, row->record, record->body, record->type);
+	if (--load->missing > 0)
+		return;
+	list_remove(&load->link);
+	list_push(&process->loaded, &load->link);
+}
+
+static void
+load_start(struct process *process, struct letter *letter, const uint32_t *records,
+    unsigned count)
+{
+	struct process_load *load = mem_zalloc(sizeof(*load));
+	load->process = process;
+	load->letter = letter;
+	load->count = count;
+	load->missing = count;
+	list_push(&process->loads, &load->link);
+	for (unsigned i = 0; i < count; i++) {
+		struct log_place place;
+		load->records[i].load = load;
+		load->records[i].record = records[i];
+		if (!resolver_place(process->shard.resolver, letter->run, records[i], &place))
+			judge_fail(process->judge, "run %" PRIu64 " record %u has no place",
+			    letter->run, records[i]);
+		log_read_start(process->shard.log, &load->records[i].read, place, load_done);
+	}
+}
+
+/* True: all bytes were in memory and are right. False: they are being read; the letter is kept. */
+static bool
+dispatch_bytes(struct process *process, struct letter *letter, const struct eng_dispatch *view)
+{
+	uint32_t records[PROCESS_RECORDS_MAX], missing[PROCESS_RECORDS_MAX];
+	unsigned count = 0, missing_count = 0;
+	records[count++] = view->input;
+	for (uint32_t i = 0; i < view->ref_count; i++) {
+		if (view->refs[i].record != 0)
+			records[count++] = view->refs[i].record;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		struct resolver_record found;
+		if (resolver_record(process->shard.resolver, letter->run, records[i], &found))
+			check_bytes(process, letter, records[i], found.body, found.type);
+		else
+			missing[missing_count++] = records[i];
+	}
+	if (missing_count > 0)
+		load_start(process, letter, missing, missing_count);
+	return missing_count == 0;
+}
+
+/* True: the letter is done with. */
+static bool
+dispatch_release(struct process *process, struct letter *letter)
+{
+	struct eng_dispatch view;
+	if (!eng_dispatch(process->shard.eng, letter->run, letter->task, letter->lease,
+	        process->shard.clock.now_ns, &view)) {
+		judge_mark(process->judge, KIND_DISPATCH_STALE);
+		return true;
+	}
+	if (letter->conn == 0)
+		return true; /* its worker will say that it does not have it */
+	check_dispatch(process, letter, &view);
+	if (!letter->provided && !dispatch_bytes(process, letter, &view))
+		return false;
+	judge_mark(process->judge, letter->provided ? KIND_DISPATCH_READ : KIND_DISPATCHED);
+	letter->id = view.task;
+	letter->timeout_ns = view.timeout_ns;
+	letter->promises = true;
+	letter->promise = (struct ledger_row){
+	    .promise = PROMISE_ASSIGNED,
+	    .id = view.run,
+	    .task = letter->task,
+	    .lease = letter->lease,
+	    .hash = view.worker,
+	};
+	letter_send(process, letter);
+	return true;
+}
+
+/* What the dead process's reads had is given back in its place. */
+static void
+load_free(struct process_load *load)
+{
+	list_remove(&load->link);
+	for (unsigned i = 0; i < load->count; i++) {
+		struct load_record *row = &load->records[i];
+		if (row->done)
+			continue;
+		io_file_close(load->process->env, row->read.file);
+		mem_pages_free(row->read.buffer, row->read.buffer_size);
+	}
+	mem_free(load->letter);
+	mem_free(load);
+}
+
+void
+outbox_provide(struct process *process)
+{
+	while (!list_empty(&process->loaded)) {
+		struct process_load *load =
+		    container_of(process->loaded.next, struct process_load, link);
+		struct eng_command command = {
+		    .type = ENG_CMD_TASK_PROVIDE,
+		    .task =
+		        {
+		            .worker.v = load->letter->worker,
+		            .fence =
+		                {
+		                    .task = uuid_task(
+		                        model_run(process->model, load->letter->run)->id,
+		                        load->letter->task),
+		                    .lease = load->letter->lease,
+		                },
+		        },
+		};
+		process->providing = true;
+		bool taken = process_submit(process, &command);
+		process->providing = false;
+		if (!taken)
+			return;
+		load_free(load);
+	}
+}
+
+/* ------------------------------------------------------------------------------------ releasing */
+
+void
+outbox_release(struct process *process)
+{
+	while (!list_empty(&process->letters)) {
+		struct letter *letter =
+		    container_of(process->letters.next, struct letter, link);
+		if (letter->frame > process->durable)
+			return;
+		list_remove(&letter->link);
+		if (letter->type == ENG_EFF_DISPATCH) {
+			if (!dispatch_release(process, letter))
+				continue; /* the load has it */
+		} else {
+			letter_send(process, letter);
+		}
+		mem_free(letter);
+	}
+}
+
+void
+outbox_drop(struct process *process)
+{
+	struct list *node;
+	while ((node = list_pop(&process->letters)) != NULL)
+		mem_free(container_of(node, struct letter, link));
+	while (!list_empty(&process->loads))
+		load_free(container_of(process->loads.next, struct process_load, link));
+	while (!list_empty(&process->loaded))
+		load_free(container_of(process->loaded.next, struct process_load, link));
+}
+
+bool
+process_quiet(const struct process *process)
+{
+	return list_empty(&process->letters) && list_empty(&process->loads) &&
+	    list_empty(&process->loaded);
+}

@@ -1,0 +1,66 @@
+/*
+ * sim/world/worker: a worker: registers, takes dispatches, answers them, badly at times.
+ *
+ * Life   OFF -> JOINING -> ON -> AWAY (the connection broke; it still works) -> JOINING, or OFF.
+ *        A `zombie` is a lease that it answers although it was told, or knows, that it has ended.
+ */
+#ifndef SIM_WORLD_WORKER_H
+#define SIM_WORLD_WORKER_H
+
+#include "sim/world/process.h"
+
+struct world;
+
+enum worker_state {
+	WORKER_OFF,
+	WORKER_JOINING,
+	WORKER_ON,
+	WORKER_LEAVING,
+	WORKER_AWAY,
+};
+
+enum worker_end {
+	END_COMPLETE,
+	END_FAIL,
+	END_FATAL,
+	END_RETRY_AFTER,
+	END_HANG,
+	END_POISON, /* it takes the worker with it */
+};
+
+struct worker_task {
+	struct eng_fence fence;
+	uint64_t due_ns;
+	enum worker_end end;
+	uint64_t request; /* of the answer; 0: not sent on this connection */
+	bool refresh;     /* to be asked for first */
+	bool log;
+	bool again; /* to be answered twice */
+	bool zombie;
+};
+
+struct worker {
+	unsigned tenant;
+	enum worker_state state;
+	struct uuid id;
+	uint64_t incarnation;
+	uint32_t slots;
+	uint64_t actions;
+	uint64_t conn;
+	uint64_t number; /* from the registration */
+	uint64_t request; /* of the registration or the leave; 0: not sent */
+	uint64_t due_ns;
+	uint64_t silent_until_ns; /* 0: it is not silent */
+	bool draining;
+	unsigned task_count;
+	struct worker_task tasks[PROCESS_HELD_MAX];
+};
+
+void worker_init(struct world *world, struct worker *worker, unsigned tenant);
+void worker_turn(struct world *world, struct worker *worker);
+void worker_letter(struct world *world, struct worker *worker, const struct letter *letter);
+void worker_cut(struct world *world, struct worker *worker); /* the server died */
+void worker_reform(struct world *world, struct worker *worker); /* from now on it behaves */
+uint64_t worker_due_ns(const struct worker *worker);
+
+#endif

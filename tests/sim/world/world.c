@@ -1,0 +1,481 @@
+#include "sim/world/world.h"
+
+#include "base/duration.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "io/file.h"
+#include "server/record.h"
+
+#include <inttypes.h>
+
+#define BALLAST "/ballast"
+#define ENDING_TURNS_MAX 40000u
+#define ENDING_NS_MAX (UINT64_C(48) * 3600 * 1000000000)
+#define RESTARTS_MAX 60u
+
+uint64_t
+world_mono_ns(const struct world *world)
+{
+	return io_mono_ns(world->env);
+}
+
+uint64_t
+world_number(struct world *world)
+{
+	return ++world->numbers;
+}
+
+struct bytes
+world_payload(struct world *world, uint64_t seed, size_t size)
+{
+	struct dice dice = {.state = seed};
+	buf_reset(&world->payload);
+	uint8_t *to = buf_reserve(&world->payload, size + 8);
+	for (size_t at = 0; at < size; at += 8) {
+		uint64_t word = (dice_next(&dice) & UINT64_C(0x0f0f0f0f0f0f0f0f)) |
+		    UINT64_C(0x4040404040404040);
+		memcpy(to + at, &word, 8);
+	}
+	to[0] = to[size - 1] = '"';
+	buf_commit(&world->payload, size);
+	return buf_bytes(&world->payload);
+}
+
+/* ------------------------------------------------------------------------------------- delivery */
+
+static void
+world_deliver(void *context, const struct letter *letter)
+{
+	struct world *world = context;
+	uint64_t conn = letter->type == ENG_EFF_REPLY ? letter->origin.conn : letter->conn;
+	if (letter->type == ENG_EFF_RUN_CLOSED || conn == 0)
+		return;
+	for (unsigned i = 0; i < world->plan.clients; i++) {
+		if (world->clients[i].conn == conn)
+			client_reply(world, &world->clients[i], letter);
+	}
+	for (unsigned i = 0; i < world->plan.workers; i++) {
+		if (world->workers[i].conn == conn)
+			worker_letter(world, &world->workers[i], letter);
+	}
+}
+
+/* ----------------------------------------------------------------------------- deaths, restarts */
+
+static void
+world_end_process(struct world *world, enum death death)
+{
+	process_end(&world->process, death);
+	world->deaths++;
+	world->dying_turns = 0;
+	for (unsigned i = 0; i < world->plan.clients; i++)
+		client_cut(world, &world->clients[i]);
+	for (unsigned i = 0; i < world->plan.workers; i++)
+		worker_cut(world, &world->workers[i]);
+}
+
+static enum death
+draw_death(struct world *world)
+{
+	bool power = plan_does(&world->plan, KIND_POWER);
+	if (power && plan_does(&world->plan, KIND_KILL))
+		return dice_hits(&world->dice, 50) ? DEATH_POWER : DEATH_KILL;
+	return power ? DEATH_POWER : DEATH_KILL;
+}
+
+/* The process ends by itself: a write failed or hangs. One that is about to die anyway takes the
+ * machine with it, so that the armed fault does not reach the next. */
+static void
+world_failed(struct world *world)
+{
+	world_end_process(world, world->process.dying ? DEATH_POWER : draw_death(world));
+}
+
+static bool
+does(struct world *world, enum kind kind, unsigned percent)
+{
+	return !world->ending && plan_does(&world->plan, kind) && dice_hits(&world->dice, percent);
+}
+
+static void
+world_down_time(struct world *world)
+{
+	uint64_t limit_ns = 2 * NS_PER_S;
+	if (does(world, KIND_DOWN, 50)) {
+		judge_mark(&world->judge, KIND_DOWN);
+		limit_ns = 3600 * NS_PER_S;
+	}
+	sim_advance(world->env, dice_span_ns(&world->dice, limit_ns));
+}
+
+/* A start may be cut short; then another is made, until one serves. */
+static void
+world_start(struct world *world)
+{
+	struct process *process = &world->process;
+	for (unsigned tries = 0; !process->up; tries++) {
+		if (tries > RESTARTS_MAX)
+			judge_fail(&world->judge, "the server does not come up again");
+		world_down_time(world);
+		if (tries < 5 && does(world, KIND_DIE_IN_RECOVERY, 30)) {
+			judge_mark(&world->judge, KIND_DIE_IN_RECOVERY);
+			sim_die_after(world->env, dice_span_ns(&world->dice, 200));
+			process->dying = true;
+		}
+		if (!process_start(process)) {
+			if (process->dying || dice_hits(&world->dice, 50))
+				sim_crash(world->env);
+			process->dying = false;
+			continue;
+		}
+		if (process->dying) {
+			world->dying_turns = 1 + (unsigned)dice_below(&world->dice, 10);
+		} else if (tries < 5 && does(world, KIND_DIE_AFTER_RECOVERY, 20)) {
+			judge_mark(&world->judge, KIND_DIE_AFTER_RECOVERY);
+			world_end_process(world, DEATH_POWER);
+		}
+	}
+}
+
+/* --------------------------------------------------------------------------------------- faults */
+
+static void
+arm(struct world *world, enum kind kind)
+{
+	uint64_t after = dice_below(&world->dice, 40);
+	judge_mark(&world->judge, kind);
+	judge_note(&world->judge, "armed", (uint64_t)kind, after, 0);
+	if (kind == KIND_DIE) {
+		sim_die_after(world->env, after);
+		world->process.dying = true;
+		world->dying_turns = 1 + (unsigned)dice_below(&world->dice, 20);
+	} else {
+		sim_fail_after(world->env, after,
+		    kind == KIND_WRITE_ERROR ? FROE_IO : FROE_NO_SPACE);
+	}
+	world->process.excused = true;
+}
+
+static void
+world_deadly_fault(struct world *world)
+{
+	static const enum kind kinds[] = {KIND_POWER, KIND_KILL, KIND_DIE, KIND_WRITE_ERROR,
+	    KIND_FULL_ERROR, KIND_CLEAN_STOP};
+	enum kind kind = kinds[dice_below(&world->dice, sizeof(kinds) / sizeof(kinds[0]))];
+	if (!plan_does(&world->plan, kind))
+		return;
+	if (kind == KIND_POWER || kind == KIND_KILL) {
+		judge_mark(&world->judge, kind);
+		world_end_process(world, kind == KIND_POWER ? DEATH_POWER : DEATH_KILL);
+	} else if (kind == KIND_CLEAN_STOP) {
+		judge_mark(&world->judge, kind);
+		if (!process_stop(&world->process))
+			world_failed(world);
+		else
+			world->deaths++;
+		for (unsigned i = 0; i < world->plan.clients; i++)
+			client_cut(world, &world->clients[i]);
+		for (unsigned i = 0; i < world->plan.workers; i++)
+			worker_cut(world, &world->workers[i]);
+	} else {
+		arm(world, kind);
+	}
+}
+
+/* Another tenant of the file system takes all but a little of it, or gives it back. */
+static void
+world_fill(struct world *world, bool fill)
+{
+	struct froe_fault fault;
+	struct io_space space;
+	int file;
+	if ((fill && world->ballasted) || world->process.dying)
+		return;
+	if (!fill) {
+		FROE_DROP(io_path_unlink(world->env, BALLAST, &fault), "a crash may have taken it");
+		FROE_DROP(io_path_sync_dir(world->env, "/", &fault), "or may bring it back");
+		world->ballasted = false;
+		return;
+	}
+	enum froe_err err = io_path_space(world->env, "/", &space, &fault);
+	if (err == FROE_OK)
+		err = io_file_open(world->env, BALLAST, IO_OPEN_WRITE | IO_OPEN_CREATE, &file,
+		    &fault);
+	if (err != FROE_OK)
+		return;
+	uint64_t left = dice_below(&world->dice, 2 * world->plan.segment_bytes);
+	if (space.free_bytes > left &&
+	    io_file_allocate(world->env, file, space.free_bytes - left, &fault) == FROE_OK)
+		judge_mark(&world->judge, KIND_FULL);
+	io_file_close(world->env, file);
+	world->ballasted = true;
+}
+
+static void
+world_mild_faults(struct world *world)
+{
+	struct dice *dice = &world->dice;
+	if (does(world, KIND_PAUSE, 1)) {
+		judge_mark(&world->judge, KIND_PAUSE);
+		sim_advance(world->env, dice_span_ns(dice, 1800 * NS_PER_S));
+	}
+	if (does(world, KIND_WALL, 2)) {
+		judge_mark(&world->judge, KIND_WALL);
+		int64_t step_ns = (int64_t)dice_span_ns(dice, 7200 * NS_PER_S);
+		sim_wall_step(world->env, dice_hits(dice, 50) ? step_ns : -step_ns);
+	}
+	if (does(world, KIND_FULL, 2))
+		world_fill(world, !world->ballasted);
+}
+
+static void
+world_faults(struct world *world)
+{
+	world_mild_faults(world);
+	if (world->dying_turns > 0 && --world->dying_turns == 0)
+		world_end_process(world, DEATH_POWER);
+	else if (world->dying_turns == 0 && !world->ending &&
+	    world->deaths < world->plan.deaths && dice_hits(&world->dice, 6))
+		world_deadly_fault(world);
+}
+
+/* ---------------------------------------------------------------------------------------- turns */
+
+static uint64_t
+world_deadline_ns(struct world *world)
+{
+	uint64_t due_ns = process_deadline_ns(&world->process), mono_ns = world_mono_ns(world);
+	for (unsigned i = 0; i < world->plan.clients; i++) {
+		uint64_t client_ns = client_due_ns(&world->clients[i]);
+		due_ns = client_ns < due_ns ? client_ns : due_ns;
+	}
+	for (unsigned i = 0; i < world->plan.workers; i++) {
+		uint64_t worker_ns = worker_due_ns(&world->workers[i]);
+		due_ns = worker_ns < due_ns ? worker_ns : due_ns;
+	}
+	if (dice_hits(&world->dice, 40))
+		return 0;
+	/* Somebody waits for room: he asks again soon, and ever less soon while nothing happens. */
+	world->idle = world->history.count == world->idle_count ? world->idle + 1 : 0;
+	world->idle_count = world->history.count;
+	uint64_t patience_ns = NS_PER_MS << (world->idle < 10 ? world->idle : 10);
+	return due_ns > mono_ns ? due_ns : mono_ns + dice_below(&world->dice, patience_ns);
+}
+
+static void
+world_heartbeats(struct world *world)
+{
+	for (unsigned i = 0; i < world->plan.workers; i++) {
+		const struct worker *worker = &world->workers[i];
+		if (worker->conn != 0 && worker->silent_until_ns == 0)
+			process_seen(&world->process, worker->conn);
+	}
+}
+
+static void
+world_peers(struct world *world)
+{
+	unsigned first = (unsigned)dice_below(&world->dice, world->plan.clients);
+	for (unsigned i = 0; i < world->plan.clients; i++)
+		client_turn(world, &world->clients[(first + i) % world->plan.clients]);
+	first = (unsigned)dice_below(&world->dice, world->plan.workers);
+	for (unsigned i = 0; i < world->plan.workers; i++)
+		worker_turn(world, &world->workers[(first + i) % world->plan.workers]);
+}
+
+static void
+world_turn(struct world *world)
+{
+	struct process *process = &world->process;
+	if (!process->up)
+		world_start(world);
+	process_turn_begin(process, world_deadline_ns(world));
+	if (!process->failed) {
+		world_heartbeats(world);
+		world_peers(world);
+		process_turn_end(process);
+	}
+	if (process->failed)
+		world_failed(world);
+	else
+		world_faults(world);
+}
+
+/* -------------------------------------------------------------------------------------- the end */
+
+static bool
+world_done(const struct world *world)
+{
+	bool done = world->process.up && process_quiet(&world->process) &&
+	    world->model.run_open == 0;
+	for (unsigned i = 0; i < world->plan.clients; i++)
+		done = done && world->clients[i].wish == CLIENT_NOTHING;
+	return done;
+}
+
+static void
+world_power_off(struct world *world)
+{
+	if (world->process.up)
+		world_end_process(world, DEATH_POWER);
+	else
+		sim_crash(world->env);
+	world->process.excused = false;
+}
+
+/* The faults stop, all workers behave: everything that was begun must end. */
+static void
+world_ending(struct world *world)
+{
+	uint64_t limit_ns = world_mono_ns(world) + ENDING_NS_MAX;
+	world->ending = true;
+	world->judge.phase = "ending";
+	if (world->process.excused) /* a fault that is armed ends with the process */
+		world_power_off(world);
+	world_fill(world, /* fill= */ false);
+	for (unsigned i = 0; i < world->plan.workers; i++)
+		worker_reform(world, &world->workers[i]);
+	for (unsigned turns = 0; !world_done(world); turns++) {
+		world_turn(world);
+		if (turns > ENDING_TURNS_MAX || world_mono_ns(world) > limit_ns)
+			judge_fail(&world->judge, "%zu runs do not end although nothing fails any "
+			    "more", world->model.run_open);
+	}
+}
+
+struct scan {
+	struct world *world;
+	struct eng *eng;
+	struct arena arena;
+	uint64_t count;
+};
+
+static enum froe_err
+scan_record(void *context, const struct log_record *record, struct froe_fault *fault)
+{
+	struct scan *scan = context;
+	struct eng_event event;
+	arena_reset(&scan->arena);
+	enum froe_err err = record_decode(record, &scan->arena, &event, fault);
+	if (err == FROE_OK && event.type != 0)
+		err = eng_apply_logged(scan->eng, &event, fault);
+	scan->count++;
+	return err;
+}
+
+/* The store, read by a stranger, gives the same state. */
+static void
+world_scan(struct world *world)
+{
+	struct scan scan = {.world = world, .eng = eng_open()};
+	struct froe_fault fault = {0};
+	struct log_report report;
+	const struct history *history = &world->history;
+	arena_init(&scan.arena, 0);
+	enum froe_err err = log_scan(world->env, PROCESS_DIR, (struct lsn){0}, scan_record, &scan,
+	    &report, &fault);
+	if (err != FROE_OK && !plan_does(&world->plan, KIND_ERRORS))
+		judge_fail(&world->judge, "the store cannot be scanned: %s", fault.text);
+	if (err == FROE_OK && (scan.count != history->count ||
+	        eng_hash(scan.eng) != history->rows[history->count - 1].hash))
+		judge_fail(&world->judge, "the scan gives %" PRIu64 " records of %zu, or another "
+		    "state", scan.count, history->count);
+	arena_release(&scan.arena);
+	eng_close(scan.eng);
+}
+
+static void
+world_finish(struct world *world)
+{
+	world->judge.phase = "finish";
+	for (unsigned tries = 0; tries < RESTARTS_MAX; tries++) {
+		if (!world->process.up)
+			world_start(world);
+		if (process_stop(&world->process))
+			break;
+		world_failed(world);
+	}
+	if (world->process.up)
+		return; /* errors at random: it never stopped in order */
+	world_scan(world);
+	world_start(world);
+	world_end_process(world, draw_death(world));
+	world_start(world);
+	if (world->model.run_open != 0)
+		judge_fail(&world->judge, "a run is open again");
+}
+
+/* ----------------------------------------------------------------------------- one seed's world */
+
+/* Kinds that are a property of the whole world. */
+static void
+world_mark_plan(struct world *world)
+{
+	static const enum kind kinds[] = {KIND_PRIORITIES, KIND_RUN_TIMEOUTS, KIND_TASK_TIMEOUTS,
+	    KIND_ON_FAILURE, KIND_ERRORS, KIND_SHORT, KIND_STUCK, KIND_NO_CACHE};
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (plan_does(&world->plan, kinds[i]))
+			judge_mark(&world->judge, kinds[i]);
+	}
+}
+
+static void
+world_init(struct world *world, struct tally *tally, uint64_t seed, enum plant plant, bool trace)
+{
+	*world = (struct world){
+	    .judge = {.tally = tally, .trace = trace, .phase = "chaos"},
+	    .dice.state = seed ^ UINT64_C(0x5bd1e995),
+	};
+	plan_draw(&world->plan, seed, plant);
+	world->env = sim_open(&world->plan.sim);
+	world->history.judge = &world->judge;
+	model_init(&world->model, &world->judge, &world->book);
+	buf_init(&world->payload);
+	world->process = (struct process){
+	    .judge = &world->judge,
+	    .plan = &world->plan,
+	    .env = world->env,
+	    .model = &world->model,
+	    .history = &world->history,
+	    .ledger = &world->ledger,
+	    .deliver = world_deliver,
+	    .context = world,
+	    .dice.state = dice_next(&world->dice),
+	};
+	for (unsigned i = 0; i < world->plan.clients; i++)
+		client_init(world, &world->clients[i], i % world->plan.tenants);
+	for (unsigned i = 0; i < world->plan.workers; i++)
+		worker_init(world, &world->workers[i], i % world->plan.tenants);
+}
+
+static void
+world_release(struct world *world)
+{
+	if (world->process.up)
+		process_end(&world->process, DEATH_KILL);
+	model_release(&world->model);
+	history_release(&world->history);
+	ledger_release(&world->ledger);
+	recipe_book_release(&world->book);
+	buf_release(&world->payload);
+	sim_release(world->env);
+}
+
+uint64_t
+world_run(struct tally *tally, uint64_t seed, enum plant plant, bool trace)
+{
+	struct world *world = mem_zalloc(sizeof(*world));
+	world_init(world, tally, seed, plant, trace);
+	world_mark_plan(world);
+	for (unsigned turn = 0; turn < world->plan.turns; turn++)
+		world_turn(world);
+	world_ending(world);
+	world_finish(world);
+	judge_note(&world->judge, "end", world_mono_ns(world), sim_digest(world->env),
+	    world->numbers);
+	judge_mark(&world->judge, KIND_WORLDS);
+	uint64_t hash = world->judge.hash;
+	world_release(world);
+	mem_free(world);
+	return hash;
+}

@@ -18,19 +18,30 @@ struct resolver_entry {
 	uint64_t cached_at;
 };
 
-/* Places are handed out as an array: they are kept apart from the rest. */
+/* One block a run: the places (handed out as an array), then what else is known of each. */
 struct resolver_list {
-	struct log_place *places;
-	struct resolver_entry *entries;
 	uint32_t count;
 	uint32_t capacity;
+	struct log_place places[];
 };
+
+/* What a run of one task needs: started, queued, assigned, completed, closed. */
+#define LIST_CAPACITY 5u
+
+static struct resolver_entry *
+list_entries(const struct resolver_list *list)
+{
+	return (struct resolver_entry *)(uintptr_t)(list->places + list->capacity);
+}
 
 struct resolver {
 	struct map runs; /* run key -> struct resolver_list */
 	uint8_t *cache;
 	size_t cache_bytes;
 	uint64_t head; /* position of the next byte */
+	/* The run of the newest record: a step's records are mostly of one run. */
+	uint64_t last_key;
+	struct resolver_list *last;
 };
 
 struct resolver *
@@ -43,21 +54,33 @@ resolver_open(size_t cache_bytes)
 	return resolver;
 }
 
-static void
-list_free(struct resolver_list *list)
+static struct resolver_list *
+list_new(uint32_t capacity)
 {
-	mem_free(list->places);
-	mem_free(list->entries);
+	struct resolver_list *list = mem_alloc(sizeof(*list) +
+	    capacity * (sizeof(struct log_place) + sizeof(struct resolver_entry)));
+	list->count = 0;
+	list->capacity = capacity;
+	return list;
+}
+
+static struct resolver_list *
+list_grow(struct resolver_list *list)
+{
+	struct resolver_list *grown = list_new(list->capacity * 2);
+	grown->count = list->count;
+	memcpy(grown->places, list->places, list->count * sizeof(struct log_place));
+	memcpy(list_entries(grown), list_entries(list),
+	    list->count * sizeof(struct resolver_entry));
 	mem_free(list);
+	return grown;
 }
 
 void
 resolver_close(struct resolver *resolver)
 {
-	for (size_t i = 0; i < resolver->runs.capacity; i++) {
-		if (resolver->runs.entries[i].value != NULL)
-			list_free(resolver->runs.entries[i].value);
-	}
+	for (size_t i = 0; i < resolver->runs.capacity; i++)
+		mem_free(resolver->runs.entries[i].value);
 	map_release(&resolver->runs);
 	if (resolver->cache != NULL)
 		mem_pages_free(resolver->cache, resolver->cache_bytes);
@@ -93,24 +116,25 @@ void
 resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
     struct log_place place, uint16_t type, uint64_t time_ns, struct bytes body)
 {
-	struct resolver_list *list = map_get_u64(&resolver->runs, run_key);
+	struct resolver_list *list =
+	    resolver->last_key == run_key ? resolver->last : map_get_u64(&resolver->runs, run_key);
 	if (list == NULL) {
-		list = mem_zalloc(sizeof(*list));
+		list = list_new(LIST_CAPACITY);
+		map_put_u64(&resolver->runs, run_key, list);
+	} else if (list->count == list->capacity) {
+		list = list_grow(list);
 		map_put_u64(&resolver->runs, run_key, list);
 	}
 	froe_assert(run_event_no == list->count + 1);
-	if (list->count == list->capacity) {
-		list->capacity = list->capacity != 0 ? list->capacity * 2 : 4;
-		list->places = mem_resize(list->places, list->capacity * sizeof(*list->places));
-		list->entries = mem_resize(list->entries, list->capacity * sizeof(*list->entries));
-	}
 	list->places[list->count] = place;
-	list->entries[list->count] = (struct resolver_entry){
+	list_entries(list)[list->count] = (struct resolver_entry){
 	    .type = type,
 	    .time_ns = time_ns,
 	    .cached_at = cache_push(resolver, body),
 	};
 	list->count++;
+	resolver->last_key = run_key;
+	resolver->last = list;
 }
 
 static const struct resolver_list *
@@ -136,9 +160,9 @@ resolver_record(const struct resolver *resolver, uint64_t run_key, uint32_t run_
     struct resolver_record *ret_record)
 {
 	const struct resolver_list *list = list_with(resolver, run_key, run_event_no);
-	if (list == NULL || !cache_holds(resolver, list->entries[run_event_no - 1].cached_at))
+	if (list == NULL || !cache_holds(resolver, list_entries(list)[run_event_no - 1].cached_at))
 		return false;
-	const struct resolver_entry *entry = &list->entries[run_event_no - 1];
+	const struct resolver_entry *entry = &list_entries(list)[run_event_no - 1];
 	*ret_record = (struct resolver_record){
 	    .type = entry->type,
 	    .time_ns = entry->time_ns,
@@ -160,8 +184,11 @@ void
 resolver_forget(struct resolver *resolver, uint64_t run_key)
 {
 	struct resolver_list *list = map_remove_u64(&resolver->runs, run_key);
-	if (list != NULL)
-		list_free(list);
+	if (resolver->last_key == run_key) {
+		resolver->last_key = 0;
+		resolver->last = NULL;
+	}
+	mem_free(list);
 }
 
 size_t

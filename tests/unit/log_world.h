@@ -155,6 +155,15 @@ world_close(struct world *world)
 	world->log = NULL;
 }
 
+/* Power is lost: what was not durable may be gone. */
+static inline void
+world_crash(struct world *world)
+{
+	assert_true(world->simulated);
+	sim_crash(world->env);
+	world_close(world);
+}
+
 static inline enum froe_err
 world_reopen(struct world *world)
 {

@@ -29,6 +29,11 @@ open_lock(struct log *log, struct froe_fault *fault)
 		    "%s: this file system has no direct I/O, so nothing on it is durable: use ext4 or "
 		    "XFS (tmpfs only with froe dev)", log->paths.dir);
 	}
+	if (traits.block_bytes > LOG_BLOCK_BYTES) {
+		return fault_set(fault, FROE_UNSUPPORTED,
+		    "%s: this device writes blocks of %u bytes, the log's format has %u: use another",
+		    log->paths.dir, traits.block_bytes, LOG_BLOCK_BYTES);
+	}
 	err = io_file_open(log->env, path.text, IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_CREATE,
 	    &log->lock, fault);
 	if (err != FROE_OK)
@@ -177,15 +182,24 @@ open_segments(struct log *log, struct recovery *recovery, struct froe_fault *fau
 	return err == FROE_NO_SPACE ? FROE_OK : err; /* log_space() tells */
 }
 
+/* The manifest's newest slot may have been lost: all that may know an epoch are asked. */
+static uint64_t
+open_epoch_max(const struct log *log, const struct recovery *recovery)
+{
+	uint64_t epoch = recovery->chain.epoch;
+	if (log->manifest.value.epoch > epoch)
+		epoch = log->manifest.value.epoch;
+	if (log->watermark.value.epoch > epoch)
+		epoch = log->watermark.value.epoch;
+	return epoch;
+}
+
 /* Everything after the verdict: from here on the store is this process's. */
 static enum froe_err
 open_writable(struct log *log, struct recovery *recovery, struct froe_fault *fault)
 {
 	enum froe_err err = FROE_OK;
-	uint64_t newest = log->manifest.value.epoch > recovery->chain.epoch
-	    ? log->manifest.value.epoch
-	    : recovery->chain.epoch;
-	log->epoch = newest + 1;
+	log->epoch = open_epoch_max(log, recovery) + 1;
 	if (recovery->decision->action != DECISION_START)
 		err = cut_tail(recovery, log->epoch, fault);
 	if (err == FROE_OK)

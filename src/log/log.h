@@ -7,7 +7,7 @@
  * Ownership   The log owns its files and frame buffers. A struct log_entry's body is borrowed
  *             for the call. A struct log_record handed to a replay function is valid during the call.
  * Threading   One owner (loop 0, or the simulator). Exceptions: log_spares_step() is called by the
- *             housekeeping thread, log_durable_seq_shared() by any.
+ *             housekeeping thread, log_short_of_space() by any.
  * Invariants  1. frames are written in order, at most log_options.inflight_max at once, and become
  *                durable as a contiguous prefix. 2. all records of a step sit in one frame.
  *             3. an acknowledged byte is never written again. 4. after one write error nothing
@@ -129,8 +129,10 @@ void log_close(struct log *log);
 
 /* ------------------------------------------------------------------------------------ writing */
 
-/* May a step of up to `bytes` (sum of LOG_RECORD_HEADER_BYTES + body, each rounded up to 8) be appended now? False:
- * all buffers are in flight, or (see log_read_only) the disk is full; try after a completion. */
+/* May a step of up to `bytes` (sum of LOG_RECORD_HEADER_BYTES + body, each rounded up to 8) be
+ * appended now? False: all buffers are in flight, the next segment is not ready, or (see log_space)
+ * the disk is full; try after a completion, or when housekeeping has woken the loop. More than the
+ * largest step, half a segment or 8 MiB, asks for that. */
 bool log_has_room(const struct log *log, size_t bytes);
 
 /* Appends one step to the frame being built. Cannot fail: ask log_has_room() first (asserted).
@@ -209,6 +211,7 @@ struct log_read {
 	void *buffer; /* owned while active; record's body points into it during `done` */
 	size_t buffer_size;
 	size_t have;
+	unsigned tries;
 	int file;
 };
 void log_read_start(struct log *log, struct log_read *read, struct log_place place,

@@ -3,8 +3,8 @@
  *
  * Invariants  (log_check)
  *             1. frames[head .. head + count) are in order of their numbers, which are dense.
- *             2. only the last of them may be BUILDING; those before the first WRITING or DONE
- *                are neither. 3. at most inflight_max are WRITING or DONE.
+ *             2. only the last of them may be BUILDING; WRITING and DONE ones come first.
+ *             3. at most inflight_max are WRITING or DONE.
  *             4. at most one of them uses the large buffer.
  *             5. the chain ends with the newest sealed frame.
  */
@@ -17,9 +17,9 @@
 #include "log/spares_int.h"
 #include "log/store_int.h"
 
-/* Frames that are built, wait, are written, or wait for an older one: four in flight, one being
- * built, and room to seal it, to close a segment and to say that the stop was clean. */
-#define LOG_FRAMES 10u
+/* Four in flight, one waiting behind them, and the two that a step may begin: a seal and its own.
+ * 7 MiB of buffers stay below the 8 MiB that an ordinary user may lock. */
+#define LOG_FRAMES (LOG_INFLIGHT_MAX + 3u)
 
 enum log_state {
 	LOG_OPENED,  /* recovered; not bound to a loop */
@@ -50,12 +50,14 @@ struct log_frame {
 	uint64_t offset;   /* in the segment */
 	size_t size;       /* when sealed: in whole blocks */
 	size_t written;
+	unsigned tries;    /* in a row that stored nothing */
 	uint64_t began_ns; /* boot-time clock, when its write began */
 };
 
 struct log {
 	struct io_env *env;
 	struct io *io;
+	_Atomic(struct io *) wake_io; /* the same, for housekeeping */
 	struct log_options options;
 	struct paths paths;
 	struct store store;
@@ -80,10 +82,13 @@ struct log {
 	struct lsn durable_lsn;
 	struct io_op watermark_op;
 	uint8_t *watermark_block;
-	size_t watermark_written;
 	uint64_t watermark_offset;
-	uint64_t watermark_seq;
+	uint64_t watermark_seq;  /* what it says */
+	uint64_t watermark_next; /* what the one in flight is to say */
+	unsigned watermark_tries;
 	uint64_t watermark_ns; /* boot-time clock of the last one's start */
+	bool stop_waits;       /* a clean stop's frame is to be appended */
+	uint64_t stop_ns;
 	struct froe_fault fault;
 	struct log_stats stats;
 	void (*wake)(void *context);
@@ -93,7 +98,7 @@ struct log {
 /* write.c */
 void log_write_init(struct log *log);
 void log_write_release(struct log *log);
-void log_fail(struct log *log, enum froe_err err, const char *what);
+bool log_check(const struct log *log);
 /* The frame that holds this place and is not yet durable, or NULL. */
 const struct log_frame *log_frame_holding(const struct log *log, struct log_place place);
 

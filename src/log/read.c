@@ -10,6 +10,9 @@
 #include "io/file.h"
 #include "log/record_int.h"
 
+/* As many short reads as the largest record has blocks would be odd. */
+#define READ_TRIES 4096u
+
 static uint64_t
 read_from(const struct log_read *read)
 {
@@ -45,13 +48,16 @@ read_done(struct io_op *op, int32_t result)
 	struct log_read *read = container_of(op, struct log_read, op);
 	struct log_record record;
 	int file = read->file;
-	if (result > 0 && read->have + (size_t)result < read->buffer_size) {
-		read->have += (size_t)result;
+	size_t have = read->have + (result > 0 ? (size_t)result : 0);
+	if (result > 0 && have < read->buffer_size && ++read->tries < READ_TRIES) {
+		read->have = have / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES; /* direct I/O: whole blocks */
 		io_read(read->log->io, op, file, (uint8_t *)read->buffer + read->have,
 		    read->buffer_size - read->have, read_from(read) + read->have);
 		return;
 	}
-	enum froe_err err = result > 0 ? FROE_OK : result < 0 ? (enum froe_err)-result : FROE_IO;
+	enum froe_err err = have == read->buffer_size ? FROE_OK
+	    : result < 0                              ? (enum froe_err)-result
+	                                              : FROE_IO;
 	size_t skip = (size_t)((read->place.lsn.v & UINT32_MAX) - read_from(read));
 	if (err == FROE_OK) {
 		err = read_decode(read, (const uint8_t *)read->buffer + skip,

@@ -300,7 +300,7 @@ spares_activate(struct spares *spares, unsigned number)
 
 	io_random(spares->env, &header.seed, sizeof(header.seed));
 	if (spares_name_segment(spares, number, &header, &fault) != FROE_OK)
-		return spares_fail(spares, &fault);
+		return spares_give_up(spares, &fault);
 	struct segment *segment = segment_open(spares->env, spares->paths, &header, &fault);
 	if (segment == NULL)
 		return spares_fail(spares, &fault);

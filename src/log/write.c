@@ -23,8 +23,8 @@
 /* The seal's block and the clean stop's. */
 #define RESERVED_BYTES (2 * LOG_BLOCK_BYTES)
 #define READ_ONLY_BYTES ((uint64_t)4 << 20)
-/* A step may need to seal a frame, close a segment and begin another frame; a stop one more. */
-#define FRAMES_PER_STEP 3u
+/* A write that failed for a passing reason is started again so often. */
+#define WRITE_TRIES 16u
 
 static const struct sm_row frame_table[] = {
     [LOG_FRAME_FREE] = {"free", SM_TO(LOG_FRAME_BUILDING)},
@@ -43,6 +43,7 @@ static const struct sm_row log_table[] = {
 
 static void frame_done(struct io_op *op, int32_t result);
 static void watermark_done(struct io_op *op, int32_t result);
+static void watermark_start(struct log *log, uint64_t seq, struct lsn lsn);
 
 /* One block of memory for all ordinary frames, so that the kernel can be told of it once. */
 void
@@ -74,13 +75,18 @@ log_write_release(struct log *log)
 	mem_pages_free(log->large, log->large_bytes);
 }
 
-void
-log_fail(struct log *log, enum froe_err err, const char *what)
+/* Nothing is written any more, and nothing that is in flight counts. */
+static void
+log_fail(struct log *log, const struct froe_fault *fault)
 {
-	if (log->state == LOG_FAILED)
-		return;
-	fault_set(&log->fault, err, "%s: %s", what, froe_err_text(err));
+	log->fault = *fault;
 	sm_move(log_table, &log->state, LOG_FAILED);
+}
+
+static bool
+log_is_live(const struct log *log)
+{
+	return log->state == LOG_RUNNING || log->state == LOG_STOPPED;
 }
 
 /* ----------------------------------------------------------------------------------- the frames */
@@ -112,14 +118,14 @@ large_in_use(const struct log *log)
 	return false;
 }
 
-/* What a frame at the log's end could hold of records and control block at most. */
+/* What a frame there could hold of records and control block at most. */
 static size_t
-segment_room(const struct log *log, size_t header_bytes)
+segment_room(const struct log *log, uint64_t offset, size_t header_bytes)
 {
 	uint64_t end = log->segment->header.bytes - RESERVED_BYTES;
-	if (log->offset + header_bytes >= end)
+	if (offset + header_bytes >= end)
 		return 0;
-	return (size_t)(end - log->offset - header_bytes);
+	return (size_t)(end - offset - header_bytes);
 }
 
 /* The data a frame for a step of so many bytes is made for: an ordinary one takes more steps. */
@@ -131,10 +137,10 @@ frame_data_bytes(const struct log *log, size_t step_bytes)
 }
 
 static bool
-segment_fits(const struct log *log, size_t step_bytes)
+segment_fits(const struct log *log, uint64_t offset, size_t step_bytes)
 {
 	size_t header_bytes = log_frame_header_bytes(frame_data_bytes(log, step_bytes));
-	return segment_room(log, header_bytes) >= step_bytes + LOG_FRAME_CONTROL_BYTES;
+	return segment_room(log, offset, header_bytes) >= step_bytes + LOG_FRAME_CONTROL_BYTES;
 }
 
 static struct log_frame *
@@ -170,7 +176,7 @@ frame_begin_segment(struct log *log, struct log_frame *frame)
 	frame->used = LOG_FRAME_CONTROL_BYTES;
 }
 
-/* Begins a frame that will hold at least one step of so many bytes (0: none). */
+/* Begins a frame that will hold at least one step of so many bytes. */
 static struct log_frame *
 frame_begin(struct log *log, size_t step_bytes)
 {
@@ -186,10 +192,8 @@ frame_begin(struct log *log, size_t step_bytes)
 		}
 		frame->bytes = log->large;
 	}
-	frame->header.header_bytes =
-	    step_bytes > 0 ? log_frame_header_bytes(data_bytes)
-	                   : log_frame_header_bytes(LOG_FRAME_CONTROL_BYTES);
-	size_t room = segment_room(log, frame->header.header_bytes);
+	frame->header.header_bytes = log_frame_header_bytes(data_bytes);
+	size_t room = segment_room(log, log->offset, frame->header.header_bytes);
 	frame->capacity = data_bytes < room ? data_bytes : room;
 	frame_begin_segment(log, frame);
 	return frame;
@@ -220,6 +224,16 @@ frame_seal(struct log *log, struct log_frame *frame, uint64_t now_ns, uint8_t fl
 	log->stats.bytes_written += frame->size;
 }
 
+/* A frame of one block without records. */
+static void
+frame_mark(struct log *log, uint64_t now_ns, uint8_t flags)
+{
+	struct log_frame *frame = frame_push(log);
+	frame->header.header_bytes = log_frame_header_bytes(LOG_FRAME_CONTROL_BYTES);
+	frame_begin_segment(log, frame);
+	frame_seal(log, frame, now_ns, flags);
+}
+
 /* Closes the segment with a frame of its own and goes on to the next one. */
 static void
 segment_roll(struct log *log, uint64_t now_ns)
@@ -241,23 +255,59 @@ segment_roll(struct log *log, uint64_t now_ns)
 		log->wake(log->wake_context);
 }
 
+bool
+log_check(const struct log *log)
+{
+	enum log_frame_state before = LOG_FRAME_DONE;
+	unsigned inflight = 0, large = 0;
+	for (unsigned i = 0; i < log->count; i++) {
+		const struct log_frame *frame = &log->frames[(log->head + i) % LOG_FRAMES];
+		bool building = frame->state == LOG_FRAME_BUILDING;
+		bool started = frame->state == LOG_FRAME_WRITING || frame->state == LOG_FRAME_DONE;
+		bool was_started = before == LOG_FRAME_WRITING || before == LOG_FRAME_DONE;
+		if (!building && frame->header.seq != log->durable_seq + 1 + i)
+			return false; /* 1 */
+		if (frame->state == LOG_FRAME_FREE || (building && i + 1 != log->count) ||
+		    (started && !was_started))
+			return false; /* 2 */
+		before = frame->state;
+		inflight += started;
+		large += frame->bytes != frame->memory;
+	}
+	return inflight == log->inflight && inflight <= log->options.inflight_max && /* 3 */
+	    large <= 1; /* 4 */
+}
+
 /* -------------------------------------------------------------------------------------- writing */
 
+/* Does a step of so many bytes need the next segment? The frame being built ends before it. */
+static bool
+step_rolls(const struct log *log, size_t bytes)
+{
+	const struct log_frame *frame = frame_building(log);
+	uint64_t offset = log->offset;
+	if (frame != NULL)
+		offset += log_frame_blocks(frame->header.header_bytes, frame->used) * LOG_BLOCK_BYTES;
+	return !segment_fits(log, offset, bytes);
+}
+
+/* Exact: the slots, buffers and segment that log_append() is going to take. */
 bool
 log_has_room(const struct log *log, size_t bytes)
 {
 	const struct log_frame *frame = frame_building(log);
 	if (log->state != LOG_RUNNING || log_space(log) == LOG_SPACE_READ_ONLY)
 		return false;
+	if (bytes > seg_step_bytes_max(log->store.segment_bytes))
+		bytes = seg_step_bytes_max(log->store.segment_bytes); /* no step is larger */
 	if (frame != NULL && frame->capacity - frame->used >= bytes)
 		return true;
-	if (log->count + FRAMES_PER_STEP > LOG_FRAMES)
+	if (bytes > seg_step_bytes(log->store.segment_bytes) && large_in_use(log))
 		return false;
-	if (bytes > seg_step_bytes(log->store.segment_bytes) &&
-	    (large_in_use(log) || bytes > seg_step_bytes_max(log->store.segment_bytes)))
+	bool rolls = step_rolls(log, bytes);
+	if (log->count + (rolls ? 2 : 1) > LOG_FRAMES)
 		return false;
-	/* The frame being built may yet move the log's end: ask for a segment unless it surely fits. */
-	return (frame == NULL && segment_fits(log, bytes)) || spares_ready(&log->spares) > 0;
+	return !rolls || spares_ready(&log->spares) > 0;
 }
 
 static void
@@ -287,13 +337,14 @@ log_append(struct log *log, uint64_t now_ns, const struct log_entry *entries, si
 {
 	struct log_frame *frame = frame_building(log);
 	size_t span = 0;
-	froe_assert(log->state == LOG_RUNNING && count > 0);
+	froe_assert(log->state == LOG_RUNNING);
+	froe_assert(count > 0);
 	for (size_t i = 0; i < count; i++)
 		span += rec_entry_span(&entries[i]);
 	if (frame == NULL || frame->capacity - frame->used < span) {
 		if (frame != NULL)
 			frame_seal(log, frame, now_ns, 0);
-		if (!segment_fits(log, span))
+		if (!segment_fits(log, log->offset, span))
 			segment_roll(log, now_ns);
 		frame = frame_begin(log, span);
 	}
@@ -321,11 +372,26 @@ frame_waiting(struct log *log)
 	return NULL;
 }
 
+/* The clean stop's frame, as soon as there is a slot for it. A stop that wrote nothing since the last
+ * one, in a segment without another block to spare, needs none. */
+static void
+stop_mark(struct log *log)
+{
+	if (log->count == LOG_FRAMES)
+		return;
+	log->stop_waits = false;
+	if (log->offset + RESERVED_BYTES <= log->segment->header.bytes)
+		frame_mark(log, log->stop_ns, LOG_FRAME_CLEAN_STOP);
+}
+
 void
 log_flush(struct log *log)
 {
-	if (log->state != LOG_RUNNING && log->state != LOG_STOPPED)
+	if (!log_is_live(log))
 		return;
+	froe_assert_slow(log_check(log));
+	if (log->stop_waits)
+		stop_mark(log);
 	while (log->inflight < log->options.inflight_max) {
 		struct log_frame *frame = frame_waiting(log);
 		if (frame == NULL) {
@@ -341,24 +407,53 @@ log_flush(struct log *log)
 	}
 }
 
-/* Frames at the head that are written are durable, in order. */
+static void
+frame_release(struct log *log, struct log_frame *frame)
+{
+	/* A seal is the last of its segment to become durable. */
+	if ((frame->header.flags & LOG_FRAME_SEAL) != 0)
+		segment_close(log->env, frame->segment);
+	sm_move(frame_table, &frame->state, LOG_FRAME_FREE);
+	log->inflight--;
+	log->head = (log->head + 1) % LOG_FRAMES;
+	log->count--;
+}
+
+/* Frames at the head that are written are durable, in order. Of the last one no successor tells:
+ * it counts as durable only once the watermark says so, so that a clean stop leaves evidence of all
+ * it acknowledged. */
 static void
 frames_advance(struct log *log)
 {
 	while (log->count > 0 && log->frames[log->head].state == LOG_FRAME_DONE) {
 		struct log_frame *frame = &log->frames[log->head];
+		struct lsn end = {
+		    frame->header.segment_no << 32 | (frame->offset + frame->size)};
 		froe_assert(frame->header.seq == log->durable_seq + 1);
+		if ((frame->header.flags & LOG_FRAME_CLEAN_STOP) != 0 &&
+		    log->watermark_seq < frame->header.seq) {
+			if (!io_op_active(&log->watermark_op))
+				watermark_start(log, frame->header.seq, end);
+			return;
+		}
 		log->durable_seq = frame->header.seq;
-		log->durable_lsn.v = frame->header.segment_no << 32 | (frame->offset + frame->size);
-		if ((frame->header.flags & LOG_FRAME_SEAL) != 0)
-			segment_close(log->env, frame->segment);
-		sm_move(frame_table, &frame->state, LOG_FRAME_FREE);
-		log->inflight--;
-		log->head = (log->head + 1) % LOG_FRAMES;
-		log->count--;
+		log->durable_lsn = end;
+		frame_release(log, frame);
 	}
 }
 
+static void
+frame_fail(struct log *log, const struct log_frame *frame, enum froe_err err)
+{
+	struct froe_fault fault;
+	char name[SEG_NAME_SIZE];
+	seg_name(frame->header.segment_no, name);
+	fault_set(&fault, err, "writing frame %" PRIu64 " at byte %" PRIu64 " of log/%s: %s",
+	    frame->header.seq, frame->offset, name, froe_err_text(err));
+	log_fail(log, &fault);
+}
+
+/* Goes on from a block's beginning, or starts again what stored nothing for a passing reason. */
 static void
 frame_done(struct io_op *op, int32_t result)
 {
@@ -366,18 +461,21 @@ frame_done(struct io_op *op, int32_t result)
 	struct log *log = frame->log;
 	if (log->state == LOG_FAILED)
 		return;
-	if (result <= 0) {
-		log_fail(log, result < 0 ? (enum froe_err)-result : FROE_IO, "a frame's write");
+	size_t stored = frame->written + (result > 0 ? (size_t)result : 0);
+	froe_assert(stored <= frame->size);
+	if (stored == frame->size) {
+		sm_move(frame_table, &frame->state, LOG_FRAME_DONE);
+		frames_advance(log);
 		return;
 	}
-	frame->written += (size_t)result;
-	froe_assert(frame->written <= frame->size);
-	if (frame->written < frame->size) {
-		frame_write(log, frame);
+	size_t whole = stored / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES;
+	bool passing = result > 0 || result == -(int32_t)FROE_IN_USE; /* EAGAIN */
+	if (whole == frame->written && (!passing || ++frame->tries >= WRITE_TRIES)) {
+		frame_fail(log, frame, result < 0 ? (enum froe_err)-result : FROE_IO);
 		return;
 	}
-	sm_move(frame_table, &frame->state, LOG_FRAME_DONE);
-	frames_advance(log);
+	frame->written = whole;
+	frame_write(log, frame);
 }
 
 /* ------------------------------------------------------------------------------------ watermark */
@@ -385,66 +483,85 @@ frame_done(struct io_op *op, int32_t result)
 static void
 watermark_write(struct log *log)
 {
-	io_write(log->io, &log->watermark_op, log->watermark.file,
-	    log->watermark_block + log->watermark_written, LOG_BLOCK_BYTES - log->watermark_written,
-	    log->watermark_offset + log->watermark_written);
+	io_write(log->io, &log->watermark_op, log->watermark.file, log->watermark_block,
+	    LOG_BLOCK_BYTES, log->watermark_offset);
 }
 
+static void
+watermark_start(struct log *log, uint64_t seq, struct lsn lsn)
+{
+	struct slots_value value = {
+	    .epoch = log->epoch,
+	    .watermark = {.durable_seq = seq, .durable_lsn = lsn.v},
+	};
+	log->watermark_offset = slots_next(&log->watermark, &value, log->watermark_block);
+	log->watermark_next = seq;
+	log->watermark_tries = 0;
+	log->watermark_ns = io_mono_ns(log->env);
+	watermark_write(log);
+}
+
+/* A part of a slot says nothing: it is written again from its beginning. */
 static void
 watermark_done(struct io_op *op, int32_t result)
 {
 	struct log *log = container_of(op, struct log, watermark_op);
 	if (log->state == LOG_FAILED)
 		return;
-	if (result <= 0) {
-		log_fail(log, result < 0 ? (enum froe_err)-result : FROE_IO, "the watermark's write");
+	if (result == (int32_t)LOG_BLOCK_BYTES) {
+		log->watermark_seq = log->watermark_next;
+		frames_advance(log);
 		return;
 	}
-	log->watermark_written += (size_t)result;
-	if (log->watermark_written < LOG_BLOCK_BYTES)
+	bool passing = result > 0 || result == -(int32_t)FROE_IN_USE; /* EAGAIN */
+	if (passing && ++log->watermark_tries < WRITE_TRIES) {
 		watermark_write(log);
+		return;
+	}
+	enum froe_err err = result < 0 ? (enum froe_err)-result : FROE_IO;
+	struct froe_fault fault;
+	fault_set(&fault, err, "writing WATERMARK: %s", froe_err_text(err));
+	log_fail(log, &fault);
 }
 
 void
 log_tick(struct log *log, uint64_t mono_ns)
 {
-	if (log_deadline_ns(log) > mono_ns)
-		return;
-	struct slots_value value = {
-	    .epoch = log->epoch,
-	    .watermark = {.durable_seq = log->durable_seq, .durable_lsn = log->durable_lsn.v},
-	};
-	log->watermark_offset = slots_next(&log->watermark, &value, log->watermark_block);
-	log->watermark_written = 0;
-	log->watermark_seq = log->durable_seq;
-	log->watermark_ns = mono_ns;
-	watermark_write(log);
+	if (log_deadline_ns(log) <= mono_ns)
+		watermark_start(log, log->durable_seq, log->durable_lsn);
 }
 
 uint64_t
 log_deadline_ns(const struct log *log)
 {
 	bool behind = log->durable_seq > log->watermark_seq;
-	bool live = log->state == LOG_RUNNING || log->state == LOG_STOPPED;
-	if (!behind || !live || io_op_active(&log->watermark_op))
+	if (!behind || !log_is_live(log) || io_op_active(&log->watermark_op))
 		return UINT64_MAX;
 	return log->watermark_ns + WATERMARK_NS;
 }
 
 /* -------------------------------------------------------------------------------- start and stop */
 
+/* The epoch's first frame is written at once: it finds out whether the segment can be written. On
+ * a full disk there may be no place for it; then the next frame is the epoch's first. */
 void
 log_start(struct log *log, struct io *io)
 {
 	struct froe_fault fault;
+	/* Release: pairs with the acquire in log_spares_step(). */
+	atomic_store_explicit(&log->wake_io, io, memory_order_release);
 	log->io = io;
+	if (log->options.read_only)
+		return;
 	FROE_DROP(io_register_buffers(io, log->memory, log->memory_bytes, &fault),
 	    "without registered buffers the same writes cost a little more");
 	sm_move(log_table, &log->state, LOG_RUNNING);
-	if (!segment_fits(log, 0) && spares_ready(&log->spares) > 0)
+	if (!segment_fits(log, log->offset, 0)) {
+		if (spares_ready(&log->spares) == 0)
+			return;
 		segment_roll(log, log->chain.time_ns);
-	struct log_frame *frame = frame_begin(log, 0);
-	frame_seal(log, frame, log->chain.time_ns, 0);
+	}
+	frame_mark(log, log->chain.time_ns, 0);
 	log_flush(log);
 }
 
@@ -456,12 +573,8 @@ log_stop(struct log *log, uint64_t now_ns)
 		return;
 	if (frame != NULL)
 		frame_seal(log, frame, now_ns, 0);
-	if (log->count < LOG_FRAMES && log->offset + RESERVED_BYTES <= log->segment->header.bytes) {
-		frame = frame_push(log);
-		frame->header.header_bytes = log_frame_header_bytes(LOG_FRAME_CONTROL_BYTES);
-		frame_begin_segment(log, frame);
-		frame_seal(log, frame, now_ns, LOG_FRAME_CLEAN_STOP);
-	}
+	log->stop_waits = true;
+	log->stop_ns = now_ns;
 	sm_move(log_table, &log->state, LOG_STOPPED);
 	log_flush(log);
 }
@@ -471,7 +584,7 @@ log_stop(struct log *log, uint64_t now_ns)
 uint64_t
 log_tail_seq(const struct log *log)
 {
-	return log->chain.seq + (frame_building(log) != NULL ? 1 : 0);
+	return log->chain.seq + (frame_building(log) != NULL || log->stop_waits ? 1 : 0);
 }
 
 uint64_t
@@ -499,6 +612,8 @@ log_failed(const struct log *log, struct froe_fault *ret_fault)
 enum log_space
 log_space(const struct log *log)
 {
+	if (log->segment == NULL)
+		return LOG_SPACE_OK; /* read-only */
 	uint64_t size = log->segment->header.bytes, left = size - log->offset;
 	bool stuck = spares_stuck(&log->spares) && spares_ready(&log->spares) == 0;
 	uint64_t reserve = size / 16 < READ_ONLY_BYTES ? size / 16 : READ_ONLY_BYTES;
@@ -536,7 +651,16 @@ log_write_age_ns(const struct log *log, uint64_t mono_ns)
 bool
 log_spares_step(struct log *log)
 {
-	return spares_step(&log->spares);
+	unsigned ready = spares_ready(&log->spares);
+	bool stuck = spares_stuck(&log->spares);
+	bool more = spares_step(&log->spares);
+	/* The owner may be asleep, waiting for just this. */
+	struct io *io = atomic_load_explicit(&log->wake_io, memory_order_acquire);
+	bool news = spares_ready(&log->spares) > ready || spares_stuck(&log->spares) != stuck ||
+	    spares_broken(&log->spares, NULL);
+	if (io != NULL && news)
+		io_wake(io);
+	return more;
 }
 
 void

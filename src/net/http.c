@@ -115,6 +115,8 @@ head_end(struct http_scan *scan, struct bytes input, size_t *ret_size, unsigned 
 
 /* ----------------------------------------------------------------------------- the parser */
 
+#define VERSIONS "only HTTP/1.0 and HTTP/1.1 are spoken here"
+
 struct head {
 	struct bytes target;
 	unsigned hosts;
@@ -181,7 +183,7 @@ head_objection(const struct head *head, const llhttp_t *parser, unsigned *ret_st
 {
 	*ret_status = 505;
 	if (parser->http_major != 1 || parser->http_minor > 1)
-		return "only HTTP/1.0 and HTTP/1.1 are spoken here";
+		return VERSIONS;
 	*ret_status = 400;
 	if (head->hosts > 1 || (head->hosts == 0 && parser->http_minor == 1))
 		return "HTTP/1.1 wants exactly one Host";
@@ -222,6 +224,8 @@ http_parse(struct http_scan *scan, struct bytes input, struct http_request *ret_
 	llhttp_init(&parser, HTTP_REQUEST, &SETTINGS);
 	parser.data = &head;
 	llhttp_errno_t err = llhttp_execute(&parser, (const char *)input.data, size);
+	if (err == HPE_INVALID_VERSION) /* it knows 0.9, 1.0, 1.1 and 2.0 */
+		return bad(505, VERSIONS, ret_status, ret_why);
 	/* Upgrade and CONNECT pause the parser; no upgrade is offered, so the request is one like
 	 * any other. */
 	if ((err != HPE_OK && err != HPE_PAUSED_UPGRADE) || !head.complete)

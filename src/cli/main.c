@@ -370,7 +370,7 @@ static void
 parse_line(struct cli *cli, int argc, char **argv)
 {
 	int kept = 0;
-	char **arguments = mem_array((size_t)argc + 1, sizeof(*arguments)); /* for the process's life */
+	char **arguments = mem_array((size_t)argc + 1, sizeof(*arguments));
 	while (argc > 1) {
 		parse_options(cli, argc, argv);
 		bool rest = optind > 1 && strcmp(argv[optind - 1], "--") == 0;
@@ -412,6 +412,7 @@ main(int argc, char **argv)
 	int words = word_count(cli.command->words);
 	parse_line(&cli, argc - words, argv + words);
 	int status = cli.command->run(&cli);
+	mem_free(cli.arguments);
 	if (fflush(stdout) != 0 && status == FROE_EXIT_OK && errno != EPIPE)
 		status = FROE_EXIT_FAILED;
 	return status;

@@ -88,7 +88,7 @@ cut_copy(const struct cut *cut, struct froe_fault *fault)
 	struct path temporary = path_join(directory, "tail.tmp");
 	if (io_file_open(env, path.text, IO_OPEN_READ, &file, NULL) == FROE_OK) {
 		io_file_close(env, file); /* an earlier try came this far, and began to zero */
-		return FROE_OK;
+		return io_path_sync_dir(env, directory, fault);
 	}
 	FROE_DROP(io_path_unlink(env, temporary.text, NULL), "an unfinished copy, or none");
 	enum froe_err err = cut_copy_to(cut, temporary.text, fault);

@@ -83,6 +83,19 @@ recovery_missing(struct recovery *recovery, uint64_t no, struct froe_fault *faul
 	    "log/%s is missing: restore it, or the data directory from a backup", name);
 }
 
+/* STORE and segments get their names by a rename and a sync of the directory. A process that was
+ * killed in between left names that the kernel knows and the disk may not. */
+static enum froe_err
+recovery_sync_names(const struct recovery *recovery, struct froe_fault *fault)
+{
+	if (recovery->options.read_only)
+		return FROE_OK;
+	enum froe_err err = io_path_sync_dir(recovery->env, recovery->paths->dir, fault);
+	if (err == FROE_OK)
+		err = io_path_sync_dir(recovery->env, recovery->paths->log, fault);
+	return err;
+}
+
 /* S5, as far as names tell. */
 static enum froe_err
 recovery_list(struct recovery *recovery, struct froe_fault *fault)
@@ -596,7 +609,9 @@ recovery_run(struct recovery *recovery, struct froe_fault *fault)
 	struct stop stop = {.offset = SEG_HEADER_BYTES};
 	enum recovery_move move = RECOVERY_NEXT_FRAME;
 
-	enum froe_err err = recovery_list(recovery, fault);
+	enum froe_err err = recovery_sync_names(recovery, fault);
+	if (err == FROE_OK)
+		err = recovery_list(recovery, fault);
 	recovery->at = 0;
 	while (err == FROE_OK && move != RECOVERY_END) {
 		err = recovery_read_segment(recovery, &stop, &move, fault);

@@ -185,6 +185,13 @@ store_of_segments(void)
 }
 
 static void
+sync_log_directory(struct world *world)
+{
+	struct path path = image_path(world, "shard-0000/log");
+	OK(world, io_path_sync_dir(world->env, path.text, &world->fault));
+}
+
+static void
 test_log__row_segment_missing(void **state)
 {
 	(void)state;
@@ -192,6 +199,7 @@ test_log__row_segment_missing(void **state)
 		struct world *world = store_of_segments();
 		struct path path = image_segment_path(world, no);
 		OK(world, io_path_unlink(world->env, path.text, &world->fault));
+		sync_log_directory(world);
 		must_refuse(world, "is missing", 0);
 		assert_int_equal(world->report.bad.v >> 32, no);
 		world_free(world);
@@ -207,6 +215,7 @@ test_log__row_segment_missing_after_seal(void **state)
 		struct path path = image_segment_path(world, no);
 		OK(world, io_path_unlink(world->env, path.text, &world->fault));
 	}
+	sync_log_directory(world);
 	must_refuse(world, "0000000000000003.seg is missing", 0);
 	world_free(world);
 }
@@ -643,6 +652,7 @@ test_log__row_both_slots_missing_file(void **state)
 		struct world *world = store_written(&image);
 		struct path path = image_path(world, slot_files[i]);
 		OK(world, io_path_unlink(world->env, path.text, &world->fault));
+		sync_log_directory(world);
 		must_refuse(world, "is missing", 0);
 		store_free(world, &image);
 	}

@@ -142,7 +142,7 @@ static void
 client_wish(struct world *world, struct client *client)
 {
 	struct dice *dice = &world->dice;
-	client->due_ns = world_mono_ns(world) + dice_span_ns(dice, 20 * NS_PER_S);
+	client->due_ns = world_mono_ns(world) + dice_span_ns(dice, world->plan.pace_ns);
 	if (world->ending) {
 		client->due_ns = UINT64_MAX;
 		return;

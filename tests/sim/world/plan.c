@@ -31,12 +31,12 @@ draw_kinds(struct plan *plan, struct dice *dice)
 		plan->enabled[kind] = dice_hits(dice, share);
 	}
 	/* Rare ones, which take time or hide the others. */
-	plan->enabled[KIND_BIG_PAYLOAD] &= dice_hits(dice, 15);
+	plan->enabled[KIND_BIG_PAYLOAD] &= dice_hits(dice, 10);
 	plan->enabled[KIND_POISON] &= dice_hits(dice, 25);
 	plan->enabled[KIND_ERRORS] &= dice_hits(dice, 25);
 	plan->enabled[KIND_STUCK] &= dice_hits(dice, 25);
-	plan->enabled[KIND_FULL] &= dice_hits(dice, 30);
-	plan->enabled[KIND_BIG_PAYLOAD] |= plan->enabled[KIND_FULL] && dice_hits(dice, 70);
+	plan->enabled[KIND_FULL] &= dice_hits(dice, 25);
+	plan->enabled[KIND_BIG_PAYLOAD] |= plan->enabled[KIND_FULL];
 }
 
 static void
@@ -53,11 +53,12 @@ draw_disk(struct plan *plan, struct dice *dice)
 	plan->segment_bytes = LOG_SEGMENT_BYTES_MIN;
 	plan->inflight_max = (unsigned)dice_range(dice, 1, LOG_INFLIGHT_MAX);
 	plan->spares = (unsigned)dice_range(dice, 1, 2);
-	plan->cache_bytes = plan_does(plan, KIND_NO_CACHE) ? dice_below(dice, 2) * 2048 : 4u << 20;
+	plan->cache_bytes = plan_does(plan, KIND_NO_CACHE) ? dice_below(dice, 2) * 2048 : 256u << 10;
 	if (plan_does(plan, KIND_FULL)) {
 		/* Larger segments: in one of 1 MiB no step fits when little is left. */
 		plan->sim.disk_bytes = 64u << 20;
-		plan->segment_bytes = dice_range(dice, 1, 2) * LOG_SEGMENT_BYTES_MIN;
+		plan->segment_bytes = 2 * LOG_SEGMENT_BYTES_MIN;
+		plan->spares = 1;
 	}
 }
 
@@ -75,6 +76,9 @@ plan_draw(struct plan *plan, uint64_t seed, enum plant plant)
 	plan->runs = (unsigned)dice_range(&dice, 1, dice_hits(&dice, 20) ? PLAN_RUNS_MAX : 6);
 	plan->turns = (unsigned)dice_range(&dice, 20, 250);
 	plan->deaths = (unsigned)dice_range(&dice, 0, 5);
+	plan->pace_ns = (UINT64_C(1) << dice_below(&dice, 8)) * 200 * NS_PER_MS;
+	if (plan_does(plan, KIND_FULL))
+		plan->pace_ns = 200 * NS_PER_MS;
 	plan->payload_bytes_max = 64;
 	if (plan_does(plan, KIND_BIG_PAYLOAD)) {
 		plan->payload_bytes_max = plan->segment_bytes / 5;

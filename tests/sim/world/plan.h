@@ -41,6 +41,7 @@ struct plan {
 	unsigned workers;
 	unsigned workflows;
 	unsigned runs;
+	uint64_t pace_ns; /* a client's longest pause */
 	unsigned turns;  /* with faults, before the end game */
 	unsigned deaths; /* at most, before the end game */
 	size_t payload_bytes_max;

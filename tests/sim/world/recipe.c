@@ -7,22 +7,30 @@
 
 #include <stdio.h>
 
+/* Digits by hand: names are made and compared all the time. */
 void
 recipe_workflow_name(unsigned workflow, char name[RECIPE_NAME_BYTES])
 {
-	snprintf(name, RECIPE_NAME_BYTES, "w%u", workflow % 10);
+	name[0] = 'w';
+	name[1] = (char)('0' + workflow % 10);
+	name[2] = 0;
 }
 
 void
 recipe_action_name(unsigned action, char name[RECIPE_NAME_BYTES])
 {
 	if (action < RECIPE_ACTIONS_SHARED) {
-		snprintf(name, RECIPE_NAME_BYTES, "a%u", action);
+		name[0] = 'a';
+		name[1] = (char)('0' + action);
+		name[2] = 0;
 		return;
 	}
 	action -= RECIPE_ACTIONS_SHARED;
-	snprintf(name, RECIPE_NAME_BYTES, "w%u:t%u", action / RECIPE_TASKS_MAX % 10,
-	    action % RECIPE_TASKS_MAX);
+	recipe_workflow_name(action / RECIPE_TASKS_MAX, name);
+	name[2] = ':';
+	name[3] = 't';
+	name[4] = (char)('0' + action % RECIPE_TASKS_MAX);
+	name[5] = 0;
 }
 
 /* ----------------------------------------------------------------------------------- inventing */

@@ -203,7 +203,7 @@ world_fill(struct world *world, bool fill)
 		    &fault);
 	if (err != FROE_OK)
 		return;
-	uint64_t left = dice_below(&world->dice, 2 * world->plan.segment_bytes);
+	uint64_t left = dice_below(&world->dice, world->plan.segment_bytes);
 	if (space.free_bytes > left &&
 	    io_file_allocate(world->env, file, space.free_bytes - left, &fault) == FROE_OK)
 		judge_mark(&world->judge, KIND_FULL);
@@ -224,7 +224,9 @@ world_mild_faults(struct world *world)
 		int64_t step_ns = (int64_t)dice_span_ns(dice, 7200 * NS_PER_S);
 		sim_wall_step(world->env, dice_hits(dice, 50) ? step_ns : -step_ns);
 	}
-	if (does(world, KIND_FULL, 2))
+	/* When there is work under way that will write more. */
+	unsigned often = world->ballasted || world->run_count < world->plan.runs / 2 ? 1 : 20;
+	if (does(world, KIND_FULL, often))
 		world_fill(world, !world->ballasted);
 }
 

@@ -124,7 +124,8 @@ enum froe_err log_open(struct io_env *env, const struct log_options *options,
 /* Binds the log to its loop. The first frame written is the first of the epoch. */
 void log_start(struct log *log, struct io *io);
 
-/* Closes files and frees; what is not durable is not written. For a clean stop see log_stop(). */
+/* Closes files and frees; what is not durable is not written. The loop is closed before: it may
+ * still be using the log's buffers. For a clean stop see log_stop(). */
 void log_close(struct log *log);
 
 /* ------------------------------------------------------------------------------------ writing */
@@ -176,10 +177,12 @@ uint64_t log_payload_bytes_max(const struct log *log);
 void log_tick(struct log *log, uint64_t mono_ns);
 uint64_t log_deadline_ns(const struct log *log);
 
-/* Age of the oldest write in flight, for the latency watchdog. 0: none. */
+/* Age of the oldest write in flight, the watermark's too, for the latency watchdog. 0: none. */
 uint64_t log_write_age_ns(const struct log *log, uint64_t mono_ns);
 
-/* Begins a clean stop: a last frame marked clean-stop is appended; once it is durable, close. */
+/* Begins a clean stop: a last frame marked clean-stop is appended, and counts as durable when the
+ * watermark says so too. Go on with log_flush() and io_step() until log_durable_seq() has reached
+ * log_tail_seq(), then close. */
 void log_stop(struct log *log, uint64_t now_ns);
 
 /* Housekeeping, a step() machine for its own thread (or the simulator): makes zero-filled spare

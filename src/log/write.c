@@ -640,12 +640,15 @@ log_payload_bytes_max(const struct log *log)
 uint64_t
 log_write_age_ns(const struct log *log, uint64_t mono_ns)
 {
+	uint64_t oldest_ns = mono_ns;
+	if (io_op_active(&log->watermark_op) && log->watermark_ns < oldest_ns)
+		oldest_ns = log->watermark_ns;
 	for (unsigned i = 0; i < log->count; i++) {
 		const struct log_frame *frame = &log->frames[(log->head + i) % LOG_FRAMES];
-		if (frame->state == LOG_FRAME_WRITING)
-			return mono_ns > frame->began_ns ? mono_ns - frame->began_ns : 0;
+		if (frame->state == LOG_FRAME_WRITING && frame->began_ns < oldest_ns)
+			oldest_ns = frame->began_ns;
 	}
-	return 0;
+	return mono_ns - oldest_ns;
 }
 
 bool

@@ -191,6 +191,37 @@ test_log__frame_header_sizes(void **state)
 	}
 }
 
+/* The bytes of docs/log-format.md, section 8: whoever changes them changes the format. */
+static void
+test_log__frame_worked_example(void **state)
+{
+	static const uint8_t head[96] = {0x46, 0x52, 0x41, 0x4d, 1, 0, 0x80, 8, 2, 0, 0, 0, 0, 0, 0,
+	    0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xe8, 3, 0, 0,
+	    0, 0, 0, 0, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 1, 0x28, 0, 0, 0, 0x28, 0, 0, 0, 1,
+	    0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0xad, 3, 0xf8, 0x0c,
+	    0xad, 0xbc, 0xb2, 0};
+	static const uint8_t tail[48] = {0xcc, 0x98, 0x9b, 0x13, 0x40, 0xd2, 0x74, 0x67, 0x25, 0, 0,
+	    0, 0xdc, 0x8f, 0xf4, 0x8b, 1, 1, 0, 1, 1, 0, 0, 0, 0x2a, 0, 0, 0, 0, 0, 0, 0, 0xe8, 3, 0,
+	    0, 0, 0, 0, 0, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0, 0, 0};
+	struct log_frame_header header = {.header_bytes = 2176, .records = 1, .block_index = 3,
+	    .seq = 2, .event_first = 1, .durable_seq = 1, .epoch = 1, .time_ns = 1000,
+	    .prev_hash = UINT64_C(0x0123456789abcdef), .segment_no = 1};
+	struct log_entry entry = {.type = 0x0101, .schema = 1, .run_event_no = 1, .run_key = 42,
+	    .time_ns = 1000, .body = bytes_text("hello")};
+	uint8_t *frame = mem_pages(LOG_BLOCK_BYTES);
+	(void)state;
+	rec_encode(frame + 2176, &entry, 1);
+	header.data_bytes = (uint32_t)rec_entry_span(&entry);
+	log_frame_seal(frame, &header, UINT64_C(0x1122334455667788));
+	assert_memory_equal(frame, head, sizeof(head));
+	for (size_t i = sizeof(head); i < 2168; i++)
+		assert_int_equal(frame[i], 0xa5);
+	assert_memory_equal(frame + 2168, tail, sizeof(tail));
+	for (size_t i = 2168 + sizeof(tail); i < LOG_BLOCK_BYTES; i++)
+		assert_int_equal(frame[i], 0xa5);
+	mem_pages_free(frame, LOG_BLOCK_BYTES);
+}
+
 /* Every byte of a two-block frame: an alteration is seen, and never taken for a tear. */
 static void
 test_log__frame_every_byte(void **state)
@@ -422,6 +453,7 @@ main(void)
 	    cmocka_unit_test(test_log__record_bytes),
 	    cmocka_unit_test(test_log__frame_round_trip),
 	    cmocka_unit_test(test_log__frame_header_sizes),
+	    cmocka_unit_test(test_log__frame_worked_example),
 	    cmocka_unit_test(test_log__frame_every_byte),
 	    cmocka_unit_test(test_log__frame_every_tear),
 	    cmocka_unit_test(test_log__frame_large_header_torn),

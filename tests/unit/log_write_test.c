@@ -418,6 +418,26 @@ test_log__watermark_follows(void **state)
 	world_free(world);
 }
 
+/* The watchdog sees a stuck write, also one of the watermark alone. */
+static void
+test_log__write_age(void **state)
+{
+	struct sim_options options = {.seed = 72, .stuck_write_per_million = 1000000};
+	struct world *world = world_sim_with(&options);
+	(void)state;
+	world_open(world);
+	uint64_t start_ns = io_mono_ns(world->env);
+	assert_int_equal(log_write_age_ns(world->log, start_ns), 0);
+	assert_int_equal(log_write_age_ns(world->log, start_ns + 7 * MS), 7 * MS);
+	while (log_durable_seq(world->log) == 0)
+		io_step(world->io, UINT64_MAX);
+	assert_int_equal(log_write_age_ns(world->log, io_mono_ns(world->env) + MS), 0);
+	uint64_t tick_ns = io_mono_ns(world->env);
+	log_tick(world->log, tick_ns);
+	assert_int_equal(log_write_age_ns(world->log, tick_ns + 9 * MS), 9 * MS);
+	world_free(world);
+}
+
 /* One write each 5 ms at most, however much is committed. */
 static void
 test_log__watermark_is_rare(void **state)
@@ -756,6 +776,7 @@ main(void)
 	    cmocka_unit_test(test_log__clean_stop_with_everything_in_flight),
 	    cmocka_unit_test(test_log__watermark_follows),
 	    cmocka_unit_test(test_log__watermark_is_rare),
+	    cmocka_unit_test(test_log__write_age),
 	    cmocka_unit_test(test_log__second_opener),
 	    cmocka_unit_test(test_log__segment_size_is_fixed),
 	    cmocka_unit_test(test_log__segment_size_is_checked),

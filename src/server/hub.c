@@ -50,11 +50,12 @@ conn_free(struct hub *hub, struct hub_conn *conn)
 	struct list *at;
 	while (!list_empty(&conn->watches))
 		hub_watch_remove(hub, container_of(conn->watches.next, struct hub_watch, link));
-	while ((at = list_pop(&conn->ended)) != NULL)
-		mem_free(container_of(at, struct hub_ended, link));
+	while (!list_empty(&conn->ended))
+		hub_watch_remove(hub, container_of(conn->ended.next, struct hub_watch, link));
 	while ((at = list_pop(&conn->pushes)) != NULL)
 		hub_push_free(container_of(at, struct hub_push, link));
 	list_remove(&conn->woken);
+	map_release(&conn->requests);
 	map_remove_u64(&hub->conns, conn->handle);
 	mem_free(conn);
 	hub->stats.connections--;
@@ -406,12 +407,11 @@ run_refused(struct hub *hub, const struct hub_conn *conn, const struct api_comma
 		    "the disk is nearly full: free space in the data directory's file system");
 		return true;
 	}
-	if (command->wait && conn->watch_count >= FROE_WATCHES_MAX) {
-		hub_queue_error(hub, &command->origin, FROE_RESOURCE_EXHAUSTED, "wait",
-		    "too many watches on this connection");
-		return true;
-	}
-	return false;
+	const char *refused =
+	    command->wait ? hub_watch_refused(conn, command->origin.request) : NULL;
+	if (refused != NULL)
+		hub_queue_error(hub, &command->origin, FROE_RESOURCE_EXHAUSTED, "wait", refused);
+	return refused != NULL;
 }
 
 static bool

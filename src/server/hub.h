@@ -57,7 +57,7 @@ struct hub {
 	struct buf outbox;         /* items: struct hub_item, then its bytes */
 	uint64_t mono_ns;          /* of this turn */
 	struct map conns;          /* handle -> struct hub_conn */
-	struct map watches;        /* run key -> struct hub_watch, chained */
+	struct map watches;        /* run key -> struct hub_watched */
 	uint32_t change_watches;   /* watches that want every change */
 	struct map workers;        /* worker -> struct hub_worker */
 	struct wheel wheel;        /* boot-time clock: workers' liveness */

@@ -24,10 +24,11 @@ struct hub_conn {
 	uint64_t window;             /* bytes of pushes it will still take */
 	struct list pushes;
 	struct list watches;
-	struct list ended;           /* watches on runs that have closed: struct hub_ended */
+	struct list ended;           /* watches on runs that have closed */
 	bool ended_busy;             /* one of them is being read, or waits for frame or window */
+	uint64_t ended_request;      /* which */
 	struct list woken;           /* hub->woken: the next of `ended` may be read */
-	uint32_t watch_count;        /* of both */
+	struct map requests;         /* request -> struct hub_watch, of both lists */
 	size_t event_bytes;          /* of its HUB_PUSH_EVENT */
 };
 
@@ -67,9 +68,12 @@ struct hub_push {
 	struct hub_load *load; /* what it needed from the log, loaded; owned */
 };
 
+/* A watch on an open run; or on one that has closed: of those, one of a connection's is read at a
+ * time. */
 struct hub_watch {
-	struct list link;       /* of its connection */
-	struct hub_watch *next; /* of its run */
+	struct list link;         /* of its connection */
+	struct list run_link;     /* of its run; of a closed one: not linked */
+	struct hub_watched *watched; /* NULL: the run has closed */
 	uint64_t conn;
 	uint64_t request;
 	uint64_t run;
@@ -77,11 +81,10 @@ struct hub_watch {
 	bool changes;
 };
 
-/* A watch on a run that has closed. One of a connection's is read at a time. */
-struct hub_ended {
-	struct list link; /* of its connection */
-	uint64_t request;
-	struct uuid run;
+/* An open run that is watched. */
+struct hub_watched {
+	uint64_t run;
+	struct list watches;
 };
 
 struct hub_worker {
@@ -161,6 +164,8 @@ bool hub_push_loaded(struct hub *hub);
 void hub_push_release_all(struct hub *hub);
 
 /* hub_watch.c */
+/* NULL, or why this request cannot watch: hub_watch_add() and hub_watch_ended() count on it. */
+const char *hub_watch_refused(const struct hub_conn *conn, uint64_t request);
 void hub_watch_add(struct hub *hub, struct hub_conn *conn, uint64_t request, uint64_t run,
     bool changes);
 void hub_watch_remove(struct hub *hub, struct hub_watch *watch);
@@ -177,7 +182,7 @@ void hub_unwatched(struct hub *hub, struct hub_conn *conn, struct hub_push *push
 
 /* hub_read.c */
 void hub_read_open(struct hub *hub, struct hub_conn *conn, const struct api_command *command);
-void hub_read_ended(struct hub *hub, struct hub_conn *conn, const struct hub_ended *ended);
+void hub_read_ended(struct hub *hub, struct hub_conn *conn, struct uuid run);
 void hub_read_unwatch(struct hub *hub, const struct eng_origin *watch);
 void hub_read_answers(struct hub *hub);
 void hub_read_expire(struct hub *hub); /* those that wait too long */

@@ -171,7 +171,8 @@ hub_push_loaded(struct hub *hub)
 			dispatch_provide(hub, push);
 		} else if (conn == NULL || push->gone) {
 			hub_push_free(push);
-		} else if (load->err == FROE_NOT_FOUND) {
+		} else if (load->err == FROE_NOT_FOUND &&
+		    hub_watch_refused(conn, push->request) == NULL) {
 			/* The run's places have gone on to the index meanwhile. */
 			hub_watch_ended(hub, conn, push->request, push->id);
 			hub_push_free(push);

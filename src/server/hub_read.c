@@ -290,9 +290,9 @@ read_watch(struct hub *hub, struct hub_conn *conn, const struct api_command *com
 {
 	uint64_t run = 0, request = command->origin.request;
 	bool changes = command->run.changes;
-	if (conn->watch_count >= FROE_WATCHES_MAX) {
-		hub_queue_error(hub, &command->origin, FROE_RESOURCE_EXHAUSTED, "",
-		    "too many watches on this connection");
+	const char *refused = hub_watch_refused(conn, request);
+	if (refused != NULL) {
+		hub_queue_error(hub, &command->origin, FROE_RESOURCE_EXHAUSTED, "", refused);
 	} else if (eng_run_find(hub->shard->eng, conn->tenant, command->run.run, &run)) {
 		hub_watch_add(hub, conn, request, run, changes);
 		if (changes)
@@ -303,10 +303,10 @@ read_watch(struct hub *hub, struct hub_conn *conn, const struct api_command *com
 }
 
 void
-hub_read_ended(struct hub *hub, struct hub_conn *conn, const struct hub_ended *ended)
+hub_read_ended(struct hub *hub, struct hub_conn *conn, struct uuid run)
 {
-	struct hub_read *read = read_new(hub, conn, API_OP_RUN_WATCH, ended->request);
-	read->run = ended->run;
+	struct hub_read *read = read_new(hub, conn, API_OP_RUN_WATCH, conn->ended_request);
+	read->run = run;
 	read->want = HISTORY_RESULT;
 	read_run(read);
 }

@@ -10,38 +10,64 @@
 
 #include "base/mem.h"
 
-void
-hub_watch_add(struct hub *hub, struct hub_conn *conn, uint64_t request, uint64_t run, bool changes)
+const char *
+hub_watch_refused(const struct hub_conn *conn, uint64_t request)
+{
+	if (conn->requests.count >= FROE_WATCHES_MAX)
+		return "too many watches on this connection";
+	if (map_get_u64(&conn->requests, request) != NULL)
+		return "this request number is in use by a watch";
+	return NULL;
+}
+
+static struct hub_watch *
+watch_new(struct hub_conn *conn, uint64_t request)
 {
 	struct hub_watch *watch = mem_zalloc(sizeof(*watch));
 	watch->conn = conn->handle;
 	watch->request = request;
+	map_put_u64(&conn->requests, request, watch);
+	return watch;
+}
+
+static struct hub_watched *
+watched_require(struct hub *hub, uint64_t run)
+{
+	struct hub_watched *watched = map_get_u64(&hub->watches, run);
+	if (watched == NULL) {
+		watched = mem_zalloc(sizeof(*watched));
+		watched->run = run;
+		list_init(&watched->watches);
+		map_put_u64(&hub->watches, run, watched);
+	}
+	return watched;
+}
+
+void
+hub_watch_add(struct hub *hub, struct hub_conn *conn, uint64_t request, uint64_t run, bool changes)
+{
+	struct hub_watch *watch = watch_new(conn, request);
+	watch->watched = watched_require(hub, run);
 	watch->run = run;
 	watch->changes = changes && eng_run_info(hub->shard->eng, run, &watch->info);
-	watch->next = map_get_u64(&hub->watches, run);
-	map_put_u64(&hub->watches, run, watch);
+	list_push(&watch->watched->watches, &watch->run_link);
 	list_push(&conn->watches, &watch->link);
-	conn->watch_count++;
 	hub->change_watches += watch->changes ? 1 : 0;
 }
 
 void
 hub_watch_remove(struct hub *hub, struct hub_watch *watch)
 {
-	struct hub_watch *first = map_get_u64(&hub->watches, watch->run);
-	struct hub_conn *conn = hub_conn_find(hub, watch->conn);
-	struct hub_watch **at = &first;
-	while (*at != watch)
-		at = &(*at)->next;
-	*at = watch->next;
-	if (first != NULL)
-		map_put_u64(&hub->watches, watch->run, first);
-	else
-		map_remove_u64(&hub->watches, watch->run);
+	struct hub_watched *watched = watch->watched;
+	map_remove_u64(&hub_conn_find(hub, watch->conn)->requests, watch->request);
 	list_remove(&watch->link);
-	conn->watch_count--;
+	list_remove(&watch->run_link);
 	hub->change_watches -= watch->changes ? 1 : 0;
 	mem_free(watch);
+	if (watched == NULL || !list_empty(&watched->watches))
+		return;
+	map_remove_u64(&hub->watches, watched->run);
+	mem_free(watched);
 }
 
 /* ------------------------------------------------------------------------------------- changes */
@@ -131,10 +157,12 @@ watch_event(struct hub *hub, const struct hub_watch *watch, const struct eng_eve
 void
 hub_watch_event(struct hub *hub, const struct eng_event *event, uint64_t frame)
 {
-	if (change_name(event->type) == NULL)
+	const struct hub_watched *watched = map_get_u64(&hub->watches, event->run);
+	struct list *at;
+	if (watched == NULL || change_name(event->type) == NULL)
 		return;
-	struct hub_watch *watch = map_get_u64(&hub->watches, event->run);
-	for (; watch != NULL; watch = watch->next) {
+	list_for_each(at, &watched->watches) {
+		const struct hub_watch *watch = container_of(at, struct hub_watch, run_link);
 		if (watch->changes)
 			watch_event(hub, watch, event, frame);
 	}
@@ -161,8 +189,11 @@ hub_watch_state(struct hub *hub, const struct hub_conn *conn, uint64_t request, 
 void
 hub_watch_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
-	struct hub_watch *watch;
-	while ((watch = map_get_u64(&hub->watches, effect->run)) != NULL) {
+	struct hub_watched *watched;
+	/* The last watch that goes takes it with it. */
+	while ((watched = map_get_u64(&hub->watches, effect->run)) != NULL) {
+		struct hub_watch *watch =
+		    container_of(watched->watches.next, struct hub_watch, run_link);
 		struct hub_push *push = hub_push_new(HUB_PUSH_CLOSED, watch->conn);
 		push->request = watch->request;
 		push->run = effect->run;
@@ -180,11 +211,9 @@ hub_watch_closed(struct hub *hub, const struct eng_effect *effect, uint64_t fram
 void
 hub_watch_ended(struct hub *hub, struct hub_conn *conn, uint64_t request, struct uuid run)
 {
-	struct hub_ended *ended = mem_zalloc(sizeof(*ended));
-	ended->request = request;
-	ended->run = run;
-	list_push(&conn->ended, &ended->link);
-	conn->watch_count++;
+	struct hub_watch *watch = watch_new(conn, request);
+	watch->info.id = run;
+	list_push(&conn->ended, &watch->link);
 	hub_watch_next(hub, conn);
 }
 
@@ -193,11 +222,12 @@ hub_watch_next(struct hub *hub, struct hub_conn *conn)
 {
 	if (conn->ended_busy || conn->window == 0 || list_empty(&conn->ended))
 		return;
-	struct hub_ended *ended = container_of(list_pop(&conn->ended), struct hub_ended, link);
-	conn->watch_count--;
+	struct hub_watch *watch = container_of(conn->ended.next, struct hub_watch, link);
+	struct uuid run = watch->info.id;
 	conn->ended_busy = true;
-	hub_read_ended(hub, conn, ended);
-	mem_free(ended);
+	conn->ended_request = watch->request;
+	hub_watch_remove(hub, watch);
+	hub_read_ended(hub, conn, run);
 }
 
 /* Not at once: it may have been answered from memory, and the next one too, and so on. */
@@ -255,7 +285,8 @@ hub_unwatched(struct hub *hub, struct hub_conn *conn, struct hub_push *unwatched
 	}
 	unwatch_loads(&hub->loading, conn, watch.request);
 	unwatch_loads(&hub->loaded, conn, watch.request);
-	hub_read_unwatch(hub, &watch);
+	if (conn->ended_busy && conn->ended_request == watch.request)
+		hub_read_unwatch(hub, &watch);
 	hub_push_free(unwatched);
 	hub->deliver(hub->deliver_context, &done);
 	hub_push_pump(hub, conn); /* what was held back by it may go */
@@ -265,23 +296,9 @@ void
 hub_unwatch(struct hub *hub, struct hub_conn *conn, const struct api_command *command)
 {
 	uint64_t request = command->unwatch.watch;
-	struct list *at, *next;
-	list_for_each(at, &conn->watches) {
-		struct hub_watch *watch = container_of(at, struct hub_watch, link);
-		if (watch->request == request) {
-			hub_watch_remove(hub, watch);
-			break;
-		}
-	}
-	for (at = conn->ended.next; at != &conn->ended; at = next) {
-		struct hub_ended *ended = container_of(at, struct hub_ended, link);
-		next = at->next;
-		if (ended->request != request)
-			continue;
-		list_remove(at);
-		mem_free(ended);
-		conn->watch_count--;
-	}
+	struct hub_watch *watch = map_get_u64(&conn->requests, request);
+	if (watch != NULL)
+		hub_watch_remove(hub, watch);
 	struct hub_push *push = hub_push_new(HUB_PUSH_UNWATCHED, conn->handle);
 	push->request = request;
 	push->answers = command->origin.request;

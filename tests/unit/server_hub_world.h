@@ -357,9 +357,10 @@ world_settle(struct world *world)
 static inline void
 world_pass(struct world *world, uint64_t ms)
 {
-	for (uint64_t i = 0; i < ms; i += 100) {
-		sim_advance(world->env, 100 * NS_PER_MS);
-		world_turn(world);
+	uint64_t end_ns = io_mono_ns(world->env) + ms * NS_PER_MS;
+	for (uint64_t now_ns; (now_ns = io_mono_ns(world->env)) < end_ns;) {
+		uint64_t left_ns = end_ns - now_ns;
+		sim_advance(world->env, left_ns < 100 * NS_PER_MS ? left_ns : 100 * NS_PER_MS);
 		world_settle(world);
 	}
 }

@@ -515,3 +515,29 @@ model_settled(struct model *model, uint64_t now_ns, bool hold)
 			task_settled(model, run, task, now_ns, hold);
 	}
 }
+
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t
+model_due_ns(const struct model *model)
+{
+	uint64_t due_ns = UINT64_MAX;
+	for (size_t i = 0; i < model->run_count; i++) {
+		const struct model_run *run = model->runs[i];
+		if (run->closed)
+			continue;
+		due_ns = earlier(due_ns, run->due_ns != 0 ? run->due_ns : UINT64_MAX);
+		for (uint32_t j = 0; j < run->recipe->task_count; j++) {
+			const struct model_task *task = &run->tasks[j];
+			bool uptime = task->state == MODEL_HELD || task->state == MODEL_QUEUED;
+			if (task->due_ns != 0 && (uptime || task->state == MODEL_DELAYED))
+				due_ns = earlier(due_ns,
+				    task->due_ns + (uptime ? model->downtime_ns : 0));
+		}
+	}
+	return due_ns;
+}

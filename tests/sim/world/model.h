@@ -161,6 +161,8 @@ void model_check_touched(struct model *model);
 /* Everything that is due at this time has happened, everything that can run is assigned. */
 void model_settled(struct model *model, uint64_t now_ns, bool hold);
 
+uint64_t model_due_ns(const struct model *model); /* the earliest deadline; UINT64_MAX: none */
+
 struct model_run *model_run(const struct model *model, uint64_t key); /* NULL: none */
 struct model_run *model_run_by_id(const struct model *model, struct uuid id);
 struct model_worker *model_worker(const struct model *model, uint64_t number);

@@ -53,7 +53,9 @@ draw_disk(struct plan *plan, struct dice *dice)
 	plan->segment_bytes = LOG_SEGMENT_BYTES_MIN;
 	plan->inflight_max = (unsigned)dice_range(dice, 1, LOG_INFLIGHT_MAX);
 	plan->spares = (unsigned)dice_range(dice, 1, 2);
-	plan->cache_bytes = plan_does(plan, KIND_NO_CACHE) ? dice_below(dice, 2) * 2048 : 256u << 10;
+	plan->cache_bytes = 256u << 10;
+	if (plan_does(plan, KIND_NO_CACHE))
+		plan->cache_bytes = dice_below(dice, 2) * 2048;
 	if (plan_does(plan, KIND_FULL)) {
 		/* Larger segments: in one of 1 MiB no step fits when little is left. */
 		plan->sim.disk_bytes = 64u << 20;

@@ -85,13 +85,21 @@ open_shard(struct process *process, struct froe_fault *fault)
 	return err;
 }
 
+bool
+process_excused(const struct process *process, enum froe_err err)
+{
+	bool armed = process->dying || sim_operations(process->env) <= process->excused_until;
+	if (err == FROE_IO)
+		return armed || plan_does(process->plan, KIND_ERRORS);
+	return err == FROE_NO_SPACE && (armed || plan_does(process->plan, KIND_FULL));
+}
+
 /* It did not come up. Only an injected fault is an excuse, and only for these errors. */
 static void
 check_refusal(struct process *process, enum froe_err err, const struct froe_fault *fault)
 {
-	bool world = err == FROE_IO || err == FROE_NO_SPACE;
 	judge_note(process->judge, "refused", (uint64_t)err, 0, 0);
-	if (!world || !process->excused)
+	if (!process_excused(process, err))
 		judge_fail(process->judge, "the store does not open: %s: %s", froe_err_name(err),
 		    fault->text);
 	judge_mark(process->judge, KIND_RECOVERY_FAILED);
@@ -159,8 +167,6 @@ process_start(struct process *process)
 	list_init(&process->letters);
 	list_init(&process->loads);
 	list_init(&process->loaded);
-	process->excused = process->excused || process->dying ||
-	    plan_does(process->plan, KIND_ERRORS) || plan_does(process->plan, KIND_FULL);
 	enum froe_err err = open_shard(process, &fault);
 	if (err != FROE_OK) {
 		check_refusal(process, err, &fault);
@@ -198,7 +204,7 @@ process_end(struct process *process, enum death death)
 	process->judge->tally->deaths++;
 	if (death == DEATH_POWER) {
 		sim_crash(process->env);
-		process->excused = false;
+		process->excused_until = 0;
 	}
 	if (death == DEATH_POWER && process->plan->plant == PLANT_LOST_WRITE)
 		plant_lost_write(process);

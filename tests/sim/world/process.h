@@ -77,7 +77,8 @@ struct process {
 	bool up;
 	bool failed;  /* it would exit now */
 	bool dying;   /* sim_die_after is armed */
-	bool excused; /* an error was injected since the last start */
+	uint64_t excused_until; /* file operations: an error is armed that may come until then */
+	bool calm;              /* the end game: it is not killed any more */
 	bool replaying;
 	bool housekeeping;
 	bool clean;            /* the last one stopped in order */
@@ -104,6 +105,9 @@ bool process_start(struct process *process);
 void process_end(struct process *process, enum death death);
 /* Stops in order: everything acknowledged, a clean last frame. False: it died over it. */
 bool process_stop(struct process *process);
+
+/* May an injected fault be the reason of this error? */
+bool process_excused(const struct process *process, enum froe_err err);
 
 /* A turn: waits until the deadline at most, sees to timers. The peers' commands come between. */
 void process_turn_begin(struct process *process, uint64_t deadline_mono_ns);

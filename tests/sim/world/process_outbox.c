@@ -238,7 +238,7 @@ load_done(struct log_read *read, enum froe_err err, const struct log_record *rec
 	struct process_load *load = row->load;
 	struct process *process = load->process;
 	row->done = true;
-	if (err != FROE_OK && !process->excused)
+	if (err != FROE_OK && !process_excused(process, err))
 		judge_fail(process->judge, "run %" PRIu64 " record %u cannot be read: %s",
 		    load->letter->run, row->record, froe_err_name(err));
 	if (err != FROE_OK)
@@ -388,6 +388,12 @@ outbox_release(struct process *process)
 			letter_send(process, letter);
 		}
 		mem_free(letter);
+		if (plan_does(process->plan, KIND_KILL_SENDING) && !process->calm &&
+		    dice_below(&process->dice, 500) == 0) {
+			judge_mark(process->judge, KIND_KILL_SENDING);
+			process->failed = true;
+			return;
+		}
 	}
 }
 

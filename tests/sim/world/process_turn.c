@@ -256,7 +256,7 @@ process_watch_log(struct process *process)
 	}
 	process->durable = durable;
 	if (log_failed(log, &fault)) {
-		if (!process->excused)
+		if (!process_excused(process, fault.code))
 			judge_fail(process->judge, "the log has failed for no reason: %s",
 			    fault.text);
 		judge_mark(process->judge, KIND_LOG_FAILED);
@@ -296,8 +296,13 @@ timers_turn(struct process *process)
 	bool busy = shard_turn(&process->shard, io_mono_ns(process->env));
 	model_after(process->model, hold);
 	clock_check(process);
-	if (!busy)
-		model_settled(process->model, process->shard.clock.now_ns, hold);
+	if (busy)
+		return;
+	model_settled(process->model, process->shard.clock.now_ns, hold);
+	uint64_t due_ns = model_due_ns(process->model);
+	if (eng_next_deadline_ns(process->shard.eng) > due_ns)
+		judge_fail(process->judge, "the engine would sleep %" PRIu64 " ns past a deadline",
+		    eng_next_deadline_ns(process->shard.eng) - due_ns);
 }
 
 static void

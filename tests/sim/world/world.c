@@ -12,6 +12,8 @@
 #define ENDING_TURNS_MAX 40000u
 #define ENDING_NS_MAX (UINT64_C(48) * 3600 * 1000000000)
 #define RESTARTS_MAX 60u
+/* Operations from the one that fails until the process has noticed it. */
+#define ARMED_SLACK 100u
 
 uint64_t
 world_mono_ns(const struct world *world)
@@ -143,6 +145,9 @@ static void
 arm(struct world *world, enum kind kind)
 {
 	uint64_t after = dice_below(&world->dice, 40);
+	uint64_t until = sim_operations(world->env) + after + ARMED_SLACK;
+	if (world->process.excused_until < until)
+		world->process.excused_until = until;
 	judge_mark(&world->judge, kind);
 	judge_note(&world->judge, "armed", (uint64_t)kind, after, 0);
 	if (kind == KIND_DIE) {
@@ -153,7 +158,6 @@ arm(struct world *world, enum kind kind)
 		sim_fail_after(world->env, after,
 		    kind == KIND_WRITE_ERROR ? FROE_IO : FROE_NO_SPACE);
 	}
-	world->process.excused = true;
 }
 
 static void
@@ -322,7 +326,7 @@ world_power_off(struct world *world)
 		world_end_process(world, DEATH_POWER);
 	else
 		sim_crash(world->env);
-	world->process.excused = false;
+	world->process.excused_until = 0;
 }
 
 /* The faults stop, all workers behave: everything that was begun must end. */
@@ -332,8 +336,9 @@ world_ending(struct world *world)
 	uint64_t limit_ns = world_mono_ns(world) + ENDING_NS_MAX;
 	world->ending = true;
 	world->judge.phase = "ending";
-	if (world->process.excused) /* a fault that is armed ends with the process */
-		world_power_off(world);
+	world->process.calm = true;
+	if (world->process.dying || sim_operations(world->env) <= world->process.excused_until)
+		world_power_off(world); /* a fault that is armed ends with the process */
 	world_fill(world, /* fill= */ false);
 	for (unsigned i = 0; i < world->plan.workers; i++)
 		worker_reform(world, &world->workers[i]);

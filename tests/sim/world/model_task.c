@@ -1,0 +1,384 @@
+/*
+ * What may happen to a task (see model_event.c): its way from waiting to its end, its leases,
+ * retries and deadlines.
+ */
+#include "base/duration.h"
+#include "sim/world/model_int.h"
+
+/* The command is about this task's lease, from the worker that holds it. */
+static bool
+caused_by_fence(const struct witness *witness, enum eng_command_type type)
+{
+	const struct eng_command *cause = witness->model->cause;
+	if (cause == NULL)
+		return true;
+	return cause->type == type && cause->task.fence.lease == witness->task->lease &&
+	    cause->task.worker.v == witness->task->worker &&
+	    uuid_equal(cause->task.fence.task, uuid_task(witness->run->id, witness->event->task));
+}
+
+static uint64_t
+uptime(const struct witness *witness)
+{
+	return model_uptime(witness->model, witness->event->time_ns);
+}
+
+static bool
+others_closed(const struct witness *witness)
+{
+	for (uint32_t i = 0; i < witness->run->recipe->task_count; i++) {
+		if (i != witness->event->task && !model_closed(&witness->run->tasks[i]))
+			return false;
+	}
+	return true;
+}
+
+/* All parents have ended well; *ret_skipped: all of them were skipped. */
+static bool
+parents_done(const struct witness *witness, bool *ret_skipped)
+{
+	*ret_skipped = witness->recipe->parent_count > 0;
+	for (unsigned i = 0; i < witness->recipe->parent_count; i++) {
+		enum model_state state = witness->run->tasks[witness->recipe->parents[i]].state;
+		if (state != MODEL_COMPLETED && state != MODEL_SKIPPED)
+			return false;
+		*ret_skipped = *ret_skipped && state == MODEL_SKIPPED;
+	}
+	return true;
+}
+
+static void
+queued_ready(struct witness *witness)
+{
+	bool skipped;
+	require(witness, witness->task->state == MODEL_WAITING, "it does not wait");
+	require(witness, parents_done(witness, &skipped) && !skipped, "its parents are not done");
+	require(witness, witness->run->cancel_reason == 0, "the run is cancelled");
+	require(witness, witness->event->priority == witness->run->priority, "another priority");
+	if (!witness->recipe->on_failure)
+		return;
+	require(witness, others_closed(witness), "the run has not settled");
+	require(witness, model_any(witness->run, MODEL_FAILED), "nothing has failed");
+	judge_mark(witness->model->judge, KIND_FAILURE_TASK);
+}
+
+static bool
+may_retry(const struct witness *witness)
+{
+	return (witness->task->reason == ENG_REASON_FAILED ||
+	           witness->task->reason == ENG_REASON_TIMED_OUT) &&
+	    witness->task->failures <= witness->recipe->retries;
+}
+
+static void
+queued_retry(struct witness *witness)
+{
+	const struct model_task *task = witness->task;
+	uint64_t min_ns, max_ns;
+	if (task->state == MODEL_DELAYED) {
+		require(witness, caused_by(witness, ENG_CMD_TIMER), "no timer fired");
+		require(witness, task->due_ns <= witness->event->time_ns, "before its time");
+		return;
+	}
+	require(witness, task->state == MODEL_SETTLING, "no attempt has ended");
+	require(witness, may_retry(witness), "it may not be tried again");
+	recipe_backoff_ns(witness->recipe, task->failures, &min_ns, &max_ns);
+	require(witness, min_ns == 0 && task->retry_after_ms == 0, "without the delay");
+}
+
+void
+on_task_queued(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	uint32_t reason = witness->event->reason;
+	if (reason == ENG_REASON_READY) {
+		queued_ready(witness);
+	} else if (reason == ENG_REASON_RETRY) {
+		queued_retry(witness);
+	} else {
+		require(witness, reason == ENG_REASON_RELEASED || reason == ENG_REASON_LOST,
+		    "queued for no reason");
+		require(witness, task->state == MODEL_SETTLING && task->reason == reason,
+		    "its attempt did not end so");
+		require(witness, task->losses <= MODEL_LOSSES_MAX, "lost too often");
+	}
+	if (reason != ENG_REASON_READY)
+		require(witness, witness->event->priority > witness->run->priority,
+		    "a retry does not go first");
+	uint64_t schedule_ms = witness->recipe->schedule_ms;
+	task->state = MODEL_QUEUED;
+	task->due_ns = schedule_ms != 0 ? uptime(witness) + schedule_ms * NS_PER_MS : 0;
+	require(witness, witness->event->deadline_ns == task->due_ns, "another schedule timeout");
+}
+
+void
+on_task_assigned(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	const struct eng_event *event = witness->event;
+	struct model_worker *worker = model_worker(witness->model, event->worker);
+	bool skipped;
+	require(witness, task->state == MODEL_QUEUED, "it is not queued");
+	require(witness, parents_done(witness, &skipped), "its parents are not done");
+	require(witness, event->lease == task->lease + 1, "not the next lease");
+	require(witness, event->attempt == task->attempt + 1, "not the next attempt");
+	require(witness, worker != NULL && worker->attached && !worker->leaving && !worker->left,
+	    "the worker is not there");
+	require(witness, !worker->draining, "the worker drains");
+	require(witness, worker->tenant == witness->run->tenant, "another tenant's worker");
+	require(witness, worker->used < worker->slots, "the worker has no slot");
+	require(witness, worker->actions >> witness->recipe->action & 1, "it does not serve it");
+	uint64_t execution_ms = witness->recipe->execution_ms;
+	if (execution_ms == 0)
+		execution_ms = MODEL_EXECUTION_MS;
+	worker->used++;
+	task->state = MODEL_HELD;
+	task->lease = event->lease;
+	task->attempt = event->attempt;
+	task->worker = event->worker;
+	task->frame = witness->model->frame;
+	task->due_ns = uptime(witness) + execution_ms * NS_PER_MS;
+	require(witness, event->deadline_ns == task->due_ns, "another execution timeout");
+	witness->model->step.assigned++;
+}
+
+static void
+slot_free(struct witness *witness)
+{
+	struct model_worker *worker = model_worker(witness->model, witness->task->worker);
+	require(witness, worker != NULL && worker->used > 0, "its worker has no lease");
+	worker->used--;
+	witness->task->worker = 0;
+}
+
+static void
+task_close(struct witness *witness, enum model_state state)
+{
+	witness->task->state = state;
+	witness->task->reason = witness->event->reason;
+	witness->task->close_frame = witness->model->frame;
+}
+
+void
+on_task_completed(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	const struct eng_command *cause = witness->model->cause;
+	require(witness, task->state == MODEL_HELD, "nobody holds it");
+	require(witness, witness->event->lease == task->lease, "not the current lease");
+	require(witness, caused_by_fence(witness, ENG_CMD_TASK_COMPLETE),
+	    "its holder did not complete it");
+	task->output = (struct model_bytes){
+	    .record = witness->event->run_event_no,
+	    .hash = bytes_hash(witness->event->payload),
+	};
+	require(witness, cause == NULL || task->output.hash == bytes_hash(cause->task.bytes),
+	    "another output");
+	slot_free(witness);
+	task_close(witness, MODEL_COMPLETED);
+}
+
+/* The worker leaves, or came back without it. */
+static bool
+lease_let_go(const struct witness *witness)
+{
+	const struct eng_command *cause = witness->model->cause;
+	const struct model_worker *worker = model_worker(witness->model, witness->task->worker);
+	struct uuid id = uuid_task(witness->run->id, witness->event->task);
+	if (worker->leaving)
+		return worker->leaving_reason == ENG_REASON_LEFT;
+	if (cause == NULL)
+		return true;
+	if (cause->type != ENG_CMD_WORKER_REGISTER ||
+	    !uuid_equal(cause->worker_register.id, worker->id))
+		return false;
+	for (uint32_t i = 0; i < cause->worker_register.held_count; i++) {
+		const struct eng_fence *fence = &cause->worker_register.held[i];
+		if (uuid_equal(fence->task, id) && fence->lease == witness->task->lease)
+			return false;
+	}
+	return true;
+}
+
+static bool
+attempt_may_end(const struct witness *witness)
+{
+	const struct model *model = witness->model;
+	const struct model_worker *worker = model_worker(model, witness->task->worker);
+	switch (witness->event->reason) {
+	case ENG_REASON_FAILED:
+		return caused_by_fence(witness, ENG_CMD_TASK_FAIL) &&
+		    (model->cause == NULL || !model->cause->task.fatal);
+	case ENG_REASON_FATAL:
+		return caused_by_fence(witness, ENG_CMD_TASK_FAIL) &&
+		    (model->cause == NULL || model->cause->task.fatal);
+	case ENG_REASON_TIMED_OUT:
+		return caused_by(witness, ENG_CMD_TIMER) &&
+		    witness->task->due_ns <= uptime(witness);
+	case ENG_REASON_LOST:
+		return worker->leaving && worker->leaving_reason != ENG_REASON_LEFT;
+	case ENG_REASON_RELEASED:
+		return lease_let_go(witness);
+	default:
+		return false;
+	}
+}
+
+static void
+attempt_count(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	struct judge *judge = witness->model->judge;
+	uint32_t reason = witness->event->reason;
+	if (reason == ENG_REASON_LOST)
+		judge_mark(judge, KIND_LOST);
+	if (reason == ENG_REASON_RELEASED)
+		judge_mark(judge, KIND_RELEASED);
+	if (reason == ENG_REASON_TIMED_OUT) {
+		judge_mark(judge, KIND_TIMED_OUT);
+		witness->model->step.revoked++;
+	}
+	task->losses += reason == ENG_REASON_LOST ? 1 : 0;
+	task->failures += reason != ENG_REASON_LOST && reason != ENG_REASON_RELEASED ? 1 : 0;
+}
+
+void
+on_attempt_ended(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	const struct eng_command *cause = witness->model->cause;
+	uint32_t reason = witness->event->reason;
+	require(witness, task->state == MODEL_HELD, "nobody holds it");
+	require(witness, witness->event->lease == task->lease, "not the current lease");
+	require(witness, attempt_may_end(witness), "it did not end so");
+	task->retry_after_ms = 0;
+	if (cause != NULL && cause->type == ENG_CMD_TASK_FAIL &&
+	    (reason == ENG_REASON_FAILED || reason == ENG_REASON_FATAL)) {
+		require(witness, bytes_equal(cause->task.bytes, witness->event->text),
+		    "another error");
+		task->retry_after_ms = cause->task.retry_after_ms;
+	}
+	attempt_count(witness);
+	if (reason != ENG_REASON_RELEASED) {
+		task->error = (struct model_bytes){
+		    .record = witness->event->run_event_no,
+		    .hash = bytes_hash(witness->event->text),
+		};
+	}
+	slot_free(witness);
+	task->state = MODEL_SETTLING;
+	task->reason = reason;
+}
+
+void
+on_task_delayed(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	uint64_t min_ns, max_ns, delay_ns = witness->event->deadline_ns - witness->event->time_ns;
+	require(witness, task->state == MODEL_SETTLING, "no attempt has ended");
+	require(witness, may_retry(witness), "it may not be tried again");
+	recipe_backoff_ns(witness->recipe, task->failures, &min_ns, &max_ns);
+	if (task->retry_after_ms != 0)
+		min_ns = max_ns = task->retry_after_ms * NS_PER_MS;
+	if (witness->model->cause != NULL) /* else what the worker said is not known any more */
+		require(witness, delay_ns >= min_ns && delay_ns <= max_ns, "another delay");
+	judge_mark(witness->model->judge, KIND_DELAYED);
+	task->state = MODEL_DELAYED;
+	task->due_ns = witness->event->deadline_ns;
+}
+
+void
+on_task_failed(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	require(witness, task->state == MODEL_SETTLING, "no attempt has ended");
+	require(witness, task->reason == witness->event->reason, "for another reason");
+	require(witness, task->reason != ENG_REASON_RELEASED, "it was only given back");
+	require(witness, !may_retry(witness), "it may be tried again");
+	if (task->reason == ENG_REASON_LOST) {
+		require(witness, task->losses > MODEL_LOSSES_MAX, "not lost often enough");
+		judge_mark(witness->model->judge, KIND_LOST_FOR_GOOD);
+	}
+	task_close(witness, MODEL_FAILED);
+}
+
+static bool
+parent_bad(const struct witness *witness)
+{
+	for (unsigned i = 0; i < witness->recipe->parent_count; i++) {
+		enum model_state state = witness->run->tasks[witness->recipe->parents[i]].state;
+		if (state == MODEL_FAILED || state == MODEL_CANCELLED)
+			return true;
+	}
+	return false;
+}
+
+static bool
+may_cancel(const struct witness *witness)
+{
+	const struct model_task *task = witness->task;
+	switch (witness->event->reason) {
+	case ENG_REASON_PARENT:
+		return task->state == MODEL_WAITING && parent_bad(witness);
+	case ENG_REASON_REQUESTED:
+	case ENG_REASON_RUN_TIMEOUT:
+		return witness->run->cancel_reason == witness->event->reason;
+	case ENG_REASON_SCHEDULE_TIMEOUT:
+		judge_mark(witness->model->judge, KIND_SCHEDULE_TIMED_OUT);
+		return task->state == MODEL_QUEUED && task->due_ns != 0 &&
+		    task->due_ns <= uptime(witness) && caused_by(witness, ENG_CMD_TIMER);
+	default:
+		return false;
+	}
+}
+
+void
+on_task_cancelled(struct witness *witness)
+{
+	require(witness, !model_closed(witness->task), "it has ended");
+	require(witness, may_cancel(witness), "there is no reason to");
+	if (witness->task->state == MODEL_HELD) {
+		slot_free(witness);
+		witness->model->step.revoked++;
+	}
+	task_close(witness, MODEL_CANCELLED);
+}
+
+void
+on_task_skipped(struct witness *witness)
+{
+	bool skipped;
+	require(witness, witness->task->state == MODEL_WAITING, "it does not wait");
+	if (witness->recipe->on_failure) {
+		require(witness, others_closed(witness), "the run has not settled");
+		require(witness, !model_any(witness->run, MODEL_FAILED), "something has failed");
+	} else {
+		require(witness, parents_done(witness, &skipped) && skipped,
+		    "its parents were not skipped");
+	}
+	task_close(witness, MODEL_SKIPPED);
+}
+
+void
+on_lease_refreshed(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	const struct eng_command *cause = witness->model->cause;
+	uint64_t due_ns = witness->event->deadline_ns;
+	require(witness, task->state == MODEL_HELD, "nobody holds it");
+	require(witness, witness->event->lease == task->lease, "not the current lease");
+	require(witness, caused_by_fence(witness, ENG_CMD_TASK_REFRESH), "nobody asked for it");
+	if (cause != NULL)
+		require(witness, due_ns == task->due_ns + cause->task.add_ms * NS_PER_MS,
+		    "by another time");
+	require(witness, due_ns >= task->due_ns, "to an earlier time");
+	task->due_ns = due_ns;
+}
+
+void
+on_task_logged(struct witness *witness)
+{
+	require(witness, witness->task->state == MODEL_HELD, "nobody holds it");
+	require(witness, witness->event->lease == witness->task->lease, "not the current lease");
+	require(witness, caused_by_fence(witness, ENG_CMD_TASK_LOG), "its holder logged nothing");
+}

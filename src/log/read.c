@@ -20,6 +20,15 @@ read_from(const struct log_read *read)
 	return offset / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES;
 }
 
+/* Could a record lie there? A place may come from elsewhere (the index), and be anything. */
+static bool
+read_possible(const struct log *log, struct log_place place)
+{
+	uint64_t end = (place.lsn.v & UINT32_MAX) + rec_span(place.size);
+	return place.size >= LOG_RECORD_HEADER_BYTES && place.size <= LOG_FRAME_BYTES_MAX &&
+	    end <= log->store.segment_bytes;
+}
+
 /* The record, if the bytes are it. */
 static enum froe_err
 read_decode(const struct log_read *read, const uint8_t *bytes, size_t available,
@@ -50,7 +59,8 @@ read_done(struct io_op *op, int32_t result)
 	int file = read->file;
 	size_t have = read->have + (result > 0 ? (size_t)result : 0);
 	if (result > 0 && have < read->buffer_size && ++read->tries < READ_TRIES) {
-		read->have = have / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES; /* direct I/O: whole blocks */
+		read->have =
+		    have / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES; /* direct I/O: whole blocks */
 		io_read(read->log->io, op, file, (uint8_t *)read->buffer + read->have,
 		    read->buffer_size - read->have, read_from(read) + read->have);
 		return;
@@ -76,6 +86,10 @@ log_read_start(struct log *log, struct log_read *read, struct log_place place,
 	struct log_record record;
 	*read = (struct log_read){.log = log, .place = place, .done = done};
 	io_op_init(&read->op, read_done);
+	if (!read_possible(log, place)) {
+		done(read, FROE_CORRUPT, NULL);
+		return;
+	}
 	if (frame != NULL) {
 		size_t at = (size_t)((place.lsn.v & UINT32_MAX) - frame->offset);
 		size_t end = frame->header.header_bytes + frame->used;

@@ -1,0 +1,214 @@
+/*
+ * The resolver: dense places for each run, and a cache that never shows a body that was written
+ * over.
+ */
+#include "log/resolver.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above */
+#include <cmocka.h>
+#include <string.h>
+
+#define RUNS 7u
+#define RECORDS 3000u
+
+static struct log_place
+place_of(uint64_t event_seq, size_t body)
+{
+	return (struct log_place){
+	    .lsn.v = UINT64_C(1) << 32 | event_seq * 64,
+	    .event_seq = event_seq,
+	    .size = LOG_RECORD_HEADER_BYTES + (uint32_t)body,
+	};
+}
+
+/* What was added, in order. */
+struct added {
+	uint64_t run;
+	uint32_t no;
+	uint32_t size;
+};
+
+static uint8_t
+body_byte(uint64_t event_seq, size_t at)
+{
+	return (uint8_t)(event_seq * 37 + at * 11);
+}
+
+static void
+add(struct resolver *resolver, uint64_t event_seq, const struct added *added)
+{
+	uint8_t body[1024];
+	for (size_t i = 0; i < added->size; i++)
+		body[i] = body_byte(event_seq, i);
+	resolver_add(resolver, added->run, added->no, place_of(event_seq, added->size),
+	    (uint16_t)added->no, event_seq * 1000, bytes_of(body, added->size));
+}
+
+/* True if it is cached; then it must be the very record. */
+static bool
+look(const struct resolver *resolver, uint64_t event_seq, const struct added *added)
+{
+	struct resolver_record record;
+	if (!resolver_record(resolver, added->run, added->no, &record))
+		return false;
+	assert_int_equal(record.type, (uint16_t)added->no);
+	assert_int_equal(record.time_ns, event_seq * 1000);
+	assert_int_equal(record.body.size, added->size);
+	for (size_t i = 0; i < added->size; i++)
+		assert_int_equal(record.body.data[i], body_byte(event_seq, i));
+	return true;
+}
+
+/* After each record, all that are still cached are themselves, and the newest ones are cached: at
+ * a wrap less than the largest cacheable body is left unused. */
+static void
+check_cache(size_t cache_bytes, size_t size_max)
+{
+	static struct added added[RECORDS];
+	struct resolver *resolver = resolver_open(cache_bytes);
+	uint32_t counts[RUNS] = {0};
+	size_t hits = 0;
+
+	for (uint64_t seq = 0; seq < RECORDS; seq++) {
+		uint64_t dice = hash64(&seq, sizeof(seq), cache_bytes);
+		uint64_t run = dice % RUNS;
+		added[seq] = (struct added){run + 1, ++counts[run],
+		    (uint32_t)(dice >> 8 & 7 ? (dice >> 16) % (size_max + 1) : 0)};
+		add(resolver, seq + 1, &added[seq]);
+		size_t newer = 0;
+		for (uint64_t at = seq + 1; at-- > 0 && at + 40 > seq;) {
+			bool cached = look(resolver, at + 1, &added[at]);
+			newer += added[at].size;
+			if (newer <= cache_bytes / 2 && size_max <= cache_bytes / 2)
+				assert_true(cached);
+			if (newer > cache_bytes)
+				assert_false(cached);
+			hits += cached;
+		}
+	}
+	assert_true(hits >= RECORDS);
+	resolver_close(resolver);
+}
+
+static void
+test_resolver__cache_shows_nothing_that_was_written_over(void **state)
+{
+	(void)state;
+	check_cache(4096, 100);
+	check_cache(4096, 1000);
+	check_cache(1000, 500); /* not whole pages */
+	check_cache(997, 300);
+	check_cache(128, 64);
+}
+
+/* A body of more than half the cache is never cached, and harms nobody. */
+static void
+test_resolver__too_large_for_the_cache(void **state)
+{
+	(void)state;
+	struct resolver *resolver = resolver_open(1000);
+	struct added small = {1, 1, 400}, large = {1, 2, 501}, most = {1, 3, 500};
+	add(resolver, 1, &small);
+	add(resolver, 2, &large);
+	assert_true(look(resolver, 1, &small));
+	assert_false(look(resolver, 2, &large));
+	add(resolver, 3, &most);
+	assert_true(look(resolver, 3, &most));
+	resolver_close(resolver);
+}
+
+static void
+test_resolver__without_a_cache(void **state)
+{
+	(void)state;
+	struct resolver *resolver = resolver_open(0);
+	struct log_place place;
+	struct added empty = {9, 1, 0}, some = {9, 2, 10};
+	add(resolver, 1, &empty);
+	add(resolver, 2, &some);
+	assert_false(look(resolver, 1, &empty));
+	assert_false(look(resolver, 2, &some));
+	assert_true(resolver_place(resolver, 9, 2, &place));
+	assert_int_equal(place.event_seq, 2);
+	resolver_close(resolver);
+}
+
+static void
+test_resolver__places_are_dense(void **state)
+{
+	(void)state;
+	struct resolver *resolver = resolver_open(256);
+	struct log_place place;
+	uint32_t count = 99;
+
+	for (uint32_t no = 1; no <= 500; no++) {
+		for (uint64_t run = 1; run <= RUNS; run++) {
+			struct added one = {run, no, 3};
+			add(resolver, no * 10 + run, &one);
+		}
+	}
+	assert_int_equal(resolver_runs(resolver), RUNS);
+	for (uint64_t run = 1; run <= RUNS; run++) {
+		const struct log_place *places = resolver_run(resolver, run, &count);
+		assert_int_equal(count, 500);
+		for (uint32_t no = 1; no <= 500; no++) {
+			assert_int_equal(places[no - 1].event_seq, no * 10 + run);
+			assert_true(resolver_place(resolver, run, no, &place));
+			assert_memory_equal(&place, &places[no - 1], sizeof(place));
+		}
+		assert_false(resolver_place(resolver, run, 0, &place));
+		assert_false(resolver_place(resolver, run, 501, &place));
+		assert_false(resolver_place(resolver, run, UINT32_MAX, &place));
+	}
+	assert_false(resolver_place(resolver, RUNS + 1, 1, &place));
+	assert_null(resolver_run(resolver, RUNS + 1, &count));
+	assert_int_equal(count, 0);
+	resolver_close(resolver);
+}
+
+/* A run may be forgotten and begin anew, also the one that was added to last. */
+static void
+test_resolver__forgets_a_run(void **state)
+{
+	(void)state;
+	struct resolver *resolver = resolver_open(256);
+	uint32_t count;
+	struct added one = {5, 1, 8}, other = {6, 1, 8};
+	add(resolver, 1, &other);
+	add(resolver, 2, &one);
+	resolver_forget(resolver, 5);
+	resolver_forget(resolver, 5);
+	resolver_forget(resolver, 77);
+	assert_false(look(resolver, 2, &one));
+	assert_null(resolver_run(resolver, 5, &count));
+	assert_int_equal(resolver_runs(resolver), 1);
+	add(resolver, 3, &one);
+	assert_true(look(resolver, 3, &one));
+	assert_true(look(resolver, 1, &other));
+	resolver_forget(resolver, 6);
+	assert_true(look(resolver, 3, &one));
+	one.no = 2;
+	add(resolver, 4, &one);
+	assert_true(look(resolver, 4, &one));
+	resolver_close(resolver);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_resolver__cache_shows_nothing_that_was_written_over),
+	    cmocka_unit_test(test_resolver__too_large_for_the_cache),
+	    cmocka_unit_test(test_resolver__without_a_cache),
+	    cmocka_unit_test(test_resolver__places_are_dense),
+	    cmocka_unit_test(test_resolver__forgets_a_run),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

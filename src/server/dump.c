@@ -58,7 +58,8 @@ dump_run(const char *data, const char *from, bool json, FILE *out)
 		}
 	}
 	buf_init(&dump.line);
-	enum froe_err err = log_scan(io_env_posix(), data, start, dump_record, &dump, &report, &fault);
+	enum froe_err err =
+	    log_scan(io_env_posix(), data, start, dump_record, &dump, &report, &fault);
 	buf_release(&dump.line);
 	if (fflush(out) != 0 && err == FROE_OK)
 		err = fault_set_errno(&fault, errno, "cannot write the dump");
@@ -99,12 +100,13 @@ dump_verify(const char *data, FILE *out)
 		eng_counts(verify.eng, &counts);
 		uuid_format(report.store, store);
 		fprintf(out,
-		    "store %s: %" PRIu64 " segments, %" PRIu64 " frames, %" PRIu64 " records, %" PRIu64
-		    " bytes; %" PRIu64 " runs open, %" PRIu64 " started; ends at %016" PRIx64 "%s\n"
+		    "store %s: %" PRIu64 " segments, %" PRIu64 " frames, %" PRIu64
+		    " records, %" PRIu64 " bytes; %" PRIu64 " runs open, %" PRIu64
+		    " started; ends at %016" PRIx64 "%s\n"
 		    "state %016" PRIx64 "\nverified: no damage\n",
-		    store, report.segments, report.frames, report.records, report.bytes, counts.runs,
-		    counts.runs_started, report.end.v, report.clean ? ", cleanly stopped" : "",
-		    eng_hash(verify.eng));
+		    store, report.segments, report.frames, report.records, report.bytes,
+		    counts.runs, counts.runs_started, report.end.v,
+		    report.clean ? ", cleanly stopped" : "", eng_hash(verify.eng));
 	}
 	eng_close(verify.eng);
 	arena_release(&verify.arena);

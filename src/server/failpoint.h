@@ -1,8 +1,8 @@
 /*
  * server/failpoint: dies at a named place, for tests of recovery.
  *
- * Purpose     FROE_FAILPOINT=name:N in the environment makes the process kill itself with SIGKILL the
- *             N-th time it comes by the place. Without it a place costs one comparison.
+ * Purpose     FROE_FAILPOINT=name:N in the environment makes the process kill itself with
+ *             SIGKILL the N-th time it comes by the place. Without it a place costs one comparison.
  * Places      after_commit_before_send   a frame with a dispatch is durable, nothing of it is sent
  * Threading   the hot thread.
  */

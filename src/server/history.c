@@ -540,7 +540,8 @@ fold_event(struct fold *fold, const struct eng_event *event, bool cut, struct fr
 		fold->view->finished_ns = event->time_ns;
 		fold->out->closed = true;
 	} else if (event->task >= fold->view->n_tasks) {
-		return fault_set(fault, FROE_CORRUPT, "record %u is of no task", event->run_event_no);
+		return fault_set(fault, FROE_CORRUPT, "record %u is of no task",
+		    event->run_event_no);
 	} else {
 		fold_task(fold, event, cut);
 	}

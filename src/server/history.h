@@ -1,13 +1,13 @@
 /*
  * server/history: a run as its records tell it: loaded, and folded into a view.
  *
- * Purpose     `runs get`, a watch on a run that has closed, and a task's output are answered from the
- *             run's own records, wherever they lie: in memory or on disk. The engine's state keeps
- *             no history. The fold is separate from the engine's apply.
+ * Purpose     `runs get`, a watch on a run that has closed, and a task's output are answered
+ *             from the run's own records, wherever they lie: in memory or on disk. The engine's
+ *             state keeps no history. The fold is separate from the engine's apply.
  * Ownership   a struct history owns its copies and arena until history_free(); places are copied.
  * Threading   the shard's owner.
- * Bound       payloads that are not wanted, or are too many for a message, are not kept; the rest is
- *             HISTORY_BYTES_MAX at most. HISTORY_READS_MAX reads are under way at once.
+ * Bound       payloads that are not wanted, or are too many for a message, are not kept; the
+ *             rest is HISTORY_BYTES_MAX at most. HISTORY_READS_MAX reads are under way at once.
  * Failure     done() with FROE_CORRUPT when a record cannot be read or does not fit; FROE_TOO_LARGE
  *             when the history is too long for a message.
  */
@@ -59,7 +59,7 @@ struct history {
 	char *task;          /* OUTPUT: its name; owned */
 	struct eng_version_view version;
 	bool begun;          /* the first record is there, and the version known */
-	bool busy;           /* in history_load: a read that is done at once does not enter it again */
+	bool busy;           /* in history_load: a read that is done at once stays out of it */
 	size_t kept_bytes;
 	size_t payload_bytes;
 	struct list reads;   /* under way */

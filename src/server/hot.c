@@ -58,7 +58,7 @@ hot_metrics(void *context, struct buf *to)
 	    loop.open, edge.open, hot->io->stats.turns);
 }
 
-/* --------------------------------------------------------------------------------------- opening */
+/* -------------------------------------------------------------------------------------- opening */
 
 static enum froe_exit
 exit_of(enum froe_err err)
@@ -231,7 +231,7 @@ hot_close(struct hot *hot)
 	shard_close(&hot->shard);
 }
 
-/* ----------------------------------------------------------------------------------------- turns */
+/* ---------------------------------------------------------------------------------------- turns */
 
 static void
 hot_check_log(struct hot *hot, uint64_t mono_ns)

@@ -1,8 +1,8 @@
 /*
  * server/hub: connections and their commands; the outbox; the turn.
  *
- * The outbox is a queue in the order of decisions, so of frames: what a step has to say is let out when
- * its frame is durable, all of it and in order.
+ * The outbox is a queue in the order of decisions, so of frames: what a step has to say is let
+ * out when its frame is durable, all of it and in order.
  */
 #include "server/hub_int.h"
 
@@ -552,7 +552,7 @@ hub_turn(struct hub *hub, uint64_t mono_ns)
 	hub_read_answers(hub);
 	hub_read_expire(hub);
 	if (hub_push_loaded(hub))
-		FROE_DROP(hub_worker_turn(hub), "what has no room now comes again with the next frame");
+		FROE_DROP(hub_worker_turn(hub), "what has no room now comes again");
 }
 
 uint64_t

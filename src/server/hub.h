@@ -1,16 +1,20 @@
 /*
  * server/hub: what connections want of the shard, and what the shard has for them.
  *
- * Purpose     Takes commands from sessions on any loop, runs them on the shard, and holds everything
- *             that must not be seen yet in an outbox, in order, each item with the frame that
- *             must be durable first. Resolves payloads of dispatches and results (asking the log when
- *             they have left memory), keeps watches, push windows and workers' liveness.
- * Files       hub.c: commands, outbox, turns; hub_reply.c: the engine's answers; hub_push.c: what is
- *             sent unasked, within each connection's window; hub_watch.c: watched runs; hub_read.c:
- *             views, lists, outputs; hub_index.c: rows for the index; hub_worker.c: liveness.
- * Ownership   owns its connections, watches and workers; borrows shard, indexer and the deliver hook.
+ * Purpose     Takes commands from sessions on any loop, runs them on the shard, and holds
+ *             everything that must not be seen yet in an outbox, in order, each item with the
+ *             frame that must be durable first. Resolves payloads of dispatches and results
+ *             (asking the log when they have left memory), keeps watches, push windows and
+ *             workers' liveness.
+ * Files       hub.c: commands, outbox, turns; hub_reply.c: the engine's answers; hub_push.c:
+ *             what is sent unasked, within each connection's window; hub_watch.c: watched runs;
+ *             hub_read.c: views, lists, outputs; hub_index.c: rows for the index; hub_worker.c:
+ *             liveness.
+ * Ownership   owns its connections, watches and workers; borrows shard, indexer and the deliver
+ *             hook.
  * Threading   the hot thread (or the simulator).
- * Invariants  1. an item leaves the outbox only when its frame is durable (rule 1 of ARCHITECTURE.md).
+ * Invariants  1. an item leaves the outbox only when its frame is durable (rule 1 of
+ *                ARCHITECTURE.md).
  *             2. a connection's dispatches and a watch's events leave in order, and within the
  *                connection's window; revocations cost nothing and overtake.
  *             3. pending pushes are references, never payloads (but one a connection: the end of
@@ -63,7 +67,7 @@ struct hub {
 	struct wheel wheel;        /* boot-time clock: workers' liveness */
 	struct list loading;       /* pushes whose bytes are being read from the log */
 	struct list loaded;        /* pushes whose bytes have come */
-	struct hub_push *providing; /* during TASK_PROVIDE: its bytes are for the dispatch it causes */
+	struct hub_push *providing; /* during TASK_PROVIDE: its bytes are for what it causes */
 	struct list woken;         /* connections whose next watch on a closed run may be read */
 	struct list reads;         /* questions at the index thread, oldest first */
 	struct list reading;       /* questions whose records are being read */

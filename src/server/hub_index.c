@@ -1,10 +1,10 @@
 /*
  * server/hub_index: rows for the index, and when a closed run's places may be forgotten.
  *
- * A run's row is put when it starts and once more when it has closed, each when its frame is durable.
- * `applied` of the index is a frame of which some rows may still be missing (indexer.h): rows of that
- * frame are put again after a restart, and a run is forgotten here only when a later frame has
- * been applied.
+ * A run's row is put when it starts and once more when it has closed, each when its frame is
+ * durable. `applied` of the index is a frame of which some rows may still be missing
+ * (indexer.h): rows of that frame are put again after a restart, and a run is forgotten here
+ * only when a later frame has been applied.
  */
 #include "server/hub_int.h"
 

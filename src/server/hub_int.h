@@ -11,8 +11,8 @@
 
 /* A question that the index thread has not answered after this is refused: INDEX_BEHIND. */
 #define HUB_INDEX_WAIT_NS (UINT64_C(1000000000))
-/* Payloads and error texts that travel with one dispatch; the rest is fetched by TaskOutputGet. What
- * is left is for the names of 1000 parents. */
+/* Payloads and error texts that travel with one dispatch; the rest is fetched by TaskOutputGet.
+ * What is left is for the names of 1000 parents. */
 #define HUB_DISPATCH_BYTES_MAX (FROE_MESSAGE_BYTES_MAX - (512u << 10))
 /* Changes of watched runs that wait for one connection. */
 #define HUB_EVENT_BYTES_MAX ((size_t)1 << 20)
@@ -94,8 +94,8 @@ struct hub_worker {
 	uint64_t seen_ns; /* boot-time clock */
 };
 
-/* The records a push needs that have left memory: read from the log, then the push goes on. The push
- * owns it. While it is in one of the hub's lists, the push is in none. */
+/* The records a push needs that have left memory: read from the log, then the push goes on. The
+ * push owns it. While it is in one of the hub's lists, the push is in none. */
 struct hub_load {
 	struct list link; /* hub->loading; hub->loaded when all are there; then none */
 	struct hub *hub;

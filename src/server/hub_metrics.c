@@ -29,7 +29,8 @@ metric_runs(struct buf *to, const struct eng_counts *counts)
 	buf_push_text(to, "# HELP froe_tasks Tasks of open runs, by state\n"
 	                  "# TYPE froe_tasks gauge\n");
 	for (int i = 0; i < 4; i++)
-		buf_printf(to, "froe_tasks{state=\"%s\"} %" PRIu64 "\n", states[i], counts->tasks[i]);
+		buf_printf(to, "froe_tasks{state=\"%s\"} %" PRIu64 "\n", states[i],
+		    counts->tasks[i]);
 }
 
 static void
@@ -39,7 +40,8 @@ metric_log(const struct hub *hub, struct buf *to)
 	log_stats(hub->shard->log, &log);
 	metric(to, "froe_log_frames_total", "counter", "Frames written", log.frames);
 	metric(to, "froe_log_records_total", "counter", "Records written", log.records);
-	metric(to, "froe_log_bytes_total", "counter", "Bytes written to the log", log.bytes_written);
+	metric(to, "froe_log_bytes_total", "counter", "Bytes written to the log",
+	    log.bytes_written);
 	metric(to, "froe_log_durable_frame", "gauge", "Newest durable frame",
 	    log_durable_seq(hub->shard->log));
 	metric(to, "froe_index_applied_frame", "gauge", "Newest frame in the index",

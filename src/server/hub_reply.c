@@ -2,8 +2,8 @@
  * server/hub_reply: what the engine answers to a command, as a message of the protocol.
  *
  * An answer goes to the outbox with the frame of its step. What it means for the hub is done at
- * once: a tenant, a watch, a worker bound to its connection; so that what the same step does next (a
- * dispatch to the worker that has just registered) finds it.
+ * once: a tenant, a watch, a worker bound to its connection; so that what the same step does
+ * next (a dispatch to the worker that has just registered) finds it.
  */
 #include "server/hub_int.h"
 
@@ -75,7 +75,8 @@ reply_workflow_put(struct hub *hub, const struct eng_effect *effect, uint64_t fr
 	done.version = effect->version;
 	done.created = effect->created;
 	done.position = (ProtobufCBinaryData){sizeof(position), position};
-	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_WORKFLOW_PUT_DONE, &done.base);
+	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_WORKFLOW_PUT_DONE,
+	    &done.base);
 }
 
 static void
@@ -90,7 +91,8 @@ reply_run_started(struct hub *hub, const struct eng_effect *effect, uint64_t fra
 	started.run = (ProtobufCBinaryData){sizeof(id.bytes), id.bytes};
 	started.number = effect->run;
 	started.position = (ProtobufCBinaryData){sizeof(position), position};
-	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_RUN_STARTED, &started.base);
+	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_RUN_STARTED,
+	    &started.base);
 	if (hub->command != NULL && hub->command->wait && conn != NULL)
 		hub_watch_add(hub, conn, effect->origin.request, effect->run, /* changes= */ false);
 }

@@ -1,10 +1,10 @@
 /*
  * server/hub_watch: who watches which run, and what they are told.
  *
- * A watch on an open run hangs at the run and at its connection. Each change of a task becomes a push
- * as it happens, the run's end one more; both wait in the outbox for their frame. A run that has
- * closed before is read from its records: one of a connection's at a time, since its result is bytes
- * and not a reference, and only while the connection takes pushes at all.
+ * A watch on an open run hangs at the run and at its connection. Each change of a task becomes a
+ * push as it happens, the run's end one more; both wait in the outbox for their frame. A run
+ * that has closed before is read from its records: one of a connection's at a time, since its
+ * result is bytes and not a reference, and only while the connection takes pushes at all.
  */
 #include "server/hub_int.h"
 
@@ -112,8 +112,8 @@ change_name(enum eng_event_type type)
 	return NULL;
 }
 
-/* Counted before it is queued: a connection that takes nothing in does not fill the memory. False: it
- * has too many waiting, this one is left out. */
+/* Counted before it is queued: a connection that takes nothing in does not fill the memory.
+ * False: it has too many waiting, this one is left out. */
 static bool
 event_count(struct hub_conn *conn, struct hub_push *push, size_t text_size)
 {

@@ -1,12 +1,13 @@
 /*
- * Batches: a transaction when 32 Ki rows are pending, 250 ms after the first, or when a question waits.
+ * Batches: a transaction when 32 Ki rows are pending, 250 ms after the first, or when a question
+ * waits.
  *
- * No wake-up is lost: the poster pushes, then exchanges `told` with true, and wakes if it was false. The
- * index thread, before it sleeps without end, exchanges it with false, then looks at the ring. Both
- * are read-modify-writes of one atomic, so one comes first: if the poster's, the thread sees what it
- * pushed; if the thread's, the poster reads false and wakes. While rows are pending the thread
- * wakes by itself, and `told` stays true: rows cost no system call. Questions have `asked`, which is
- * cleared at the begin of each step.
+ * No wake-up is lost: the poster pushes, then exchanges `told` with true, and wakes if it was
+ * false. The index thread, before it sleeps without end, exchanges it with false, then looks at
+ * the ring. Both are read-modify-writes of one atomic, so one comes first: if the poster's, the
+ * thread sees what it pushed; if the thread's, the poster reads false and wakes. While rows are
+ * pending the thread wakes by itself, and `told` stays true: rows cost no system call. Questions
+ * have `asked`, which is cleared at the begin of each step.
  */
 #include "server/indexer.h"
 
@@ -141,8 +142,8 @@ indexer_commit(struct indexer *indexer)
 	if (err == FROE_CORRUPT)
 		indexer_damaged(indexer, fault.text);
 	if (err != FROE_OK && indexer->retry_ns == 0)
-		fprintf(stderr, "froe: the index cannot be written: %s; lists wait, the log is whole: "
-		    "trying again each second\n", fault.text);
+		fprintf(stderr, "froe: the index cannot be written: %s; lists wait, the log is "
+		    "whole: trying again each second\n", fault.text);
 	if (err != FROE_OK) {
 		indexer->retry_ns = io_mono_ns(indexer->env) + RETRY_NS;
 		return false;
@@ -178,7 +179,8 @@ list_take(void *context, const struct index_run *row)
 	struct indexer_job *job = context;
 	uint32_t wanted = job->statuses;
 	bool open = row->finished_ns == 0;
-	bool fits = wanted == 0 || (wanted & 1u << row->status) != 0 || (open && (wanted & 3u) != 0);
+	bool fits =
+	    wanted == 0 || (wanted & 1u << row->status) != 0 || (open && (wanted & 3u) != 0);
 	if (++job->scanned > INDEXER_SCAN_MAX)
 		return false; /* job->next: the one before; this one is the next page's first */
 	job->next = row->number;

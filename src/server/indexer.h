@@ -1,19 +1,19 @@
 /*
  * server/indexer: the index thread and the two rings to it.
  *
- * Purpose     Takes rows of durable frames, in order, and questions; writes the rows in batches off the
- *             critical path, and at once when a question waits. A question sees every row that was
- *             put before it: rings keep their order.
+ * Purpose     Takes rows of durable frames, in order, and questions; writes the rows in batches
+ *             off the critical path, and at once when a question waits. A question sees every
+ *             row that was put before it: rings keep their order.
  * Ownership   a posted job is the indexer's until it comes back from indexer_pop(); the caller then
  *             frees it with indexer_job_free(). PUT jobs do not come back.
  * Threading   indexer_post, indexer_pop, indexer_room: the hot thread. indexer_applied: any.
  *             indexer_step: the index thread, or the simulator in its place.
- * Invariants  applied F: every row of a frame below F is in the index, and perhaps some of F. Rows of F
- *             are put again after a restart; the last one wins.
- * Failure     a damaged index is deleted and said on stderr; the process ends to rebuild it from the
- *             log (exit 75), because rows already applied are gone. An index that cannot be written
- *             (a full disk) keeps its rows and tries again each second: the ring fills, and with it
- *             backpressure begins.
+ * Invariants  applied F: every row of a frame below F is in the index, and perhaps some of F.
+ *             Rows of F are put again after a restart; the last one wins.
+ * Failure     a damaged index is deleted and said on stderr; the process ends to rebuild it from
+ *             the log (exit 75), because rows already applied are gone. An index that cannot be
+ *             written (a full disk) keeps its rows and tries again each second: the ring fills,
+ *             and with it backpressure begins.
  */
 #ifndef SERVER_INDEXER_H
 #define SERVER_INDEXER_H

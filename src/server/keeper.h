@@ -1,9 +1,9 @@
 /*
  * server/keeper: the housekeeping thread.
  *
- * Purpose     Steps the log's background machine (spare segments, free space) so that the hot thread
- *             never waits for it. Sleeps until woken; while the disk is short of space it looks again
- *             each second, so that the state leaves by itself.
+ * Purpose     Steps the log's background machine (spare segments, free space) so that the hot
+ *             thread never waits for it. Sleeps until woken; while the disk is short of space it
+ *             looks again each second, so that the state leaves by itself.
  * Threading   keeper_start, keeper_stop: the hot thread. keeper_wake: any.
  */
 #ifndef SERVER_KEEPER_H

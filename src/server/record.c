@@ -242,7 +242,8 @@ record_decode(const struct log_record *record, struct arena *arena, struct eng_e
 		return FROE_OK;
 	if (row == NULL) {
 		return fault_set(fault, FROE_INCOMPATIBLE,
-		    "record type %u at position %" PRIx64 " is of a newer version of froe: use that",
+		    "record type %u at position %" PRIx64
+		    " is of a newer version of froe: use that",
 		    record->type, record->lsn.v);
 	}
 	ProtobufCMessage *message = protobuf_c_message_unpack(row->descriptor, &allocator,

@@ -1,9 +1,9 @@
 /*
  * server/record: an engine event as the body of a log record, and back.
  *
- * Purpose     One codec for all types: the fields of a message in proto/record.proto have the names of
- *             the members of struct eng_event, so a table of members and protobuf-c's descriptors
- *             do the work; a new event needs a message and a row, no code.
+ * Purpose     One codec for all types: the fields of a message in proto/record.proto have the
+ *             names of the members of struct eng_event, so a table of members and protobuf-c's
+ *             descriptors do the work; a new event needs a message and a row, no code.
  * Ownership   encode appends to the caller's buffer. Decoded bytes lie in the arena or in the body.
  * Threading   none of its own.
  * Failure     decode: FROE_CORRUPT (not the message of its type), FROE_INCOMPATIBLE (a type this

@@ -68,13 +68,15 @@ server_announce(const struct hot *hot, uint64_t took_ns)
 	    report->records, took_ns / NS_PER_MS,
 	    report->created ? ", new store" : report->clean ? "" : ", after a crash");
 	if (report->cut_bytes > 0)
-		fprintf(stderr, "froe: cut a torn tail of %" PRIu64 " bytes, kept in quarantine: %s\n",
+		fprintf(stderr,
+		    "froe: cut a torn tail of %" PRIu64 " bytes, kept in quarantine: %s\n",
 		    report->cut_bytes, report->cut_reason);
 	if (hot->options->ready_fd < 0)
 		return;
 	int size = snprintf(line, sizeof(line), "ready %s\n", address);
 	if (write(hot->options->ready_fd, line, (size_t)size) != size)
-		fprintf(stderr, "froe: cannot write to --ready-fd: %s, ignoring\n", strerror(errno));
+		fprintf(stderr, "froe: cannot write to --ready-fd: %s, ignoring\n",
+		    strerror(errno));
 }
 
 struct server {
@@ -91,7 +93,8 @@ server_hot(void *context)
 	struct server *server = context;
 	struct froe_fault fault;
 	uint64_t start_ns = io_mono_ns(server->env);
-	enum froe_err err = hot_open(&server->hot, server->options, server->env, &server->exit, &fault);
+	enum froe_err err =
+	    hot_open(&server->hot, server->options, server->env, &server->exit, &fault);
 	if (err != FROE_OK) {
 		/* What had started goes with the process: nothing was acknowledged. */
 		fprintf(stderr, "froe: cannot start: %s\n", fault.text);
@@ -116,7 +119,7 @@ server_run(const struct server_options *options)
 	sigaddset(&signals, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a write past the limit of file sizes fails, as on a full disk */
+	signal(SIGXFSZ, SIG_IGN); /* a write past the limit of file sizes fails, like a full disk */
 	server.env = server_env(options->io);
 	if (server.env == NULL)
 		return FROE_EXIT_FAILED;

@@ -108,7 +108,8 @@ step_reserve(struct shard *shard, size_t count)
 	if (count <= shard->entry_capacity)
 		return;
 	shard->entry_capacity = count * 2;
-	shard->entries = mem_resize(shard->entries, shard->entry_capacity * sizeof(*shard->entries));
+	shard->entries =
+	    mem_resize(shard->entries, shard->entry_capacity * sizeof(*shard->entries));
 	shard->places = mem_resize(shard->places, shard->entry_capacity * sizeof(*shard->places));
 }
 
@@ -177,7 +178,7 @@ shard_turn(struct shard *shard, uint64_t mono_ns)
 			return false;
 		if (!shard_has_room(shard, &command))
 			return true;
-		/* A timer's step without an event: the deadline was a bound only; it is exact now. */
+		/* A timer's step without an event: the deadline was a bound; it is exact now. */
 		FROE_DROP(shard_step(shard, &command), "see above");
 	}
 	return true;

@@ -2,9 +2,9 @@
  * server/shard: engine, log and resolver as one: a command goes in, durable effects come out.
  *
  * Purpose     shard_open() recovers: every record of the log is applied to a fresh engine.
- *             shard_step() decides a command, appends its events to the frame being built, and hands
- *             each event and effect to the hooks, with the frame that must be durable before anything of
- *             it may be shown. Nothing else writes the log.
+ *             shard_step() decides a command, appends its events to the frame being built, and
+ *             hands each event and effect to the hooks, with the frame that must be durable
+ *             before anything of it may be shown. Nothing else writes the log.
  * Ownership   owns engine, log and resolver; borrows env, io and the hooks' context.
  * Threading   one owner (loop 0, or the simulator).
  * Failure     shard_open as log_open. Afterwards only shard_failed() (a log write failed).

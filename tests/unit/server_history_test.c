@@ -312,7 +312,8 @@ test_history__retries(void **state)
 		for (uint32_t i = 0; i < 4; i++) {
 			assert_int_equal(task->attempts[i]->attempt, i + 1);
 			assert_string_equal(task->attempts[i]->outcome, outcomes[i]);
-			assert_true(task->attempts[i]->finished_ns > task->attempts[i]->assigned_ns);
+			assert_true(task->attempts[i]->finished_ns >
+			    task->attempts[i]->assigned_ns);
 		}
 		assert_string_equal(task->attempts[0]->error, "first \"error\"");
 		assert_string_equal(task->attempts[0]->worker, "worker 7");
@@ -712,7 +713,8 @@ test_history__freed_while_loading(void **state)
 static void
 test_history__places(void **state)
 {
-	struct log_place places[3] = {{{1}, 2, 3}, {{UINT64_MAX}, UINT64_MAX, UINT32_MAX}, {{0}, 0, 0}};
+	struct log_place places[3] = {{{1}, 2, 3}, {{UINT64_MAX}, UINT64_MAX, UINT32_MAX},
+	    {{0}, 0, 0}};
 	struct buf encoded;
 	(void)state;
 	buf_init(&encoded);

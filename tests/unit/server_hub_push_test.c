@@ -19,7 +19,7 @@ test_hub_push__window_and_credit(void **state)
 		say_flow(world, CLIENT, "mail", MAIL, 1);
 		say_register(world, WORKER, 1, 1, MAIL_ACTIONS, 10, NULL, 0);
 		for (int r = 0; r < 10; r++)
-			say_run(world, CLIENT, "mail", bytes_text("\"some input of a task\""), false);
+			say_run(world, CLIENT, "mail", bytes_text("\"input of a task\""), false);
 		world_settle(world);
 		assert_null(heard(world, WORKER, 0, FROE__ENVELOPE__BODY_DISPATCH));
 		for (int step = 0; step < 200; step++) {
@@ -571,7 +571,8 @@ static void
 game_open(struct game *game, size_t i)
 {
 	uint64_t window = dice(&game->seed, 3) == 0 ? WINDOW : dice(&game->seed, 500);
-	game->conn[i] = api_conn_handle((uint8_t)(i % 2), (uint32_t)++game->generation, (uint32_t)i);
+	game->conn[i] = api_conn_handle((uint8_t)(i % 2), (uint32_t)++game->generation,
+	    (uint32_t)i);
 	game->granted[i] = window;
 	say_open(game->world, game->conn[i], window);
 	if (i >= 2) {

@@ -1,6 +1,6 @@
 /*
- * The hub: nothing is said before it is durable, answers, payloads that have left memory, questions,
- * rooms and refusals, restarts.
+ * The hub: nothing is said before it is durable, answers, payloads that have left memory,
+ * questions, rooms and refusals, restarts.
  */
 #include "server_hub_world.h"
 
@@ -385,7 +385,7 @@ test_hub__index_behind(void **state)
 	world_close(world);
 }
 
-/* --------------------------------------------------------------------------------- room, refusals */
+/* ------------------------------------------------------------------------------- room, refusals */
 
 /* A disk that does not complete: commands are refused for room, and taken when there is some. */
 static void
@@ -466,7 +466,8 @@ test_hub__restart(void **state)
 		struct uuid runs[20];
 		world_mail(world, 1);
 		for (int r = 0; r < 20; r++) {
-			uint64_t request = say_run(world, CLIENT, "mail", bytes_text("\"in\""), true);
+			uint64_t request =
+			    say_run(world, CLIENT, "mail", bytes_text("\"in\""), true);
 			runs[r] = hear_started(world, CLIENT, request);
 			if (r < 15)
 				say_complete(world, WORKER, hear_dispatch(world, WORKER),
@@ -486,7 +487,8 @@ test_hub__restart(void **state)
 		say_open(world, CLIENT, WINDOW);
 		world_settle(world);
 		for (int r = 0; r < 20; r++) {
-			uint64_t request = say_of_run(world, CLIENT, API_OP_RUN_GET, runs[r], true, "");
+			uint64_t request =
+			    say_of_run(world, CLIENT, API_OP_RUN_GET, runs[r], true, "");
 			Froe__RunView *view =
 			    hear_body(world, CLIENT, request, FROE__ENVELOPE__BODY_RUN_VIEW);
 			assert_int_equal(view->status == FROE__RUN_STATUS__COMPLETED, r < 15);

@@ -1,7 +1,7 @@
 /*
  * The hub with a real shard over the simulated world, an index in a temporary directory, and
- * connections that are only handles: what is delivered to them is recorded, and checked against what
- * the shard's hooks said must be durable first.
+ * connections that are only handles: what is delivered to them is recorded, and checked against
+ * what the shard's hooks said must be durable first.
  */
 #ifndef SERVER_HUB_WORLD_H
 #define SERVER_HUB_WORLD_H
@@ -258,7 +258,8 @@ world_open(size_t cache_bytes)
 	struct world *world = mem_zalloc(sizeof(*world));
 	struct sim_options options = {.seed = 11, .start_wall_ns = UINT64_C(1700000000) * NS_PER_S};
 	const char *tmp = getenv("TMPDIR");
-	snprintf(world->index, sizeof(world->index), "%s/froe-hub-XXXXXX", tmp != NULL ? tmp : "/tmp");
+	snprintf(world->index, sizeof(world->index), "%s/froe-hub-XXXXXX",
+	    tmp != NULL ? tmp : "/tmp");
 	assert_non_null(mkdtemp(world->index));
 	world->env = sim_open(&options);
 	world->cache_bytes = cache_bytes;
@@ -338,7 +339,8 @@ static inline bool
 world_quiet(struct world *world)
 {
 	return hub_idle(&world->hub) && !hub_reading(&world->hub) &&
-	    list_empty(&world->hub.loaded) && (world->index_stuck || list_empty(&world->hub.reads)) &&
+	    list_empty(&world->hub.loaded) &&
+	    (world->index_stuck || list_empty(&world->hub.reads)) &&
 	    log_durable_seq(world->shard.log) == log_tail_seq(world->shard.log);
 }
 
@@ -365,7 +367,7 @@ world_pass(struct world *world, uint64_t ms)
 	}
 }
 
-/* ------------------------------------------------------------------------------ what clients say */
+/* ----------------------------------------------------------------------------- what clients say */
 
 static inline void
 world_say(struct world *world, const struct api_command *command)
@@ -570,7 +572,7 @@ say_list(struct world *world, uint64_t conn, uint32_t statuses, uint32_t limit, 
 	return command.origin.request;
 }
 
-/* -------------------------------------------------------------------------------- what they hear */
+/* ------------------------------------------------------------------------------- what they hear */
 
 /* The next message of this number for the connection, taken; NULL: none (yet). */
 static inline struct message *

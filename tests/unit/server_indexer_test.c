@@ -60,7 +60,8 @@ place_new(bool sim)
 	const char *tmp = getenv("TMPDIR");
 	struct froe_fault fault;
 	struct sim_options options = {.seed = 4, .start_wall_ns = NS_PER_S};
-	snprintf(place->dir, sizeof(place->dir), "%s/froe-indexer-XXXXXX", tmp != NULL ? tmp : "/tmp");
+	snprintf(place->dir, sizeof(place->dir), "%s/froe-indexer-XXXXXX",
+	    tmp != NULL ? tmp : "/tmp");
 	assert_non_null(mkdtemp(place->dir));
 	snprintf(place->index, sizeof(place->index), "%s/index", place->dir);
 	place->sim = sim;
@@ -294,7 +295,7 @@ test_indexer__cursors(void **state)
 	place_free(place);
 }
 
-/* A list that finds little looks at so many rows only, and goes on from there: no row is skipped. */
+/* A list that finds little looks at so many rows only, and goes on from there: none is skipped. */
 static void
 test_indexer__scan_limit(void **state)
 {

@@ -18,7 +18,8 @@ struct list {
 #define container_of(pointer, type, member)                                                        \
 	((type *)(void *)((char *)(pointer) - offsetof(type, member)))
 
-#define list_for_each(node, head) for ((node) = (head)->next; (node) != (head); (node) = (node)->next)
+#define list_for_each(node, head)                                                                  \
+	for ((node) = (head)->next; (node) != (head); (node) = (node)->next)
 
 static inline void
 list_init(struct list *node)

@@ -82,7 +82,8 @@ map_remove(struct map *map, uint64_t high, uint64_t low)
 	map->count--;
 	size_t mask = map->capacity - 1;
 	size_t hole_at = (size_t)(hole - map->entries);
-	for (size_t at = (hole_at + 1) & mask; map->entries[at].value != NULL; at = (at + 1) & mask) {
+	for (size_t at = (hole_at + 1) & mask; map->entries[at].value != NULL;
+	     at = (at + 1) & mask) {
 		size_t home = map_hash(map->entries[at].key[0], map->entries[at].key[1]) & mask;
 		/* Move back unless its home lies cyclically in (hole, at]. */
 		if (((at - home) & mask) >= ((at - hole_at) & mask)) {

@@ -17,7 +17,10 @@
 
 #define CONNECT_MS 2000u
 
-#define OPTION_ADDRESS {"address", "HOST:PORT", "the server (default FROE_ADDRESS or 127.0.0.1:7077)"}
+#define OPTION_ADDRESS                                                                             \
+	{                                                                                          \
+		"address", "HOST:PORT", "the server (default FROE_ADDRESS or 127.0.0.1:7077)"      \
+	}
 #define OPTION_TENANT {"tenant", "NAME", "the tenant (default FROE_TENANT or default)"}
 #define OPTION_OUTPUT {"output", "table|json|ids", "how to print (default table)"}
 #define OPTIONS_SERVER                                                                             \
@@ -214,7 +217,8 @@ cli_duration_ms(const struct cli *cli, const char *name, uint64_t otherwise_ms)
 	if (text == NULL)
 		return otherwise_ms;
 	if (!duration_parse(text, &ns) || ns < NS_PER_MS)
-		cli_usage(cli, "--%s: \"%s\" is not a duration: write 500ms, 30s, 1h30m", name, text);
+		cli_usage(
+		    cli, "--%s: \"%s\" is not a duration: write 500ms, 30s, 1h30m", name, text);
 	return ns / NS_PER_MS;
 }
 
@@ -236,7 +240,8 @@ cli_run_id(const struct cli *cli, int i)
 {
 	struct froe_id id;
 	if (!froe_id_parse(cli->arguments[i], &id))
-		cli_usage(cli, "\"%s\" is not a run's id: \"froe runs list --output ids\" prints them",
+		cli_usage(cli,
+		    "\"%s\" is not a run's id: \"froe runs list --output ids\" prints them",
 		    cli->arguments[i]);
 	return id;
 }
@@ -271,7 +276,8 @@ cli_connect(const struct cli *cli, int *ret_status)
 		return client;
 	*ret_status = cli_fail(&error);
 	if (error.code == FROE_UNAVAILABLE)
-		fputs("froe: is a server running? \"froe dev\" starts one to try things out\n", stderr);
+		fputs("froe: is a server running? \"froe dev\" starts one to try things out\n",
+		    stderr);
 	return NULL;
 }
 

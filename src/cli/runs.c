@@ -68,7 +68,8 @@ status_option(const struct cli *cli)
 			continue;
 		uint32_t status = 0;
 		while (status <= FROE_RUN_EVICTED &&
-		    strcasecmp(froe_status_name((enum froe_status)status), cli->given[i].value) != 0)
+		       strcasecmp(
+			   froe_status_name((enum froe_status)status), cli->given[i].value) != 0)
 			status++;
 		if (status > FROE_RUN_EVICTED)
 			cli_usage(cli, "--status: \"%s\" is none of QUEUED, RUNNING, COMPLETED, "
@@ -386,7 +387,8 @@ watch_event(void *context, const struct froe_event *event, const struct froe_err
 	struct buf line;
 	pthread_mutex_lock(&watch->mutex);
 	if (error != NULL && ferror(stdout)) {
-		watch->status = FROE_EXIT_OK; /* the reader has seen enough: this is the end of our client */
+		watch->status =
+		    FROE_EXIT_OK; /* the reader has seen enough: this is the end of our client */
 	} else if (error != NULL) {
 		watch->status = cli_fail(error);
 	} else {

@@ -198,8 +198,8 @@ command_of_run(const struct eng_command *command)
 	    command->type == ENG_CMD_TASK_FAIL;
 }
 
-/* Tight enough for a timer and a leaving worker in one step to fit half a segment of 1 MiB, the most
- * that the log takes: a step that never fits would never be made. */
+/* Tight enough for a timer and a leaving worker in one step to fit half a segment of 1 MiB, the
+ * most that the log takes: a step that never fits would never be made. */
 size_t
 eng_step_bytes_max(const struct eng *eng, const struct eng_command *command)
 {

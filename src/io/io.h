@@ -83,7 +83,8 @@ struct io_env_ops {
 	enum froe_err (*traits)(struct io_env *env, const char *path, struct io_traits *ret_traits,
 	    struct froe_fault *fault);
 
-	enum froe_err (*loop_open)(struct io_env *env, struct io **ret_io, struct froe_fault *fault);
+	enum froe_err (*loop_open)(
+	    struct io_env *env, struct io **ret_io, struct froe_fault *fault);
 };
 
 struct io_env {

@@ -49,7 +49,8 @@ block_check_version(const uint8_t *block, bool featured, const char *name,
 	unsigned minor = le16_load(block + BLOCK_VERSION + 2);
 	uint64_t features = featured ? le64_load(block + BLOCK_INCOMPATIBLE) : 0;
 
-	/* This version has no read-only mode for stores of a newer one: their bit refuses as well. */
+	/* This version has no read-only mode for stores of a newer one: their bit refuses as well.
+	 */
 	if (featured)
 		features |= le64_load(block + BLOCK_READ_ONLY);
 	if (major == BLOCK_MAJOR && features == 0)

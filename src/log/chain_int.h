@@ -1,9 +1,9 @@
 /*
  * log/chain: what the next frame must be, from all that came before.
  *
- * Purpose     The conditions between frames: F4 (numbers, hash of the previous header, epochs, time)
- *             and F5 (segments' first and last frames). The writer advances the same struct.
- * See         docs/log-format.md, section 4
+ * Purpose     The conditions between frames: F4 (numbers, hash of the previous header, epochs,
+ * time) and F5 (segments' first and last frames). The writer advances the same struct. See
+ * docs/log-format.md, section 4
  */
 #ifndef LOG_CHAIN_INT_H
 #define LOG_CHAIN_INT_H

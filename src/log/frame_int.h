@@ -83,7 +83,8 @@ log_frame_blocks(size_t header_bytes, size_t data_bytes)
  * and hash in *header. */
 void log_frame_seal(uint8_t *frame, struct log_frame_header *header, uint64_t seed);
 
-/* How many bytes must be in memory for log_frame_judge(): from the first block alone, unverified. */
+/* How many bytes must be in memory for log_frame_judge(): from the first block alone, unverified.
+ */
 size_t log_frame_extent(const uint8_t *block, const struct log_frame_site *site);
 
 /* Where the data begins if the first block, unverified, is believed; else `otherwise`. */
@@ -94,7 +95,8 @@ size_t log_frame_data_guess(const uint8_t *block, const struct log_frame_site *s
 bool log_frame_peek(const uint8_t *frame, size_t have, const struct log_frame_site *site,
     struct log_frame_header *ret_header);
 
-/* F1..F3 and F6. ret_header is filled when the header verifies; ret_block is the first bad block. */
+/* F1..F3 and F6. ret_header is filled when the header verifies; ret_block is the first bad block.
+ */
 enum log_frame_verdict log_frame_judge(const uint8_t *frame, size_t have,
     const struct log_frame_site *site, struct log_frame_header *ret_header, uint32_t *ret_block);
 
@@ -104,8 +106,9 @@ struct log_frame_control log_frame_control_decode(const uint8_t *from);
 static inline size_t
 log_frame_control_bytes(uint8_t flags)
 {
-	return (flags & (LOG_FRAME_SEAL | LOG_FRAME_FIRST_OF_SEGMENT)) != 0 ? LOG_FRAME_CONTROL_BYTES
-	                                                                    : 0;
+	return (flags & (LOG_FRAME_SEAL | LOG_FRAME_FIRST_OF_SEGMENT)) != 0
+		   ? LOG_FRAME_CONTROL_BYTES
+		   : 0;
 }
 
 /* Does a block hold a wholly zero sector? */

@@ -26,12 +26,15 @@ open_lock(struct log *log, struct froe_fault *fault)
 		return err;
 	if (!traits.direct && !log->options.dev) {
 		return fault_set(fault, FROE_UNSUPPORTED,
-		    "%s: this file system has no direct I/O, so nothing on it is durable: use ext4 or "
-		    "XFS (tmpfs only with froe dev)", log->paths.dir);
+		    "%s: this file system has no direct I/O, so nothing on it is durable: "
+		    "use ext4 or "
+		    "XFS (tmpfs only with froe dev)",
+		    log->paths.dir);
 	}
 	if (traits.block_bytes > LOG_BLOCK_BYTES) {
 		return fault_set(fault, FROE_UNSUPPORTED,
-		    "%s: this device writes blocks of %u bytes, the log's format has %u: use another",
+		    "%s: this device writes blocks of %u bytes, the log's format has %u: "
+		    "use another",
 		    log->paths.dir, traits.block_bytes, LOG_BLOCK_BYTES);
 	}
 	err = io_file_open(log->env, path.text, IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_CREATE,
@@ -40,8 +43,10 @@ open_lock(struct log *log, struct froe_fault *fault)
 		return err;
 	err = io_file_lock(log->env, log->lock, fault);
 	if (err == FROE_IN_USE) {
-		fault_set(fault, err, "%s: another froe server holds this data directory: stop it, or "
-		    "use another directory", log->paths.dir);
+		fault_set(fault, err,
+		    "%s: another froe server holds this data directory: stop it, or "
+		    "use another directory",
+		    log->paths.dir);
 	}
 	return err;
 }

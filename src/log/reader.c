@@ -55,7 +55,8 @@ reader_check_header(struct reader *reader, uint64_t no, uint64_t size, struct fr
 		return err;
 	if (size != header.bytes)
 		return fault_set(fault, FROE_CORRUPT,
-		    "log/%s has %llu bytes, its header says %llu: restore the data directory from a backup",
+		    "log/%s has %llu bytes, its header says %llu: restore the data "
+		    "directory from a backup",
 		    reader->name, (unsigned long long)size, (unsigned long long)header.bytes);
 	if (!uuid_equal(header.store, reader->store))
 		return fault_set(fault, FROE_CORRUPT,

@@ -1,8 +1,8 @@
 /*
  * log/reader: reads a segment front to back, past the page cache.
  *
- * Ownership   owns one file and one buffer; what reader_load() returns is valid until the next call.
- * Failure     FROE_CORRUPT and FROE_INCOMPATIBLE from S1..S4, FROE_IO from the device.
+ * Ownership   owns one file and one buffer; what reader_load() returns is valid until the next
+ * call. Failure     FROE_CORRUPT and FROE_INCOMPATIBLE from S1..S4, FROE_IO from the device.
  */
 #ifndef LOG_READER_INT_H
 #define LOG_READER_INT_H
@@ -26,7 +26,8 @@ void reader_init(struct reader *reader, struct io_env *env, const struct paths *
     struct uuid store);
 void reader_release(struct reader *reader);
 
-/* Goes to a segment and verifies S1..S4. `sync`: first makes durable what the kernel still holds. */
+/* Goes to a segment and verifies S1..S4. `sync`: first makes durable what the kernel still holds.
+ */
 enum froe_err reader_open(struct reader *reader, uint64_t no, bool sync,
     struct froe_fault *fault);
 void reader_close(struct reader *reader);

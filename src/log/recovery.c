@@ -108,7 +108,8 @@ recovery_list(struct recovery *recovery, struct froe_fault *fault)
 	if (err != FROE_OK)
 		return err;
 	if (recovery->segment_count > 1)
-		qsort(recovery->segments, recovery->segment_count, sizeof(uint64_t), recovery_compare);
+		qsort(recovery->segments, recovery->segment_count, sizeof(uint64_t),
+		    recovery_compare);
 	for (size_t i = 0; i < recovery->segment_count; i++, expected++) {
 		if (recovery->segments[i] != expected)
 			return recovery_missing(recovery, expected, fault);
@@ -127,7 +128,8 @@ recovery_open_segment(struct recovery *recovery, size_t index, struct froe_fault
 	enum froe_err err = reader_open(&recovery->reader, no, sync, fault);
 	if (err == FROE_OK && recovery->reader.header.bytes != recovery->options.segment_bytes)
 		err = fault_set(fault, FROE_CORRUPT,
-		    "log/%s has segments of another size than STORE says: restore the data directory",
+		    "log/%s has segments of another size than STORE says: restore the data "
+		    "directory",
 		    recovery->reader.name);
 	if (err == FROE_CORRUPT)
 		recovery->report->bad = (struct lsn){no << 32};
@@ -174,7 +176,8 @@ recovery_replay_frame(struct recovery *recovery, const struct log_frame_header *
 	recovery->last_run_count = 0;
 	for (uint32_t i = 0; i < header->records; i++, at += span) {
 		size_t left = at <= end ? end - at : 0;
-		if (rec_decode(frame + at, left, header->event_first + i, &record, &span) != REC_GOOD)
+		if (rec_decode(frame + at, left, header->event_first + i, &record, &span) !=
+		    REC_GOOD)
 			return FROE_OK;
 		record.lsn = (struct lsn){header->segment_no << 32 | (offset + at)};
 		record.frame_seq = header->seq;
@@ -293,10 +296,13 @@ recovery_step(struct recovery *recovery, struct stop *stop, enum recovery_move *
 	*ret_move = RECOVERY_STOP;
 	if (verdict == LOG_FRAME_INCOMPATIBLE)
 		return fault_set(fault, FROE_INCOMPATIBLE,
-		    "log/%s: frame %" PRIu64 " at byte %" PRIu64 " uses features that this froe does "
-		    "not know: use a newer one", recovery->reader.name, header.seq, stop->offset);
+		    "log/%s: frame %" PRIu64 " at byte %" PRIu64
+		    " uses features that this froe does "
+		    "not know: use a newer one",
+		    recovery->reader.name, header.seq, stop->offset);
 	if (verdict != LOG_FRAME_GOOD && header.durable_seq > recovery->evidence)
-		recovery->evidence = header.durable_seq; /* a good header's is true wherever it lies */
+		recovery->evidence =
+		    header.durable_seq; /* a good header's is true wherever it lies */
 	if (verdict != LOG_FRAME_GOOD) {
 		stop->state = tail_state_of(verdict);
 		return FROE_OK;
@@ -565,8 +571,8 @@ recovery_read_segment(struct recovery *recovery, struct stop *stop, enum recover
 	return err;
 }
 
-/* Decides. Beside a server (read-only), what it wrote after X was read may be evidence against X; but
- * then X is on disk by now: it is read once more. */
+/* Decides. Beside a server (read-only), what it wrote after X was read may be evidence against X;
+ * but then X is on disk by now: it is read once more. */
 static enum froe_err
 recovery_stop(struct recovery *recovery, struct stop *stop, enum recovery_move *ret_move,
     struct froe_fault *fault)

@@ -94,7 +94,8 @@ seg_header_decode(const uint8_t *from, const char *name, struct seg_header *ret_
 	if (le32_load(from + SEG_BLOCK_BYTES) != LOG_BLOCK_BYTES || from[SEG_KIND] != SEG_HOT ||
 	    le16_load(from + SEG_SHARD) != 0 || !seg_bytes_legal(header.bytes))
 		return fault_set(fault, FROE_INCOMPATIBLE,
-		    "%s: blocks of %u bytes, kind %u, shard %u, %llu bytes long: this froe cannot read it",
+		    "%s: blocks of %u bytes, kind %u, shard %u, %llu bytes long: "
+		    "this froe cannot read it",
 		    name, le32_load(from + SEG_BLOCK_BYTES), from[SEG_KIND],
 		    le16_load(from + SEG_SHARD), (unsigned long long)header.bytes);
 	*ret_header = header;

@@ -1,8 +1,8 @@
 /*
  * log/segment: the header of a segment file, stored twice, and its name.
  *
- * Failure     seg_header_read: FROE_CORRUPT if no copy verifies, FROE_INCOMPATIBLE for another format.
- * See         docs/log-format.md, section 2
+ * Failure     seg_header_read: FROE_CORRUPT if no copy verifies, FROE_INCOMPATIBLE for another
+ * format. See         docs/log-format.md, section 2
  */
 #ifndef LOG_SEGMENT_INT_H
 #define LOG_SEGMENT_INT_H
@@ -49,8 +49,8 @@ bool seg_bytes_legal(uint64_t segment_bytes);
 void seg_header_encode(uint8_t *to, const struct seg_header *header);
 
 /* From both copies. `name` is for messages. */
-enum froe_err seg_header_decode(const uint8_t *from, const char *name, struct seg_header *ret_header,
-    struct froe_fault *fault);
+enum froe_err seg_header_decode(
+    const uint8_t *from, const char *name, struct seg_header *ret_header, struct froe_fault *fault);
 
 void seg_name(uint64_t no, char name[SEG_NAME_SIZE]);
 bool seg_name_parse(const char *name, uint64_t *ret_no);

@@ -109,7 +109,8 @@ slots_choose(struct slots *slots, const uint8_t *blocks, unsigned *ret_bad,
 			return err;
 		if (!uuid_equal(block_store(block), slots->store))
 			return fault_set(fault, FROE_CORRUPT,
-			    "%s belongs to another store: restore the data directory as a whole", name);
+			    "%s belongs to another store: restore the data directory as a whole",
+			    name);
 		if (!found || le64_load(block + SLOTS_VERSION) > slots->version)
 			slots_decode(slots, block, i);
 		found = true;

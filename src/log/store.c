@@ -25,7 +25,8 @@ store_decode(const uint8_t *block, struct store *ret_store, struct froe_fault *f
 		block += LOG_BLOCK_BYTES;
 		if (!block_verify(block, store_magic))
 			return fault_set(fault, FROE_CORRUPT,
-			    "STORE: both copies are damaged: restore the data directory from a backup");
+			    "STORE: both copies are damaged: restore the data directory "
+			    "from a backup");
 	}
 	enum froe_err err = block_check_version(block, /* featured= */ true, "STORE", fault);
 	if (err != FROE_OK)
@@ -168,7 +169,8 @@ store_prepare(struct io_env *env, const struct paths *paths, const struct store 
 	if (err == FROE_OK)
 		err = slots_create(env, paths->shard, SLOTS_MANIFEST, store->id, &manifest, fault);
 	if (err == FROE_OK)
-		err = slots_create(env, paths->shard, SLOTS_WATERMARK, store->id, &watermark, fault);
+		err =
+		    slots_create(env, paths->shard, SLOTS_WATERMARK, store->id, &watermark, fault);
 	if (err == FROE_OK)
 		err = io_path_sync_dir(env, paths->shard, fault);
 	return err;

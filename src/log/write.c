@@ -67,7 +67,8 @@ log_write_release(struct log *log)
 		return;
 	for (unsigned i = 0; i < log->count; i++) {
 		struct log_frame *frame = &log->frames[(log->head + i) % LOG_FRAMES];
-		if ((frame->header.flags & LOG_FRAME_SEAL) != 0 && frame->state != LOG_FRAME_BUILDING)
+		if ((frame->header.flags & LOG_FRAME_SEAL) != 0 &&
+		    frame->state != LOG_FRAME_BUILDING)
 			segment_close(log->env, frame->segment);
 	}
 	mem_pages_free(log->memory, log->memory_bytes);
@@ -287,7 +288,8 @@ step_rolls(const struct log *log, size_t bytes)
 	const struct log_frame *frame = frame_building(log);
 	uint64_t offset = log->offset;
 	if (frame != NULL)
-		offset += log_frame_blocks(frame->header.header_bytes, frame->used) * LOG_BLOCK_BYTES;
+		offset +=
+		    log_frame_blocks(frame->header.header_bytes, frame->used) * LOG_BLOCK_BYTES;
 	return !segment_fits(log, offset, bytes);
 }
 
@@ -372,8 +374,8 @@ frame_waiting(struct log *log)
 	return NULL;
 }
 
-/* The clean stop's frame, as soon as there is a slot for it. A stop that wrote nothing since the last
- * one, in a segment without another block to spare, needs none. */
+/* The clean stop's frame, as soon as there is a slot for it. A stop that wrote nothing since the
+ * last one, in a segment without another block to spare, needs none. */
 static void
 stop_mark(struct log *log)
 {
@@ -540,7 +542,8 @@ log_deadline_ns(const struct log *log)
 	return log->watermark_ns + WATERMARK_NS;
 }
 
-/* -------------------------------------------------------------------------------- start and stop */
+/* -------------------------------------------------------------------------------- start and stop
+ */
 
 /* The epoch's first frame is written at once: it finds out whether the segment can be written. On
  * a full disk there may be no place for it; then the next frame is the epoch's first. */

@@ -381,9 +381,14 @@ void
 loop_input(struct loop *loop)
 {
 	struct list *node;
+	size_t count = 0;
 	if (!list_empty(&loop->set.ready))
 		conn_set_now(&loop->set);
-	while ((node = list_pop(&loop->set.ready)) != NULL)
+	/* A session that wants more at once gets it in the next turn: what it has posted so far is
+	 * written to the log meanwhile. */
+	list_for_each(node, &loop->set.ready)
+		count++;
+	while (count-- > 0 && (node = list_pop(&loop->set.ready)) != NULL)
 		link_step(loop, link_of(container_of(node, struct conn, ready)));
 	if (loop->draining)
 		accept_stop(loop);

@@ -96,7 +96,8 @@ test_run__one_task(void **state)
 	worker_open(&worker, &server, NULL, &workflow, 2);
 	expect_result(worker.client, start_run(worker.client, "echo", "{\"n\":1}"), "{\"n\":1}");
 	expect_result(worker.client, start_run(worker.client, "echo", NULL), "{}");
-	expect_result(worker.client, start_run(worker.client, "echo", "\"\xc3\xa9\""), "\"\xc3\xa9\"");
+	expect_result(
+	    worker.client, start_run(worker.client, "echo", "\"\xc3\xa9\""), "\"\xc3\xa9\"");
 	worker_close(&worker);
 }
 
@@ -193,7 +194,8 @@ static void
 test_run__cancel_reaches_the_handler(void **state)
 {
 	atomic_int cancelled = 0;
-	struct froe_task_def task = {.name = "long", .handler = until_cancelled, .context = &cancelled};
+	struct froe_task_def task = {
+	    .name = "long", .handler = until_cancelled, .context = &cancelled};
 	struct froe_workflow workflow = {.name = "long", .tasks = &task, .task_count = 1};
 	struct froe_error error;
 	struct worker worker;
@@ -277,7 +279,8 @@ test_run__refusals_say_what(void **state)
 	assert_non_null(strstr(error.text, "unheard-of"));
 	struct froe_id nothing = {.bytes = {1, 2, 3}};
 	struct froe_run_view *view;
-	assert_int_equal(froe_run_get(client, nothing, false, 30000, &view, &error), FROE_NOT_FOUND);
+	assert_int_equal(
+	    froe_run_get(client, nothing, false, 30000, &view, &error), FROE_NOT_FOUND);
 	froe_client_close(client);
 }
 

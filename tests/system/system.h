@@ -280,7 +280,8 @@ sleep_ms(uint32_t ms)
 static size_t
 http_get(const struct server *server, const char *path, char *to, size_t size)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)server->port)};
+	struct sockaddr_in address = {
+	    .sin_family = AF_INET, .sin_port = htons((uint16_t)server->port)};
 	char request[256];
 	size_t have = 0;
 	ssize_t got;

@@ -40,7 +40,8 @@ test_log__record_round_trip(void **state)
 		struct log_record record;
 		size_t span = 0;
 		rec_encode(to, &entry, 77);
-		assert_int_equal(rec_decode(to, rec_entry_span(&entry), 77, &record, &span), REC_GOOD);
+		assert_int_equal(
+		    rec_decode(to, rec_entry_span(&entry), 77, &record, &span), REC_GOOD);
 		assert_int_equal(span, rec_entry_span(&entry));
 		assert_int_equal(record.type, entry.type);
 		assert_int_equal(record.flags, entry.flags);
@@ -196,13 +197,13 @@ static void
 test_log__frame_worked_example(void **state)
 {
 	static const uint8_t head[96] = {0x46, 0x52, 0x41, 0x4d, 1, 0, 0x80, 8, 2, 0, 0, 0, 0, 0, 0,
-	    0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xe8, 3, 0, 0,
-	    0, 0, 0, 0, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 1, 0x28, 0, 0, 0, 0x28, 0, 0, 0, 1,
-	    0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0xad, 3, 0xf8, 0x0c,
-	    0xad, 0xbc, 0xb2, 0};
+	    0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xe8, 3, 0,
+	    0, 0, 0, 0, 0, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 1, 0x28, 0, 0, 0, 0x28, 0, 0,
+	    0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0xad, 3,
+	    0xf8, 0x0c, 0xad, 0xbc, 0xb2, 0};
 	static const uint8_t tail[48] = {0xcc, 0x98, 0x9b, 0x13, 0x40, 0xd2, 0x74, 0x67, 0x25, 0, 0,
-	    0, 0xdc, 0x8f, 0xf4, 0x8b, 1, 1, 0, 1, 1, 0, 0, 0, 0x2a, 0, 0, 0, 0, 0, 0, 0, 0xe8, 3, 0,
-	    0, 0, 0, 0, 0, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0, 0, 0};
+	    0, 0xdc, 0x8f, 0xf4, 0x8b, 1, 1, 0, 1, 1, 0, 0, 0, 0x2a, 0, 0, 0, 0, 0, 0, 0, 0xe8, 3,
+	    0, 0, 0, 0, 0, 0, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0, 0, 0};
 	struct log_frame_header header = {.header_bytes = 2176, .records = 1, .block_index = 3,
 	    .seq = 2, .event_first = 1, .durable_seq = 1, .epoch = 1, .time_ns = 1000,
 	    .prev_hash = UINT64_C(0x0123456789abcdef), .segment_no = 1};

@@ -1,8 +1,8 @@
 /*
- * Power is lost, or the process ends, at every point of the log's life: creation, appending, rolling
- * over, recovery, cutting. The oracle: what was reported durable is replayed, and what is replayed
- * is a prefix of what was appended (world_replay compares each record); a second recovery finds
- * what the first one found.
+ * Power is lost, or the process ends, at every point of the log's life: creation, appending,
+ * rolling over, recovery, cutting. The oracle: what was reported durable is replayed, and what is
+ * replayed is a prefix of what was appended (world_replay compares each record); a second recovery
+ * finds what the first one found.
  */
 #include "log_world.h"
 
@@ -44,7 +44,8 @@ run_some(struct world *world, unsigned steps)
 		size_t count = 1 + world_below(world, 3);
 		if (kind == 0)
 			sizes[0] = world_below(world, largest);
-		for (unsigned turns = 0; !log_has_room(world->log, step_bytes(count, sizes)); turns++) {
+		for (unsigned turns = 0; !log_has_room(world->log, step_bytes(count, sizes));
+		     turns++) {
 			if (turns == 400 || log_failed(world->log, NULL))
 				return false;
 			world_turn(world);
@@ -268,8 +269,8 @@ test_crash__error_in_recovery(void **state)
 	}
 }
 
-/* Any operation fails: the log fails at once, nothing after it counts, and the next process, started
- * by a kill or after a loss of power, goes on from there. Then power is lost. */
+/* Any operation fails: the log fails at once, nothing after it counts, and the next process,
+ * started by a kill or after a loss of power, goes on from there. Then power is lost. */
 static void
 life_with_error(struct world *world)
 {
@@ -315,8 +316,9 @@ test_crash__errors_at_random(void **state)
 	}
 }
 
-/* Housekeeping is stopped in any operation by a kill, which leaves names that only the kernel knows.
- * The next process writes into the segments it finds, without housekeeping; then power is lost. */
+/* Housekeeping is stopped in any operation by a kill, which leaves names that only the kernel
+ * knows. The next process writes into the segments it finds, without housekeeping; then power is
+ * lost. */
 static void
 kill_in_housekeeping(uint64_t at, uint64_t seed)
 {

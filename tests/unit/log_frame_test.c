@@ -169,8 +169,8 @@ test_frame__impossible_sizes(void **state)
 	const struct {
 		size_t at;
 		uint16_t value;
-	} cases[] = {{6, 0}, {6, 96}, {6, 65}, {6, 65472}, {68, 0}, {68, 2}, {68, 2054}, {68, 65535},
-	    {56, 0xffff}};
+	} cases[] = {{6, 0}, {6, 96}, {6, 65}, {6, 65472}, {68, 0}, {68, 2}, {68, 2054},
+	    {68, 65535}, {56, 0xffff}};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint16_t before = le16_load(frame + cases[i].at);

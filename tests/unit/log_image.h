@@ -1,6 +1,6 @@
 /*
- * The bytes of a closed store on a simulated disk: its frames found, altered, made again. So each row
- * of recovery's table can be produced from a store that the log itself wrote.
+ * The bytes of a closed store on a simulated disk: its frames found, altered, made again. So each
+ * row of recovery's table can be produced from a store that the log itself wrote.
  */
 #ifndef TESTS_LOG_IMAGE_H
 #define TESTS_LOG_IMAGE_H
@@ -51,7 +51,8 @@ image_find_frames(struct image *image)
 	uint64_t at = SEG_HEADER_BYTES;
 	image->count = 0;
 	while (at < image->size) {
-		struct log_frame_site site = {image->header.no, image->header.seed, at, image->size - at};
+		struct log_frame_site site = {
+		    image->header.no, image->header.seed, at, image->size - at};
 		struct image_frame *frame = &image->frames[image->count];
 		if (!log_frame_peek(image->bytes + at, image->size - at, &site, &frame->header))
 			break;

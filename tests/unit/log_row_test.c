@@ -268,7 +268,8 @@ test_log__row_acknowledged_names_runs(void **state)
 	struct world *world = store_written(&image);
 	const struct image_frame *frame = image_frame(&image, 5);
 	(void)state;
-	/* Frame 5 holds record 4, whose own hash is still good when only the frame's header is not. */
+	/* Frame 5 holds record 4, whose own hash is still good when only the frame's header is not.
+	 */
 	uint64_t run = le64_load(image.bytes + frame->offset + frame->header.header_bytes + 16);
 	assert_true(run != 0);
 	image_flip(&image, frame->offset + 20);
@@ -352,7 +353,8 @@ test_log__row_torn(void **state)
 		const struct image_frame *last = image_last(&image);
 		image_watermark(world, image.header.store, FRAME_SERIAL_LAST);
 		if (sector < 24)
-			image_zero(&image, last->offset + sector * LOG_SECTOR_BYTES, LOG_SECTOR_BYTES);
+			image_zero(
+			    &image, last->offset + sector * LOG_SECTOR_BYTES, LOG_SECTOR_BYTES);
 		else
 			image_zero(&image, last->offset + LOG_BLOCK_BYTES, 2 * LOG_BLOCK_BYTES);
 		must_cut(world, "torn:", SERIAL + BURST - 1);
@@ -769,8 +771,9 @@ test_log__scan_reports_as_open_does(void **state)
 	(void)state;
 	image_flip(&image, image_frame(&image, 8)->offset + 3000);
 	world->replayed = 0;
-	assert_int_equal(log_scan(world->env, world->dir, start, world_replay, world, &world->report,
-	    &world->fault), FROE_CORRUPT);
+	assert_int_equal(log_scan(world->env, world->dir, start, world_replay, world,
+			     &world->report, &world->fault),
+	    FROE_CORRUPT);
 	assert_int_equal(world->replayed, 6); /* what lies before the damage is shown */
 	assert_false(world->replay_wrong);
 	assert_int_equal(world->report.bad_frame_seq, 8);

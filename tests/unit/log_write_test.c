@@ -389,7 +389,8 @@ test_log__clean_stop_with_everything_in_flight(void **state)
 	}
 }
 
-/* ---------------------------------------------------------------------------------- the watermark */
+/* ---------------------------------------------------------------------------------- the watermark
+ */
 
 static void
 test_log__watermark_follows(void **state)
@@ -704,7 +705,8 @@ test_log__read_finds_rot(void **state)
 	world_free(world);
 }
 
-/* --------------------------------------------------------------------------- housekeeping's thread */
+/* --------------------------------------------------------------------------- housekeeping's thread
+ */
 
 struct keeper {
 	struct log *log;

@@ -28,8 +28,10 @@
 #define NATIVE_OWED_BYTES_MAX (4u * (size_t)FROE_MESSAGE_BYTES_MAX)
 /* What of the client's credit is passed on at a time. */
 #define NATIVE_PUSH_BYTES_MAX (2u * (uint64_t)FROE_MESSAGE_BYTES_MAX)
-/* Frames taken in at one step, so that sessions take turns. */
-#define NATIVE_FRAMES_MAX 256u
+/* Frames taken in at one step, so that sessions take turns, and so that a batch is worked on while
+ * its first part is being written: measured with 64 runs in flight, 16 gives up to twice the runs
+ * a second that 256 does. */
+#define NATIVE_FRAMES_MAX 16u
 
 /*
  *   PREFACE ─▶ HELLO ─▶ OPENING ─▶ OPEN ─▶ DRAINING

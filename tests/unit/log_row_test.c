@@ -4,6 +4,8 @@
  */
 #include "log_image.h"
 
+#include "log/record_int.h"
+
 #define SERIAL 12u
 #define BURST 3u
 
@@ -66,7 +68,9 @@ must_cut(struct world *world, const char *row, size_t records)
 	assert_false(world->report.clean);
 	struct lsn end = world->report.end;
 	for (int i = 0; i < 2; i++) {
+		uint64_t epoch = world->report.epoch;
 		OK(world, world_reopen(world));
+		assert_int_equal(world->report.epoch, epoch + 1);
 		assert_int_equal(world->replayed, records);
 		assert_int_equal(world->report.cut_bytes, 0);
 		assert_string_equal(world->report.cut_reason, "");
@@ -259,6 +263,40 @@ test_log__row_acknowledged_by_later_frames(void **state)
 		must_refuse(world, "acknowledged", seq);
 		store_free(world, &image);
 	}
+}
+
+/* What a start has read back is durable from then on: the watermark is renewed. */
+static void
+test_log__row_acknowledged_by_an_earlier_start(void **state)
+{
+	struct image image;
+	struct world *world = store_written(&image);
+	const struct image_frame *last = image_last(&image);
+	(void)state;
+	image_watermark(world, image.header.store, 0);
+	must_start(world, SERIAL + BURST);
+	world_close(world);
+	image_zero(&image, last->offset + LOG_BLOCK_BYTES, LOG_SECTOR_BYTES);
+	must_refuse(world, "acknowledged", FRAME_LAST);
+	store_free(world, &image);
+}
+
+/* The only evidence is a later frame that was written over the place itself. */
+static void
+test_log__row_acknowledged_by_a_misdirected_frame(void **state)
+{
+	struct image image;
+	struct world *world = store_written(&image);
+	const struct image_frame *frame = image_frame(&image, FRAME_SERIAL_LAST);
+	const struct image_frame *last = image_last(&image);
+	(void)state;
+	image_watermark(world, image.header.store, 0);
+	memcpy(image.bytes + frame->offset, image.bytes + last->offset, image_frame_size(frame));
+	image_store(&image, frame->offset, image_frame_size(frame));
+	uint64_t after = frame->offset + image_frame_size(frame);
+	image_zero(&image, after, (size_t)(image.end - after));
+	must_refuse(world, "acknowledged", FRAME_SERIAL_LAST);
+	store_free(world, &image);
 }
 
 static void
@@ -732,14 +770,12 @@ test_log__cut_tail_is_kept_in_quarantine(void **state)
 	store_free(world, &image);
 }
 
-/* In flight over a segment's end: the seal is missing, the next segment has a frame already. */
-static void
-test_log__row_reordered_over_a_segments_end(void **state)
+/* A sealed segment, and one frame in the next: the three last were in flight together. */
+static struct world *
+store_rolled(struct image *image, struct image *next)
 {
 	struct world *world = world_sim(9);
-	struct image image, next;
 	size_t size = 200000;
-	(void)state;
 	world_open(world);
 	for (unsigned i = 0; i < 4; i++)
 		world_put(world, size);
@@ -750,14 +786,70 @@ test_log__row_reordered_over_a_segments_end(void **state)
 	}
 	world_settle(world);
 	world_close(world);
-	image_load(&image, world, 1);
-	image_load(&next, world, 2);
-	assert_true(image_last(&image)->header.flags & LOG_FRAME_SEAL);
-	assert_int_equal(next.count, 1);
-	uint64_t seal = image_last(&image)->header.seq;
-	image_watermark(world, image.header.store, seal - 1);
+	image_load(image, world, 1);
+	image_load(next, world, 2);
+	assert_true(image_last(image)->header.flags & LOG_FRAME_SEAL);
+	assert_int_equal(next->count, 1);
+	image_watermark(world, image->header.store, image_last(image)->header.seq - 1);
+	return world;
+}
+
+/* In flight over a segment's end: the seal is missing, the next segment has a frame already. */
+static void
+test_log__row_reordered_over_a_segments_end(void **state)
+{
+	struct image image, next;
+	struct world *world = store_rolled(&image, &next);
+	(void)state;
 	image_zero(&image, image_last(&image)->offset, LOG_BLOCK_BYTES);
 	must_cut(world, "reordered", 5);
+	image_free(&next);
+	store_free(world, &image);
+}
+
+/* F5: what a segment's first frame and its seal say must be what was seen. */
+static void
+test_log__row_broken_chain_between_segments(void **state)
+{
+	(void)state;
+	for (unsigned word = 0; word < 6; word++) {
+		struct image image, next;
+		struct world *world = store_rolled(&image, &next);
+		struct image *altered = word < 3 ? &next : &image;
+		struct image_frame *last = &altered->frames[altered->count - 1];
+		if (word == 5) /* a seal's third word is not used */
+			last->header.flags &= (uint8_t)~LOG_FRAME_SEAL;
+		else
+			altered->bytes[last->offset + last->header.header_bytes + 8 * (word % 3)] ^= 1;
+		if (word >= 3)
+			image_zero(&next, SEG_HEADER_BYTES, image_frame_size(&next.frames[0]));
+		image_seal(altered, last->offset, &last->header);
+		must_refuse(world, "broken-chain", last->header.seq);
+		image_free(&next);
+		store_free(world, &image);
+	}
+}
+
+/* F5: the last block is the seal's alone. */
+static void
+test_log__row_broken_chain_in_the_last_block(void **state)
+{
+	struct image image, next;
+	struct world *world = store_rolled(&image, &next);
+	struct log_frame_header header = image_last(&image)->header;
+	uint64_t offset = image_last(&image)->offset;
+	(void)state;
+	header.flags = 0;
+	header.data_bytes = (uint32_t)(MIB - offset - header.header_bytes);
+	header.header_bytes = log_frame_header_bytes(header.data_bytes);
+	header.data_bytes = (uint32_t)(MIB - offset - header.header_bytes);
+	image_zero(&next, SEG_HEADER_BYTES, image_frame_size(&next.frames[0]));
+	struct log_entry entry = {.type = 1,
+	    .body = bytes_of(world->body, header.data_bytes - LOG_RECORD_HEADER_BYTES)};
+	rec_encode(image.bytes + offset + header.header_bytes, &entry, header.event_first);
+	header.records = 1;
+	image_seal(&image, offset, &header);
+	must_refuse(world, "broken-chain", header.seq);
 	image_free(&next);
 	store_free(world, &image);
 }
@@ -815,6 +907,8 @@ main(void)
 	    cmocka_unit_test(test_log__row_segment_missing_after_seal),
 	    cmocka_unit_test(test_log__row_acknowledged_by_watermark),
 	    cmocka_unit_test(test_log__row_acknowledged_by_later_frames),
+	    cmocka_unit_test(test_log__row_acknowledged_by_an_earlier_start),
+	    cmocka_unit_test(test_log__row_acknowledged_by_a_misdirected_frame),
 	    cmocka_unit_test(test_log__row_acknowledged_names_runs),
 	    cmocka_unit_test(test_log__row_acknowledged_names_neighbours_runs),
 	    cmocka_unit_test(test_log__row_too_far),
@@ -825,6 +919,8 @@ main(void)
 	    cmocka_unit_test(test_log__row_reordered),
 	    cmocka_unit_test(test_log__row_reordered_without_header),
 	    cmocka_unit_test(test_log__row_reordered_over_a_segments_end),
+	    cmocka_unit_test(test_log__row_broken_chain_between_segments),
+	    cmocka_unit_test(test_log__row_broken_chain_in_the_last_block),
 	    cmocka_unit_test(test_log__row_stale_place),
 	    cmocka_unit_test(test_log__row_stale_place_acknowledged),
 	    cmocka_unit_test(test_log__successor_is_taken),

@@ -6,6 +6,7 @@
 #   make system              tests of the real binary over real sockets, on both I/O backends
 #   make sim [SEEDS=N] [FROM=S]    log, engine and recovery under seeds
 #   make crash [CYCLES=N]    kill -9 under load, with an outside ledger
+#   make fuzz TARGET=name SECONDS=n; make fuzz-replay    libFuzzer; its corpora without it
 #   make test                installs what is missing, builds, runs every test that CI runs
 #   make demo                a DAG on a real worker, both killed in the middle, run to its end
 #   make bench               the limit and froe, in one run, as ratios
@@ -188,6 +189,8 @@ system: all $(PROGRAMS)
 	@tools/run-tests --system $(OUT)
 crash: all $(PROGRAMS)
 	@tools/run-tests --crash $(OUT) $(CYCLES)
+
+include $(wildcard fuzz/fuzz.mk)
 
 # The packages must be there before pkg-config is asked: hence a second make.
 deps:

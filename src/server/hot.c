@@ -191,6 +191,7 @@ hot_open(struct hot *hot, const struct server_options *options, struct io_env *e
     enum froe_exit *ret_exit, struct froe_fault *fault)
 {
 	*hot = (struct hot){.options = options, .env = env};
+	sem_init(&hot->told, /* pshared= */ 0, 0);
 	enum froe_err err = open_shard(hot, fault);
 	if (err == FROE_OK && hot->index_applied > hot->shard.report.last_frame_seq)
 		err = open_shard_again(hot, fault);
@@ -214,6 +215,7 @@ hot_stop(struct hot *hot)
 {
 	atomic_store_explicit(&hot->stop, true, memory_order_release);
 	io_wake(hot->io);
+	sem_post(&hot->told);
 }
 
 void
@@ -227,6 +229,9 @@ hot_close(struct hot *hot)
 	mem_free(hot->stalled);
 	hub_release(&hot->hub);
 	indexer_close(&hot->indexer);
+	while (sem_wait(&hot->told) != 0)
+		; /* a signal */
+	sem_destroy(&hot->told);
 	io_close(hot->io); /* gives back the log's buffers */
 	shard_close(&hot->shard);
 }

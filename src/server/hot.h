@@ -45,6 +45,7 @@ struct hot {
 	atomic_bool opened; /* hot_stop may be called */
 	atomic_bool ready;
 	atomic_bool stop;
+	sem_t told; /* hot_stop has done with io: only then may it be closed */
 	uint16_t listen_port;
 	uint64_t stop_at_ns;         /* boot-time clock: then the rest is cut off */
 };
@@ -54,7 +55,7 @@ struct hot {
 enum froe_err hot_open(struct hot *hot, const struct server_options *options, struct io_env *env,
     enum froe_exit *ret_exit, struct froe_fault *fault) FROE_CHECKED;
 void hot_run(struct hot *hot); /* until hot_stop and all is written */
-void hot_stop(struct hot *hot);
-void hot_close(struct hot *hot);
+void hot_stop(struct hot *hot); /* once */
+void hot_close(struct hot *hot); /* after hot_run */
 
 #endif

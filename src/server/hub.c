@@ -243,6 +243,10 @@ hook_revoke(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	if (worker == NULL || worker->conn == 0)
 		return; /* it learns when it comes back and says what it holds */
 	struct hub_push *push = hub_push_new(HUB_PUSH_REVOKE, worker->conn);
+	uint32_t number;
+	uuid_run_of(effect->id, &number);
+	push->run = effect->run;
+	push->task = number - 1;
 	push->id = effect->id;
 	push->lease = effect->lease;
 	push->reason = (uint32_t)effect->reason;

@@ -14,7 +14,7 @@
 /* Payloads and error texts that travel with one dispatch; the rest is fetched by TaskOutputGet.
  * What is left is for the names of 1000 parents. */
 #define HUB_DISPATCH_BYTES_MAX (FROE_MESSAGE_BYTES_MAX - (512u << 10))
-/* Changes of watched runs that wait for one connection. */
+/* Changes and ends of watched runs that wait for one connection. */
 #define HUB_EVENT_BYTES_MAX ((size_t)1 << 20)
 
 struct hub_conn {
@@ -29,7 +29,7 @@ struct hub_conn {
 	uint64_t ended_request;      /* which */
 	struct list woken;           /* hub->woken: the next of `ended` may be read */
 	struct map requests;         /* request -> struct hub_watch, of both lists */
-	size_t event_bytes;          /* of its HUB_PUSH_EVENT */
+	size_t event_bytes;          /* of its HUB_PUSH_EVENT and HUB_PUSH_CLOSED */
 };
 
 enum hub_push_kind {
@@ -60,7 +60,7 @@ struct hub_push {
 	struct bytes name;   /* EVENT: of the task; lives as long as the engine */
 	const char *change;
 	char *error;         /* EVENT: owned */
-	size_t event_bytes;  /* EVENT: counted in its connection */
+	size_t event_bytes;  /* counted in its connection */
 	bool bare;
 	uint32_t part_count;
 	struct eng_ref *parts; /* CLOSED: owned */
@@ -157,7 +157,7 @@ struct hub_push *hub_push_new(enum hub_push_kind kind, uint64_t conn);
 void hub_push_free(struct hub_push *push);
 void hub_push_queue(struct hub *hub, struct hub_push *push); /* its frame is durable */
 void hub_push_pump(struct hub *hub, struct hub_conn *conn);
-/* Takes it from its connection's list and frees it: it was sent, or there is nothing to send. */
+/* Frees it, in its connection's list or not: it was sent, or there is nothing to send. */
 void hub_push_drop(struct hub *hub, struct hub_conn *conn, struct hub_push *push);
 /* Pushes whose bytes have come go on, while there is room. False: there is none. */
 bool hub_push_loaded(struct hub *hub);
@@ -174,7 +174,6 @@ void hub_watch_state(struct hub *hub, const struct hub_conn *conn, uint64_t requ
 void hub_watch_event(struct hub *hub, const struct eng_event *event, uint64_t frame);
 void hub_watch_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
 void hub_watch_ended(struct hub *hub, struct hub_conn *conn, uint64_t request, struct uuid run);
-void hub_watch_next(struct hub *hub, struct hub_conn *conn); /* reads the next of conn->ended */
 void hub_watch_wake(struct hub *hub, struct hub_conn *conn); /* one of conn->ended is done with */
 void hub_watch_turn(struct hub *hub);
 void hub_unwatch(struct hub *hub, struct hub_conn *conn, const struct api_command *command);

@@ -169,13 +169,15 @@ hub_push_loaded(struct hub *hub)
 		struct hub_conn *conn = hub_conn_find(hub, push->conn);
 		if (push->kind == HUB_PUSH_DISPATCH) {
 			dispatch_provide(hub, push);
-		} else if (conn == NULL || push->gone) {
+		} else if (conn == NULL) {
 			hub_push_free(push);
+		} else if (push->gone) {
+			hub_push_drop(hub, conn, push);
 		} else if (load->err == FROE_NOT_FOUND &&
 		    hub_watch_refused(conn, push->request) == NULL) {
 			/* The run's places have gone on to the index meanwhile. */
 			hub_watch_ended(hub, conn, push->request, push->id);
-			hub_push_free(push);
+			hub_push_drop(hub, conn, push);
 		} else {
 			list_push_front(&conn->pushes, &push->link);
 			hub_push_pump(hub, conn);
@@ -478,8 +480,23 @@ push_build(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 
 /* -------------------------------------------------------------------------------------- sending */
 
+/* Its dispatch may wait for the window still: then a worker that grants nothing would gather them. */
 static void
-push_revoke(struct hub *hub, struct hub_push *push)
+revoke_waiting(struct hub *hub, struct hub_conn *conn, const struct hub_push *revoke)
+{
+	struct list *at;
+	list_for_each(at, &conn->pushes) {
+		struct hub_push *push = container_of(at, struct hub_push, link);
+		if (push->kind == HUB_PUSH_DISPATCH && push->run == revoke->run &&
+		    push->task == revoke->task && push->lease == revoke->lease) {
+			hub_push_drop(hub, conn, push);
+			return;
+		}
+	}
+}
+
+static void
+push_revoke(struct hub *hub, struct hub_conn *conn, struct hub_push *push)
 {
 	Froe__Revoke revoke = FROE__REVOKE__INIT;
 	struct api_effect effect = {
@@ -492,7 +509,9 @@ push_revoke(struct hub *hub, struct hub_push *push)
 	revoke.lease = push->lease;
 	revoke.reason = (char *)(uintptr_t)eng_reason_name((enum eng_reason)push->reason);
 	hub->deliver(hub->deliver_context, &effect);
+	revoke_waiting(hub, conn, push);
 	hub_push_free(push);
+	hub_push_pump(hub, conn); /* what it held back may go */
 }
 
 void
@@ -502,7 +521,7 @@ hub_push_queue(struct hub *hub, struct hub_push *push)
 	if (conn == NULL) { /* it is gone; a worker's lease ends when it returns without it */
 		hub_push_free(push);
 	} else if (push->kind == HUB_PUSH_REVOKE) {
-		push_revoke(hub, push);
+		push_revoke(hub, conn, push);
 	} else if (push->kind == HUB_PUSH_UNWATCHED) {
 		hub_unwatched(hub, conn, push);
 	} else {

@@ -115,12 +115,13 @@ change_name(enum eng_event_type type)
 /* Counted before it is queued: a connection that takes nothing in does not fill the memory.
  * False: it has too many waiting, this one is left out. */
 static bool
-event_count(struct hub_conn *conn, struct hub_push *push, size_t text_size)
+event_count(struct hub_conn *conn, struct hub_push *push, size_t more)
 {
-	push->event_bytes = sizeof(*push) + text_size;
-	if (conn->event_bytes + push->event_bytes > HUB_EVENT_BYTES_MAX)
+	size_t size = sizeof(*push) + more;
+	if (conn->event_bytes + size > HUB_EVENT_BYTES_MAX)
 		return false;
-	conn->event_bytes += push->event_bytes;
+	push->event_bytes = size;
+	conn->event_bytes += size;
 	return true;
 }
 
@@ -186,25 +187,39 @@ hub_watch_state(struct hub *hub, const struct hub_conn *conn, uint64_t request, 
 
 /* ----------------------------------------------------------------------------------------- ends */
 
+/* The end as references to records; or, when many wait already, as a watch on a closed run. */
+static void
+watch_closed(struct hub *hub, struct hub_watch *watch, const struct eng_effect *effect,
+    uint64_t frame)
+{
+	struct hub_conn *conn = hub_conn_find(hub, watch->conn);
+	struct hub_push *push = hub_push_new(HUB_PUSH_CLOSED, watch->conn);
+	size_t size = effect->ref_count * sizeof(*effect->refs);
+	push->request = watch->request;
+	hub_watch_remove(hub, watch);
+	if (!event_count(conn, push, size)) {
+		hub_watch_ended(hub, conn, push->request, effect->id);
+		hub_push_free(push);
+		return;
+	}
+	push->run = effect->run;
+	push->id = effect->id;
+	push->status = (uint32_t)effect->status;
+	push->time_ns = hub->shard->clock.now_ns;
+	push->bare = effect->bare;
+	push->part_count = effect->ref_count;
+	push->parts = mem_copy(effect->refs, size);
+	hub_item_object(hub, frame, HUB_ITEM_PUSH, push);
+}
+
 void
 hub_watch_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
 	struct hub_watched *watched;
 	/* The last watch that goes takes it with it. */
 	while ((watched = map_get_u64(&hub->watches, effect->run)) != NULL) {
-		struct hub_watch *watch =
-		    container_of(watched->watches.next, struct hub_watch, run_link);
-		struct hub_push *push = hub_push_new(HUB_PUSH_CLOSED, watch->conn);
-		push->request = watch->request;
-		push->run = effect->run;
-		push->id = effect->id;
-		push->status = (uint32_t)effect->status;
-		push->time_ns = hub->shard->clock.now_ns;
-		push->bare = effect->bare;
-		push->part_count = effect->ref_count;
-		push->parts = mem_copy(effect->refs, effect->ref_count * sizeof(*effect->refs));
-		hub_item_object(hub, frame, HUB_ITEM_PUSH, push);
-		hub_watch_remove(hub, watch);
+		struct list *first = watched->watches.next;
+		watch_closed(hub, container_of(first, struct hub_watch, run_link), effect, frame);
 	}
 }
 
@@ -214,11 +229,12 @@ hub_watch_ended(struct hub *hub, struct hub_conn *conn, uint64_t request, struct
 	struct hub_watch *watch = watch_new(conn, request);
 	watch->info.id = run;
 	list_push(&conn->ended, &watch->link);
-	hub_watch_next(hub, conn);
+	hub_watch_wake(hub, conn);
 }
 
-void
-hub_watch_next(struct hub *hub, struct hub_conn *conn)
+/* Reads the next of conn->ended. */
+static void
+watch_next(struct hub *hub, struct hub_conn *conn)
 {
 	if (conn->ended_busy || conn->window == 0 || list_empty(&conn->ended))
 		return;
@@ -243,7 +259,7 @@ hub_watch_turn(struct hub *hub)
 {
 	struct list *at;
 	while ((at = list_pop(&hub->woken)) != NULL)
-		hub_watch_next(hub, container_of(at, struct hub_conn, woken));
+		watch_next(hub, container_of(at, struct hub_conn, woken));
 }
 
 /* ---------------------------------------------------------------------------------- unwatching */

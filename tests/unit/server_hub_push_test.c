@@ -250,6 +250,60 @@ test_hub_push__end_after_the_run_is_forgotten(void **state)
 	world_close(world);
 }
 
+/* A client that waits for many runs and grants nothing costs a bounded amount; later it hears all. */
+static void
+test_hub_push__slow_waiter(void **state)
+{
+	struct world *world = world_open(0);
+	uint64_t requests[200];
+	(void)state;
+	world_mail(world, 1);
+	say_open(world, OTHER, 0);
+	struct hub_conn *conn = hub_conn_find(&world->hub, OTHER);
+	conn->event_bytes = HUB_EVENT_BYTES_MAX - 100 * sizeof(struct hub_push); /* as if */
+	for (int r = 0; r < 200; r++) {
+		requests[r] = say_run(world, OTHER, "mail", bytes_text("{}"), true);
+		say_complete(world, WORKER, hear_dispatch(world, WORKER), bytes_text("1"));
+		world_settle(world);
+	}
+	assert_true(conn->event_bytes <= HUB_EVENT_BYTES_MAX);
+	assert_true(conn->requests.count > 90); /* the others are watches on runs that closed */
+	for (int r = 0; r < 200; r++) {
+		say_credit(world, OTHER, 100);
+		world_settle(world);
+	}
+	for (int r = 0; r < 200; r++)
+		assert_int_equal(hear_end(world, OTHER, requests[r], NULL), ENG_COMPLETED);
+	assert_int_equal(conn->requests.count, 0);
+	assert_int_equal(conn->event_bytes, HUB_EVENT_BYTES_MAX - 100 * sizeof(struct hub_push));
+	world_close(world);
+}
+
+/* A worker that grants nothing: each attempt times out, and is not kept. */
+static void
+test_hub_push__slow_worker(void **state)
+{
+	static const struct flow_task stubborn[] = {{.name = "send", .retries = 1000}};
+	struct world *world = world_open(0);
+	(void)state;
+	say_open(world, CLIENT, WINDOW);
+	say_open(world, WORKER, 0);
+	say_flow(world, CLIENT, "mail", stubborn, 1);
+	say_register(world, WORKER, 1, 1, MAIL_ACTIONS, 1, NULL, 0);
+	say_run(world, CLIENT, "mail", bytes_text("{}"), false);
+	for (int i = 0; i < 50; i++) {
+		world_pass(world, 20000);
+		hear_done(world, WORKER, say_heartbeat(world, WORKER));
+	}
+	struct hub_conn *conn = hub_conn_find(&world->hub, WORKER);
+	assert_ptr_equal(conn->pushes.next, conn->pushes.prev); /* one, or none */
+	for (int i = 0; i < 10; i++)
+		hear(world, WORKER, 0, FROE__ENVELOPE__BODY_REVOKE);
+	say_credit(world, WORKER, WINDOW);
+	assert_true(hear_dispatch(world, WORKER).lease > 10);
+	world_close(world);
+}
+
 /* After Unwatch's Done nothing of the watch is said, wherever it waited. */
 static void
 test_hub_push__unwatch(void **state)
@@ -744,6 +798,8 @@ main(void)
 	    cmocka_unit_test(test_hub_push__changes),
 	    cmocka_unit_test(test_hub_push__watch_of_an_ended_run),
 	    cmocka_unit_test(test_hub_push__end_after_the_run_is_forgotten),
+	    cmocka_unit_test(test_hub_push__slow_waiter),
+	    cmocka_unit_test(test_hub_push__slow_worker),
 	    cmocka_unit_test(test_hub_push__unwatch),
 	    cmocka_unit_test(test_hub_push__too_many_watches),
 	    cmocka_unit_test(test_hub_push__worker_on_a_second_connection),

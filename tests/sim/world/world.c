@@ -1,10 +1,9 @@
 #include "sim/world/world.h"
 
 #include "base/duration.h"
-#include "base/hash.h"
 #include "base/mem.h"
 #include "io/file.h"
-#include "server/record.h"
+#include "sim/world/audit.h"
 
 #include <inttypes.h>
 
@@ -350,47 +349,6 @@ world_ending(struct world *world)
 	}
 }
 
-struct scan {
-	struct world *world;
-	struct eng *eng;
-	struct arena arena;
-	uint64_t count;
-};
-
-static enum froe_err
-scan_record(void *context, const struct log_record *record, struct froe_fault *fault)
-{
-	struct scan *scan = context;
-	struct eng_event event;
-	arena_reset(&scan->arena);
-	enum froe_err err = record_decode(record, &scan->arena, &event, fault);
-	if (err == FROE_OK && event.type != 0)
-		err = eng_apply_logged(scan->eng, &event, fault);
-	scan->count++;
-	return err;
-}
-
-/* The store, read by a stranger, gives the same state. */
-static void
-world_scan(struct world *world)
-{
-	struct scan scan = {.world = world, .eng = eng_open()};
-	struct froe_fault fault = {0};
-	struct log_report report;
-	const struct history *history = &world->history;
-	arena_init(&scan.arena, 0);
-	enum froe_err err = log_scan(world->env, PROCESS_DIR, (struct lsn){0}, scan_record, &scan,
-	    &report, &fault);
-	if (err != FROE_OK && !plan_does(&world->plan, KIND_ERRORS))
-		judge_fail(&world->judge, "the store cannot be scanned: %s", fault.text);
-	if (err == FROE_OK && (scan.count != history->count ||
-	        eng_hash(scan.eng) != history->rows[history->count - 1].hash))
-		judge_fail(&world->judge, "the scan gives %" PRIu64 " records of %zu, or another "
-		    "state", scan.count, history->count);
-	arena_release(&scan.arena);
-	eng_close(scan.eng);
-}
-
 static void
 world_finish(struct world *world)
 {
@@ -404,12 +362,13 @@ world_finish(struct world *world)
 	}
 	if (world->process.up)
 		return; /* errors at random: it never stopped in order */
-	world_scan(world);
+	audit_whole(world);
 	world_start(world);
 	world_end_process(world, draw_death(world));
 	world_start(world);
 	if (world->model.run_open != 0)
 		judge_fail(&world->judge, "a run is open again");
+	audit_damaged(world);
 }
 
 /* ----------------------------------------------------------------------------- one seed's world */

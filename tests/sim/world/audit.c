@@ -1,0 +1,108 @@
+#include "sim/world/audit.h"
+
+#include "server/record.h"
+#include "sim/world/world.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define SECTOR_BYTES 512u
+#define HEADER_BYTES (2 * LOG_BLOCK_BYTES)
+
+struct scan {
+	struct eng *eng;
+	struct arena arena;
+	uint64_t count;
+	uint64_t hash; /* of the state at the end */
+};
+
+static enum froe_err
+scan_record(void *context, const struct log_record *record, struct froe_fault *fault)
+{
+	struct scan *scan = context;
+	struct eng_event event;
+	arena_reset(&scan->arena);
+	enum froe_err err = record_decode(record, &scan->arena, &event, fault);
+	if (err == FROE_OK && event.type != 0)
+		err = eng_apply_logged(scan->eng, &event, fault);
+	scan->count++;
+	return err;
+}
+
+static enum froe_err
+scan_store(struct world *world, struct scan *ret_scan, struct froe_fault *fault)
+{
+	struct scan scan = {.eng = eng_open()};
+	struct log_report report;
+	arena_init(&scan.arena, 0);
+	enum froe_err err = log_scan(world->env, PROCESS_DIR, (struct lsn){0}, scan_record, &scan,
+	    &report, fault);
+	scan.hash = eng_hash(scan.eng);
+	arena_release(&scan.arena);
+	eng_close(scan.eng);
+	*ret_scan = scan;
+	return err;
+}
+
+void
+audit_whole(struct world *world)
+{
+	struct scan scan;
+	struct froe_fault fault = {0};
+	const struct history *history = &world->history;
+	enum froe_err err = scan_store(world, &scan, &fault);
+	if (err != FROE_OK && !process_excused(&world->process, err))
+		judge_fail(&world->judge, "the store cannot be scanned: %s", fault.text);
+	if (err == FROE_OK && (scan.count != history->count ||
+	        scan.hash != history->rows[history->count - 1].hash))
+		judge_fail(&world->judge, "the scan gives %" PRIu64 " records of %zu, or another "
+		    "state", scan.count, history->count);
+}
+
+/* Changes one byte, or loses one sector, before the end that the last start put on record. */
+static void
+damage(struct world *world, struct lsn end)
+{
+	struct dice *dice = &world->dice;
+	uint64_t last = end.v >> 32, no = dice_range(dice, 1, last);
+	uint64_t limit = no == last ? (uint32_t)end.v : world->plan.segment_bytes;
+	uint64_t at = dice_range(dice, HEADER_BYTES, limit - 1);
+	uint8_t bytes[SECTOR_BYTES] = {0};
+	char path[128];
+	size_t size = 1;
+	snprintf(path, sizeof(path), PROCESS_DIR "/shard-0000/log/%016" PRIx64 ".seg", no);
+	if (dice_hits(dice, 50)) {
+		at -= at % SECTOR_BYTES;
+		size = SECTOR_BYTES;
+	} else {
+		bytes[0] = (uint8_t)dice_next(dice);
+	}
+	judge_note(&world->judge, "damaged", no, at, size);
+	if (sim_corrupt(world->env, path, at, bytes, size) != FROE_OK)
+		judge_fail(&world->judge, "segment %" PRIu64 " is not there", no);
+}
+
+void
+audit_damaged(struct world *world)
+{
+	struct scan before, after;
+	struct froe_fault fault = {0};
+	struct lsn end = world->process.shard.report.end;
+	process_end(&world->process, DEATH_POWER);
+	enum froe_err err = scan_store(world, &before, &fault);
+	if ((end.v & UINT32_MAX) <= HEADER_BYTES || process_excused(&world->process, FROE_IO))
+		return;
+	if (err != FROE_OK)
+		judge_fail(&world->judge, "the store cannot be scanned: %s", fault.text);
+	damage(world, end);
+	err = scan_store(world, &after, &fault);
+	if (err == FROE_CORRUPT) {
+		judge_mark(&world->judge, KIND_DAMAGE_REFUSED);
+		return;
+	}
+	if (err != FROE_OK || after.count != before.count || after.hash != before.hash)
+		judge_fail(&world->judge, "damage in silence: %s, %" PRIu64 " records of %" PRIu64
+		    "%s", froe_err_name(err), after.count, before.count,
+		    after.hash != before.hash ? ", another state" : "");
+	judge_mark(&world->judge, KIND_DAMAGE_HARMLESS);
+}

@@ -1,0 +1,17 @@
+/*
+ * sim/world/audit: the store read by a stranger: whole, and then damaged.
+ *
+ * Purpose     Whole, it gives the state that the server had. With bytes changed behind everyone's
+ *             back (hardware that lies), in a place whose durability is on record, it is refused, or
+ *             the change was harmless; never does it give something else in silence.
+ */
+#ifndef SIM_WORLD_AUDIT_H
+#define SIM_WORLD_AUDIT_H
+
+struct world;
+
+void audit_whole(struct world *world); /* after a clean stop */
+/* At the very end, with the server up: ends it, damages its store, and looks. */
+void audit_damaged(struct world *world);
+
+#endif

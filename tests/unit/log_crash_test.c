@@ -6,6 +6,8 @@
  */
 #include "log_world.h"
 
+#include "log/paths_int.h"
+
 /* Opens; what was known to be durable is there. */
 static void
 recover(struct world *world)
@@ -244,6 +246,60 @@ test_crash__recovery_dies_many_times(void **state)
 	}
 }
 
+struct copies {
+	struct world *world;
+	unsigned count;
+	uint64_t bytes;
+	uint64_t hash; /* of all, in the order of their segments' numbers: so of any order */
+};
+
+static bool
+each_copy(void *context, const char *name)
+{
+	struct copies *copies = context;
+	struct world *world = copies->world;
+	struct path path = path_join("/store/shard-0000/quarantine", name);
+	uint64_t size = 0;
+	int file;
+
+	OK(world, io_file_open(world->env, path.text, IO_OPEN_READ, &file, &world->fault));
+	OK(world, io_file_size(world->env, file, &size, &world->fault));
+	uint8_t *bytes = mem_pages(size);
+	OK(world, io_file_read(world->env, file, bytes, size, 0, &world->fault));
+	io_file_close(world->env, file);
+	copies->count++;
+	copies->bytes += size;
+	copies->hash += hash64(bytes, size, hash64(name, strlen(name), 1));
+	mem_pages_free(bytes, size);
+	return true;
+}
+
+/* What was cut is not gone: its copy lasts as long as the zeros that replace it. */
+static void
+test_crash__the_copy_of_a_cut_is_durable(void **state)
+{
+	(void)state;
+	unsigned cuts = 0;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct world *world = torn_world(seed);
+		struct copies before = {.world = world}, after = {.world = world};
+		recover(world);
+		uint64_t cut_bytes = world->report.cut_bytes;
+		OK(world, io_path_list(world->env, "/store/shard-0000/quarantine", each_copy,
+		    &before, &world->fault));
+		world_crash(world);
+		OK(world, io_path_list(world->env, "/store/shard-0000/quarantine", each_copy,
+		    &after, &world->fault));
+		assert_int_equal(before.bytes, cut_bytes);
+		assert_int_equal(after.count, before.count);
+		assert_int_equal(after.bytes, before.bytes);
+		assert_int_equal(after.hash, before.hash);
+		cuts += before.count > 0;
+		world_free(world);
+	}
+	assert_true(cuts >= 3);
+}
+
 /* A read or write error in recovery is an error, not a verdict; without it all is there. */
 static void
 test_crash__error_in_recovery(void **state)
@@ -370,6 +426,7 @@ main(void)
 	    cmocka_unit_test(test_crash__error_in_creation),
 	    cmocka_unit_test(test_crash__in_recovery),
 	    cmocka_unit_test(test_crash__recovery_dies_many_times),
+	    cmocka_unit_test(test_crash__the_copy_of_a_cut_is_durable),
 	    cmocka_unit_test(test_crash__error_in_recovery),
 	    cmocka_unit_test(test_crash__errors_at_random),
 	    cmocka_unit_test(test_crash__killed_in_housekeeping),

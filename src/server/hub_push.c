@@ -480,7 +480,7 @@ push_build(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 
 /* -------------------------------------------------------------------------------------- sending */
 
-/* Its dispatch may wait for the window still: then a worker that grants nothing would gather them. */
+/* Its dispatch may wait for the window still: a worker that grants nothing would gather them. */
 static void
 revoke_waiting(struct hub *hub, struct hub_conn *conn, const struct hub_push *revoke)
 {

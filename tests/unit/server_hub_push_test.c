@@ -250,7 +250,7 @@ test_hub_push__end_after_the_run_is_forgotten(void **state)
 	world_close(world);
 }
 
-/* A client that waits for many runs and grants nothing costs a bounded amount; later it hears all. */
+/* A client that waits for many runs and grants nothing costs little; later it hears all. */
 static void
 test_hub_push__slow_waiter(void **state)
 {

@@ -2,8 +2,8 @@
  * sim/world/audit: the store read by a stranger: whole, and then damaged.
  *
  * Purpose     Whole, it gives the state that the server had. With bytes changed behind everyone's
- *             back (hardware that lies), in a place whose durability is on record, it is refused, or
- *             the change was harmless; never does it give something else in silence.
+ *             back (hardware that lies), in a place whose durability is on record, it is refused,
+ *             or the change was harmless; never does it give something else in silence.
  */
 #ifndef SIM_WORLD_AUDIT_H
 #define SIM_WORLD_AUDIT_H

@@ -518,6 +518,34 @@ test_hub__restart(void **state)
 	}
 }
 
+/* The index has committed one row of a frame when the process dies: the frame's other row is put. */
+static void
+test_hub__restart_with_a_frame_half_applied(void **state)
+{
+	struct world *world = world_open(0);
+	(void)state;
+	world_mail(world, 0);
+	world_settle(world);
+	uint64_t first = say_run(world, CLIENT, "mail", bytes_text("1"), false);
+	uint64_t second = say_run(world, CLIENT, "mail", bytes_text("2"), false);
+	world->index_eager = true;
+	world->index_stuck = true;
+	hear_started(world, CLIENT, first);
+	hear_started(world, CLIENT, second);
+	assert_int_equal(indexer_applied(&world->indexer), log_durable_seq(world->shard.log));
+	world_stop(world);
+	sim_crash(world->env);
+	world->promise_count = 0;
+	world->index_stuck = false;
+	world_start(world);
+	say_open(world, CLIENT, WINDOW);
+	uint64_t request = say_list(world, CLIENT, 0, 10, 0, 0);
+	Froe__RunPage *page = hear_body(world, CLIENT, request, FROE__ENVELOPE__BODY_RUN_PAGE);
+	assert_int_equal(page->n_rows, 2);
+	message_done(page);
+	world_close(world);
+}
+
 /* The process ends with everything under way: nothing is leaked, nothing touched after. */
 static void
 test_hub__released_at_any_moment(void **state)
@@ -565,6 +593,7 @@ main(void)
 	    cmocka_unit_test(test_hub__no_room_is_told_and_ends),
 	    cmocka_unit_test(test_hub__refused_hello),
 	    cmocka_unit_test(test_hub__restart),
+	    cmocka_unit_test(test_hub__restart_with_a_frame_half_applied),
 	    cmocka_unit_test(test_hub__released_at_any_moment),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,6 +60,7 @@ struct world {
 	uint64_t segment_bytes;
 	uint64_t index_applied;
 	bool index_stuck; /* the index thread does not run */
+	bool index_eager; /* it commits while the hub lets out a frame */
 	bool index_opened;
 	struct message *messages;
 	size_t message_count;
@@ -204,6 +205,12 @@ world_deliver(void *context, const struct api_effect *effect)
 	}
 	assert_true(world->message_count < WORLD_MESSAGES_MAX);
 	world->messages[world->message_count++] = message;
+	if (world->index_eager) {
+		indexer_step(&world->indexer);
+		sim_advance(world->env, 250 * NS_PER_MS);
+		indexer_step(&world->indexer);
+		world->index_eager = false;
+	}
 }
 
 /* --------------------------------------------------------------------------------- the process */

@@ -44,7 +44,7 @@ buf_reserve(struct buf *buf, size_t size)
 		buf->head = 0;
 		buf->size = used;
 	}
-	if (buf->capacity - used < size) {
+	if (buf->capacity - used < size || buf->data == NULL) {
 		size_t capacity = buf->capacity != 0 ? buf->capacity : 256;
 		while (capacity - used < size)
 			capacity *= 2;

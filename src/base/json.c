@@ -39,7 +39,7 @@ utf8_length(const uint8_t *at, const uint8_t *end)
 bool
 utf8_valid(const void *text, size_t size)
 {
-	const uint8_t *at = text, *end = at + size;
+	const uint8_t *at = text, *end = size > 0 ? at + size : at; /* text may be NULL then */
 	while (at < end) {
 		size_t length = *at != 0 ? utf8_length(at, end) : 0;
 		if (length == 0)

@@ -1,6 +1,6 @@
 /*
  * The log as its owner sees it: create, append, read back, on every world; two stores mixed up;
- * reads of places that cannot be.
+ * reads of places that cannot be; the edges of a life.
  */
 #include "log_world.h"
 
@@ -150,7 +150,7 @@ test_log__segments_exchanged_within_a_store(void **state)
 	world_free(world);
 }
 
-/* ------------------------------------------------------------------------- places that cannot be */
+/* ------------------------------------------------------------------------ places that cannot be */
 
 struct answer {
 	struct log_read read;
@@ -213,6 +213,88 @@ test_log__read_of_any_place(void **state)
 	world_free(world);
 }
 
+/* ------------------------------------------------------------------------------ edges of a life */
+
+/* The caller's clock may stand still or go back: frames' times do not (F4). */
+static void
+test_log__time_that_goes_back(void **state)
+{
+	(void)state;
+	struct world *world = world_sim(1);
+	world_open(world);
+	for (unsigned i = 0; i < 10; i++) {
+		world_put(world, 10);
+		world_settle(world);
+		world->now_ns -= world->now_ns / 3;
+	}
+	uint64_t first_ns = world->now_ns;
+	world_close(world);
+	world_open(world);
+	assert_int_equal(world->report.records, 10);
+	assert_true(world->report.last_time_ns > first_ns);
+	world_put(world, 10);
+	world->now_ns = 1;
+	world_stop(world);
+	OK(world, world_reopen(world));
+	assert_int_equal(world->report.records, 11);
+	assert_true(world->report.clean);
+	world_free(world);
+}
+
+/* Wherever in a segment the log ends, there is a place for the clean stop's frame. */
+static void
+test_log__clean_stop_at_every_end(void **state)
+{
+	(void)state;
+	for (uint64_t left = 1; left <= 6; left++) {
+		struct world *world = world_sim(left);
+		uint64_t end = UINT64_C(1) << 32 | (MIB - left * LOG_BLOCK_BYTES);
+		world->options.spares = 0;
+		world_open(world);
+		world_settle(world);
+		while (log_durable_lsn(world->log).v < end) {
+			world_put(world, 0);
+			world_settle(world);
+		}
+		world_stop(world);
+		world_open(world);
+		assert_true(world->report.clean);
+		assert_int_equal(world->replayed, world->appended);
+		world_put(world, 0);
+		world_stop(world);
+		OK(world, world_reopen(world));
+		assert_true(world->report.clean);
+		world_free(world);
+	}
+}
+
+/* What a creation left behind that was cut short, and a spare in the making, are cleared away. */
+static void
+test_log__leftovers_are_removed(void **state)
+{
+	(void)state;
+	struct world *world = world_sim(1);
+	int file;
+	OK(world, world_try_open(world)); /* segments, but no frame in them */
+	world_close(world);
+	struct log_report first = world->report;
+	OK(world, io_path_unlink(world->env, "/store/STORE", &world->fault));
+	OK(world, io_file_open(world->env, "/store/shard-0000/log/new.tmp",
+	    IO_OPEN_WRITE | IO_OPEN_CREATE, &file, &world->fault));
+	io_file_close(world->env, file);
+	world_open(world);
+	assert_true(world->report.created);
+	assert_false(uuid_equal(world->report.store, first.store));
+	assert_int_equal(io_file_open(world->env, "/store/shard-0000/log/new.tmp", IO_OPEN_READ,
+	    &file, &world->fault), FROE_NOT_FOUND);
+	for (unsigned i = 0; i < 60; i++)
+		world_put(world, 50000); /* through the segments that had been there */
+	world_settle(world);
+	OK(world, world_reopen(world));
+	assert_int_equal(world->report.records, 60);
+	world_free(world);
+}
+
 int
 main(void)
 {
@@ -224,6 +306,9 @@ main(void)
 	    cmocka_unit_test(test_log__segments_of_two_stores_exchanged),
 	    cmocka_unit_test(test_log__segments_exchanged_within_a_store),
 	    cmocka_unit_test(test_log__read_of_any_place),
+	    cmocka_unit_test(test_log__time_that_goes_back),
+	    cmocka_unit_test(test_log__clean_stop_at_every_end),
+	    cmocka_unit_test(test_log__leftovers_are_removed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

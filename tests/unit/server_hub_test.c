@@ -518,7 +518,7 @@ test_hub__restart(void **state)
 	}
 }
 
-/* The index has committed one row of a frame when the process dies: the frame's other row is put. */
+/* The index has one row of a frame when the process dies: the frame's other row is put. */
 static void
 test_hub__restart_with_a_frame_half_applied(void **state)
 {

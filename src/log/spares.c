@@ -281,8 +281,6 @@ spares_name_segment(struct spares *spares, unsigned number, struct seg_header *h
 	io_file_close(spares->env, file);
 	if (err == FROE_OK)
 		err = io_path_rename(spares->env, from.text, to.text, fault);
-	if (err == FROE_OK)
-		err = io_path_sync_dir(spares->env, spares->paths->log, fault);
 	return err;
 }
 
@@ -301,10 +299,12 @@ spares_activate(struct spares *spares, unsigned number)
 	io_random(spares->env, &header.seed, sizeof(header.seed));
 	if (spares_name_segment(spares, number, &header, &fault) != FROE_OK)
 		return spares_give_up(spares, &fault);
+	spares->present[number] = false; /* from here on there is no way back to a spare */
+	if (io_path_sync_dir(spares->env, spares->paths->log, &fault) != FROE_OK)
+		return spares_fail(spares, &fault);
 	struct segment *segment = segment_open(spares->env, spares->paths, &header, &fault);
 	if (segment == NULL)
 		return spares_fail(spares, &fault);
-	spares->present[number] = false;
 	spares->next_no++;
 	if (!ring_push(&spares->ready, segment))
 		froe_never("one is made ready at a time");

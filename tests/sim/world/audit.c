@@ -66,7 +66,10 @@ damage(struct world *world, struct lsn end)
 	struct dice *dice = &world->dice;
 	uint64_t last = end.v >> 32, no = dice_range(dice, 1, last);
 	uint64_t limit = no == last ? (uint32_t)end.v : world->plan.segment_bytes;
-	uint64_t at = dice_range(dice, HEADER_BYTES, limit - 1);
+	uint64_t first = HEADER_BYTES;
+	if (no == last && dice_hits(dice, 50)) /* the newest frame: the edge of what is known */
+		first = limit - LOG_BLOCK_BYTES;
+	uint64_t at = dice_range(dice, first, limit - 1);
 	uint8_t bytes[SECTOR_BYTES] = {0};
 	char path[128];
 	size_t size = 1;

@@ -292,6 +292,7 @@ model_before(struct model *model, const struct eng_command *command)
 	froe_assert(model->cause == NULL);
 	model->cause = command;
 	model->step = (struct model_step){0};
+	model->steps++;
 	answer_decide(model);
 }
 
@@ -447,6 +448,37 @@ model_check_touched(struct model *model)
 	model->touched_count = 0;
 }
 
+static bool
+fence_listed(const struct eng_command *command, struct uuid task, uint64_t lease)
+{
+	for (uint32_t i = 0; i < command->worker_register.held_count; i++) {
+		const struct eng_fence *fence = &command->worker_register.held[i];
+		if (uuid_equal(fence->task, task) && fence->lease == lease)
+			return true;
+	}
+	return false;
+}
+
+/* What a worker that came back did not list is its no more: given anew, or to others. */
+static void
+check_registered(struct model *model)
+{
+	const struct eng_command *command = model->cause;
+	const struct model_worker *worker =
+	    model_worker_by_id(model, command->worker_register.id);
+	for (size_t i = 0; i < model->run_count; i++) {
+		const struct model_run *run = model->runs[i];
+		for (uint32_t j = 0; j < run->recipe->task_count; j++) {
+			const struct model_task *task = &run->tasks[j];
+			if (task->state == MODEL_HELD && task->worker == worker->number &&
+			    task->step != model->steps &&
+			    !fence_listed(command, uuid_task(run->id, j), task->lease))
+				judge_fail(model->judge, "run %" PRIu64 " task %u stays with a worker "
+				    "that does not have it", run->key, j);
+		}
+	}
+}
+
 void
 model_after(struct model *model, bool hold)
 {
@@ -471,6 +503,8 @@ model_after(struct model *model, bool hold)
 	if (model->answer.replies && model->answer.err != FROE_OK &&
 	    step->events > step->assigned)
 		judge_fail(model->judge, "a refused command %d changed something", command->type);
+	if (command->type == ENG_CMD_WORKER_REGISTER && model->answer.err == FROE_OK)
+		check_registered(model);
 	model->cause = NULL;
 }
 
@@ -504,6 +538,10 @@ task_settled(struct model *model, const struct model_run *run, uint32_t index, u
 void
 model_settled(struct model *model, uint64_t now_ns, bool hold)
 {
+	for (size_t i = 0; i < model->worker_count; i++) {
+		if (model->workers[i]->leaving && !model->workers[i]->left)
+			judge_fail(model->judge, "worker %zu never finishes leaving", i + 1);
+	}
 	for (size_t i = 0; i < model->run_count; i++) {
 		const struct model_run *run = model->runs[i];
 		if (run->closed)

@@ -49,6 +49,9 @@ struct model_task {
 	uint32_t losses;
 	uint64_t worker;
 	uint64_t frame;       /* of the newest assignment */
+	uint64_t step;        /* in which it was made */
+	int64_t turn;         /* QUEUED: its place in its queue, lower ones go first */
+	uint32_t priority;    /* QUEUED */
 	uint64_t close_frame; /* of the event that closed it */
 	uint64_t due_ns;      /* HELD, QUEUED (0: none): uptime; DELAYED: engine time */
 	uint64_t retry_after_ms;
@@ -123,6 +126,9 @@ struct model {
 	uint64_t downtime_ns;
 	uint64_t epoch;
 	uint64_t frame;
+	uint64_t steps;
+	int64_t turn_first; /* places given at the front and at the back of queues */
+	int64_t turn_last;
 	uint32_t tenant_numbers[PLAN_TENANTS_MAX]; /* 0: none yet */
 	uint32_t tenant_count;
 	struct model_workflow workflows[PLAN_TENANTS_MAX][PLAN_WORKFLOWS_MAX];

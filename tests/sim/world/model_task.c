@@ -106,9 +106,37 @@ on_task_queued(struct witness *witness)
 		require(witness, witness->event->priority > witness->run->priority,
 		    "a retry does not go first");
 	uint64_t schedule_ms = witness->recipe->schedule_ms;
+	struct model *model = witness->model;
+	task->turn = reason == ENG_REASON_RELEASED ? --model->turn_first : ++model->turn_last;
+	task->priority = witness->event->priority;
 	task->state = MODEL_QUEUED;
 	task->due_ns = schedule_ms != 0 ? uptime(witness) + schedule_ms * NS_PER_MS : 0;
 	require(witness, witness->event->deadline_ns == task->due_ns, "another schedule timeout");
+}
+
+/* Tasks of one workflow that need the same action: higher priorities first, then the oldest. What
+ * was given back goes before the others. */
+static bool
+is_next(const struct witness *witness)
+{
+	const struct model *model = witness->model;
+	for (size_t i = 0; i < model->run_count; i++) {
+		const struct model_run *run = model->runs[i];
+		if (run->tenant != witness->run->tenant || run->closed ||
+		    run->recipe->workflow != witness->run->recipe->workflow)
+			continue;
+		for (uint32_t j = 0; j < run->recipe->task_count; j++) {
+			const struct model_task *task = &run->tasks[j];
+			if (task->state != MODEL_QUEUED ||
+			    run->recipe->tasks[j].action != witness->recipe->action)
+				continue;
+			if (task->priority > witness->task->priority ||
+			    (task->priority == witness->task->priority &&
+			        task->turn < witness->task->turn))
+				return false;
+		}
+	}
+	return true;
 }
 
 void
@@ -128,6 +156,7 @@ on_task_assigned(struct witness *witness)
 	require(witness, worker->tenant == witness->run->tenant, "another tenant's worker");
 	require(witness, worker->used < worker->slots, "the worker has no slot");
 	require(witness, worker->actions >> witness->recipe->action & 1, "it does not serve it");
+	require(witness, is_next(witness), "another one's turn in its queue is earlier");
 	uint64_t execution_ms = witness->recipe->execution_ms;
 	if (execution_ms == 0)
 		execution_ms = MODEL_EXECUTION_MS;
@@ -137,6 +166,7 @@ on_task_assigned(struct witness *witness)
 	task->attempt = event->attempt;
 	task->worker = event->worker;
 	task->frame = witness->model->frame;
+	task->step = witness->model->steps;
 	task->due_ns = uptime(witness) + execution_ms * NS_PER_MS;
 	require(witness, event->deadline_ns == task->due_ns, "another execution timeout");
 	witness->model->step.assigned++;

@@ -300,9 +300,12 @@ timers_turn(struct process *process)
 		return;
 	model_settled(process->model, process->shard.clock.now_ns, hold);
 	uint64_t due_ns = model_due_ns(process->model);
-	if (eng_next_deadline_ns(process->shard.eng) > due_ns)
+	uint64_t next_ns = eng_next_deadline_ns(process->shard.eng);
+	if (next_ns > due_ns)
 		judge_fail(process->judge, "the engine would sleep %" PRIu64 " ns past a deadline",
-		    eng_next_deadline_ns(process->shard.eng) - due_ns);
+		    next_ns - due_ns);
+	if (next_ns <= process->shard.clock.now_ns)
+		judge_fail(process->judge, "the engine has nothing to do and does not sleep");
 }
 
 static void

@@ -473,8 +473,10 @@ check_registered(struct model *model)
 			if (task->state == MODEL_HELD && task->worker == worker->number &&
 			    task->step != model->steps &&
 			    !fence_listed(command, uuid_task(run->id, j), task->lease))
-				judge_fail(model->judge, "run %" PRIu64 " task %u stays with a worker "
-				    "that does not have it", run->key, j);
+				judge_fail(model->judge,
+				    "run %" PRIu64 " task %u stays with a worker "
+				    "that does not have it",
+				    run->key, j);
 		}
 	}
 }

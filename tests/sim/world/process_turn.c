@@ -296,6 +296,8 @@ timers_turn(struct process *process)
 	bool busy = shard_turn(&process->shard, io_mono_ns(process->env));
 	model_after(process->model, hold);
 	clock_check(process);
+	if (busy && process->model->step.events == 0 && shard_has_room(&process->shard, &timer))
+		judge_fail(process->judge, "the engine is busy and does nothing");
 	if (busy)
 		return;
 	model_settled(process->model, process->shard.clock.now_ns, hold);

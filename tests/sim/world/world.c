@@ -363,7 +363,10 @@ world_finish(struct world *world)
 	if (world->process.up)
 		return; /* errors at random: it never stopped in order */
 	audit_whole(world);
-	world_start(world);
+	for (unsigned turn = 0; turn < 10; turn++) /* workers come back: the newest frames say so */
+		world_turn(world);
+	if (!world->process.up)
+		world_start(world);
 	world_end_process(world, draw_death(world));
 	world_start(world);
 	if (world->model.run_open != 0)

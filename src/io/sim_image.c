@@ -36,11 +36,10 @@ void
 sim_tear_init(struct sim_tear *tear, struct sim_dice *dice)
 {
 	static const uint32_t keep[] = {20000, 125000, 500000, 875000, 980000};
-	*tear = (struct sim_tear){
-	    .dice = dice,
-	    .mode = (enum sim_tear_mode)sim_dice_below(dice, SIM_TEAR_MODES),
-	    .keep_per_million = keep[sim_dice_below(dice, sizeof(keep) / sizeof(keep[0]))],
-	};
+	*tear = (struct sim_tear){.dice = dice};
+	/* One after the other: in one initializer each compiler would have an order of its own. */
+	tear->mode = (enum sim_tear_mode)sim_dice_below(dice, SIM_TEAR_MODES);
+	tear->keep_per_million = keep[sim_dice_below(dice, sizeof(keep) / sizeof(keep[0]))];
 }
 
 void

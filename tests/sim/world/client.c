@@ -64,15 +64,15 @@ run_mint(struct world *world, struct client *client, struct world_run *run)
 {
 	struct dice *dice = &world->dice;
 	const struct plan *plan = &world->plan;
-	uint64_t random[2] = {dice_next(dice), dice_next(dice)};
 	uint8_t bytes[16];
-	memcpy(bytes, random, sizeof(bytes));
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)dice_next(dice);
 	*run = (struct world_run){
 	    .id = uuid_run(io_wall_ns(world->env), bytes),
 	    .tenant = client->tenant,
-	    .payload_seed = dice_next(dice),
-	    .payload_bytes = dice_range(dice, 2, plan->payload_bytes_max),
 	};
+	run->payload_seed = dice_next(dice);
+	run->payload_bytes = dice_range(dice, 2, plan->payload_bytes_max);
 	do
 		run->workflow = (unsigned)dice_below(dice, plan->workflows);
 	while (!world->known[client->tenant][run->workflow]);

@@ -3,6 +3,8 @@
  *
  * Threading   none of its own. The disk and the process have dice of their own (io/sim.h), so that
  *             a change there does not reshuffle what the clients do.
+ * Caution     C leaves open in which order the parts of an expression or an initializer are
+ *             evaluated: one throw each, or compilers disagree about the world.
  */
 #ifndef SIM_WORLD_DICE_H
 #define SIM_WORLD_DICE_H
@@ -46,7 +48,8 @@ static inline uint64_t
 dice_span_ns(struct dice *dice, uint64_t limit_ns)
 {
 	unsigned bits = 64u - (unsigned)__builtin_clzll(limit_ns | 1);
-	uint64_t span_ns = dice_next(dice) >> (64 - dice_range(dice, 1, bits));
+	uint64_t shift = 64 - dice_range(dice, 1, bits);
+	uint64_t span_ns = dice_next(dice) >> shift;
 	return span_ns < limit_ns ? span_ns : limit_ns;
 }
 

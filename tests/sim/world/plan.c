@@ -43,13 +43,13 @@ static void
 draw_disk(struct plan *plan, struct dice *dice)
 {
 	plan->sim = (struct sim_options){
-	    .seed = dice_next(dice),
-	    .start_wall_ns = UINT64_C(1700000000) * NS_PER_S + dice_below(dice, NS_PER_S),
-	    .write_latency_ns = (uint32_t)dice_range(dice, 20000, 2000000),
 	    .short_write_per_million = plan_does(plan, KIND_SHORT) ? 100000 : 0,
 	    .write_error_per_million = plan_does(plan, KIND_ERRORS) ? 2000 : 0,
 	    .stuck_write_per_million = plan_does(plan, KIND_STUCK) ? 5000 : 0,
 	};
+	plan->sim.seed = dice_next(dice);
+	plan->sim.start_wall_ns = UINT64_C(1700000000) * NS_PER_S + dice_below(dice, NS_PER_S);
+	plan->sim.write_latency_ns = (uint32_t)dice_range(dice, 20000, 2000000);
 	plan->segment_bytes = LOG_SEGMENT_BYTES_MIN;
 	plan->inflight_max = (unsigned)dice_range(dice, 1, LOG_INFLIGHT_MAX);
 	plan->spares = (unsigned)dice_range(dice, 1, 2);

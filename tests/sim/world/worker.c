@@ -436,14 +436,12 @@ hear_dispatch(struct world *world, struct worker *worker, const struct letter *l
 	if (worker->task_count == PROCESS_HELD_MAX) /* of zombies: the oldest gives way */
 		task_forget(worker, &worker->tasks[0]);
 	struct worker_task *task = &worker->tasks[worker->task_count++];
-	*task = (struct worker_task){
-	    .fence = fence,
-	    .end = draw_end(world, &fence),
-	    .due_ns = world_mono_ns(world) + dice_span_ns(&world->dice, think_ns),
-	    .refresh = does(world, KIND_REFRESH, 20),
-	    .log = does(world, KIND_LOG, 20),
-	    .again = does(world, KIND_COMPLETE_TWICE, 30),
-	};
+	*task = (struct worker_task){.fence = fence};
+	task->end = draw_end(world, &fence);
+	task->due_ns = world_mono_ns(world) + dice_span_ns(&world->dice, think_ns);
+	task->refresh = does(world, KIND_REFRESH, 20);
+	task->log = does(world, KIND_LOG, 20);
+	task->again = does(world, KIND_COMPLETE_TWICE, 30);
 	if (dice_hits(&world->dice, 20))
 		world->fences[world->fence_count++ % WORLD_FENCES] = fence;
 }

@@ -79,6 +79,7 @@ clone_definition(struct clone *clone, struct eng_definition *definition)
 static void
 clone_engine(struct clone *clone, struct eng_command *command)
 {
+	clone_bytes(clone, &command->actor);
 	switch (command->type) {
 	case ENG_CMD_TENANT_OPEN:
 		clone_bytes(clone, &command->tenant_open.name);

@@ -302,6 +302,7 @@ run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason, s
 	    .run = run->key,
 	    .reason = (uint32_t)reason,
 	    .text = text,
+	    .actor = turn->command->actor,
 	};
 	emit(turn, &event);
 	for (uint32_t i = 0; i < run->version->task_count; i++) {

@@ -149,6 +149,7 @@ struct eng_fence {
 struct eng_command {
 	enum eng_command_type type;
 	struct eng_origin origin;
+	struct bytes actor; /* who asked: the name of a token; empty: not known */
 	struct eng_tenant_id tenant; /* all but ENGINE_START, TIMER, SCHEDULE, TENANT_OPEN */
 	bool hold;                   /* assign nothing now: the disk is nearly full */
 	union {
@@ -249,6 +250,7 @@ struct eng_event {
 	uint64_t downtime_ns;
 	struct uuid id;
 	struct bytes name;
+	struct bytes actor; /* who asked for it */
 	struct bytes text;
 	struct bytes payload; /* input, output, encoded definition */
 	const struct bytes *actions;

@@ -14,30 +14,39 @@ struct type_row {
 	const ProtobufCMessageDescriptor *descriptor;
 };
 
+#define TYPE(event, message)                                                                       \
+	{                                                                                          \
+		ENG_EV_##event, #event, &froe__log__##message##__descriptor                        \
+	}
+
+/* By type; a type that is not there has no name. */
 static const struct type_row type_table[] = {
-    {ENG_EV_ENGINE_STARTED, "ENGINE_STARTED", &froe__log__engine_started__descriptor},
-    {ENG_EV_TENANT_CREATED, "TENANT_CREATED", &froe__log__tenant_created__descriptor},
-    {ENG_EV_WORKFLOW_PUT, "WORKFLOW_PUT", &froe__log__workflow_put__descriptor},
-    {ENG_EV_RUN_STARTED, "RUN_STARTED", &froe__log__run_started__descriptor},
-    {ENG_EV_TASK_QUEUED, "TASK_QUEUED", &froe__log__task_queued__descriptor},
-    {ENG_EV_TASK_ASSIGNED, "TASK_ASSIGNED", &froe__log__task_assigned__descriptor},
-    {ENG_EV_TASK_COMPLETED, "TASK_COMPLETED", &froe__log__task_completed__descriptor},
-    {ENG_EV_ATTEMPT_ENDED, "ATTEMPT_ENDED", &froe__log__attempt_ended__descriptor},
-    {ENG_EV_TASK_DELAYED, "TASK_DELAYED", &froe__log__task_delayed__descriptor},
-    {ENG_EV_TASK_FAILED, "TASK_FAILED", &froe__log__task_failed__descriptor},
-    {ENG_EV_TASK_CANCELLED, "TASK_CANCELLED", &froe__log__task_cancelled__descriptor},
-    {ENG_EV_TASK_SKIPPED, "TASK_SKIPPED", &froe__log__task_skipped__descriptor},
-    {ENG_EV_LEASE_REFRESHED, "LEASE_REFRESHED", &froe__log__lease_refreshed__descriptor},
-    {ENG_EV_RUN_CANCEL_REQUESTED, "RUN_CANCEL_REQUESTED",
-        &froe__log__run_cancel_requested__descriptor},
-    {ENG_EV_RUN_CLOSED, "RUN_CLOSED", &froe__log__run_closed__descriptor},
-    {ENG_EV_WORKER_REGISTERED, "WORKER_REGISTERED", &froe__log__worker_registered__descriptor},
-    {ENG_EV_WORKER_ATTACHED, "WORKER_ATTACHED", &froe__log__worker_attached__descriptor},
-    {ENG_EV_WORKER_DETACHED, "WORKER_DETACHED", &froe__log__worker_detached__descriptor},
-    {ENG_EV_WORKER_DRAINING, "WORKER_DRAINING", &froe__log__worker_draining__descriptor},
-    {ENG_EV_WORKER_LEAVING, "WORKER_LEAVING", &froe__log__worker_leaving__descriptor},
-    {ENG_EV_WORKER_LEFT, "WORKER_LEFT", &froe__log__worker_left__descriptor},
-    {ENG_EV_TASK_LOGGED, "TASK_LOGGED", &froe__log__task_logged__descriptor},
+    [ENG_EV_ENGINE_STARTED] = TYPE(ENGINE_STARTED, engine_started),
+    [ENG_EV_TENANT_CREATED] = TYPE(TENANT_CREATED, tenant_created),
+    [ENG_EV_WORKFLOW_PUT] = TYPE(WORKFLOW_PUT, workflow_put),
+    [ENG_EV_RUN_STARTED] = TYPE(RUN_STARTED, run_started),
+    [ENG_EV_TASK_QUEUED] = TYPE(TASK_QUEUED, task_queued),
+    [ENG_EV_TASK_ASSIGNED] = TYPE(TASK_ASSIGNED, task_assigned),
+    [ENG_EV_TASK_COMPLETED] = TYPE(TASK_COMPLETED, task_completed),
+    [ENG_EV_ATTEMPT_ENDED] = TYPE(ATTEMPT_ENDED, attempt_ended),
+    [ENG_EV_TASK_DELAYED] = TYPE(TASK_DELAYED, task_delayed),
+    [ENG_EV_TASK_FAILED] = TYPE(TASK_FAILED, task_failed),
+    [ENG_EV_TASK_CANCELLED] = TYPE(TASK_CANCELLED, task_cancelled),
+    [ENG_EV_TASK_SKIPPED] = TYPE(TASK_SKIPPED, task_skipped),
+    [ENG_EV_LEASE_REFRESHED] = TYPE(LEASE_REFRESHED, lease_refreshed),
+    [ENG_EV_RUN_CANCEL_REQUESTED] = TYPE(RUN_CANCEL_REQUESTED, run_cancel_requested),
+    [ENG_EV_RUN_CLOSED] = TYPE(RUN_CLOSED, run_closed),
+    [ENG_EV_WORKER_REGISTERED] = TYPE(WORKER_REGISTERED, worker_registered),
+    [ENG_EV_WORKER_ATTACHED] = TYPE(WORKER_ATTACHED, worker_attached),
+    [ENG_EV_WORKER_DETACHED] = TYPE(WORKER_DETACHED, worker_detached),
+    [ENG_EV_WORKER_DRAINING] = TYPE(WORKER_DRAINING, worker_draining),
+    [ENG_EV_WORKER_LEAVING] = TYPE(WORKER_LEAVING, worker_leaving),
+    [ENG_EV_WORKER_LEFT] = TYPE(WORKER_LEFT, worker_left),
+};
+
+/* Those that a reader may skip, from RECORD_TYPE_OPTIONAL on. */
+static const struct type_row optional_table[] = {
+    [ENG_EV_TASK_LOGGED - RECORD_TYPE_OPTIONAL] = TYPE(TASK_LOGGED, task_logged),
 };
 
 enum member_kind {
@@ -52,10 +61,14 @@ struct member {
 	const char *name;
 	enum member_kind kind;
 	size_t offset;
+	size_t count_offset; /* LIST: of its uint32_t count */
 };
 
 /* By field number: a name has one number in all messages. */
-#define MEMBER(number, name, kind) [number] = {#name, kind, offsetof(struct eng_event, name)}
+#define MEMBER(number, name, kind) [number] = {#name, kind, offsetof(struct eng_event, name), 0}
+#define LIST(number, name, count)                                                                  \
+	[number] = {#name, MEMBER_LIST, offsetof(struct eng_event, name),                          \
+	    offsetof(struct eng_event, count)}
 static const struct member members[] = {
     MEMBER(1, task, MEMBER_U32),
     MEMBER(2, lease, MEMBER_U64),
@@ -76,7 +89,8 @@ static const struct member members[] = {
     MEMBER(17, incarnation, MEMBER_U64),
     MEMBER(18, epoch, MEMBER_U64),
     MEMBER(19, downtime_ns, MEMBER_U64),
-    MEMBER(20, actions, MEMBER_LIST),
+    LIST(20, actions, action_count),
+    MEMBER(28, actor, MEMBER_BYTES),
 };
 #define FIELD_TEXT 13u
 #define FIELD_PAYLOAD 14u
@@ -87,11 +101,14 @@ static const struct member members[] = {
 static const struct type_row *
 type_find(uint16_t type)
 {
-	if (type == ENG_EV_TASK_LOGGED)
-		return &type_table[sizeof(type_table) / sizeof(type_table[0]) - 1];
-	if (type >= 1 && type < sizeof(type_table) / sizeof(type_table[0]))
-		return &type_table[type - 1];
-	return NULL;
+	const struct type_row *table = type_table;
+	size_t count = sizeof(type_table) / sizeof(type_table[0]), index = type;
+	if (type >= RECORD_TYPE_OPTIONAL) {
+		table = optional_table;
+		count = sizeof(optional_table) / sizeof(optional_table[0]);
+		index = type - RECORD_TYPE_OPTIONAL;
+	}
+	return index < count && table[index].name != NULL ? &table[index] : NULL;
 }
 
 static const struct member *
@@ -105,12 +122,27 @@ member_of(const ProtobufCFieldDescriptor *field)
 
 /* ----------------------------------------------------------------------------------- encoding */
 
-#define ACTIONS_INLINE 16u
+static void
+list_fill(uint8_t *message, const ProtobufCFieldDescriptor *field, const struct eng_event *event,
+    struct arena *arena)
+{
+	const struct member *member = member_of(field);
+	const struct bytes *from;
+	uint32_t count;
+	memcpy(&from, (const uint8_t *)event + member->offset, sizeof(from));
+	memcpy(&count, (const uint8_t *)event + member->count_offset, sizeof(count));
+	ProtobufCBinaryData *items = arena_alloc(arena, count * sizeof(*items));
+	for (uint32_t i = 0; i < count; i++) {
+		items[i] = (ProtobufCBinaryData){from[i].size, (uint8_t *)(uintptr_t)from[i].data};
+	}
+	*(size_t *)(void *)(message + field->quantifier_offset) = count;
+	*(ProtobufCBinaryData **)(void *)(message + field->offset) = items;
+}
 
 /* A field is absent when it is zero or empty: that is also what an absent field decodes to. */
 static void
 field_fill(uint8_t *message, const ProtobufCFieldDescriptor *field, const struct eng_event *event,
-    ProtobufCBinaryData *actions)
+    struct arena *arena)
 {
 	const struct member *member = member_of(field);
 	const uint8_t *from = (const uint8_t *)event + member->offset;
@@ -136,12 +168,7 @@ field_fill(uint8_t *message, const ProtobufCFieldDescriptor *field, const struct
 		*has = bytes->size != 0;
 		return;
 	case MEMBER_LIST:
-		for (uint32_t i = 0; i < event->action_count; i++) {
-			actions[i] = (ProtobufCBinaryData){event->actions[i].size,
-			    (uint8_t *)(uintptr_t)event->actions[i].data};
-		}
-		*(size_t *)(void *)(message + field->quantifier_offset) = event->action_count;
-		*(ProtobufCBinaryData **)(void *)to = actions;
+		list_fill(message, field, event, arena);
 		return;
 	}
 }
@@ -151,16 +178,13 @@ record_encode(const struct eng_event *event, struct buf *to)
 {
 	const struct type_row *row = type_find((uint16_t)event->type);
 	_Alignas(max_align_t) uint8_t message[MESSAGE_BYTES_MAX];
-	ProtobufCBinaryData few[ACTIONS_INLINE], *actions = few;
 	struct arena arena;
 	froe_assert(row != NULL && row->type == event->type);
 	froe_assert(row->descriptor->sizeof_message <= sizeof(message));
 	arena_init(&arena, 0);
-	if (event->action_count > ACTIONS_INLINE)
-		actions = arena_alloc(&arena, event->action_count * sizeof(*actions));
 	row->descriptor->message_init((ProtobufCMessage *)(void *)message);
 	for (unsigned i = 0; i < row->descriptor->n_fields; i++)
-		field_fill(message, &row->descriptor->fields[i], event, actions);
+		field_fill(message, &row->descriptor->fields[i], event, &arena);
 	const ProtobufCMessage *packed = (const void *)message;
 	size_t size = protobuf_c_message_get_packed_size(packed);
 	size_t written = protobuf_c_message_pack(packed, buf_reserve(to, size));
@@ -186,6 +210,23 @@ arena_allocator_free(void *arena, void *block)
 }
 
 static enum froe_err
+list_take(struct eng_event *event, const uint8_t *message, const ProtobufCFieldDescriptor *field,
+    struct arena *arena)
+{
+	const struct member *member = member_of(field);
+	size_t size = *(const size_t *)(const void *)(message + field->quantifier_offset);
+	const ProtobufCBinaryData *data =
+	    *(ProtobufCBinaryData *const *)(const void *)(message + field->offset);
+	struct bytes *items = arena_alloc(arena, size * sizeof(*items));
+	uint32_t count = (uint32_t)size;
+	for (size_t i = 0; i < size; i++)
+		items[i] = bytes_of(data[i].data, data[i].len);
+	memcpy((uint8_t *)event + member->offset, &items, sizeof(items));
+	memcpy((uint8_t *)event + member->count_offset, &count, sizeof(count));
+	return FROE_OK;
+}
+
+static enum froe_err
 field_take(struct eng_event *event, const uint8_t *message, const ProtobufCFieldDescriptor *field,
     struct arena *arena, struct froe_fault *fault)
 {
@@ -208,16 +249,8 @@ field_take(struct eng_event *event, const uint8_t *message, const ProtobufCField
 	case MEMBER_BYTES:
 		*(struct bytes *)(void *)to = bytes_of(data->data, data->len);
 		return FROE_OK;
-	case MEMBER_LIST: {
-		size_t count = *(const size_t *)(const void *)(message + field->quantifier_offset);
-		struct bytes *actions = arena_alloc(arena, count * sizeof(*actions));
-		data = *(ProtobufCBinaryData *const *)(const void *)from;
-		for (size_t i = 0; i < count; i++)
-			actions[i] = bytes_of(data[i].data, data[i].len);
-		event->actions = actions;
-		event->action_count = (uint32_t)count;
-		return FROE_OK;
-	}
+	case MEMBER_LIST:
+		return list_take(event, message, field, arena);
 	}
 	froe_never("a member has a kind");
 }
@@ -246,16 +279,17 @@ record_decode(const struct log_record *record, struct arena *arena, struct eng_e
 		    " is of a newer version of froe: use that",
 		    record->type, record->lsn.v);
 	}
-	ProtobufCMessage *message = protobuf_c_message_unpack(row->descriptor, &allocator,
-	    record->body.size, record->body.data);
+	ProtobufCMessage *message = protobuf_c_message_unpack(
+	    row->descriptor, &allocator, record->body.size, record->body.data);
 	if (message == NULL) {
-		return fault_set(fault, FROE_CORRUPT, "the body of the %s at position %" PRIx64
-		    " is not one", row->name, record->lsn.v);
+		return fault_set(fault, FROE_CORRUPT,
+		    "the body of the %s at position %" PRIx64 " is not one", row->name,
+		    record->lsn.v);
 	}
 	enum froe_err err = FROE_OK;
 	for (unsigned i = 0; i < row->descriptor->n_fields && err == FROE_OK; i++) {
-		err = field_take(ret_event, (const uint8_t *)message, &row->descriptor->fields[i],
-		    arena, fault);
+		err = field_take(
+		    ret_event, (const uint8_t *)message, &row->descriptor->fields[i], arena, fault);
 	}
 	ret_event->type = row->type;
 	ret_event->time_ns = record->time_ns;
@@ -366,8 +400,8 @@ print_uuid(struct buf *to, struct uuid id)
 static const char *
 status_name(uint32_t status)
 {
-	static const char *const names[] = {"QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED",
-	    "EVICTED"};
+	static const char *const names[] = {
+	    "QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "EVICTED"};
 	return status < sizeof(names) / sizeof(names[0]) ? names[status] : "UNKNOWN";
 }
 
@@ -389,13 +423,17 @@ print_payload(struct buf *to, struct bytes payload)
 }
 
 static void
-print_list(struct buf *to, const struct eng_event *event)
+print_list(struct buf *to, const struct eng_event *event, const struct member *member)
 {
+	const struct bytes *items;
+	uint32_t count;
+	memcpy(&items, (const uint8_t *)event + member->offset, sizeof(items));
+	memcpy(&count, (const uint8_t *)event + member->count_offset, sizeof(count));
 	buf_push_text(to, "[");
-	for (uint32_t i = 0; i < event->action_count; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		if (i > 0)
 			buf_push_text(to, ",");
-		print_bytes(to, event->actions[i]);
+		print_bytes(to, items[i]);
 	}
 	buf_push_text(to, "]");
 }
@@ -429,7 +467,7 @@ print_member(struct buf *to, const struct eng_event *event, const struct member 
 			print_bytes(to, *(const struct bytes *)(const void *)at);
 		return;
 	case MEMBER_LIST:
-		print_list(to, event);
+		print_list(to, event, member);
 		return;
 	}
 }
@@ -495,7 +533,8 @@ record_print_json(const struct log_record *record, struct buf *to)
 {
 	char time[TIMESTAMP_TEXT_SIZE];
 	timestamp_format(record->time_ns, time);
-	buf_printf(to, "{\"position\":\"%016" PRIx64 "\",\"frame\":%" PRIu64 ",\"event\":%" PRIu64
+	buf_printf(to,
+	    "{\"position\":\"%016" PRIx64 "\",\"frame\":%" PRIu64 ",\"event\":%" PRIu64
 	    ",\"epoch\":%" PRIu64 ",\"time\":\"%s\",\"time_ns\":%" PRIu64 ",\"type\":\"",
 	    record->lsn.v, record->frame_seq, record->event_seq, record->epoch, time,
 	    record->time_ns);
@@ -513,8 +552,8 @@ record_print_text(const struct log_record *record, struct buf *to)
 {
 	char time[TIMESTAMP_TEXT_SIZE];
 	timestamp_format(record->time_ns, time);
-	buf_printf(to, "%016" PRIx64 " %s frame=%" PRIu64 " ", record->lsn.v, time,
-	    record->frame_seq);
+	buf_printf(
+	    to, "%016" PRIx64 " %s frame=%" PRIu64 " ", record->lsn.v, time, record->frame_seq);
 	print_type(record, to);
 	if (record->run_key != 0)
 		buf_printf(to, " run=%" PRIu64 ".%u", record->run_key, record->run_event_no);

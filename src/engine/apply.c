@@ -347,6 +347,7 @@ apply_task_queued(struct apply *apply)
 	if (task->pending != 0)
 		return misfit(apply, "it waits for its parents");
 	task_move(apply->eng, task, ENG_TASK_QUEUED);
+	task->queued_ns = event->time_ns;
 	fair_push(&task_node(task)->queue->fair, &task->item, (uint8_t)event->priority,
 	    event->reason == ENG_REASON_RELEASED);
 	if (event->deadline_ns != 0)

@@ -138,6 +138,7 @@ digest_run(struct digest *digest, const struct eng_run *run)
 		digest_word(digest, (uint64_t)task->failures << 32 | task->losses);
 		digest_word(digest, (uint64_t)task->output << 32 | task->error);
 		digest_word(digest, task->worker != NULL ? task->worker->id : 0);
+		digest_word(digest, task->queued_ns);
 		const struct timer *timer = &task->timer.timer;
 		digest_word(digest, wheel_active(timer) ? timer->deadline_ns : 0);
 	}

@@ -262,5 +262,6 @@ decide_schedule(struct eng_turn *turn)
 		effect->task = event.task;
 		effect->lease = event.lease;
 		effect->worker = event.worker;
+		effect->queued_ns = task->queued_ns;
 	}
 }

@@ -121,6 +121,7 @@ struct eng_task {
 	struct list lease_link;
 	struct eng_worker *worker;
 	uint64_t deadline_ns; /* ASSIGNED: uptime */
+	uint64_t queued_ns;   /* when it was queued the last time; 0: never */
 	uint32_t lease;       /* the newest */
 	uint32_t attempt;
 	uint32_t failures;

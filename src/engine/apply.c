@@ -5,19 +5,13 @@
  * where it is damage (FROE_CORRUPT). So each one checks that the event fits before it changes
  * anything. The meaning of an old event never changes: new behaviour is a new event.
  */
-#include "engine/engine_int.h"
+#include "engine/apply_int.h"
 
 #include "base/mem.h"
 
 #include <inttypes.h>
 
-struct apply {
-	struct eng *eng;
-	const struct eng_event *event;
-	struct froe_fault *fault;
-};
-
-static enum froe_err
+enum froe_err
 misfit(const struct apply *apply, const char *what)
 {
 	return fault_set(apply->fault, FROE_CORRUPT,
@@ -26,7 +20,7 @@ misfit(const struct apply *apply, const char *what)
 	    what);
 }
 
-static void
+void
 timer_arm(struct eng *eng, enum eng_clock clock, struct eng_timer *timer, uint64_t deadline_ns)
 {
 	wheel_remove(&eng->wheels[clock], &timer->timer);
@@ -41,7 +35,7 @@ task_timer_stop(struct eng *eng, struct eng_task *task)
 	wheel_remove(&eng->wheels[clock], &task->timer.timer);
 }
 
-static enum froe_err
+enum froe_err
 find_run(const struct apply *apply, struct eng_run **ret_run)
 {
 	struct eng_run *run = eng_run_get(apply->eng, apply->event->run);
@@ -54,7 +48,7 @@ find_run(const struct apply *apply, struct eng_run **ret_run)
 }
 
 /* The task, which must be allowed to move to the state. */
-static enum froe_err
+enum froe_err
 find_task(const struct apply *apply, enum eng_task_state to, struct eng_task **ret_task)
 {
 	struct eng_run *run;
@@ -70,7 +64,7 @@ find_task(const struct apply *apply, enum eng_task_state to, struct eng_task **r
 	return FROE_OK;
 }
 
-static enum froe_err
+enum froe_err
 find_lease(const struct apply *apply, enum eng_task_state to, struct eng_task **ret_task)
 {
 	struct eng_run *run = eng_run_get(apply->eng, apply->event->run);
@@ -81,7 +75,7 @@ find_lease(const struct apply *apply, enum eng_task_state to, struct eng_task **
 }
 
 /* The event fits: it is counted, and from here on applied whole. */
-static void
+void
 task_move(struct eng *eng, struct eng_task *task, enum eng_task_state to)
 {
 	task_run(task)->event_count++;
@@ -92,7 +86,7 @@ task_move(struct eng *eng, struct eng_task *task, enum eng_task_state to)
 }
 
 /* The worker's slot is free again, whatever becomes of the task. */
-static void
+void
 task_release_slot(struct eng_task *task)
 {
 	if (task->worker == NULL)
@@ -103,7 +97,7 @@ task_release_slot(struct eng_task *task)
 }
 
 /* The task is over; its children have one parent less to wait for. */
-static void
+void
 task_close(struct eng *eng, struct eng_task *task, enum eng_task_state to)
 {
 	struct eng_run *run = task_run(task);
@@ -471,7 +465,7 @@ apply_task_logged(struct apply *apply)
 /* ------------------------------------------------------------------------------------ workers */
 
 /* A worker that is not leaving. */
-static enum froe_err
+enum froe_err
 find_worker(const struct apply *apply, struct eng_worker **ret_worker)
 {
 	struct eng_worker *worker = eng_worker_get(apply->eng, apply->event->worker);
@@ -483,7 +477,7 @@ find_worker(const struct apply *apply, struct eng_worker **ret_worker)
 	return FROE_OK;
 }
 
-static void
+void
 worker_enable(struct eng_worker *worker)
 {
 	fair_worker_enable(&worker->fair,

@@ -1,0 +1,41 @@
+/*
+ * engine/apply_int: what the apply functions share.
+ *
+ * Purpose     apply*.c have one function an event type: each finds what the event is about, answers
+ *             FROE_CORRUPT (misfit) when it does not fit the state, and only then changes
+ *             anything. Nobody else may call these.
+ */
+#ifndef ENGINE_APPLY_INT_H
+#define ENGINE_APPLY_INT_H
+
+#include "engine/engine_int.h"
+
+struct apply {
+	struct eng *eng;
+	const struct eng_event *event;
+	struct froe_fault *fault;
+};
+
+/* FROE_CORRUPT, with the event and what of it does not fit. */
+enum froe_err misfit(const struct apply *apply, const char *what);
+
+/* The event's run; its record number is the next. */
+enum froe_err find_run(const struct apply *apply, struct eng_run **ret_run);
+/* The task, which must be allowed to move to the state. */
+enum froe_err find_task(const struct apply *apply, enum eng_task_state to,
+    struct eng_task **ret_task);
+/* The same, and the event's lease is its newest. */
+enum froe_err find_lease(const struct apply *apply, enum eng_task_state to,
+    struct eng_task **ret_task);
+/* A worker that is not leaving. */
+enum froe_err find_worker(const struct apply *apply, struct eng_worker **ret_worker);
+
+/* The event fits: it is counted, and from here on applied whole. */
+void task_move(struct eng *eng, struct eng_task *task, enum eng_task_state to);
+void task_release_slot(struct eng_task *task);
+void task_close(struct eng *eng, struct eng_task *task, enum eng_task_state to);
+void timer_arm(struct eng *eng, enum eng_clock clock, struct eng_timer *timer,
+    uint64_t deadline_ns);
+void worker_enable(struct eng_worker *worker);
+
+#endif

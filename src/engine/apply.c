@@ -239,6 +239,7 @@ apply_run_started(struct apply *apply)
 		timer_arm(eng, ENG_WALL, &run->timer, run->deadline_ns);
 	eng->run_last = run->key;
 	eng->counts.runs++;
+	eng->counts.runs_open[run->status]++;
 	eng->counts.runs_started++;
 	return FROE_OK;
 }
@@ -274,6 +275,7 @@ run_free(struct eng *eng, struct eng_run *run)
 	map_remove_u64(&eng->runs_by_key, run->key);
 	map_remove_uuid(&eng->runs_by_id, run->id);
 	eng->counts.runs--;
+	eng->counts.runs_open[run->status]--;
 	mem_free(run);
 }
 
@@ -373,7 +375,7 @@ apply_task_assigned(struct apply *apply)
 	fair_assign(&eng->fair, &task->item, &worker->fair);
 	list_push(&worker->leases, &task->lease_link);
 	timer_arm(eng, ENG_UPTIME, &task->timer, task->deadline_ns);
-	task_run(task)->status = ENG_RUNNING;
+	run_status_set(eng, task_run(task), ENG_RUNNING);
 	return FROE_OK;
 }
 

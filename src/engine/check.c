@@ -73,6 +73,7 @@ check_runs(const struct eng *eng, struct eng_counts *counted)
 		froe_assert(eng_run_get(eng, run->key) == run);
 		froe_assert(eng_run_by_id(eng, run->id) == run);
 		counted->runs++;
+		counted->runs_open[run->status]++;
 		counted->timers += run->deadline_ns != 0 ? 1 : 0;
 	}
 }
@@ -86,6 +87,8 @@ eng_check(const struct eng *eng)
 	froe_assert(counted.workers == eng->counts.workers); /* 7 */
 	froe_assert(counted.slots == eng->counts.slots);
 	froe_assert(counted.runs == eng->counts.runs);
+	froe_assert(memcmp(counted.runs_open, eng->counts.runs_open, sizeof(counted.runs_open)) ==
+	    0);
 	froe_assert(memcmp(counted.tasks, eng->counts.tasks, sizeof(counted.tasks)) == 0);
 	froe_assert(counted.timers ==
 	    eng->wheels[ENG_UPTIME].count + eng->wheels[ENG_WALL].count);

@@ -392,10 +392,23 @@ struct bytes eng_worker_name(const struct eng *eng, uint64_t worker); /* empty: 
 struct eng_counts {
 	uint64_t tenants, workflows, workers, slots, slots_used;
 	uint64_t runs, runs_started, runs_closed[6]; /* by enum eng_status */
+	uint64_t runs_open[6];                       /* the same, of those that have not ended */
 	uint64_t tasks[9]; /* open runs' tasks by enum eng_task_state */
 	uint64_t timers;
 };
 void eng_counts(const struct eng *eng, struct eng_counts *ret_counts);
+
+/* Every queue that has ever had a task: how many wait in it, and since when the one that has waited
+ * longest; 0: none waits. Names live as long as the engine. */
+struct eng_queue_view {
+	struct bytes tenant;
+	struct bytes workflow;
+	struct bytes action;
+	uint64_t length;
+	uint64_t oldest_ns;
+};
+void eng_queues(const struct eng *eng,
+    void (*each)(void *context, const struct eng_queue_view *view), void *context);
 
 uint64_t eng_hash(const struct eng *eng); /* of the whole state; equal states, equal hashes */
 void eng_check(const struct eng *eng);    /* every invariant, slow */

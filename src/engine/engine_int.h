@@ -228,6 +228,15 @@ task_closed(const struct eng_task *task)
 	return task->state >= ENG_TASK_COMPLETED;
 }
 
+/* A run is counted under the status it has, until it has ended. */
+static inline void
+run_status_set(struct eng *eng, struct eng_run *run, enum eng_status status)
+{
+	eng->counts.runs_open[run->status]--;
+	run->status = (uint8_t)status;
+	eng->counts.runs_open[status]++;
+}
+
 static inline struct eng_run *
 task_run(struct eng_task *task)
 {

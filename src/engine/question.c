@@ -186,3 +186,40 @@ eng_counts(const struct eng *eng, struct eng_counts *ret_counts)
 	list_for_each(at, &eng->workers)
 		ret_counts->slots_used += container_of(at, struct eng_worker, link)->fair.used;
 }
+
+/* In each priority the first has waited longest, but for those that were released to the front. */
+static uint64_t
+queue_oldest_ns(const struct eng_queue *queue)
+{
+	uint64_t oldest_ns = 0;
+	for (int priority = 0; priority < FAIR_PRIORITIES; priority++) {
+		const struct list *items = &queue->fair.items[priority];
+		if (list_empty(items))
+			continue;
+		const struct eng_task *task =
+		    task_of_item(container_of(items->next, struct fair_item, link));
+		if (oldest_ns == 0 || task->queued_ns < oldest_ns)
+			oldest_ns = task->queued_ns;
+	}
+	return oldest_ns;
+}
+
+void
+eng_queues(const struct eng *eng, void (*each)(void *context, const struct eng_queue_view *view),
+    void *context)
+{
+	for (uint32_t i = 0; i < eng->workflow_count; i++) {
+		const struct eng_workflow *workflow = eng->workflows[i];
+		const struct eng_queue *queue;
+		for (queue = workflow->queues; queue != NULL; queue = queue->next) {
+			struct eng_queue_view view = {
+			    .tenant = workflow->tenant->named.name,
+			    .workflow = workflow->named.name,
+			    .action = queue->action->named.name,
+			    .length = queue->fair.length,
+			    .oldest_ns = queue_oldest_ns(queue),
+			};
+			each(context, &view);
+		}
+	}
+}

@@ -20,6 +20,7 @@
 #define LOG_LOG_H
 
 #include "base/bytes.h"
+#include "base/histogram.h"
 #include "base/uuid.h"
 #include "froe/limits.h"
 #include "io/io.h"
@@ -198,6 +199,7 @@ struct log_stats {
 	uint64_t bytes_written; /* frames with padding */
 	uint64_t bytes_records; /* without */
 	uint64_t inflight;
+	struct histogram commit; /* a frame's write, from its start until it is stored */
 };
 void log_stats(const struct log *log, struct log_stats *ret_stats);
 

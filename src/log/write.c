@@ -466,6 +466,7 @@ frame_done(struct io_op *op, int32_t result)
 	size_t stored = frame->written + (result > 0 ? (size_t)result : 0);
 	froe_assert(stored <= frame->size);
 	if (stored == frame->size) {
+		histogram_add(&log->stats.commit, io_mono_ns(log->env) - frame->began_ns);
 		sm_move(frame_table, &frame->state, LOG_FRAME_DONE);
 		frames_advance(log);
 		return;

@@ -226,6 +226,11 @@ hook_dispatch(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	push->run = effect->run;
 	push->task = effect->task;
 	push->lease = effect->lease;
+	if (effect->queued_ns != 0) {
+		uint64_t now_ns = hub->shard->clock.now_ns;
+		push->decided_ns = hub->mono_ns;
+		histogram_add(&hub->stats.assign, now_ns - effect->queued_ns);
+	}
 	struct hub_push *from = hub->providing;
 	if (from != NULL && from->run == push->run && from->task == push->task &&
 	    from->lease == push->lease) {

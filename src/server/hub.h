@@ -26,6 +26,7 @@
 #define SERVER_HUB_H
 
 #include "api/port.h"
+#include "base/histogram.h"
 #include "base/map.h"
 #include "froe/limits.h"
 #include "sched/wheel.h"
@@ -45,6 +46,8 @@ struct hub_stats {
 	uint64_t refused;  /* commands answered with an error */
 	uint64_t workers_lost;
 	uint64_t connections;
+	struct histogram assign;   /* from queued until a worker got the lease */
+	struct histogram dispatch; /* from the lease until it was sent, durable */
 };
 
 struct hub {

@@ -53,6 +53,7 @@ struct hub_push {
 	struct uuid id;   /* the run's; REVOKE: the task's */
 	uint32_t task;
 	uint64_t lease;
+	uint64_t decided_ns; /* DISPATCH: boot-time clock; 0: not a new lease */
 	uint32_t reason;
 	uint32_t status;
 	uint32_t attempt;

@@ -15,22 +15,121 @@ metric(struct buf *to, const char *name, const char *type, const char *help, uin
 }
 
 static void
+metric_head(struct buf *to, const char *name, const char *type, const char *help)
+{
+	buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* A label's value: quotes, backslashes and line breaks are escaped. */
+static void
+metric_label(struct buf *to, const char *name, struct bytes value)
+{
+	buf_printf(to, "%s=\"", name);
+	for (size_t i = 0; i < value.size; i++) {
+		char c = (char)value.data[i];
+		if (c == '\n')
+			buf_push_text(to, "\\n");
+		else if (c == '"' || c == '\\')
+			buf_printf(to, "\\%c", c);
+		else
+			buf_push(to, &c, 1);
+	}
+	buf_push_text(to, "\"");
+}
+
+static void
+metric_by_status(struct buf *to, const char *name, const uint64_t counts[6], int first, int last)
+{
+	static const char *const statuses[] = {
+	    "QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "EVICTED"};
+	for (int i = first; i <= last; i++)
+		buf_printf(to, "%s{status=\"%s\"} %" PRIu64 "\n", name, statuses[i], counts[i]);
+}
+
+static void
 metric_runs(struct buf *to, const struct eng_counts *counts)
 {
 	static const char *const states[] = {"waiting", "queued", "delayed", "assigned"};
-	buf_push_text(to, "# HELP froe_runs_closed_total Runs that have ended, by status\n"
-	                  "# TYPE froe_runs_closed_total counter\n");
-	buf_printf(to, "froe_runs_closed_total{status=\"COMPLETED\"} %" PRIu64 "\n",
-	    counts->runs_closed[ENG_COMPLETED]);
-	buf_printf(to, "froe_runs_closed_total{status=\"FAILED\"} %" PRIu64 "\n",
-	    counts->runs_closed[ENG_FAILED]);
-	buf_printf(to, "froe_runs_closed_total{status=\"CANCELLED\"} %" PRIu64 "\n",
-	    counts->runs_closed[ENG_CANCELLED]);
-	buf_push_text(to, "# HELP froe_tasks Tasks of open runs, by state\n"
-	                  "# TYPE froe_tasks gauge\n");
+	metric(to, "froe_runs_open", "gauge", "Runs that have not ended", counts->runs);
+	metric_head(to, "froe_runs", "gauge", "Runs that have not ended, by status");
+	metric_by_status(to, "froe_runs", counts->runs_open, ENG_QUEUED, ENG_RUNNING);
+	metric_by_status(to, "froe_runs", counts->runs_open, ENG_EVICTED, ENG_EVICTED);
+	metric(to, "froe_runs_started_total", "counter", "Runs accepted", counts->runs_started);
+	metric_head(to, "froe_runs_closed_total", "counter", "Runs that have ended, by status");
+	metric_by_status(
+	    to, "froe_runs_closed_total", counts->runs_closed, ENG_COMPLETED, ENG_CANCELLED);
+	metric_head(to, "froe_tasks", "gauge", "Tasks of open runs, by state");
 	for (int i = 0; i < 4; i++)
-		buf_printf(to, "froe_tasks{state=\"%s\"} %" PRIu64 "\n", states[i],
-		    counts->tasks[i]);
+		buf_printf(
+		    to, "froe_tasks{state=\"%s\"} %" PRIu64 "\n", states[i], counts->tasks[i]);
+}
+
+/* Series of at most this many queues: a monitor is not a directory. */
+#define QUEUES_MAX 500u
+
+struct queue_series {
+	struct buf length;
+	struct buf age;
+	uint64_t now_ns;
+	unsigned count;
+	uint64_t left_out;
+};
+
+static void
+queue_labels(struct buf *to, const char *name, const struct eng_queue_view *view)
+{
+	buf_printf(to, "%s{", name);
+	metric_label(to, "tenant", view->tenant);
+	metric_label(to, ",workflow", view->workflow);
+	metric_label(to, ",action", view->action);
+}
+
+static void
+queue_add(void *context, const struct eng_queue_view *view)
+{
+	struct queue_series *series = context;
+	uint64_t age_ns = view->oldest_ns != 0 && view->oldest_ns < series->now_ns
+			      ? series->now_ns - view->oldest_ns
+			      : 0;
+	if (series->count++ >= QUEUES_MAX) {
+		series->left_out += view->length;
+		return;
+	}
+	queue_labels(&series->length, "froe_queue_length", view);
+	buf_printf(&series->length, "} %" PRIu64 "\n", view->length);
+	queue_labels(&series->age, "froe_queue_oldest_seconds", view);
+	buf_printf(&series->age, "} %.3f\n", (double)age_ns / 1e9);
+}
+
+static void
+metric_queues(const struct hub *hub, struct buf *to)
+{
+	struct queue_series series = {.now_ns = hub->shard->clock.now_ns};
+	buf_init(&series.length);
+	buf_init(&series.age);
+	eng_queues(hub->shard->eng, queue_add, &series);
+	metric_head(to, "froe_queue_length", "gauge", "Tasks that wait for a worker, by queue");
+	buf_push(to, series.length.data, series.length.size);
+	metric_head(to, "froe_queue_oldest_seconds", "gauge",
+	    "How long the oldest task of a queue has waited");
+	buf_push(to, series.age.data, series.age.size);
+	metric(to, "froe_queue_length_others", "gauge",
+	    "Tasks that wait in queues beyond the first 500", series.left_out);
+	buf_release(&series.length);
+	buf_release(&series.age);
+}
+
+static void
+metric_latencies(const struct hub *hub, struct buf *to)
+{
+	struct log_stats log;
+	log_stats(hub->shard->log, &log);
+	histogram_print(&log.commit, "froe_commit_seconds",
+	    "A frame's write to the log, until it is stored", to);
+	histogram_print(&hub->stats.assign, "froe_assign_seconds",
+	    "From queued until a worker got the task", to);
+	histogram_print(&hub->stats.dispatch, "froe_dispatch_seconds",
+	    "From the decision until it was durable and sent", to);
 }
 
 static void
@@ -40,8 +139,8 @@ metric_log(const struct hub *hub, struct buf *to)
 	log_stats(hub->shard->log, &log);
 	metric(to, "froe_log_frames_total", "counter", "Frames written", log.frames);
 	metric(to, "froe_log_records_total", "counter", "Records written", log.records);
-	metric(to, "froe_log_bytes_total", "counter", "Bytes written to the log",
-	    log.bytes_written);
+	metric(
+	    to, "froe_log_bytes_total", "counter", "Bytes written to the log", log.bytes_written);
 	metric(to, "froe_log_durable_frame", "gauge", "Newest durable frame",
 	    log_durable_seq(hub->shard->log));
 	metric(to, "froe_index_applied_frame", "gauge", "Newest frame in the index",
@@ -57,8 +156,6 @@ hub_metrics(struct hub *hub, const struct api_command *command)
 	struct buf text;
 	buf_init(&text);
 	eng_counts(hub->shard->eng, &counts);
-	metric(&text, "froe_runs_open", "gauge", "Runs that have not ended", counts.runs);
-	metric(&text, "froe_runs_started_total", "counter", "Runs accepted", counts.runs_started);
 	metric_runs(&text, &counts);
 	metric(&text, "froe_workers", "gauge", "Registered workers", counts.workers);
 	metric(&text, "froe_slots", "gauge", "Slots of registered workers", counts.slots);
@@ -72,6 +169,8 @@ hub_metrics(struct hub *hub, const struct api_command *command)
 	    hub->stats.refused);
 	metric(&text, "froe_workers_lost_total", "counter", "Workers that vanished",
 	    hub->stats.workers_lost);
+	metric_queues(hub, &text);
+	metric_latencies(hub, &text);
 	metric_log(hub, &text);
 	if (hub->metrics != NULL)
 		hub->metrics(hub->deliver_context, &text);

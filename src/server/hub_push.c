@@ -542,6 +542,17 @@ hub_push_drop(struct hub *hub, struct hub_conn *conn, struct hub_push *push)
 	hub_push_free(push);
 }
 
+static void
+dispatch_count(struct hub *hub, const struct hub_push *push)
+{
+	if (push->kind != HUB_PUSH_DISPATCH)
+		return;
+	hub->stats.dispatches++;
+	if (push->decided_ns != 0)
+		histogram_add(&hub->stats.dispatch,
+		    io_mono_ns(hub->shard->env) - push->decided_ns);
+}
+
 void
 hub_push_pump(struct hub *hub, struct hub_conn *conn)
 {
@@ -557,7 +568,7 @@ hub_push_pump(struct hub *hub, struct hub_conn *conn)
 			if (size > conn->window)
 				return;
 			conn->window -= size;
-			hub->stats.dispatches += push->kind == HUB_PUSH_DISPATCH ? 1 : 0;
+			dispatch_count(hub, push);
 			hub->deliver(hub->deliver_context, &effect);
 		}
 		hub_push_drop(hub, conn, push);

@@ -300,7 +300,7 @@ struct eng_effect {
 	uint64_t worker;          /* WORKER_REGISTER, DISPATCH, REVOKE */
 	uint32_t task;            /* DISPATCH */
 	uint64_t lease;           /* DISPATCH, REVOKE */
-	uint64_t queued_ns;       /* DISPATCH of a new lease: since when the task waited; 0: again */
+	uint64_t queued_ns;       /* DISPATCH of a new lease: since when it waited; 0: again */
 	uint64_t timeout_ns;      /* TASK_REFRESH */
 	enum eng_reason reason;   /* REVOKE */
 	enum eng_status status;   /* RUN_CLOSED */

@@ -2,6 +2,7 @@
 
 #include "base/duration.h"
 #include "base/mem.h"
+#include "io/journal.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -140,7 +141,7 @@ open_shard_again(struct hot *hot, struct froe_fault *fault)
 {
 	char dir[PATH_MAX];
 	snprintf(dir, sizeof(dir), "%s/index", hot->options->data);
-	fprintf(stderr, "froe: the index is ahead of the log, rebuilding\n");
+	journal(JOURNAL_WARNING, "index_rebuild", "the index is ahead of the log: rebuilding");
 	indexer_close(&hot->indexer);
 	hub_release(&hot->hub);
 	shard_close(&hot->shard);

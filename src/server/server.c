@@ -2,6 +2,7 @@
 
 #include "base/duration.h"
 #include "froe/limits.h"
+#include "io/journal.h"
 #include "server/hot.h"
 
 #include <errno.h>
@@ -38,10 +39,11 @@ server_env(const char *name)
 	if (io_uring_check(&fault) == FROE_OK)
 		return io_env_uring();
 	if (name != NULL) {
-		fprintf(stderr, "froe: %s\n", fault.text);
+		journal(JOURNAL_ERROR, "no_io_uring", "%s", fault.text);
 		return NULL;
 	}
-	fprintf(stderr, "froe: %s; going on with --io posix, which is slower\n", fault.text);
+	journal(JOURNAL_WARNING, "no_io_uring", "%s; going on with --io posix, which is slower",
+	    fault.text);
 	return io_env_posix();
 }
 
@@ -61,22 +63,30 @@ server_announce(const struct hot *hot, uint64_t took_ns)
 	const struct log_report *report = &hot->shard.report;
 	char address[300], line[320];
 	server_address(hot, address, sizeof(address));
-	fprintf(stderr,
-	    "froe %s: serving on %s, data %s, %s; epoch %" PRIu64 ", %" PRIu64
-	    " records replayed in %" PRIu64 " ms%s\n",
-	    FROE_VERSION, address, hot->options->data, hot->env->name, report->epoch,
-	    report->records, took_ns / NS_PER_MS,
-	    report->created ? ", new store" : report->clean ? "" : ", after a crash");
-	if (report->cut_bytes > 0)
-		fprintf(stderr,
-		    "froe: cut a torn tail of %" PRIu64 " bytes, kept in quarantine: %s\n",
-		    report->cut_bytes, report->cut_reason);
+	struct journal_line said;
+	journal_begin(&said, JOURNAL_INFO, "serving", "froe %s serves on %s%s", FROE_VERSION,
+	    address,
+	    report->created ? ", a new store"
+	    : report->clean ? ""
+			    : ", after a crash");
+	journal_text(&said, "data", hot->options->data);
+	journal_text(&said, "io", hot->env->name);
+	journal_number(&said, "epoch", report->epoch);
+	journal_number(&said, "records_replayed", report->records);
+	journal_number(&said, "took_ms", took_ns / NS_PER_MS);
+	journal_end(&said);
+	if (report->cut_bytes > 0) {
+		journal_begin(&said, JOURNAL_WARNING, "tail_cut",
+		    "a torn tail was cut off and kept in quarantine/: %s", report->cut_reason);
+		journal_number(&said, "bytes", report->cut_bytes);
+		journal_end(&said);
+	}
 	if (hot->options->ready_fd < 0)
 		return;
 	int size = snprintf(line, sizeof(line), "ready %s\n", address);
 	if (write(hot->options->ready_fd, line, (size_t)size) != size)
-		fprintf(stderr, "froe: cannot write to --ready-fd: %s, ignoring\n",
-		    strerror(errno));
+		journal(
+		    JOURNAL_WARNING, "ready_fd", "cannot write to --ready-fd: %s", strerror(errno));
 }
 
 struct server {
@@ -97,8 +107,7 @@ server_hot(void *context)
 	    hot_open(&server->hot, server->options, server->env, &server->exit, &fault);
 	if (err != FROE_OK) {
 		/* What had started goes with the process: nothing was acknowledged. */
-		fprintf(stderr, "froe: cannot start: %s\n", fault.text);
-		fflush(stderr);
+		journal(JOURNAL_ERROR, "cannot_start", "%s", fault.text);
 		_exit((int)server->exit);
 	}
 	server_announce(&server->hot, io_mono_ns(server->env) - start_ns);
@@ -126,7 +135,7 @@ server_run(const struct server_options *options)
 	pthread_t hot;
 	failed = pthread_create(&hot, NULL, server_hot, &server);
 	if (failed != 0) {
-		fprintf(stderr, "froe: cannot start a thread: %s\n", strerror(failed));
+		journal(JOURNAL_ERROR, "cannot_start", "no thread: %s", strerror(failed));
 		return FROE_EXIT_FAILED;
 	}
 	do {
@@ -136,6 +145,6 @@ server_run(const struct server_options *options)
 		_exit(FROE_EXIT_OK); /* still recovering: nothing to finish */
 	hot_stop(&server.hot);
 	pthread_join(hot, NULL);
-	fprintf(stderr, "froe: stopped\n");
+	journal(JOURNAL_INFO, "stopped", "stopped cleanly");
 	return FROE_EXIT_OK;
 }

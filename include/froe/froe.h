@@ -186,6 +186,12 @@ enum froe_err froe_workflow_put(struct froe_client *client, const struct froe_wo
 
 /* ------------------------------------------------------------------------------------- runs */
 
+/* One pair of a run's additional metadata: both UTF-8 text, the key of 1 to 255 bytes. */
+struct froe_pair {
+	const char *key;
+	const char *value;
+};
+
 struct froe_run_options {
 	const char *workflow;
 	struct froe_bytes input; /* JSON text; size 0: {} */
@@ -194,6 +200,11 @@ struct froe_run_options {
 	/* Zero: minted by the library. Else a UUIDv7 with the low ten bits 0; one that exists
 	 * already is FROE_ALREADY_EXISTS. */
 	struct froe_id id;
+	/* Ids and labels that travel with the run's tasks and are inherited by its children: at
+	 * most 64 pairs and 8 KiB together, each key once. */
+	const struct froe_pair *metadata;
+	size_t metadata_count;
+	uint64_t reserved[8]; /* zero */
 };
 
 /* An opaque log position: a list that is given it shows at least what it acknowledged. */
@@ -314,6 +325,8 @@ struct froe_run_view {
 	const char *position; /* log position of its first record */
 	const struct froe_task_view *tasks;
 	size_t task_count;
+	const struct froe_pair *metadata; /* with what it inherited */
+	size_t metadata_count;
 };
 
 /* The state of a run, with all its tasks and attempts; with its payloads if asked. */
@@ -413,6 +426,11 @@ uint64_t froe_task_lease(const struct froe_task *task);
 
 /* The run's input. Borrowed until the handler returns, as all that follows. */
 struct froe_bytes froe_task_input(const struct froe_task *task);
+
+/* The value of one of the run's pairs of metadata; NULL: it has no such key. By index, for all of
+ * them: false past the last. */
+const char *froe_task_metadata(const struct froe_task *task, const char *key);
+bool froe_task_metadata_at(const struct froe_task *task, size_t index, struct froe_pair *ret_pair);
 
 /* A parent's output; fetched from the server if it was too large to travel along. A parent that
  * was skipped has size 0. FROE_NOT_FOUND: no such parent. */

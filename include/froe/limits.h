@@ -38,6 +38,11 @@
 #define FROE_WORKER_SLOTS_MAX 10000u
 #define FROE_WORKER_ACTIONS_MAX 1000u
 
+/* Additional metadata of a run: pairs, and what their keys and values take together. It travels
+ * with each of the run's tasks and to all its children, so it is for ids and labels. */
+#define FROE_METADATA_PAIRS_MAX 64u
+#define FROE_METADATA_BYTES_MAX 8192u
+
 #define FROE_PRIORITY_MIN 1u
 #define FROE_PRIORITY_MAX 3u
 

@@ -77,6 +77,14 @@ clone_definition(struct clone *clone, struct eng_definition *definition)
 }
 
 static void
+clone_start(struct clone *clone, struct eng_start *start)
+{
+	clone_bytes(clone, &start->workflow);
+	clone_bytes(clone, &start->input);
+	clone_texts(clone, &start->metadata, start->metadata_count);
+}
+
+static void
 clone_engine(struct clone *clone, struct eng_command *command)
 {
 	clone_bytes(clone, &command->actor);
@@ -88,8 +96,7 @@ clone_engine(struct clone *clone, struct eng_command *command)
 		clone_definition(clone, &command->workflow_put.definition);
 		break;
 	case ENG_CMD_RUN_START:
-		clone_bytes(clone, &command->run_start.workflow);
-		clone_bytes(clone, &command->run_start.input);
+		clone_start(clone, &command->run_start);
 		break;
 	case ENG_CMD_RUN_CANCEL:
 		clone_bytes(clone, &command->run_cancel.reason);

@@ -205,8 +205,40 @@ decode_workflow_put(const Froe__WorkflowPut *put, struct arena *arena, struct ap
 	return FROE_OK;
 }
 
+/* What the pairs add up to is the engine's to judge: a child's come on top of its parent's. */
 static enum froe_err
-decode_run_start(const Froe__RunStart *start, struct api_command *command, struct froe_fault *fault)
+take_metadata(Froe__Pair *const *pairs, size_t count, struct arena *arena, struct eng_start *start,
+    struct froe_fault *fault)
+{
+	if (count > FROE_METADATA_PAIRS_MAX)
+		return fault_set_field(fault, FROE_TOO_LARGE, "metadata",
+		    "%zu pairs of metadata; a run has at most %u", count, FROE_METADATA_PAIRS_MAX);
+	struct bytes *texts = arena_alloc(arena, 2 * count * sizeof(*texts));
+	if (texts == NULL)
+		return fault_set_field(fault, FROE_TOO_LARGE, "metadata", "it is too large");
+	size_t size = 0;
+	for (size_t i = 0; i < count; i++) {
+		char field[32];
+		snprintf(field, sizeof(field), "metadata[%zu].key", i);
+		enum froe_err err =
+		    take_name(pairs[i]->key, field, /* required= */ true, &texts[2 * i], fault);
+		if (err != FROE_OK)
+			return err;
+		texts[2 * i + 1] = text_of(pairs[i]->value);
+		size += texts[2 * i].size + texts[2 * i + 1].size;
+	}
+	if (size > FROE_METADATA_BYTES_MAX)
+		return fault_set_field(fault, FROE_TOO_LARGE, "metadata",
+		    "metadata has %zu bytes; at most %u: put large values into the input", size,
+		    FROE_METADATA_BYTES_MAX);
+	start->metadata = texts;
+	start->metadata_count = (uint32_t)(2 * count);
+	return FROE_OK;
+}
+
+static enum froe_err
+decode_run_start(const Froe__RunStart *start, struct arena *arena, struct api_command *command,
+    struct froe_fault *fault)
 {
 	struct eng_command *engine = engine_command(command, ENG_CMD_RUN_START);
 	command->wait = start->wait;
@@ -221,6 +253,9 @@ decode_run_start(const Froe__RunStart *start, struct api_command *command, struc
 	if (err == FROE_OK)
 		err = take_payload(
 		    start->has_input, start->input, "input", &engine->run_start.input, fault);
+	if (err == FROE_OK)
+		err = take_metadata(
+		    start->metadata, start->n_metadata, arena, &engine->run_start, fault);
 	if (err != FROE_OK || !start->has_run || start->run.len == 0)
 		return err; /* absent: minted by the shard */
 	err = take_run(start->has_run, start->run, &engine->run_start.run, fault);
@@ -433,7 +468,7 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 	case FROE__ENVELOPE__BODY_WORKFLOW_PUT:
 		return decode_workflow_put(envelope->workflow_put, arena, ret_command, fault);
 	case FROE__ENVELOPE__BODY_RUN_START:
-		return decode_run_start(envelope->run_start, ret_command, fault);
+		return decode_run_start(envelope->run_start, arena, ret_command, fault);
 	case FROE__ENVELOPE__BODY_RUN_GET:
 		ret_command->run.payloads = envelope->run_get->payloads;
 		return decode_run(API_OP_RUN_GET, envelope->run_get->has_run,

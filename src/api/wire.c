@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#define FIELDS_MAX 64u /* of one of our message types */
+#define FIELDS_MAX 192u /* of one of our message types */
 
 /* Where in the message we are, innermost first. */
 struct place {

@@ -49,6 +49,7 @@ static const struct cli_option run_rows[] = {
     {"wait", NULL, "wait for the end and print the result"},
     {"timeout", "D", "the run's deadline"},
     {"priority", "1|2|3", "higher goes first (default: the workflow's)"},
+    {"metadata", "KEY=VALUE", "a pair that its tasks and children get; may be repeated"},
     OPTION_ADDRESS,
     OPTION_TENANT,
     {0},

@@ -48,6 +48,28 @@ read_input(const struct cli *cli, struct buf *to)
 		cli_usage(cli, "--input: not JSON, at byte %zu", at);
 }
 
+/* Each --metadata KEY=VALUE; the keys are cut out of `copies`. */
+static size_t
+read_metadata(const struct cli *cli, struct froe_pair pairs[CLI_GIVEN_MAX], struct buf *copies)
+{
+	size_t count = 0, starts[CLI_GIVEN_MAX];
+	for (int i = 0; i < cli->given_count; i++) {
+		const char *text = cli->given[i].value;
+		if (strcmp(cli->given[i].name, "metadata") != 0)
+			continue;
+		const char *equals = strchr(text, '=');
+		if (equals == NULL || equals == text)
+			cli_usage(cli, "--metadata: \"%s\" is not KEY=VALUE", text);
+		starts[count] = buf_used(copies);
+		pairs[count++].value = equals + 1;
+		buf_push(copies, text, (size_t)(equals - text));
+		buf_push(copies, "", 1);
+	}
+	for (size_t i = 0; i < count; i++)
+		pairs[i].key = (const char *)copies->data + starts[i];
+	return count;
+}
+
 static int
 print_end(const struct froe_event *end)
 {
@@ -82,18 +104,22 @@ run_wait(struct froe_client *client, struct froe_id run)
 int
 cli_run(struct cli *cli)
 {
-	struct buf input;
+	struct buf input, keys;
+	struct froe_pair metadata[CLI_GIVEN_MAX];
 	struct froe_started started;
 	struct froe_error error;
 	char id[FROE_ID_TEXT_SIZE];
 	int status;
 	buf_init(&input);
+	buf_init(&keys);
 	read_input(cli, &input);
 	struct froe_run_options options = {
 	    .workflow = cli->arguments[0],
 	    .input = {input.data, buf_used(&input)},
 	    .priority = (uint32_t)cli_number(cli, "priority", 0, FROE_PRIORITY_MAX),
 	    .run_timeout_ms = cli_duration_ms(cli, "timeout", 0),
+	    .metadata = metadata,
+	    .metadata_count = read_metadata(cli, metadata, &keys),
 	};
 	struct froe_client *client = cli_connect(cli, &status);
 	if (client != NULL && froe_run_start(client, &options, -1, &started, &error) != FROE_OK) {
@@ -106,5 +132,6 @@ cli_run(struct cli *cli)
 	}
 	froe_client_close(client);
 	buf_release(&input);
+	buf_release(&keys);
 	return status;
 }

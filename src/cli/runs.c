@@ -15,7 +15,8 @@
 static void
 json_text(struct buf *to, const char *name, const char *text)
 {
-	buf_printf(to, "\"%s\":", name);
+	buf_push_json_string(to, name, strlen(name));
+	buf_push_text(to, ":");
 	buf_push_json_string(to, text, strlen(text));
 }
 
@@ -212,6 +213,18 @@ task_json(const struct froe_task_view *task, struct buf *to)
 }
 
 static void
+metadata_json(const struct froe_run_view *run, struct buf *to)
+{
+	buf_push_text(to, ",\"metadata\":{");
+	for (size_t i = 0; i < run->metadata_count; i++) {
+		if (i > 0)
+			buf_push_text(to, ",");
+		json_text(to, run->metadata[i].key, run->metadata[i].value);
+	}
+	buf_push_text(to, "}");
+}
+
+static void
 run_json(const struct froe_run_view *run, struct buf *to)
 {
 	buf_push_text(to, "{");
@@ -229,6 +242,7 @@ run_json(const struct froe_run_view *run, struct buf *to)
 	json_text(to, "position", run->position);
 	json_payload(to, "input", run->input);
 	json_payload(to, "result", run->result);
+	metadata_json(run, to);
 	buf_push_text(to, ",\"tasks\":[");
 	for (size_t i = 0; i < run->task_count; i++) {
 		buf_push_text(to, i > 0 ? ",\n" : "\n");
@@ -286,6 +300,14 @@ run_table(const struct froe_run_view *run, bool payloads, struct buf *to)
 		push_line(to, run->reason);
 		buf_push_text(to, "\n");
 	}
+	for (size_t i = 0; i < run->metadata_count; i++) {
+		buf_push_text(to, i == 0 ? "metadata: " : ", ");
+		push_line(to, run->metadata[i].key);
+		buf_push_text(to, "=");
+		push_line(to, run->metadata[i].value);
+	}
+	if (run->metadata_count > 0)
+		buf_push_text(to, "\n");
 	if (payloads && run->input.size != 0) {
 		buf_push_text(to, "input: ");
 		buf_push(to, run->input.data, run->input.size);

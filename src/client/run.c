@@ -35,6 +35,39 @@ started_view(const struct request *request, const Froe__RunStarted *wire,
 	}
 }
 
+static void
+start_metadata(struct arena *arena, const struct froe_run_options *options, Froe__RunStart *start)
+{
+	size_t count = options->metadata_count;
+	Froe__Pair *pairs = arena_alloc(arena, count * sizeof(*pairs));
+	start->metadata = arena_alloc(arena, count * sizeof(Froe__Pair *));
+	start->n_metadata = count;
+	for (size_t i = 0; i < count; i++) {
+		froe__pair__init(&pairs[i]);
+		pairs[i].key = wire_text(wire_text_get(options->metadata[i].key));
+		pairs[i].value = wire_text(wire_text_get(options->metadata[i].value));
+		start->metadata[i] = &pairs[i];
+	}
+}
+
+/* The message borrows from options, id and arena. */
+static void
+start_fill(struct arena *arena, const struct froe_run_options *options, const struct froe_id *id,
+    Froe__RunStart *start)
+{
+	froe__run_start__init(start);
+	start->workflow = wire_text(wire_text_get(options->workflow));
+	start->has_input = options->input.size > 0;
+	start->input = wire_bytes(options->input.data, options->input.size);
+	start->has_priority = options->priority != 0;
+	start->priority = options->priority;
+	start->has_run_timeout_ms = options->run_timeout_ms != 0;
+	start->run_timeout_ms = options->run_timeout_ms;
+	start->has_run = true;
+	start->run = wire_id(id);
+	start_metadata(arena, options, start);
+}
+
 /* With the lock. The run's id is minted here, so that the request can be repeated. */
 static enum froe_err
 start_request(struct froe_client *client, const struct froe_run_options *options, bool wait,
@@ -43,22 +76,17 @@ start_request(struct froe_client *client, const struct froe_run_options *options
 	enum froe_err err = call_room(client, options->input.size, error);
 	if (err != FROE_OK)
 		return err;
-	Froe__RunStart start = FROE__RUN_START__INIT;
+	Froe__RunStart start;
+	struct arena arena;
 	struct froe_id id = id_given(&options->id) ? options->id : id_mint(client);
-	start.workflow = wire_text(wire_text_get(options->workflow));
-	start.has_input = options->input.size > 0;
-	start.input = wire_bytes(options->input.data, options->input.size);
-	start.has_priority = options->priority != 0;
-	start.priority = options->priority;
-	start.has_run_timeout_ms = options->run_timeout_ms != 0;
-	start.run_timeout_ms = options->run_timeout_ms;
+	arena_init(&arena, 0);
+	start_fill(&arena, options, &id, &start);
 	start.has_wait = wait;
 	start.wait = wait;
-	start.has_run = true;
-	start.run = wire_id(&id);
 	struct request *request = request_new(client_request_id(client),
 	    FROE__ENVELOPE__BODY_RUN_START, &start.base, answer, context);
 	request->run.run = id;
+	arena_release(&arena);
 	*ret_request = request;
 	return FROE_OK;
 }

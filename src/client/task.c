@@ -76,10 +76,26 @@ lay_failures(struct layout *layout, const Froe__Dispatch *dispatch, struct froe_
 }
 
 static void
+lay_metadata(struct layout *layout, const Froe__Dispatch *dispatch, struct froe_task *task)
+{
+	struct froe_pair *pairs = lay(layout, NULL, dispatch->n_metadata * sizeof(*pairs),
+	    _Alignof(struct froe_pair));
+	for (size_t i = 0; i < dispatch->n_metadata; i++) {
+		struct froe_pair pair = {.key = lay_text(layout, dispatch->metadata[i]->key),
+		    .value = lay_text(layout, dispatch->metadata[i]->value)};
+		if (layout->base != NULL)
+			pairs[i] = pair;
+	}
+	task->metadata = pairs;
+	task->metadata_count = dispatch->n_metadata;
+}
+
+static void
 lay_task(struct layout *layout, const Froe__Dispatch *dispatch, struct froe_task *task)
 {
 	lay_parents(layout, dispatch, task);
 	lay_failures(layout, dispatch, task);
+	lay_metadata(layout, dispatch, task);
 	task->name = lay_text(layout, dispatch->name);
 	task->action = lay_text(layout, dispatch->action);
 	task->workflow = lay_text(layout, dispatch->workflow);
@@ -263,6 +279,25 @@ struct froe_bytes
 froe_task_input(const struct froe_task *task)
 {
 	return task->input;
+}
+
+bool
+froe_task_metadata_at(const struct froe_task *task, size_t index, struct froe_pair *ret_pair)
+{
+	if (index >= task->metadata_count)
+		return false;
+	*ret_pair = task->metadata[index];
+	return true;
+}
+
+const char *
+froe_task_metadata(const struct froe_task *task, const char *key)
+{
+	for (size_t i = 0; i < task->metadata_count; i++) {
+		if (strcmp(task->metadata[i].key, key) == 0)
+			return task->metadata[i].value;
+	}
+	return NULL;
 }
 
 enum froe_err

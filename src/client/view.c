@@ -148,6 +148,17 @@ task_copy(struct arena *arena, const Froe__TaskView *wire, struct froe_task_view
 	};
 }
 
+static const struct froe_pair *
+pairs_copy(struct arena *arena, Froe__Pair *const *wire, size_t count)
+{
+	struct froe_pair *pairs = take(arena, count, sizeof(pairs[0]));
+	for (size_t i = 0; i < count; i++) {
+		pairs[i].key = text_copy(arena, wire[i]->key);
+		pairs[i].value = text_copy(arena, wire[i]->value);
+	}
+	return pairs;
+}
+
 struct froe_run_view *
 run_view_copy(const Froe__RunView *wire)
 {
@@ -173,6 +184,8 @@ run_view_copy(const Froe__RunView *wire)
 	    .position = text_copy(arena, wire->position),
 	    .tasks = tasks,
 	    .task_count = wire->n_tasks,
+	    .metadata = pairs_copy(arena, wire->metadata, wire->n_metadata),
+	    .metadata_count = wire->n_metadata,
 	};
 	return &box->view;
 }

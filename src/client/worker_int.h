@@ -111,6 +111,8 @@ struct froe_task {
 	size_t parent_count;
 	struct task_failure *failures;
 	size_t failure_count;
+	struct froe_pair *metadata;
+	size_t metadata_count;
 
 	/* what the handler says */
 	void *output;

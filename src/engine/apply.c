@@ -218,6 +218,9 @@ apply_run_started(struct apply *apply)
 		return misfit(apply, "its id is in use");
 	if (event->priority < FROE_PRIORITY_MIN || event->priority > FROE_PRIORITY_MAX)
 		return misfit(apply, "its priority is none");
+	const char *fault = metadata_fault(event->metadata, event->metadata_count);
+	if (fault != NULL)
+		return misfit(apply, fault);
 	struct eng_version *version = workflow->versions[event->version - 1];
 	struct eng_run *run =
 	    mem_zalloc(sizeof(*run) + version->task_count * sizeof(run->tasks[0]));
@@ -229,6 +232,7 @@ apply_run_started(struct apply *apply)
 	run->created_ns = event->time_ns;
 	run->deadline_ns = event->deadline_ns;
 	run->event_count = 1;
+	run->metadata = metadata_copy(event->metadata, event->metadata_count);
 	run->status = ENG_QUEUED;
 	run->timer.owner = ENG_TIMER_RUN;
 	run_init_tasks(eng, run);
@@ -276,6 +280,7 @@ run_free(struct eng *eng, struct eng_run *run)
 	map_remove_uuid(&eng->runs_by_id, run->id);
 	eng->counts.runs--;
 	eng->counts.runs_open[run->status]--;
+	metadata_release(&run->metadata);
 	mem_free(run);
 }
 

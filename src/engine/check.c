@@ -134,6 +134,8 @@ digest_run(struct digest *digest, const struct eng_run *run)
 	digest_word(digest, run->event_count);
 	digest_word(digest, (uint64_t)run->priority << 32 | run->open);
 	digest_word(digest, (uint64_t)run->status << 32 | run->cancel_reason);
+	for (uint32_t i = 0; i < run->metadata.count; i++)
+		digest_bytes(digest, run->metadata.texts[i]);
 	for (uint32_t i = 0; i < run->version->task_count; i++) {
 		const struct eng_task *task = &run->tasks[i];
 		digest_word(digest, (uint64_t)task->state << 32 | task->pending);

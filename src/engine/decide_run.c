@@ -139,6 +139,12 @@ decide_run_start(struct eng_turn *turn)
 		    FROE_PRIORITY_MAX);
 		return;
 	}
+	const char *fault =
+	    metadata_fault(command->run_start.metadata, command->run_start.metadata_count);
+	if (fault != NULL) {
+		reply_fault(turn, FROE_INVALID_ARGUMENT, "metadata", "%s", fault);
+		return;
+	}
 	if (!run_id_usable(turn, command->run_start.run))
 		return;
 	struct eng_version *version = workflow->versions[workflow->version_count - 1];
@@ -155,6 +161,8 @@ decide_run_start(struct eng_turn *turn)
 	                                                 : version->priority,
 	    .deadline_ns = timeout_ms != 0 ? turn->now_ns + delay_ns_of(timeout_ms) : 0,
 	    .payload = command->run_start.input,
+	    .metadata = command->run_start.metadata,
+	    .metadata_count = command->run_start.metadata_count,
 	};
 	uint64_t key = emit(turn, &event)->run;
 	struct eng_effect *effect = reply_ok(turn);

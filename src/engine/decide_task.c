@@ -246,7 +246,7 @@ run_close(struct eng_turn *turn, struct eng_run *run)
 	effect->tenant = run->tenant->id;
 	effect->status = run_outcome(run);
 	closed_refs(turn, run, effect);
-	froe_assert(eng_run_info(turn->eng, run->key, &effect->info));
+	froe_assert(eng_run_info(turn->eng, run->key, &turn->eng->arena, &effect->info));
 	struct eng_event event = {
 	    .type = ENG_EV_RUN_CLOSED,
 	    .run = run->key,

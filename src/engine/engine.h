@@ -22,6 +22,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "base/arena.h"
 #include "base/bytes.h"
 #include "base/fault.h"
 #include "base/uuid.h"
@@ -146,6 +147,17 @@ struct eng_fence {
 	uint64_t lease;
 };
 
+/* What a run is started with. */
+struct eng_start {
+	struct bytes workflow;
+	struct uuid run;     /* minted outside; low ten bits zero */
+	struct bytes input;  /* JSON text */
+	uint32_t priority;   /* 0: the workflow's */
+	uint64_t timeout_ms; /* 0: the workflow's */
+	const struct bytes *metadata; /* key, value, key, value, ... */
+	uint32_t metadata_count;      /* of keys and values: even */
+};
+
 struct eng_command {
 	enum eng_command_type type;
 	struct eng_origin origin;
@@ -163,13 +175,7 @@ struct eng_command {
 		struct {
 			struct eng_definition definition;
 		} workflow_put;
-		struct {
-			struct bytes workflow;
-			struct uuid run; /* minted outside; low ten bits zero */
-			struct bytes input; /* JSON text */
-			uint32_t priority; /* 0: the workflow's */
-			uint64_t timeout_ms; /* 0: the workflow's */
-		} run_start;
+		struct eng_start run_start;
 		struct {
 			struct uuid run;
 			struct bytes reason;
@@ -255,6 +261,8 @@ struct eng_event {
 	struct bytes payload; /* input, output, encoded definition */
 	const struct bytes *actions;
 	uint32_t action_count;
+	const struct bytes *metadata; /* key, value, key, value, ... */
+	uint32_t metadata_count;
 	const struct eng_definition *definition; /* decoded from payload; WORKFLOW_PUT */
 };
 
@@ -282,6 +290,9 @@ struct eng_run_info {
 	uint32_t workflow;
 	uint32_t version;
 	uint64_t created_ns;
+	struct uuid parent;           /* the task that started it; nil: none */
+	const struct bytes *metadata; /* key, value, ...; in the arena that was asked for */
+	uint32_t metadata_count;
 };
 
 struct eng_effect {
@@ -310,7 +321,7 @@ struct eng_effect {
 	const struct eng_ref *refs;
 	uint32_t ref_count;
 	bool bare;
-	struct eng_run_info info; /* RUN_CLOSED */
+	struct eng_run_info info; /* RUN_CLOSED, with metadata */
 	const struct eng_fence *lapsed; /* WORKER_REGISTER */
 	uint32_t lapsed_count;
 };
@@ -360,13 +371,17 @@ struct eng_dispatch {
 	uint32_t input;      /* record */
 	const struct eng_ref *refs;
 	uint32_t ref_count;
+	const struct bytes *metadata; /* of the run */
+	uint32_t metadata_count;
 };
 bool eng_dispatch(struct eng *eng, uint64_t run, uint32_t task, uint64_t lease, uint64_t now_ns,
     struct eng_dispatch *ret_dispatch);
 
 bool eng_run_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
     uint64_t *ret_run); /* open runs */
-bool eng_run_info(const struct eng *eng, uint64_t run, struct eng_run_info *ret_info); /* open */
+/* An open run. Metadata is copied into the arena; none is told without one. */
+bool eng_run_info(const struct eng *eng, uint64_t run, struct arena *arena,
+    struct eng_run_info *ret_info);
 /* A run that has closed lately (ENG_CLOSED_TTL_NS); its tenant is in its records. */
 bool eng_closed_find(const struct eng *eng, struct uuid id, uint64_t *ret_run,
     enum eng_status *ret_status);

@@ -133,6 +133,12 @@ struct eng_task {
 	uint8_t state; /* enum eng_task_state */
 };
 
+/* Keys and values by turns, each key once. One block; NULL: none. */
+struct metadata {
+	const struct bytes *texts;
+	uint32_t count;
+};
+
 struct eng_run {
 	struct list link; /* eng->runs, ascending keys */
 	uint64_t key;
@@ -142,6 +148,7 @@ struct eng_run {
 	struct eng_timer timer;
 	uint64_t created_ns;
 	uint64_t deadline_ns; /* 0: none */
+	struct metadata metadata;
 	uint32_t event_count;
 	uint32_t priority;
 	uint32_t open;
@@ -295,6 +302,17 @@ struct eng_action *action_require(struct eng_tenant *tenant, struct bytes name);
 int name_clip(struct bytes name, size_t max);
 /* Makes a fault's text valid UTF-8 without control characters, whatever name went into it. */
 void text_clean(char *text);
+
+/* metadata.c */
+/* NULL, or what is wrong with it. */
+const char *metadata_fault(const struct bytes *texts, uint32_t count);
+struct metadata metadata_copy(const struct bytes *texts, uint32_t count);
+void metadata_release(struct metadata *metadata);
+/* A copy in an arena. */
+const struct bytes *metadata_lend(const struct metadata *metadata, struct arena *arena);
+/* A parent's pairs whose keys the child does not have, then the child's own. In the arena. */
+struct metadata metadata_inherit(const struct metadata *parent, const struct bytes *texts,
+    uint32_t count, struct arena *arena);
 
 /* apply.c: the only code that changes state */
 enum froe_err eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fault)

@@ -77,6 +77,8 @@ eng_dispatch(struct eng *eng, uint64_t key, uint32_t index, uint64_t lease, uint
 	    .input = 1, /* RUN_STARTED */
 	    .refs = refs,
 	    .ref_count = dispatch_refs(run, task, refs),
+	    .metadata = run->metadata.texts,
+	    .metadata_count = run->metadata.count,
 	};
 	return true;
 }
@@ -93,7 +95,8 @@ eng_run_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
 }
 
 bool
-eng_run_info(const struct eng *eng, uint64_t key, struct eng_run_info *ret_info)
+eng_run_info(const struct eng *eng, uint64_t key, struct arena *arena,
+    struct eng_run_info *ret_info)
 {
 	const struct eng_run *run = eng_run_get(eng, key);
 	if (run == NULL)
@@ -104,6 +107,8 @@ eng_run_info(const struct eng *eng, uint64_t key, struct eng_run_info *ret_info)
 	    .workflow = run->version->workflow->id,
 	    .version = run->version->number,
 	    .created_ns = run->created_ns,
+	    .metadata = arena != NULL ? metadata_lend(&run->metadata, arena) : NULL,
+	    .metadata_count = arena != NULL ? run->metadata.count : 0,
 	};
 	return true;
 }

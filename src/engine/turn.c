@@ -158,11 +158,21 @@ eng_step(struct eng *eng, const struct eng_command *command, uint64_t now_ns, ui
  */
 #define EVENT_BYTES 112u
 
+/* Tag and length of a text take at most five bytes. */
+static size_t
+start_bytes(const struct eng_start *start)
+{
+	size_t size = start->input.size;
+	for (uint32_t i = 0; i < start->metadata_count; i++)
+		size += start->metadata[i].size + 5;
+	return size;
+}
+
 static size_t
 command_payload(const struct eng_command *command)
 {
 	if (command->type == ENG_CMD_RUN_START)
-		return command->run_start.input.size;
+		return start_bytes(&command->run_start);
 	if (command->type == ENG_CMD_WORKFLOW_PUT)
 		return command->workflow_put.definition.encoded.size +
 		    command->workflow_put.definition.name.size;

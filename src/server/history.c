@@ -89,7 +89,7 @@ output_wanted(struct history *history, uint32_t index, const struct history_reco
 	const struct eng_version_view *version = &history->version;
 	struct history_record head = *record;
 	struct eng_event event;
-	head.body = record_head(record->body);
+	head.body = record_head(record->body, &history->arena);
 	struct log_record from = record_at(history, index, &head);
 	if (record_decode(&from, &history->arena, &event, NULL) != FROE_OK ||
 	    event.task >= version->task_count)
@@ -120,7 +120,7 @@ payload_wanted(struct history *history, uint32_t index, const struct history_rec
 static void
 history_keep(struct history *history, uint32_t index, struct history_record record)
 {
-	struct bytes head = record_head(record.body);
+	struct bytes head = record_head(record.body, &history->arena);
 	if (index == 0)
 		history_begin(history, &record);
 	if (history->err != FROE_OK)
@@ -344,6 +344,21 @@ fold_task_init(struct fold *fold, uint32_t index, struct uuid run)
 }
 
 static void
+fold_metadata(struct fold *fold, const struct eng_event *event)
+{
+	Froe__RunView *view = fold->view;
+	size_t count = event->metadata_count / 2;
+	view->metadata = fold_zalloc(fold, count * sizeof(*view->metadata));
+	view->n_metadata = count;
+	for (size_t i = 0; i < count; i++) {
+		view->metadata[i] = fold_zalloc(fold, sizeof(Froe__Pair));
+		froe__pair__init(view->metadata[i]);
+		view->metadata[i]->key = fold_text(fold, event->metadata[2 * i]);
+		view->metadata[i]->value = fold_text(fold, event->metadata[2 * i + 1]);
+	}
+}
+
+static void
 fold_started(struct fold *fold, const struct eng_event *event)
 {
 	struct history_fold *out = fold->out;
@@ -363,6 +378,7 @@ fold_started(struct fold *fold, const struct eng_event *event)
 	view->created_ns = event->time_ns;
 	view->position = fold_position(fold, 1);
 	view->has_input = fold_payload(fold, event->payload, &view->input);
+	fold_metadata(fold, event);
 	view->tasks = fold_zalloc(fold, count * sizeof(*view->tasks));
 	view->n_tasks = count;
 	fold->outputs = fold_zalloc(fold, count * sizeof(*fold->outputs));

@@ -51,6 +51,8 @@ index_job_started(struct hub *hub, const struct eng_event *event, uint64_t frame
 	    .workflow = event->workflow,
 	    .version = event->version,
 	    .created_ns = event->time_ns,
+	    .metadata = event->metadata,
+	    .metadata_count = event->metadata_count,
 	};
 	return index_job(hub, event->run, &info, frame, ENG_QUEUED, 0);
 }

@@ -335,6 +335,21 @@ dispatch_refs(struct hub *hub, const struct hub_push *push, const struct dispatc
 }
 
 static void
+dispatch_metadata(struct hub *hub, const struct eng_dispatch *view, Froe__Dispatch *dispatch)
+{
+	size_t count = view->metadata_count / 2;
+	Froe__Pair *pairs = arena_alloc(&hub->arena, count * sizeof(*pairs));
+	dispatch->metadata = arena_alloc(&hub->arena, count * sizeof(Froe__Pair *));
+	dispatch->n_metadata = count;
+	for (size_t i = 0; i < count; i++) {
+		froe__pair__init(&pairs[i]);
+		pairs[i].key = arena_text(hub, view->metadata[2 * i]);
+		pairs[i].value = arena_text(hub, view->metadata[2 * i + 1]);
+		dispatch->metadata[i] = &pairs[i];
+	}
+}
+
+static void
 dispatch_fill(struct hub *hub, const struct hub_push *push, const struct dispatch_plan *plan,
     Froe__Dispatch *dispatch)
 {
@@ -357,6 +372,7 @@ dispatch_fill(struct hub *hub, const struct hub_push *push, const struct dispatc
 	froe_assert(push_body(hub, push, view->input, &body));
 	dispatch->input = binary(record_payload(body));
 	dispatch_refs(hub, push, plan, dispatch);
+	dispatch_metadata(hub, view, dispatch);
 }
 
 static enum built

@@ -49,7 +49,7 @@ hub_watch_add(struct hub *hub, struct hub_conn *conn, uint64_t request, uint64_t
 	struct hub_watch *watch = watch_new(conn, request);
 	watch->watched = watched_require(hub, run);
 	watch->run = run;
-	watch->changes = changes && eng_run_info(hub->shard->eng, run, &watch->info);
+	watch->changes = changes && eng_run_info(hub->shard->eng, run, NULL, &watch->info);
 	list_push(&watch->watched->watches, &watch->run_link);
 	list_push(&conn->watches, &watch->link);
 	hub->change_watches += watch->changes ? 1 : 0;
@@ -175,7 +175,7 @@ hub_watch_state(struct hub *hub, const struct hub_conn *conn, uint64_t request, 
 	struct hub_push *push = hub_push_new(HUB_PUSH_EVENT, conn->handle);
 	struct eng_run_info info;
 	enum eng_status status;
-	froe_assert(eng_run_info(hub->shard->eng, run, &info));
+	froe_assert(eng_run_info(hub->shard->eng, run, NULL, &info));
 	froe_assert(eng_run_status(hub->shard->eng, run, &status));
 	push->request = request;
 	push->run = run;

@@ -90,6 +90,7 @@ static const struct member members[] = {
     MEMBER(18, epoch, MEMBER_U64),
     MEMBER(19, downtime_ns, MEMBER_U64),
     LIST(20, actions, action_count),
+    LIST(21, metadata, metadata_count),
     MEMBER(28, actor, MEMBER_BYTES),
 };
 #define FIELD_TEXT 13u
@@ -347,24 +348,40 @@ record_text(struct bytes body)
 	return body_field(body, FIELD_TEXT);
 }
 
-struct bytes
-record_head(struct bytes body)
+/* Where the payload's field begins, tag and all; NULL: there is none. */
+static const uint8_t *
+payload_begin(struct bytes body, struct bytes payload)
 {
-	struct bytes payload = record_payload(body), from = body;
 	uint64_t tag, value;
-	if (payload.size == 0 || payload.data + payload.size != body.data + body.size)
-		return body;
 	for (;;) {
-		const uint8_t *at = from.data;
-		if (!varint_take(&from, &tag) || !varint_take(&from, &value))
-			return body;
-		if (from.data == payload.data)
-			return bytes_of(body.data, (size_t)(at - body.data));
+		const uint8_t *at = body.data;
+		if (!varint_take(&body, &tag) || !varint_take(&body, &value))
+			return NULL;
+		if (body.data == payload.data)
+			return at;
 		if ((tag & 7) == 2) {
-			from.data += value;
-			from.size -= (size_t)value;
+			body.data += value;
+			body.size -= (size_t)value;
 		}
 	}
+}
+
+struct bytes
+record_head(struct bytes body, struct arena *arena)
+{
+	struct bytes payload = record_payload(body);
+	const uint8_t *begin = payload.size != 0 ? payload_begin(body, payload) : NULL;
+	if (begin == NULL)
+		return body;
+	size_t before = (size_t)(begin - body.data);
+	const uint8_t *end = payload.data + payload.size;
+	size_t after = (size_t)(body.data + body.size - end);
+	if (after == 0)
+		return bytes_of(body.data, before);
+	uint8_t *head = arena_alloc(arena, before + after);
+	memcpy(head, body.data, before);
+	memcpy(head + before, end, after);
+	return bytes_of(head, before + after);
 }
 
 /* ----------------------------------------------------------------------------------- printing */
@@ -488,7 +505,7 @@ member_present(const struct eng_event *event, const struct member *member)
 	case MEMBER_BYTES:
 		return ((const struct bytes *)(const void *)at)->size != 0;
 	case MEMBER_LIST:
-		return event->action_count != 0;
+		return le32_load((const uint8_t *)event + member->count_offset) != 0;
 	}
 	return false;
 }

@@ -34,8 +34,9 @@ enum froe_err record_decode(const struct log_record *record, struct arena *arena
 struct bytes record_payload(struct bytes body);
 struct bytes record_text(struct bytes body);
 
-/* The body up to its payload, where that is the last field and not empty; else all of it. */
-struct bytes record_head(struct bytes body);
+/* The body without its payload: in the body where the payload is its last field, else a copy in the
+ * arena. All of it if there is no payload. */
+struct bytes record_head(struct bytes body, struct arena *arena);
 
 const char *record_type_name(uint16_t type); /* "TASK_QUEUED"; NULL: unknown */
 

@@ -19,7 +19,9 @@ shard_replay(void *context, const struct log_record *record, struct froe_fault *
 	enum froe_err err = record_decode(record, &shard->arena, &event, fault);
 	if (err != FROE_OK || event.type == 0)
 		return err;
-	FROE_DROP(eng_run_info(shard->eng, event.run, &info), "a run that starts is not there yet");
+	FROE_DROP(eng_run_info(shard->eng, event.run,
+	              event.type == ENG_EV_RUN_CLOSED ? &shard->arena : NULL, &info),
+	    "a run that starts is not there yet");
 	err = eng_apply_logged(shard->eng, &event, fault);
 	if (err != FROE_OK)
 		return err;

@@ -135,6 +135,9 @@ test_port__clone_owns_its_bytes(void **state)
 	    {.op = API_OP_ENGINE,
 		.engine = {.type = ENG_CMD_RUN_START, .run_start = {.input = bytes}}},
 	    {.op = API_OP_ENGINE,
+		.engine = {.type = ENG_CMD_RUN_START,
+		    .run_start = {.metadata = &bytes, .metadata_count = 1}}},
+	    {.op = API_OP_ENGINE,
 		.engine = {.type = ENG_CMD_RUN_CANCEL, .run_cancel = {.reason = bytes}}},
 	    {.op = API_OP_ENGINE, .engine = {.type = ENG_CMD_TASK_FAIL, .task = {.bytes = bytes}}},
 	};
@@ -142,6 +145,7 @@ test_port__clone_owns_its_bytes(void **state)
 		struct api_command *clone = api_command_clone(&commands[i]);
 		struct bytes copies[] = {clone->open.tenant, clone->list.workflow, clone->run.task,
 		    clone->engine.tenant_open.name, clone->engine.run_start.input,
+		    i == 5 ? clone->engine.run_start.metadata[0] : bytes,
 		    clone->engine.run_cancel.reason, clone->engine.task.bytes};
 		assert_ptr_not_equal(copies[i].data, text);
 		assert_int_equal(copies[i].size, 4);

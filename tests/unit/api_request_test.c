@@ -124,6 +124,42 @@ test_request__run_start(void **state)
 }
 
 static void
+test_request__run_start_metadata(void **state)
+{
+	static char large[FROE_METADATA_BYTES_MAX + 1];
+	Froe__RunStart start = FROE__RUN_START__INIT;
+	Froe__Pair pair = FROE__PAIR__INIT, other = FROE__PAIR__INIT;
+	Froe__Pair *pairs[FROE_METADATA_PAIRS_MAX + 1];
+	(void)state;
+	start.workflow = "w";
+	start.metadata = pairs;
+	start.n_metadata = 2;
+	pairs[0] = &pair;
+	pairs[1] = &other;
+	pair.key = "a";
+	pair.value = "1";
+	other.key = "b"; /* without a value: an empty one */
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_OK);
+	assert_int_equal(command.engine.run_start.metadata_count, 4);
+	assert_true(bytes_equal(command.engine.run_start.metadata[1], bytes_text("1")));
+	assert_true(bytes_equal(command.engine.run_start.metadata[2], bytes_text("b")));
+	assert_int_equal(command.engine.run_start.metadata[3].size, 0);
+	other.key = "";
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_INVALID_ARGUMENT,
+	    "metadata[1].key");
+	memset(large, 'x', FROE_METADATA_BYTES_MAX);
+	other.key = "b";
+	other.value = large;
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_TOO_LARGE, "metadata");
+	for (size_t i = 0; i <= FROE_METADATA_PAIRS_MAX; i++)
+		pairs[i] = &pair;
+	start.n_metadata = FROE_METADATA_PAIRS_MAX + 1;
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_RUN_START, &start), FROE_TOO_LARGE, "metadata");
+}
+
+static void
 test_request__run_start_ids(void **state)
 {
 	(void)state;
@@ -495,6 +531,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_request__hello),
 	    cmocka_unit_test(test_request__run_start),
+	    cmocka_unit_test(test_request__run_start_metadata),
 	    cmocka_unit_test(test_request__run_start_ids),
 	    cmocka_unit_test(test_request__names_at_their_limit),
 	    cmocka_unit_test(test_request__payload_at_its_limit),

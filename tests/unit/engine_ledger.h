@@ -104,6 +104,11 @@ ledger_copy(struct ledger *ledger, const struct eng_event *event)
 	for (uint32_t i = 0; i < event->action_count; i++)
 		actions[i] = ledger_bytes(ledger, actions[i]);
 	copy->actions = actions;
+	struct bytes *metadata = arena_copy(&ledger->arena, event->metadata,
+	    event->metadata_count * sizeof(*metadata));
+	for (uint32_t i = 0; i < event->metadata_count; i++)
+		metadata[i] = ledger_bytes(ledger, metadata[i]);
+	copy->metadata = metadata;
 	if (event->definition != NULL)
 		copy->definition = definition_copy(&ledger->arena, event->definition);
 	return copy;
@@ -290,6 +295,8 @@ event_size(const struct eng_event *event)
 	size += span_size(event->payload.size);
 	for (uint32_t i = 0; i < event->action_count; i++)
 		size += span_size(event->actions[i].size);
+	for (uint32_t i = 0; i < event->metadata_count; i++)
+		size += 2 + varint_size(event->metadata[i].size) + event->metadata[i].size;
 	return (size + 7) / 8 * 8;
 }
 
@@ -305,9 +312,12 @@ event_equal(const struct eng_event *a, const struct eng_event *b)
 	    a->incarnation == b->incarnation && a->epoch == b->epoch &&
 	    a->downtime_ns == b->downtime_ns && uuid_equal(a->id, b->id) &&
 	    bytes_equal(a->name, b->name) && bytes_equal(a->text, b->text) &&
-	    bytes_equal(a->payload, b->payload) && a->action_count == b->action_count;
+	    bytes_equal(a->payload, b->payload) && a->action_count == b->action_count &&
+	    a->metadata_count == b->metadata_count;
 	for (uint32_t i = 0; equal && i < a->action_count; i++)
 		equal = bytes_equal(a->actions[i], b->actions[i]);
+	for (uint32_t i = 0; equal && i < a->metadata_count; i++)
+		equal = bytes_equal(a->metadata[i], b->metadata[i]);
 	return equal;
 }
 

@@ -17,7 +17,12 @@ story_tell(struct driver *d)
 	workflow.tasks[1].schedule_timeout_ms = 700;
 	workflow.definition.run_timeout_ms = 100000;
 	driver_put(d, &workflow);
-	uint64_t first = driver_start(d, "wf"), second = driver_start(d, "wf");
+	struct bytes metadata[] = {bytes_text("k"), bytes_text("v")};
+	struct eng_command start = driver_start_command(d, "wf");
+	start.run_start.metadata = metadata;
+	start.run_start.metadata_count = 2;
+	assert_int_equal(driver_try(d, &start), FROE_OK);
+	uint64_t first = driver_reply(d)->run, second = driver_start(d, "wf");
 	uint64_t third = driver_start(d, "wf");
 	uint64_t worker = driver_worker(d, 1, 3, "wf:a wf:b wf:c wf:f");
 	driver_fail(d, first, "a"); /* ATTEMPT_ENDED, TASK_DELAYED */

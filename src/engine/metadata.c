@@ -1,0 +1,104 @@
+/*
+ * engine/metadata: a run's additional metadata: pairs of texts that its children inherit.
+ */
+#include "engine/engine_int.h"
+
+#include "base/json.h"
+
+static bool
+key_known(const struct bytes *texts, uint32_t count, struct bytes key)
+{
+	for (uint32_t i = 0; i < count; i += 2) {
+		if (bytes_equal(texts[i], key))
+			return true;
+	}
+	return false;
+}
+
+const char *
+metadata_fault(const struct bytes *texts, uint32_t count)
+{
+	size_t size = 0;
+	if (count % 2 != 0)
+		return "a key without a value";
+	if (count > 2 * FROE_METADATA_PAIRS_MAX)
+		return "more than 64 pairs (with those that a child inherits)";
+	for (uint32_t i = 0; i < count; i++) {
+		size += texts[i].size;
+		if (!utf8_valid(texts[i].data, texts[i].size))
+			return "a key or value is not UTF-8 text";
+		if (i % 2 == 0 && (texts[i].size == 0 || texts[i].size > FROE_NAME_BYTES_MAX))
+			return "a key has 1 to 255 bytes";
+		if (i % 2 == 0 && key_known(texts, i, texts[i]))
+			return "a key is there twice";
+	}
+	if (size > FROE_METADATA_BYTES_MAX)
+		return "more than 8192 bytes (with those that a child inherits)";
+	return NULL;
+}
+
+/* The texts behind an array of them, in one block of the size that lay_size() says. */
+static const struct bytes *
+lay(uint8_t *block, const struct bytes *texts, uint32_t count)
+{
+	struct bytes *copy = (struct bytes *)(void *)block;
+	uint8_t *at = block + count * sizeof(*copy);
+	for (uint32_t i = 0; i < count; i++) {
+		copy[i] = bytes_of(at, texts[i].size);
+		if (texts[i].size > 0)
+			memcpy(at, texts[i].data, texts[i].size);
+		at += texts[i].size;
+	}
+	return copy;
+}
+
+static size_t
+lay_size(const struct bytes *texts, uint32_t count)
+{
+	size_t size = count * sizeof(*texts);
+	for (uint32_t i = 0; i < count; i++)
+		size += texts[i].size;
+	return size;
+}
+
+struct metadata
+metadata_copy(const struct bytes *texts, uint32_t count)
+{
+	if (count == 0)
+		return (struct metadata){0};
+	uint8_t *block = mem_alloc(lay_size(texts, count));
+	return (struct metadata){.texts = lay(block, texts, count), .count = count};
+}
+
+void
+metadata_release(struct metadata *metadata)
+{
+	mem_free((void *)(uintptr_t)metadata->texts);
+	*metadata = (struct metadata){0};
+}
+
+const struct bytes *
+metadata_lend(const struct metadata *metadata, struct arena *arena)
+{
+	if (metadata->count == 0)
+		return NULL;
+	uint8_t *block = arena_alloc(arena, lay_size(metadata->texts, metadata->count));
+	return lay(block, metadata->texts, metadata->count);
+}
+
+struct metadata
+metadata_inherit(const struct metadata *parent, const struct bytes *texts, uint32_t count,
+    struct arena *arena)
+{
+	struct bytes *merged = arena_alloc(arena, (parent->count + count) * sizeof(*merged));
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < parent->count; i += 2) {
+		if (key_known(texts, count, parent->texts[i]))
+			continue;
+		merged[kept++] = parent->texts[i];
+		merged[kept++] = parent->texts[i + 1];
+	}
+	for (uint32_t i = 0; i < count; i++)
+		merged[kept++] = texts[i];
+	return (struct metadata){.texts = merged, .count = kept};
+}

@@ -35,8 +35,15 @@ struct cli_command {
 	int (*run)(struct cli *cli);
 };
 
+/* The table of all commands, in main.c. */
+extern const struct cli_command cli_commands[];
+extern const size_t cli_command_count;
+
+struct settings;
+
 struct cli {
 	const struct cli_command *command;
+	const struct settings *settings;
 	struct {
 		const char *name;
 		const char *value;
@@ -46,7 +53,13 @@ struct cli {
 	int argument_count;
 };
 
-/* The option's value (the last one given), or NULL. */
+/* Reads options and arguments; a wrong line ends the process with status 2. */
+void cli_parse(struct cli *cli, int argc, char **argv);
+
+/* What stands on the command line itself, or NULL. */
+const char *cli_given(const struct cli *cli, const char *name);
+
+/* The option's value (the last one given, else a setting: cli/settings.h), or NULL. */
 const char *cli_text(const struct cli *cli, const char *name);
 bool cli_flag(const struct cli *cli, const char *name);
 /* Parsed, or `otherwise` when not given; a value that does not parse ends with status 2. */
@@ -74,6 +87,9 @@ struct froe_client *cli_connect(const struct cli *cli, int *ret_status);
 struct froe_id cli_run_id(const struct cli *cli, int i);
 
 /* One row each in main.c's table. */
+int cli_version(struct cli *cli);
+int cli_help(struct cli *cli);
+int cli_completion(struct cli *cli);
 int cli_server(struct cli *cli);
 int cli_dev(struct cli *cli);
 int cli_run(struct cli *cli);

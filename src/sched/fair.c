@@ -331,6 +331,123 @@ fair_unassign(struct fair_worker *worker)
 	worker_change(worker, worker->used - 1, worker->enabled);
 }
 
+/* ------------------------------------------------------------------------------------ loading */
+
+void
+fair_tenant_load(struct fair_tenant *tenant, uint64_t turns, uint64_t turn, uint32_t deficit)
+{
+	froe_assert(tenant->length == 0);
+	tenant->turns = turns;
+	tenant->turn = turn;
+	tenant->deficit = deficit;
+}
+
+void
+fair_queue_load(struct fair_queue *queue, uint64_t turn, uint32_t deficit)
+{
+	froe_assert(queue->length == 0 || queue->turn == turn);
+	queue->turn = turn;
+	queue->deficit = deficit;
+}
+
+/* To its place by turn; mostly they come in about that order. */
+static void
+backlog_insert(struct fair_queue *queue)
+{
+	struct list *backlog = &queue->action->backlog, *after = backlog->prev;
+	while (after != backlog &&
+	    container_of(after, struct fair_queue, link)->turn > queue->turn)
+		after = after->prev;
+	list_push_front(after, &queue->link);
+}
+
+void
+fair_item_load(struct fair_queue *queue, struct fair_item *item, uint8_t priority)
+{
+	froe_assert(item->queue == NULL);
+	froe_assert(priority > 0 && priority < FAIR_PRIORITIES);
+	item->queue = queue;
+	item->priority = priority;
+	list_push(&queue->items[priority], &item->link);
+	queue->tenant->length++;
+	if (queue->length++ > 0)
+		return;
+	backlog_insert(queue);
+	action_settle(queue->action);
+	tenant_settle(queue->tenant);
+}
+
+void
+fair_worker_load(struct fair_worker *worker, uint32_t used, bool enabled)
+{
+	struct fair_pool *pool = worker->pool;
+	uint64_t stamp = worker->stamp;
+	froe_assert(used <= worker->slots);
+	fair_worker_enable(worker, false);
+	bool was_free = pool->free_count > 0;
+	worker->used = used;
+	worker->enabled = enabled;
+	worker->stamp = stamp;
+	pool_place(pool, worker, stamp);
+	if (was_free != (pool->free_count > 0))
+		pool_flip(pool, worker->tenant);
+}
+
+static bool
+queue_valid(const struct fair_queue *queue)
+{
+	if (queue->turn > queue->tenant->turns)
+		return false;
+	return queue->length > 0 ? queue->deficit >= 1 && queue->deficit <= queue->weight
+	                         : queue->deficit == 0;
+}
+
+static bool
+action_valid(const struct fair_action *action)
+{
+	struct list *at;
+	uint64_t turn = 0;
+	list_for_each(at, &action->queues) {
+		if (!queue_valid(container_of(at, struct fair_queue, action_link)))
+			return false;
+	}
+	list_for_each(at, &action->backlog) {
+		const struct fair_queue *queue = container_of(at, struct fair_queue, link);
+		if (queue->turn <= turn)
+			return false;
+		turn = queue->turn;
+	}
+	return true;
+}
+
+static bool
+tenant_valid(const struct fair_tenant *tenant)
+{
+	struct list *at;
+	list_for_each(at, &tenant->actions) {
+		if (!action_valid(container_of(at, struct fair_action, link)))
+			return false;
+	}
+	list_for_each(at, &tenant->pools) {
+		if (!pool_valid(container_of(at, struct fair_pool, link), tenant->fair->stamps))
+			return false;
+	}
+	return tenant->length > 0 ? tenant->deficit >= 1 && tenant->deficit <= tenant->weight
+	                          : tenant->deficit == 0;
+}
+
+bool
+fair_valid(const struct fair *fair)
+{
+	struct list *at;
+	list_for_each(at, &fair->tenants) {
+		const struct fair_tenant *tenant = container_of(at, struct fair_tenant, link);
+		if (tenant->turn > fair->turns || !tenant_valid(tenant))
+			return false;
+	}
+	return true;
+}
+
 /* ------------------------------------------------------------------------------------- checks */
 
 static uint64_t

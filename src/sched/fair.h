@@ -149,6 +149,17 @@ bool fair_next(const struct fair *fair, struct fair_item **ret_item,
 void fair_assign(struct fair *fair, struct fair_item *item, struct fair_worker *worker);
 void fair_unassign(struct fair_worker *worker); /* one of its slots is free again */
 
+/* A saved state comes back: where the tenant, the queue stand in their rounds; then, in their
+ * order, the queue's items; then, once the worker's stamp is set, what it holds; then fair->turns
+ * and fair->stamps. Nothing is charged and no turn is given. The numbers may be anything:
+ * fair_valid() says in the end whether they hold together; if not, all that is left to do is to
+ * release everything. */
+void fair_tenant_load(struct fair_tenant *tenant, uint64_t turns, uint64_t turn, uint32_t deficit);
+void fair_queue_load(struct fair_queue *queue, uint64_t turn, uint32_t deficit);
+void fair_item_load(struct fair_queue *queue, struct fair_item *item, uint8_t priority);
+void fair_worker_load(struct fair_worker *worker, uint32_t used, bool enabled);
+bool fair_valid(const struct fair *fair);
+
 void fair_check(const struct fair *fair); /* every invariant; walks everything */
 
 #endif

@@ -164,6 +164,17 @@ pool_take(struct fair_pool *pool, struct fair_worker *worker)
 		pool_rise(pool);
 }
 
+/* The newest stamp goes to the end; one that is loaded to where it was. */
+static void
+bucket_insert(struct list *bucket, struct fair_worker *worker)
+{
+	struct list *after = bucket->prev;
+	while (after != bucket &&
+	    container_of(after, struct fair_worker, link)->stamp > worker->stamp)
+		after = after->prev;
+	list_push_front(after, &worker->link);
+}
+
 void
 pool_place(struct fair_pool *pool, struct fair_worker *worker, uint64_t stamp)
 {
@@ -174,7 +185,7 @@ pool_place(struct fair_pool *pool, struct fair_worker *worker, uint64_t stamp)
 	if (at >= pool->bucket_count)
 		pool_grow(pool, at);
 	worker->stamp = stamp;
-	list_push(&pool->buckets[at], &worker->link);
+	bucket_insert(&pool->buckets[at], worker);
 	pool->occupied[at / 64] |= UINT64_C(1) << (at % 64);
 	if (pool->free_count++ == 0 || at < pool->lowest)
 		pool->lowest = at;
@@ -186,6 +197,23 @@ pool_first(const struct fair_pool *pool)
 	froe_assert(pool->free_count > 0);
 	froe_assert(!list_empty(&pool->buckets[pool->lowest]));
 	return container_of(pool->buckets[pool->lowest].next, struct fair_worker, link);
+}
+
+bool
+pool_valid(const struct fair_pool *pool, uint64_t stamps)
+{
+	struct list *link;
+	for (uint32_t at = 0; at < pool->bucket_count; at++) {
+		uint64_t stamp = 0;
+		list_for_each(link, &pool->buckets[at]) {
+			const struct fair_worker *worker =
+			    container_of(link, struct fair_worker, link);
+			if (worker->stamp <= stamp || worker->stamp > stamps)
+				return false;
+			stamp = worker->stamp;
+		}
+	}
+	return true;
 }
 
 static uint32_t

@@ -40,6 +40,8 @@ void pool_place(struct fair_pool *pool, struct fair_worker *worker, uint64_t sta
 
 /* The worker that is next; requires free_count > 0. */
 struct fair_worker *pool_first(const struct fair_pool *pool);
+/* Stamps that were loaded: distinct where they decide, and none above the last one given. */
+bool pool_valid(const struct fair_pool *pool, uint64_t stamps);
 void pool_check(const struct fair_pool *pool);
 
 #endif

@@ -250,6 +250,21 @@ wheel_expired(struct wheel *wheel, uint64_t now_ns)
 	return timer->deadline_ns <= now_ns ? timer : NULL;
 }
 
+void
+wheel_each(const struct wheel *wheel, void (*each)(void *context, struct timer *timer),
+    void *context)
+{
+	struct list *at;
+	list_for_each(at, &wheel->due)
+		each(context, timer_of(at));
+	for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
+		for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++) {
+			list_for_each(at, &wheel->slots[level][slot])
+				each(context, timer_of(at));
+		}
+	}
+}
+
 uint64_t
 wheel_next(const struct wheel *wheel)
 {

@@ -55,6 +55,11 @@ bool wheel_active(const struct timer *timer);
  * levels, which changes nothing that can be seen. */
 struct timer *wheel_expired(struct wheel *wheel, uint64_t now_ns);
 
+/* Every timer once, those of equal deadline in order of insertion: inserted into another wheel in
+ * this order they expire as they would have here. */
+void wheel_each(const struct wheel *wheel, void (*each)(void *context, struct timer *timer),
+    void *context);
+
 uint64_t wheel_next(const struct wheel *wheel); /* UINT64_MAX: no timer */
 void wheel_check(const struct wheel *wheel);
 

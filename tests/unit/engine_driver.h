@@ -10,6 +10,7 @@
 #define TESTS_ENGINE_DRIVER_H
 
 #include "base/json.h"
+#include "engine/save.h"
 #include "engine_ledger.h"
 
 #include <setjmp.h>
@@ -313,6 +314,136 @@ driver_replay(const struct driver *driver)
 	return eng;
 }
 
+/* A saved record, kept. An event's pointers are into the saved engine, which stays. */
+struct kept_record {
+	struct eng_saved saved;
+	struct eng_event event;
+};
+
+struct kept {
+	struct kept_record *records;
+	size_t count;
+	struct arena arena;
+};
+
+static inline enum froe_err
+kept_push(void *context, const struct eng_saved *saved, struct froe_fault *fault)
+{
+	struct kept *kept = context;
+	(void)fault;
+	kept->records = mem_resize(kept->records, (kept->count + 1) * sizeof(*kept->records));
+	struct kept_record *record = &kept->records[kept->count++];
+	*record = (struct kept_record){.saved = *saved};
+	record->saved.body = bytes_of(
+	    arena_copy(&kept->arena, saved->body.data, saved->body.size), saved->body.size);
+	if (saved->event == NULL)
+		return FROE_OK;
+	record->event = *saved->event;
+	struct bytes *actions = arena_copy(
+	    &kept->arena, saved->event->actions, saved->event->action_count * sizeof(*actions));
+	record->event.actions = actions;
+	return FROE_OK;
+}
+
+/* The definition as the log's reader would have decoded it. */
+static inline const struct eng_definition *
+ledger_definition(const struct ledger *ledger, const struct eng_event *event)
+{
+	for (size_t i = 0; i < ledger->event_count; i++) {
+		const struct eng_event *put = &ledger->events[i];
+		if (put->type != ENG_EV_WORKFLOW_PUT || put->workflow != event->workflow ||
+		    put->version != event->version)
+			continue;
+		froe_assert(put->tenant == event->tenant);
+		froe_assert(bytes_equal(put->name, event->name));
+		froe_assert(bytes_equal(put->payload, event->payload));
+		return put->definition;
+	}
+	froe_never("a definition that was never put");
+}
+
+static inline void
+driver_save(const struct driver *driver, const struct eng *eng, struct kept *kept)
+{
+	struct froe_fault fault;
+	*kept = (struct kept){0};
+	arena_init(&kept->arena, 0);
+	froe_assert(eng_save(eng, kept_push, kept, &fault) == FROE_OK);
+	for (size_t i = 0; i < kept->count; i++) {
+		struct kept_record *record = &kept->records[i];
+		if (record->saved.event == NULL)
+			continue;
+		record->saved.event = &record->event;
+		if (record->event.type == ENG_EV_WORKFLOW_PUT)
+			record->event.definition =
+			    ledger_definition(&driver->ledger, &record->event);
+	}
+}
+
+static inline void
+kept_release(struct kept *kept)
+{
+	mem_free(kept->records);
+	arena_release(&kept->arena);
+}
+
+static inline enum froe_err
+kept_load(const struct kept *kept, struct eng **ret_eng, struct froe_fault *fault)
+{
+	struct eng_load *load = eng_load_open();
+	for (size_t i = 0; i < kept->count; i++) {
+		enum froe_err err = eng_load_put(load, &kept->records[i].saved, fault);
+		if (err != FROE_OK) {
+			eng_load_abort(load);
+			return err;
+		}
+	}
+	return eng_load_close(load, ret_eng, fault);
+}
+
+static inline void
+kept_check_equal(const struct kept *one, const struct kept *other)
+{
+	froe_assert(one->count == other->count);
+	for (size_t i = 0; i < one->count; i++) {
+		const struct eng_saved *a = &one->records[i].saved, *b = &other->records[i].saved;
+		froe_assert(a->type == b->type && a->run == b->run);
+		froe_assert((a->event != NULL) == (b->event != NULL));
+		froe_assert(bytes_equal(a->body, b->body));
+		if (a->event != NULL)
+			froe_assert(event_equal(a->event, b->event));
+	}
+}
+
+static inline void
+counts_check_equal(const struct eng *one, const struct eng *other)
+{
+	struct eng_counts a, b;
+	eng_counts(one, &a);
+	eng_counts(other, &b);
+	froe_assert(memcmp(&a, &b, sizeof(a)) == 0);
+}
+
+/* The same engine, by way of what was saved of it. */
+static inline struct eng *
+driver_reload(const struct driver *driver, const struct eng *eng)
+{
+	struct kept kept, again;
+	struct froe_fault fault;
+	struct eng *loaded;
+	driver_save(driver, eng, &kept);
+	if (kept_load(&kept, &loaded, &fault) != FROE_OK)
+		froe_panic(__FILE__, __LINE__, __func__, fault.text);
+	eng_check(loaded);
+	froe_assert(eng_hash(loaded) == eng_hash(eng));
+	counts_check_equal(eng, loaded);
+	driver_save(driver, loaded, &again);
+	kept_check_equal(&kept, &again);
+	kept_release(&again);
+	kept_release(&kept);
+	return loaded;
+}
+
 static inline void
 driver_replay_check(const struct driver *driver)
 {
@@ -320,6 +451,7 @@ driver_replay_check(const struct driver *driver)
 	eng_check(eng);
 	froe_assert(eng_hash(eng) == eng_hash(driver->eng));
 	eng_close(eng);
+	eng_close(driver_reload(driver, driver->eng));
 }
 
 /* --------------------------------------------------------------------------- opening, closing */

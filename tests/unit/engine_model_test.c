@@ -367,13 +367,26 @@ server_restart(struct world *world)
 	world_hear(world);
 }
 
-/* The other way round: the twin is thrown away and recovered. */
+/* The other way round: the twin is thrown away and recovered, from the log or from what is saved
+ * of the other. */
 static void
 twin_restart(struct world *world)
 {
 	eng_close(world->d.twin);
-	world->d.twin = driver_replay(&world->d);
+	if (roll(world, 2) == 0)
+		world->d.twin = driver_replay(&world->d);
+	else
+		world->d.twin = driver_reload(&world->d, world->d.eng);
 	assert_true(eng_hash(world->d.twin) == eng_hash(world->d.eng));
+}
+
+/* And one that goes on from a loaded state is itself saved and loaded. */
+static void
+twin_reload(struct world *world)
+{
+	struct eng *eng = driver_reload(&world->d, world->d.twin);
+	eng_close(world->d.twin);
+	world->d.twin = eng;
 }
 
 static void
@@ -399,8 +412,10 @@ world_turn(struct world *world)
 		workflow_roll(world, number % TENANTS, (uint32_t)roll(world, WORKFLOWS));
 	else if (what < 997)
 		server_restart(world);
-	else if (what < 999)
+	else if (what < 998)
 		twin_restart(world);
+	else
+		twin_reload(world);
 	if (roll(world, 20) != 0)
 		world_settle(world);
 }

@@ -12,6 +12,9 @@ extern const struct shard_hooks process_hooks;
 void process_watch_log(struct process *process);
 void process_recovered_worker(void *context, uint64_t number, bool attached, struct bytes name);
 
+/* process_reload.c: between steps */
+void process_reload(struct process *process);
+
 /* process_outbox.c */
 void outbox_push(struct process *process, const struct eng_effect *effect, uint64_t frame);
 void outbox_release(struct process *process); /* what has become durable */

@@ -234,6 +234,8 @@ process_submit(struct process *process, const struct eng_command *command)
 		history_hash(process->history, process->shard.eng);
 	if (dice_hits(&process->dice, 2))
 		eng_check(process->shard.eng);
+	if (plan_does(process->plan, KIND_RELOAD) && dice_hits(&process->dice, 1))
+		process_reload(process);
 	return true;
 }
 

@@ -1,0 +1,327 @@
+/*
+ * engine/save_run: open runs, their tasks and timers as state objects.
+ *
+ * What follows from the rest is not saved but made again: how many tasks are open, how many
+ * parents a task waits for, counts. Timers are not saved with their owners, because those of equal
+ * deadlines fire in the order in which they were armed.
+ */
+#include "engine/save_int.h"
+
+/* ---------------------------------------------------------------------------------------- runs */
+
+static void
+save_task(struct save *save, const struct eng_task *task)
+{
+	size_t group = put_group_open(save);
+	put_number(save, task->state);
+	put_number(save, task->lease);
+	put_number(save, task->attempt);
+	put_number(save, task->queued_ns);
+	put_number(save, task->worker != NULL ? task->worker->id : 0);
+	put_number(save, task->output);
+	put_number(save, task->error);
+	put_number(save, task->failures);
+	put_number(save, task->losses);
+	put_group_close(save, group);
+}
+
+static enum froe_err
+load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task *task)
+{
+	struct take take = take_group(&load->body);
+	task->state = take_u8(&take);
+	task->lease = take_u32(&take);
+	task->attempt = take_u32(&take);
+	task->queued_ns = take_number(&take);
+	uint64_t worker = take_number(&take);
+	task->output = take_u32(&take);
+	task->error = take_u32(&take);
+	task->failures = take_u32(&take);
+	task->losses = take_u32(&take);
+	if (task->state > ENG_TASK_SKIPPED || task->state == ENG_TASK_SETTLING)
+		return load_bad(load, "a task's state");
+	if (task->output > run->event_count || task->error > run->event_count)
+		return load_bad(load, "a task's records");
+	if ((worker != 0) != (task->state == ENG_TASK_ASSIGNED))
+		return load_bad(load, "a task's worker");
+	if (worker != 0) {
+		struct eng_worker *found = eng_worker_get(load->eng, worker);
+		if (found == NULL || found->tenant != run->tenant || task->lease == 0 ||
+		    !fair_worker_serves(&found->fair, &task_node(task)->queue->action->fair))
+			return load_bad(load, "a task's worker");
+		task->worker = found;
+	}
+	return take_end(load, &take, "a task");
+}
+
+static void
+save_run(struct save *save, const struct eng_run *run)
+{
+	put_number(save, run->key);
+	put_uuid(save, run->id);
+	put_number(save, run->version->workflow->id);
+	put_number(save, run->version->number);
+	put_number(save, run->created_ns);
+	put_number(save, run->deadline_ns);
+	put_number(save, run->event_count);
+	put_number(save, run->priority);
+	put_number(save, run->status);
+	put_number(save, run->cancel_reason);
+	put_number(save, run->version->task_count);
+	for (uint32_t i = 0; i < run->version->task_count; i++)
+		save_task(save, &run->tasks[i]);
+	save_object(save, ENG_OBJ_RUN, run->key);
+}
+
+void
+save_runs(struct save *save)
+{
+	struct list *at;
+	list_for_each(at, &save->eng->runs)
+		save_run(save, container_of(at, struct eng_run, link));
+}
+
+static struct eng_version *
+take_version(struct eng_load *load)
+{
+	uint32_t id = take_u32(&load->body);
+	uint32_t number = take_u32(&load->body);
+	if (id == 0 || id > load->eng->workflow_count)
+		return NULL;
+	struct eng_workflow *workflow = load->eng->workflows[id - 1];
+	if (number == 0 || number > workflow->version_count)
+		return NULL;
+	return workflow->versions[number - 1];
+}
+
+/* Takes part in everything from here on, so that the engine can be closed. */
+static struct eng_run *
+run_link(struct eng *eng, uint64_t key, struct uuid id, struct eng_version *version)
+{
+	struct eng_run *run =
+	    mem_zalloc(sizeof(*run) + version->task_count * sizeof(run->tasks[0]));
+	run->key = key;
+	run->id = id;
+	run->version = version;
+	run->tenant = version->workflow->tenant;
+	run->timer.owner = ENG_TIMER_RUN;
+	for (uint16_t i = 0; i < version->task_count; i++)
+		run->tasks[i].index = i;
+	list_push(&eng->runs, &run->link);
+	map_put_u64(&eng->runs_by_key, run->key, run);
+	map_put_uuid(&eng->runs_by_id, run->id, run);
+	eng->counts.runs++;
+	eng->counts.tasks[ENG_TASK_WAITING] += version->task_count;
+	return run;
+}
+
+static void
+run_count(struct eng *eng, struct eng_run *run)
+{
+	for (uint32_t i = 0; i < run->version->task_count; i++) {
+		struct eng_task *task = &run->tasks[i];
+		const struct eng_node *node = &run->version->nodes[i];
+		eng->counts.tasks[ENG_TASK_WAITING]--;
+		eng->counts.tasks[task->state]++;
+		run->open += task_closed(task) ? 0 : 1;
+		for (uint16_t j = 0; j < node->parent_count; j++) {
+			if (!task_closed(&run->tasks[node->parents[j]]))
+				task->pending++;
+		}
+	}
+}
+
+static enum froe_err
+run_tasks(struct eng_load *load, struct eng_run *run)
+{
+	enum froe_err err = FROE_OK;
+	for (uint32_t i = 0; i < run->version->task_count && err == FROE_OK; i++) {
+		err = load_run_task(load, run, &run->tasks[i]);
+		if (err != FROE_OK) /* counted as what it was made as */
+			run->tasks[i].state = ENG_TASK_WAITING;
+	}
+	run_count(load->eng, run);
+	return err;
+}
+
+enum froe_err
+load_run(struct eng_load *load)
+{
+	struct take *take = &load->body;
+	struct eng *eng = load->eng;
+	uint64_t key = take_number(take);
+	struct uuid id = take_uuid(take);
+	struct eng_version *version = take_version(load);
+	if (take->bad || key <= eng->run_last || key > load->engine.run_last || version == NULL ||
+	    eng_run_by_id(eng, id) != NULL)
+		return load_bad(load, "a run");
+	struct eng_run *run = run_link(eng, key, id, version);
+	eng->run_last = key;
+	run->created_ns = take_number(take);
+	run->deadline_ns = take_number(take);
+	run->event_count = take_u32(take);
+	run->priority = take_u32(take);
+	run->status = take_u8(take);
+	run->cancel_reason = take_u8(take);
+	if (take_u32(take) != version->task_count)
+		return load_bad(load, "how many tasks a run has");
+	enum froe_err err = run_tasks(load, run);
+	if (err != FROE_OK)
+		return err;
+	if (run->event_count == 0 || run->status > ENG_RUNNING || run->open == 0 ||
+	    run->priority < FROE_PRIORITY_MIN || run->priority > FROE_PRIORITY_MAX)
+		return load_bad(load, "how a run stands");
+	return take_end(load, take, "a run");
+}
+
+/* ------------------------------------------------------------------------------- tasks by name */
+
+void
+put_task(struct save *save, const struct eng_task *task)
+{
+	const struct eng_run *run = task_run((struct eng_task *)(uintptr_t)task);
+	put_number(save, run->key);
+	put_number(save, task->index);
+}
+
+struct eng_task *
+load_task(struct eng_load *load, struct take *take)
+{
+	struct eng_run *run = eng_run_get(load->eng, take_number(take));
+	uint32_t index = take_u32(take);
+	if (run == NULL || index >= run->version->task_count)
+		return NULL;
+	return &run->tasks[index];
+}
+
+/* -------------------------------------------------------------------------------------- timers */
+
+struct timers {
+	struct save *save;
+	enum eng_clock clock;
+	uint32_t rows;
+};
+
+static void
+save_timer(void *context, struct timer *at)
+{
+	struct timers *timers = context;
+	struct save *save = timers->save;
+	struct eng_timer *timer = container_of(at, struct eng_timer, timer);
+	if (timers->rows % SAVE_ROWS_MAX == 0)
+		put_number(save, timers->clock);
+	put_number(save, timer->owner);
+	switch (timer->owner) {
+	case ENG_TIMER_TASK:
+		put_task(save, container_of(timer, struct eng_task, timer));
+		break;
+	case ENG_TIMER_RUN:
+		put_number(save, container_of(timer, struct eng_run, timer)->key);
+		break;
+	}
+	put_number(save, at->deadline_ns);
+	if (++timers->rows % SAVE_ROWS_MAX == 0)
+		save_object(save, ENG_OBJ_TIMERS, 0);
+}
+
+void
+save_timers(struct save *save)
+{
+	for (int clock = 0; clock < ENG_CLOCKS; clock++) {
+		struct timers timers = {.save = save, .clock = (enum eng_clock)clock};
+		wheel_each(&save->eng->wheels[clock], save_timer, &timers);
+		if (timers.rows % SAVE_ROWS_MAX != 0)
+			save_object(save, ENG_OBJ_TIMERS, 0);
+	}
+}
+
+/* Whose timer it is, if it may run on this clock. */
+static struct eng_timer *
+take_timer(struct eng_load *load, uint8_t clock)
+{
+	struct take *take = &load->body;
+	uint8_t owner = take_u8(take);
+	if (owner == ENG_TIMER_TASK) {
+		struct eng_task *task = load_task(load, take);
+		if (task == NULL)
+			return NULL;
+		bool wall = task->state == ENG_TASK_DELAYED;
+		bool uptime = task->state == ENG_TASK_QUEUED || task->state == ENG_TASK_ASSIGNED;
+		return (clock == ENG_WALL ? wall : uptime) ? &task->timer : NULL;
+	}
+	if (owner == ENG_TIMER_RUN && clock == ENG_WALL) {
+		struct eng_run *run = eng_run_get(load->eng, take_number(take));
+		return run != NULL ? &run->timer : NULL;
+	}
+	return NULL;
+}
+
+enum froe_err
+load_timers(struct eng_load *load)
+{
+	struct take *take = &load->body;
+	uint8_t clock = take_u8(take);
+	if (clock >= ENG_CLOCKS)
+		return load_bad(load, "a clock");
+	while (take_more(take)) {
+		struct eng_timer *timer = take_timer(load, clock);
+		uint64_t deadline_ns = take_number(take);
+		if (timer == NULL || take->bad || wheel_active(&timer->timer))
+			return load_bad(load, "a timer");
+		wheel_insert(&load->eng->wheels[clock], &timer->timer, deadline_ns);
+	}
+	return take_end(load, take, "timers");
+}
+
+/* --------------------------------------------------------------------------------- at the end */
+
+static enum froe_err
+task_check(const struct eng_load *load, const struct eng_run *run, struct eng_task *task)
+{
+	const struct eng_task_definition *definition = &run->version->definitions[task->index];
+	bool armed = wheel_active(&task->timer.timer);
+	bool expected = task->state == ENG_TASK_ASSIGNED || task->state == ENG_TASK_DELAYED ||
+			(task->state == ENG_TASK_QUEUED && definition->schedule_timeout_ms != 0);
+	if (armed != expected)
+		return load_bad(load, "a task's timer");
+	if (list_linked(&task->lease_link) != (task->state == ENG_TASK_ASSIGNED))
+		return load_bad(load, "a task without its lease");
+	if ((task->item.queue != NULL) != (task->state == ENG_TASK_QUEUED))
+		return load_bad(load, "a task that is in no queue");
+	if (task->pending != 0 && task->state != ENG_TASK_WAITING && !task_closed(task))
+		return load_bad(load, "a task before its parents");
+	task->deadline_ns = task->state == ENG_TASK_ASSIGNED ? task->timer.timer.deadline_ns : 0;
+	return FROE_OK;
+}
+
+enum froe_err
+load_runs_check(const struct eng_load *load)
+{
+	struct list *at;
+	enum froe_err err = FROE_OK;
+	list_for_each(at, &load->eng->runs) {
+		struct eng_run *run = container_of(at, struct eng_run, link);
+		for (uint32_t i = 0; i < run->version->task_count && err == FROE_OK; i++)
+			err = task_check(load, run, &run->tasks[i]);
+		if (err == FROE_OK && (wheel_active(&run->timer.timer) != (run->deadline_ns != 0) ||
+					  run->timer.timer.deadline_ns != run->deadline_ns))
+			err = load_bad(load, "a run's timer");
+		if (err != FROE_OK)
+			break;
+	}
+	return err;
+}
+
+/* No slot is counted as used before the load is finished: a lease has none to give back. */
+void
+load_runs_abort(struct eng_load *load)
+{
+	struct list *at;
+	list_for_each(at, &load->eng->runs) {
+		struct eng_run *run = container_of(at, struct eng_run, link);
+		for (uint32_t i = 0; i < run->version->task_count; i++) {
+			list_remove(&run->tasks[i].lease_link);
+			run->tasks[i].worker = NULL;
+		}
+	}
+}

@@ -88,6 +88,7 @@ struct froe_id cli_run_id(const struct cli *cli, int i);
 
 /* One row each in main.c's table. */
 int cli_version(struct cli *cli);
+int cli_doctor(struct cli *cli);
 int cli_help(struct cli *cli);
 int cli_completion(struct cli *cli);
 int cli_server(struct cli *cli);

@@ -99,6 +99,11 @@ static const struct cli_option bench_rows[] = {
     OPTION_TENANT,
     {0},
 };
+static const struct cli_option doctor_rows[] = {
+    {"data", "DIR", "the data directory (default: where you are)"},
+    OPTION_OUTPUT,
+    {0},
+};
 static const struct cli_option no_rows[] = {{0}};
 
 const struct cli_command cli_commands[] = {
@@ -116,6 +121,8 @@ const struct cli_command cli_commands[] = {
         cli_log_verify},
     {"bench run", "", 0, 0, "measure trigger, run, result on a running server", bench_rows,
         cli_bench_run},
+    {"doctor", "", 0, 0, "say whether this machine and directory are fit to serve", doctor_rows,
+        cli_doctor},
     {"completion", "bash|zsh|fish", 1, -1, "print what makes a shell complete froe's commands",
         no_rows, cli_completion},
     {"help", "[man|markdown]", 0, 1, "print all of this as a manual", no_rows, cli_help},

@@ -107,8 +107,10 @@ static const struct {
     {"log dump",
 	"Reads the directory itself, with or without a server; a position is what `dump` prints."},
     {"doctor",
-        "Looks at the kernel, io_uring, the file system, the latency of a synced write, free space,\n"
-        "limits and the clock; each line has a fact and, where it is wanting, what to do. Exit status\n"
+        "Looks at the kernel, io_uring, the file system, the latency of a synced write, free "
+        "space,\n"
+        "limits and the clock; each line has a fact and, where it is wanting, what to do. Exit "
+        "status\n"
         "1 when something is bad."},
     {"completion", "    source <(froe completion bash)\n"
 		   "    froe completion zsh > \"${fpath[1]}/_froe\"\n"

@@ -5,6 +5,7 @@
 
 #include "base/duration.h"
 #include "base/fault.h"
+#include "base/mem.h"
 #include "froe/limits.h"
 #include "io/file.h"
 
@@ -140,10 +141,8 @@ ask_writes(struct doctor *doctor, struct doctor_finding *finding)
 	char path[PATH_MAX + 64];
 	uint64_t took_ns[WRITES];
 	struct froe_fault fault;
-	void *block;
+	void *block = mem_pages(BLOCK_BYTES);
 	int file;
-	if (posix_memalign(&block, BLOCK_BYTES, BLOCK_BYTES) != 0)
-		return;
 	snprintf(path, sizeof(path), "%s/.froe-doctor-%ld", doctor->dir, (long)getpid());
 	unsigned flags =
 	    IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_EXCLUSIVE | IO_OPEN_DIRECT | IO_OPEN_DSYNC;
@@ -153,7 +152,7 @@ ask_writes(struct doctor *doctor, struct doctor_finding *finding)
 		io_file_close(doctor->env, file);
 		FROE_DROP(io_path_unlink(doctor->env, path, NULL), "it is a file of a moment");
 	}
-	free(block);
+	mem_pages_free(block, BLOCK_BYTES);
 	if (err != FROE_OK) {
 		fact(finding, "cannot be tried: %.150s", fault.text);
 		advise(finding, DOCTOR_BAD, "froe must be able to write there");
@@ -164,7 +163,7 @@ ask_writes(struct doctor *doctor, struct doctor_finding *finding)
 	    (double)last_ns / 1e6);
 	if (half_ns > SLOW_WRITE_NS)
 		advise(finding, DOCTOR_WARNING,
-		    "each hop of a run waits for one such write: use a disk with a safe write cache");
+		    "each hop of a run waits for one: use a disk with a safe write cache");
 }
 
 static void

@@ -55,6 +55,29 @@ load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task 
 }
 
 static void
+save_metadata(struct save *save, const struct metadata *metadata)
+{
+	put_number(save, metadata->count);
+	for (uint32_t i = 0; i < metadata->count; i++)
+		put_bytes(save, metadata->texts[i]);
+}
+
+static enum froe_err
+load_metadata(struct eng_load *load, struct metadata *metadata)
+{
+	struct bytes texts[2 * FROE_METADATA_PAIRS_MAX];
+	uint32_t count = take_u32(&load->body);
+	if (count > 2 * FROE_METADATA_PAIRS_MAX)
+		return load_bad(load, "a run's metadata");
+	for (uint32_t i = 0; i < count; i++)
+		texts[i] = take_bytes(&load->body);
+	if (load->body.bad || metadata_fault(texts, count) != NULL)
+		return load_bad(load, "a run's metadata");
+	*metadata = metadata_copy(texts, count);
+	return FROE_OK;
+}
+
+static void
 save_run(struct save *save, const struct eng_run *run)
 {
 	put_number(save, run->key);
@@ -70,6 +93,7 @@ save_run(struct save *save, const struct eng_run *run)
 	put_number(save, run->version->task_count);
 	for (uint32_t i = 0; i < run->version->task_count; i++)
 		save_task(save, &run->tasks[i]);
+	save_metadata(save, &run->metadata);
 	save_object(save, ENG_OBJ_RUN, run->key);
 }
 
@@ -111,6 +135,7 @@ run_link(struct eng *eng, uint64_t key, struct uuid id, struct eng_version *vers
 	map_put_u64(&eng->runs_by_key, run->key, run);
 	map_put_uuid(&eng->runs_by_id, run->id, run);
 	eng->counts.runs++;
+	eng->counts.runs_open[run->status]++;
 	eng->counts.tasks[ENG_TASK_WAITING] += version->task_count;
 	return run;
 }
@@ -161,15 +186,20 @@ load_run(struct eng_load *load)
 	run->deadline_ns = take_number(take);
 	run->event_count = take_u32(take);
 	run->priority = take_u32(take);
-	run->status = take_u8(take);
+	uint8_t status = take_u8(take);
+	if (status > ENG_RUNNING)
+		return load_bad(load, "a run's status");
+	run_status_set(eng, run, (enum eng_status)status);
 	run->cancel_reason = take_u8(take);
 	if (take_u32(take) != version->task_count)
 		return load_bad(load, "how many tasks a run has");
 	enum froe_err err = run_tasks(load, run);
+	if (err == FROE_OK)
+		err = load_metadata(load, &run->metadata);
 	if (err != FROE_OK)
 		return err;
-	if (run->event_count == 0 || run->status > ENG_RUNNING || run->open == 0 ||
-	    run->priority < FROE_PRIORITY_MIN || run->priority > FROE_PRIORITY_MAX)
+	if (run->event_count == 0 || run->open == 0 || run->priority < FROE_PRIORITY_MIN ||
+	    run->priority > FROE_PRIORITY_MAX)
 		return load_bad(load, "how a run stands");
 	return take_end(load, take, "a run");
 }

@@ -174,6 +174,7 @@ open_segments(struct log *log, struct recovery *recovery, struct froe_fault *fau
 	if (log->segment == NULL)
 		return fault->code;
 	log->offset = recovery->end;
+	atomic_init(&log->sealed_no, no - 1);
 	enum froe_err err = spares_find(&log->spares, fault);
 	for (size_t i = recovery->at + 1; i < recovery->segment_count && err == FROE_OK; i++) {
 		struct segment *next =

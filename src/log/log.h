@@ -203,6 +203,27 @@ struct log_stats {
 };
 void log_stats(const struct log *log, struct log_stats *ret_stats);
 
+/* What MANIFEST says of the store's files: what a start relies on, and so what may be deleted. Once
+ * the log is started it is housekeeping's, one thread at a time. */
+struct log_snapshot_ref {
+	uint64_t number;    /* segments up to this one are in it; 0: there is none */
+	struct lsn lsn;     /* where replay goes on: the beginning of the next segment */
+	uint64_t frame_seq; /* the last frame that is in it */
+};
+struct log_manifest {
+	uint64_t segment_oldest;              /* the first that lies in log/ */
+	struct log_snapshot_ref snapshots[2]; /* the newest, and the one before it */
+};
+struct log_manifest log_manifest_read(const struct log *log);
+
+/* Durable when it returns OK. After a failure what a start will find is not known: nothing that
+ * depends on it may be done in this process, and it is not written again. */
+enum froe_err log_manifest_write(struct log *log, const struct log_manifest *manifest,
+    struct froe_fault *fault) FROE_CHECKED;
+
+/* The newest segment of which every frame, its seal too, is durable; 0: none. Any thread. */
+uint64_t log_sealed(const struct log *log);
+
 /* ------------------------------------------------------------------------------------ reading */
 
 /* An asynchronous read of one record through the loop, by its place. Checks the record's own hash.

@@ -64,6 +64,8 @@ struct log {
 	int lock;
 	enum log_state state;
 	struct slots manifest;
+	bool manifest_failed;
+	_Atomic uint64_t sealed_no; /* the newest segment that is sealed, durably */
 	struct slots watermark;
 	struct spares spares;
 	struct segment *segment; /* the one frames go to */

@@ -8,8 +8,6 @@
 #include <stdio.h>
 
 #define SLOTS_BYTES (2 * LOG_BLOCK_BYTES)
-#define SLOTS_WORDS 3
-
 enum slots_offset {
 	SLOTS_VERSION = 32,
 	SLOTS_EPOCH = 40,

@@ -17,19 +17,27 @@ enum slots_kind {
 	SLOTS_WATERMARK,
 };
 
+/* Words of a value in its block; those that an older froe did not have are zero. */
+#define SLOTS_WORDS 16
+
 struct slots_value {
 	uint64_t epoch;
 	union {
 		struct {
-			uint64_t segment_oldest;
-			uint64_t checkpoint;
-			uint64_t checkpoint_lsn;
+			uint64_t segment_oldest; /* the first that lies in log/ */
+			uint64_t snapshot;       /* the newest: segments up to it; 0: none */
+			uint64_t snapshot_lsn; /* where replay goes on */
+			uint64_t audit[4];     /* reserved: 0 */
+			uint64_t snapshot_frame; /* the last frame that is in it */
+			uint64_t before;         /* the one before it; 0: none */
+			uint64_t before_lsn;
+			uint64_t before_frame;
 		} manifest;
 		struct {
 			uint64_t durable_seq;
 			uint64_t durable_lsn;
 		} watermark;
-		uint64_t words[3];
+		uint64_t words[SLOTS_WORDS];
 	};
 };
 

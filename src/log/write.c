@@ -413,8 +413,13 @@ static void
 frame_release(struct log *log, struct log_frame *frame)
 {
 	/* A seal is the last of its segment to become durable. */
-	if ((frame->header.flags & LOG_FRAME_SEAL) != 0)
+	if ((frame->header.flags & LOG_FRAME_SEAL) != 0) {
 		segment_close(log->env, frame->segment);
+		atomic_store_explicit(&log->sealed_no, frame->header.segment_no,
+		    memory_order_release);
+		if (log->wake != NULL)
+			log->wake(log->wake_context);
+	}
 	sm_move(frame_table, &frame->state, LOG_FRAME_FREE);
 	log->inflight--;
 	log->head = (log->head + 1) % LOG_FRAMES;

@@ -25,7 +25,12 @@ driver_fill(struct driver *driver)
 	driver_worker(driver, 1, WORKER_SLOTS, "one:a one:b fan:a fan:b");
 	uint64_t other = driver_worker(driver, 2, WORKER_SLOTS, "one:a one:b fan:a fan:b");
 	uint64_t slow = driver_worker(driver, 3, 2, "slow:a");
-	uint64_t run = driver_start(driver, "slow");
+	struct bytes metadata[] = {bytes_text("who"), bytes_text("me"), bytes_text("k"), {0}};
+	struct eng_command command = driver_start_command(driver, "slow");
+	command.run_start.metadata = metadata;
+	command.run_start.metadata_count = 4;
+	assert_int_equal(driver_try(driver, &command), FROE_OK);
+	uint64_t run = driver_reply(driver)->run;
 	driver_fail(driver, run, "a"); /* delayed */
 	driver_start(driver, "slow");
 	run = driver_start(driver, "fan");

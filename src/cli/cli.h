@@ -101,6 +101,8 @@ int cli_runs_cancel(struct cli *cli);
 int cli_worker_exec(struct cli *cli);
 int cli_log_dump(struct cli *cli);
 int cli_log_verify(struct cli *cli);
+int cli_backup(struct cli *cli);
+int cli_restore(struct cli *cli);
 int cli_bench_run(struct cli *cli);
 
 #endif

@@ -90,6 +90,16 @@ static const struct cli_option dump_rows[] = {
     {0},
 };
 static const struct cli_option verify_rows[] = {{"data", "DIR", "the data directory"}, {0}};
+static const struct cli_option backup_rows[] = {
+    {"data", "DIR", "the data directory; a server may be running on it"},
+    {0},
+};
+static const struct cli_option restore_rows[] = {
+    {"from", "DIR", "the backup"},
+    {"data", "DIR", "the new data directory; made if absent, and must be empty"},
+    {"check", NULL, "only verify the backup"},
+    {0},
+};
 static const struct cli_option bench_rows[] = {
     {"inflight", "N", "runs under way at a time (default 1)"},
     {"time", "D", "how long to measure (default 5s)"},
@@ -119,6 +129,9 @@ const struct cli_command cli_commands[] = {
     {"log dump", "", 0, 0, "print the log's records", dump_rows, cli_log_dump},
     {"log verify", "", 0, 0, "check every hash and record of the log", verify_rows,
         cli_log_verify},
+    {"backup", "DIR", 1, 1, "copy a data directory to DIR and verify it, also under load",
+        backup_rows, cli_backup},
+    {"restore", "", 0, 0, "make a data directory of a backup", restore_rows, cli_restore},
     {"bench run", "", 0, 0, "measure trigger, run, result on a running server", bench_rows,
         cli_bench_run},
     {"doctor", "", 0, 0, "say whether this machine and directory are fit to serve", doctor_rows,

@@ -268,6 +268,11 @@ recovery_accept(struct recovery *recovery, const struct log_frame_header *header
 		*ret_move = RECOVERY_STOP;
 		return FROE_OK;
 	}
+	if (recovery->options.frame != NULL)
+		err = recovery->options.frame(recovery->options.context, &recovery->reader.header,
+		    header, frame, fault);
+	if (err != FROE_OK)
+		return err;
 	chain_advance(&recovery->chain, header);
 	if (header->durable_seq > recovery->evidence)
 		recovery->evidence = header->durable_seq;

@@ -14,6 +14,10 @@
 #include "log/decision_int.h"
 #include "log/reader_int.h"
 
+/* A frame that is good and the next one, of the segment with this header. Whole blocks. */
+typedef enum froe_err recovery_frame_fn(void *context, const struct seg_header *segment,
+    const struct log_frame_header *header, const uint8_t *frame, struct froe_fault *fault);
+
 struct recovery_options {
 	uint64_t segment_oldest;
 	uint64_t segment_bytes;
@@ -23,6 +27,7 @@ struct recovery_options {
 	bool read_only;
 	bool accept_tail_loss;
 	log_replay_fn *replay;
+	recovery_frame_fn *frame; /* NULL, or called after a frame's records were replayed */
 	void *context;
 };
 

@@ -192,7 +192,7 @@ test_log__frame_header_sizes(void **state)
 	}
 }
 
-/* The bytes of docs/log-format.md, section 8: whoever changes them changes the format. */
+/* The bytes of docs/log-format.md, section 9: whoever changes them changes the format. */
 static void
 test_log__frame_worked_example(void **state)
 {

@@ -43,6 +43,12 @@
 #define FROE_METADATA_PAIRS_MAX 64u
 #define FROE_METADATA_BYTES_MAX 8192u
 
+/* A durable task's nodes are state for as long as it lives; a wait's conditions too, and what an
+ * approver is shown. */
+#define FROE_DURABLE_NODES_MAX 10000u
+#define FROE_CONDITIONS_MAX 16u
+#define FROE_APPROVAL_DATA_BYTES_MAX 4096u
+
 #define FROE_PRIORITY_MIN 1u
 #define FROE_PRIORITY_MAX 3u
 

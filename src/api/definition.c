@@ -50,6 +50,7 @@ task_of(
 	    .schedule_timeout_ms = proto->schedule_timeout_ms,
 	    .execution_timeout_ms = proto->execution_timeout_ms,
 	    .on_failure = proto->on_failure,
+	    .durable = proto->durable,
 	};
 	return texts_of(proto->parents, proto->n_parents, arena, &ret_task->parents);
 }

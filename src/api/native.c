@@ -152,7 +152,8 @@ native_grant(struct native *native, uint64_t bytes)
 static bool
 is_push(uint32_t number)
 {
-	return number == FROE__ENVELOPE__BODY_DISPATCH || number == FROE__ENVELOPE__BODY_RUN_EVENT;
+	return number == FROE__ENVELOPE__BODY_DISPATCH ||
+	    number == FROE__ENVELOPE__BODY_RUN_EVENT || number == FROE__ENVELOPE__BODY_NODE_DONE;
 }
 
 static void
@@ -468,7 +469,7 @@ native_deliver(struct native *native, const struct api_effect *effect)
 		envelope_encode(effect, conn_output(native->conn));
 	if (is_push(effect->number))
 		native_count_push(native, size);
-	else if (effect->request != 0)
+	if (effect->request != 0 && effect->number != FROE__ENVELOPE__BODY_RUN_EVENT)
 		requests_remove(native, effect->request);
 	if (native->state == NATIVE_OPENING && is_error(effect))
 		native_end(native, CONN_CLOSE_REFUSED);

@@ -85,6 +85,26 @@ clone_start(struct clone *clone, struct eng_start *start)
 }
 
 static void
+clone_durable(struct clone *clone, struct eng_command *command)
+{
+	const struct eng_condition *from = command->durable.conditions;
+	uint32_t count = command->durable.condition_count;
+	struct eng_condition *to =
+	    clone_take(clone, from, count * sizeof(*from), _Alignof(struct eng_condition));
+	for (uint32_t i = 0; i < count; i++) {
+		struct eng_condition condition = from[i];
+		clone_bytes(clone, &condition.name);
+		clone_bytes(clone, &condition.data);
+		if (to != NULL)
+			to[i] = condition;
+	}
+	if (to != NULL)
+		command->durable.conditions = to;
+	clone_bytes(clone, &command->durable.name);
+	clone_bytes(clone, &command->durable.value);
+}
+
+static void
 clone_engine(struct clone *clone, struct eng_command *command)
 {
 	clone_bytes(clone, &command->actor);
@@ -118,6 +138,17 @@ clone_engine(struct clone *clone, struct eng_command *command)
 	case ENG_CMD_TASK_PROVIDE:
 		clone_bytes(clone, &command->task.bytes);
 		break;
+	case ENG_CMD_DURABLE_STEP:
+		clone_durable(clone, command);
+		break;
+	case ENG_CMD_EVENT_PUSH:
+		clone_bytes(clone, &command->event_push.key);
+		clone_bytes(clone, &command->event_push.payload);
+		break;
+	case ENG_CMD_APPROVAL_DECIDE:
+		clone_bytes(clone, &command->approval_decide.reason);
+		break;
+	case ENG_CMD_TASK_EVICT:
 	case ENG_CMD_ENGINE_START:
 	case ENG_CMD_TIMER:
 	case ENG_CMD_SCHEDULE:
@@ -150,6 +181,7 @@ clone_command(struct clone *clone, struct api_command *command)
 	case API_OP_CLOSE:
 	case API_OP_CREDIT:
 	case API_OP_RUN_UNWATCH:
+	case API_OP_APPROVAL_LIST:
 	case API_OP_HEARTBEAT:
 	case API_OP_METRICS:
 		break;

@@ -50,6 +50,7 @@ enum api_op {
 	API_OP_RUN_WATCH,
 	API_OP_RUN_UNWATCH,
 	API_OP_OUTPUT_GET,
+	API_OP_APPROVAL_LIST,
 	API_OP_HEARTBEAT,  /* of the worker registered on this connection */
 	API_OP_METRICS,    /* for /metrics: answered with API_METRICS_NUMBER */
 };
@@ -83,6 +84,10 @@ struct api_command {
 			uint64_t position; /* frame number to wait for; 0: what is durable now */
 			struct bytes workflow;
 		} list;
+		struct {
+			uint64_t after;
+			uint32_t limit;
+		} approvals;
 	};
 };
 

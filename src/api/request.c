@@ -458,6 +458,137 @@ decode_output_get(const Froe__TaskOutputGet *get, struct api_command *command,
 	return take_name(get->task, "task", /* required= */ true, &command->run.task, fault);
 }
 
+/* -------------------------------------------------------------------------- durable tasks */
+
+static enum froe_err
+take_condition(const Froe__Condition *from, size_t index, struct eng_condition *to,
+    struct froe_fault *fault)
+{
+	char field[40];
+	bool sleep = from->kind == FROE__CONDITION_KIND__CONDITION_SLEEP;
+	bool approval = from->kind == FROE__CONDITION_KIND__CONDITION_APPROVAL;
+	*to = (struct eng_condition){
+	    .kind = (uint32_t)from->kind,
+	    .sleep_ms = from->sleep_ms,
+	    .until_ns = from->until_ns,
+	};
+	snprintf(field, sizeof(field), "conditions[%zu].kind", index);
+	if (!sleep && !approval && from->kind != FROE__CONDITION_KIND__CONDITION_EVENT)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, field,
+		    "%s is %d: give 1 (sleep), 2 (event) or 3 (approval)", field, (int)from->kind);
+	if (sleep) {
+		snprintf(field, sizeof(field), "conditions[%zu].until_ns", index);
+		if (from->sleep_ms != 0 && from->until_ns != 0)
+			return fault_set_field(fault, FROE_INVALID_ARGUMENT, field,
+			    "%s: give sleep_ms or until_ns, not both", field);
+		return FROE_OK;
+	}
+	snprintf(field, sizeof(field), "conditions[%zu].name", index);
+	enum froe_err err = take_name(from->name, field, /* required= */ true, &to->name, fault);
+	if (err != FROE_OK || !approval || !from->has_data || from->data.len == 0)
+		return err;
+	snprintf(field, sizeof(field), "conditions[%zu].data", index);
+	if (from->data.len > FROE_APPROVAL_DATA_BYTES_MAX)
+		return fault_set_field(fault, FROE_TOO_LARGE, field,
+		    "%s has %zu bytes; an approver is shown at most %u: pass a reference", field,
+		    from->data.len, FROE_APPROVAL_DATA_BYTES_MAX);
+	return take_payload(from->has_data, from->data, field, &to->data, fault);
+}
+
+static enum froe_err
+take_conditions(const Froe__DurableStep *step, struct arena *arena, struct eng_command *engine,
+    struct froe_fault *fault)
+{
+	if (step->n_conditions > FROE_CONDITIONS_MAX)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "conditions",
+		    "%zu conditions; a wait has at most %u", step->n_conditions,
+		    FROE_CONDITIONS_MAX);
+	struct eng_condition *conditions =
+	    arena_alloc(arena, step->n_conditions * sizeof(*conditions));
+	if (conditions == NULL)
+		return fault_set_field(fault, FROE_TOO_LARGE, "conditions", "they are too large");
+	for (size_t i = 0; i < step->n_conditions; i++) {
+		enum froe_err err =
+		    take_condition(step->conditions[i], i, &conditions[i], fault);
+		if (err != FROE_OK)
+			return err;
+	}
+	engine->durable.conditions = conditions;
+	engine->durable.condition_count = (uint32_t)step->n_conditions;
+	return FROE_OK;
+}
+
+static enum froe_err
+decode_durable_step(const Froe__DurableStep *step, struct arena *arena,
+    struct api_command *command, struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_DURABLE_STEP);
+	bool memo = step->kind == FROE__NODE_KIND__NODE_MEMO;
+	engine->durable.node = step->node;
+	engine->durable.kind = (uint32_t)step->kind;
+	engine->durable.has_value = memo && step->has_value;
+	enum froe_err err = take_fence(step->has_task, step->task, step->lease,
+	    &engine->durable.fence, fault);
+	if (err == FROE_OK)
+		err = take_name(step->name, "name", memo, &engine->durable.name, fault);
+	if (err == FROE_OK)
+		err = take_conditions(step, arena, engine, fault);
+	if (err == FROE_OK && engine->durable.has_value)
+		err = take_payload(
+		    step->has_value, step->value, "value", &engine->durable.value, fault);
+	return err;
+}
+
+static enum froe_err
+decode_evict(const Froe__TaskEvict *evict, struct api_command *command, struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_TASK_EVICT);
+	engine->durable.node = evict->node;
+	return take_fence(
+	    evict->has_task, evict->task, evict->lease, &engine->durable.fence, fault);
+}
+
+static enum froe_err
+decode_event_push(const Froe__EventPush *push, struct api_command *command,
+    struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_EVENT_PUSH);
+	enum froe_err err =
+	    take_name(push->key, "key", /* required= */ true, &engine->event_push.key, fault);
+	if (err != FROE_OK)
+		return err;
+	return take_payload(push->has_payload, push->payload, "payload",
+	    &engine->event_push.payload, fault);
+}
+
+static enum froe_err
+decode_approval_list(const Froe__ApprovalList *list, struct api_command *command,
+    struct froe_fault *fault)
+{
+	command->op = API_OP_APPROVAL_LIST;
+	command->approvals.after = list->after;
+	command->approvals.limit = list->limit != 0 ? list->limit : REQUEST_APPROVALS_DEFAULT;
+	if (list->limit > FROE_LIST_MAX)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
+		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
+		    FROE_LIST_MAX);
+	return FROE_OK;
+}
+
+static enum froe_err
+decode_approval_decide(const Froe__ApprovalDecide *decide, struct api_command *command,
+    struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_APPROVAL_DECIDE);
+	engine->approval_decide.approval = decide->approval;
+	engine->approval_decide.approved = decide->approved;
+	if (!decide->has_approved)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "approved",
+		    "approved is missing: say true or false");
+	return take_text(decide->reason, "reason", FROE_REASON_BYTES_MAX,
+	    &engine->approval_decide.reason, fault);
+}
+
 /* A table in the form of a switch: one row a message. */
 enum froe_err
 request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_command *ret_command,
@@ -502,6 +633,16 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 		return decode_log(envelope->task_log, ret_command, fault);
 	case FROE__ENVELOPE__BODY_TASK_OUTPUT_GET:
 		return decode_output_get(envelope->task_output_get, ret_command, fault);
+	case FROE__ENVELOPE__BODY_DURABLE_STEP:
+		return decode_durable_step(envelope->durable_step, arena, ret_command, fault);
+	case FROE__ENVELOPE__BODY_TASK_EVICT:
+		return decode_evict(envelope->task_evict, ret_command, fault);
+	case FROE__ENVELOPE__BODY_EVENT_PUSH:
+		return decode_event_push(envelope->event_push, ret_command, fault);
+	case FROE__ENVELOPE__BODY_APPROVAL_LIST:
+		return decode_approval_list(envelope->approval_list, ret_command, fault);
+	case FROE__ENVELOPE__BODY_APPROVAL_DECIDE:
+		return decode_approval_decide(envelope->approval_decide, ret_command, fault);
 	default:
 		return fault_set(fault, FROE_PROTOCOL,
 		    "message %d is not one that a client sends here "
@@ -516,6 +657,8 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 #define ANSWER_BYTES_FAULTS 32768u /* WorkflowPut: ENG_FAULTS_MAX faults of 256 bytes and framing */
 #define ANSWER_BYTES_ROW 384u      /* of RunPage: an id, a name, six numbers */
 #define ANSWER_BYTES_LEASE 40u     /* of WorkerRegistered.lapsed */
+/* Of ApprovalPage: its data, three names, an id, numbers and framing. */
+#define ANSWER_BYTES_APPROVAL (FROE_APPROVAL_DATA_BYTES_MAX + 3 * FROE_NAME_BYTES_MAX + 128u)
 
 size_t
 request_answer_bytes_max(const struct api_command *command)
@@ -528,6 +671,9 @@ request_answer_bytes_max(const struct api_command *command)
 		return FROE_MESSAGE_BYTES_MAX;
 	case API_OP_RUN_LIST:
 		return ANSWER_BYTES_SMALL + (size_t)command->list.limit * ANSWER_BYTES_ROW;
+	case API_OP_APPROVAL_LIST:
+		return ANSWER_BYTES_SMALL +
+		       command->approvals.limit * (size_t)ANSWER_BYTES_APPROVAL;
 	case API_OP_ENGINE:
 		if (command->engine.type == ENG_CMD_WORKFLOW_PUT)
 			return ANSWER_BYTES_FAULTS;

@@ -23,6 +23,8 @@
 
 /* Of RunList. */
 #define REQUEST_LIST_DEFAULT 50u
+/* Of ApprovalList. */
+#define REQUEST_APPROVALS_DEFAULT 100u
 
 /* Hello -> API_OP_OPEN, without an origin. */
 enum froe_err request_hello(const Froe__Hello *hello, struct api_command *ret_command,

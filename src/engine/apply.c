@@ -8,6 +8,7 @@
 #include "engine/apply_int.h"
 
 #include "base/mem.h"
+#include "engine/durable_int.h"
 
 #include <inttypes.h>
 
@@ -105,6 +106,7 @@ task_close(struct eng *eng, struct eng_task *task, enum eng_task_state to)
 	task_move(eng, task, to);
 	fair_remove(&task->item);
 	task_release_slot(task);
+	durable_forget(eng, task);
 	run->open--;
 	for (uint16_t i = 0; i < node->child_count; i++) {
 		froe_assert(run->tasks[node->children[i]].pending > 0);
@@ -140,6 +142,7 @@ apply_tenant_created(struct apply *apply)
 		return misfit(apply, "not the next tenant");
 	struct eng_tenant *tenant = mem_zalloc(sizeof(*tenant));
 	tenant->id = apply->event->tenant;
+	list_init(&tenant->approvals);
 	fair_tenant_init(&tenant->fair, &eng->fair, 1);
 	named_add(&eng->tenant_names, &tenant->named, apply->event->name);
 	eng->tenants = mem_resize(eng->tenants, tenant->id * sizeof(*eng->tenants));
@@ -272,6 +275,7 @@ run_free(struct eng *eng, struct eng_run *run)
 		task_timer_stop(eng, task);
 		fair_remove(&task->item);
 		task_release_slot(task);
+		durable_forget(eng, task);
 		eng->counts.tasks[task->state]--;
 	}
 	wheel_remove(&eng->wheels[ENG_WALL], &run->timer.timer);
@@ -375,6 +379,7 @@ apply_task_assigned(struct apply *apply)
 	task_move(eng, task, ENG_TASK_ASSIGNED);
 	task->lease++;
 	task->attempt = event->attempt;
+	durable_assigned(task, event->invocation);
 	task->deadline_ns = event->deadline_ns;
 	task->worker = worker;
 	fair_assign(&eng->fair, &task->item, &worker->fair);
@@ -666,6 +671,18 @@ eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fau
 		return apply_worker_left(&apply);
 	case ENG_EV_TASK_LOGGED:
 		return apply_task_logged(&apply);
+	case ENG_EV_NODE_WAITED:
+		return apply_node_waited(&apply);
+	case ENG_EV_MEMO_PUT:
+		return apply_memo_put(&apply);
+	case ENG_EV_NODE_SATISFIED:
+		return apply_node_satisfied(&apply);
+	case ENG_EV_TASK_EVICTED:
+		return apply_task_evicted(&apply);
+	case ENG_EV_EVENT_PUSHED:
+		return apply_event_pushed(&apply);
+	case ENG_EV_APPROVAL_DECIDED:
+		return apply_approval_decided(&apply);
 	}
 	return misfit(&apply, "unknown type");
 }

@@ -38,4 +38,12 @@ void timer_arm(struct eng *eng, enum eng_clock clock, struct eng_timer *timer,
     uint64_t deadline_ns);
 void worker_enable(struct eng_worker *worker);
 
+/* apply_durable.c */
+enum froe_err apply_node_waited(struct apply *apply);
+enum froe_err apply_memo_put(struct apply *apply);
+enum froe_err apply_node_satisfied(struct apply *apply);
+enum froe_err apply_task_evicted(struct apply *apply);
+enum froe_err apply_approval_decided(struct apply *apply);
+enum froe_err apply_event_pushed(struct apply *apply);
+
 #endif

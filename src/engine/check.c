@@ -4,7 +4,7 @@
  * The hash covers everything that apply sets, in an order that does not depend on memory: runs and
  * workers by number, queues in their order. Two engines that applied the same events agree.
  */
-#include "engine/engine_int.h"
+#include "engine/durable_int.h"
 
 #include "base/hash.h"
 
@@ -66,6 +66,7 @@ check_runs(const struct eng *eng, struct eng_counts *counted)
 			open += task_closed(&run->tasks[i]) ? 0 : 1;
 			counted->tasks[run->tasks[i].state]++;
 			counted->timers += wheel_active(&run->tasks[i].timer.timer) ? 1 : 0;
+			durable_check(run, &run->tasks[i], counted);
 		}
 		froe_assert(run->open == open); /* 4 */
 		froe_assert(open > 0);
@@ -93,6 +94,7 @@ eng_check(const struct eng *eng)
 	froe_assert(counted.timers ==
 	    eng->wheels[ENG_UPTIME].count + eng->wheels[ENG_WALL].count);
 	froe_assert(eng->closed_count == eng->closed.count);
+	froe_assert(counted.approvals == eng->counts.approvals);
 	wheel_check(&eng->wheels[ENG_UPTIME]);
 	wheel_check(&eng->wheels[ENG_WALL]);
 	fair_check(&eng->fair);
@@ -146,6 +148,7 @@ digest_run(struct digest *digest, const struct eng_run *run)
 		digest_word(digest, task->queued_ns);
 		const struct timer *timer = &task->timer.timer;
 		digest_word(digest, wheel_active(timer) ? timer->deadline_ns : 0);
+		digest_word(digest, durable_hash(task));
 	}
 }
 
@@ -225,5 +228,6 @@ eng_hash(const struct eng *eng)
 		digest_word(&digest, closed->key);
 		digest_word(&digest, (uint64_t)closed->tenant << 32 | closed->status);
 	}
+	digest_word(&digest, durable_keys_hash(eng));
 	return digest.value;
 }

@@ -43,7 +43,7 @@ decide_tenant_open(struct eng_turn *turn)
 	reply_ok(turn)->tenant = id;
 }
 
-static struct eng_tenant *
+struct eng_tenant *
 command_tenant(struct eng_turn *turn)
 {
 	struct eng_tenant *tenant = eng_tenant_get(turn->eng, turn->command->tenant.v);

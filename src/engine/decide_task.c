@@ -6,7 +6,7 @@
  * parents were skipped. When nothing is open but the on-failure task, it is queued or skipped; when
  * nothing is open at all, the run closes.
  */
-#include "engine/engine_int.h"
+#include "engine/durable_int.h"
 
 static struct eng_event
 task_event(struct eng_task *task, enum eng_event_type type, enum eng_reason reason)
@@ -314,17 +314,20 @@ run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason, s
 
 /* --------------------------------------------------------------------------------- commands */
 
-/* The task whose lease the command's fence names; else answers LEASE_LAPSED. */
-static struct eng_task *
-command_lease(struct eng_turn *turn)
+struct eng_task *
+fence_lease(struct eng_turn *turn, uint64_t worker, const struct eng_fence *fence)
 {
-	const struct eng_command *command = turn->command;
-	struct eng_task *task =
-	    eng_lease_find(turn->eng, command->task.worker.v, &command->task.fence);
+	struct eng_task *task = eng_lease_find(turn->eng, worker, fence);
 	if (task == NULL)
 		reply_fault(turn, FROE_LEASE_LAPSED, "lease",
 		    "this worker does not hold this lease (any more): stop the handler");
 	return task;
+}
+
+static struct eng_task *
+command_lease(struct eng_turn *turn)
+{
+	return fence_lease(turn, turn->command->task.worker.v, &turn->command->task.fence);
 }
 
 void
@@ -420,6 +423,7 @@ task_due(struct eng_turn *turn, struct eng_task *task)
 		return;
 	case ENG_TASK_WAITING:
 	case ENG_TASK_SETTLING:
+	case ENG_TASK_EVICTED:
 	case ENG_TASK_COMPLETED:
 	case ENG_TASK_FAILED:
 	case ENG_TASK_CANCELLED:
@@ -448,7 +452,9 @@ decide_timer(struct eng_turn *turn)
 	struct eng_timer *timer = timer_expired(turn->eng, turn->now_ns);
 	if (timer == NULL)
 		return;
-	if (timer->owner == ENG_TIMER_RUN) {
+	if (timer->owner == ENG_TIMER_WAIT) {
+		wait_due(turn, container_of(timer, struct eng_wait, timer));
+	} else if (timer->owner == ENG_TIMER_RUN) {
 		run_cancel(turn, container_of(timer, struct eng_run, timer),
 		    ENG_REASON_RUN_TIMEOUT, bytes_text("the run's deadline has passed"));
 	} else {

@@ -1,7 +1,7 @@
 /*
  * engine/decide_worker: workers come, break off, drain and leave; free slots get tasks.
  */
-#include "engine/engine_int.h"
+#include "engine/durable_int.h"
 
 #include "base/json.h"
 
@@ -251,7 +251,8 @@ decide_schedule(struct eng_turn *turn)
 		    .run = task_run(task)->key,
 		    .task = task->index,
 		    .lease = (uint64_t)task->lease + 1,
-		    .attempt = task->attempt + 1,
+		    .attempt = task->attempt + (durable_returns(task) ? 0 : 1),
+		    .invocation = durable_invocation(task),
 		    .worker = worker->id,
 		    .deadline_ns = eng_uptime_ns(eng, turn->now_ns) +
 		        delay_ns_of(task_definition(task)->execution_timeout_ms),

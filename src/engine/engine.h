@@ -63,6 +63,7 @@ enum eng_task_state {
 	ENG_TASK_DELAYED,  /* for its next attempt's time */
 	ENG_TASK_ASSIGNED, /* a worker holds its lease */
 	ENG_TASK_SETTLING, /* an attempt has ended; the step's next event says how it goes on */
+	ENG_TASK_EVICTED,  /* durable: off its worker until one of its nodes is satisfied */
 	ENG_TASK_COMPLETED,
 	ENG_TASK_FAILED,
 	ENG_TASK_CANCELLED,
@@ -99,6 +100,7 @@ struct eng_task_definition {
 	uint64_t schedule_timeout_ms;  /* 0: none */
 	uint64_t execution_timeout_ms; /* 0: FROE_EXECUTION_TIMEOUT_MS */
 	bool on_failure;
+	bool durable; /* its steps are kept as nodes: a new attempt is answered from them */
 };
 
 struct eng_definition {
@@ -121,6 +123,34 @@ struct eng_fault {
 size_t eng_definition_check(const struct eng_definition *definition,
     struct eng_fault faults[ENG_FAULTS_MAX]);
 
+/* ---------------------------------------------------------------------------- durable tasks */
+
+/* What a step of a durable task is. On disk: not reused. */
+enum eng_node_kind {
+	ENG_NODE_WAIT = 1, /* for the first of several conditions */
+	ENG_NODE_MEMO = 2, /* a value, computed once */
+};
+
+enum eng_node_state {
+	ENG_NODE_ABSENT,  /* a memo that was only asked for */
+	ENG_NODE_PENDING, /* its result comes as ENG_EFF_NODE */
+	ENG_NODE_DONE,
+};
+
+enum eng_condition_kind {
+	ENG_CONDITION_SLEEP = 1,
+	ENG_CONDITION_EVENT = 2,
+	ENG_CONDITION_APPROVAL = 3,
+};
+
+struct eng_condition {
+	uint32_t kind;        /* enum eng_condition_kind; checked */
+	uint64_t sleep_ms;    /* SLEEP: from the moment the node is made */
+	uint64_t until_ns;    /* SLEEP: instead, a time */
+	struct bytes name;    /* EVENT: key; APPROVAL: name */
+	struct bytes data;    /* APPROVAL: JSON for the approver, or empty */
+};
+
 /* --------------------------------------------------------------------------------- commands */
 
 enum eng_command_type {
@@ -140,6 +170,10 @@ enum eng_command_type {
 	ENG_CMD_TASK_REFRESH,    /* -> timeout left */
 	ENG_CMD_TASK_LOG,
 	ENG_CMD_TASK_PROVIDE,    /* the answer to a dispatch whose bytes were not in memory */
+	ENG_CMD_DURABLE_STEP,    /* -> the node's state and result */
+	ENG_CMD_TASK_EVICT,      /* its worker parks a task that waits */
+	ENG_CMD_EVENT_PUSH,      /* -> the event's number */
+	ENG_CMD_APPROVAL_DECIDE,
 };
 
 struct eng_fence {
@@ -202,6 +236,26 @@ struct eng_command {
 			uint64_t retry_after_ms; /* FAIL */
 			uint64_t add_ms;         /* REFRESH */
 		} task;
+		struct {
+			struct eng_worker_id worker;
+			struct eng_fence fence;
+			uint32_t node; /* EVICT: the one it waits for */
+			uint32_t kind; /* enum eng_node_kind; checked */
+			struct bytes name; /* MEMO: its key */
+			const struct eng_condition *conditions;
+			uint32_t condition_count;
+			bool has_value; /* MEMO: else it is only asked for */
+			struct bytes value; /* JSON text */
+		} durable;
+		struct {
+			struct bytes key;
+			struct bytes payload; /* JSON text */
+		} event_push;
+		struct {
+			uint64_t approval;
+			bool approved;
+			struct bytes reason;
+		} approval_decide;
 	};
 };
 
@@ -230,6 +284,7 @@ enum eng_reason {
 	ENG_REASON_RETRY = 12,            /* queued again after a failure */
 	ENG_REASON_READY = 13,            /* queued: its parents are done */
 	ENG_REASON_FATAL = 14,            /* failed, not to be retried */
+	ENG_REASON_SATISFIED = 40,        /* queued: what an evicted task waited for has come */
 };
 const char *eng_reason_name(enum eng_reason reason); /* "timed_out" */
 
@@ -264,6 +319,17 @@ struct eng_event {
 	const struct bytes *metadata; /* key, value, key, value, ... */
 	uint32_t metadata_count;
 	const struct eng_definition *definition; /* decoded from payload; WORKFLOW_PUT */
+	uint32_t node;
+	uint32_t which;       /* condition, by index */
+	uint32_t invocation;  /* 0: the first */
+	uint32_t approved;    /* 1: yes */
+	uint64_t fingerprint; /* of a node's kind and parameters */
+	uint64_t number;      /* of a pushed event */
+	uint64_t approval;    /* number; NODE_WAITED: of its first one */
+	const struct bytes *conditions; /* "sleep:DEADLINE_NS", "event:KEY", "approval:NAME" */
+	uint32_t condition_count;
+	const struct bytes *data; /* of each condition: JSON for the approver, or empty */
+	uint32_t data_count;
 };
 
 /* ---------------------------------------------------------------------------------- effects */
@@ -273,6 +339,7 @@ enum eng_effect_type {
 	ENG_EFF_DISPATCH,   /* send a task to its worker: ask eng_dispatch() for what to send */
 	ENG_EFF_REVOKE,     /* tell a worker that a lease has ended */
 	ENG_EFF_RUN_CLOSED, /* a run has ended */
+	ENG_EFF_NODE,       /* tell a task's worker that a node is satisfied */
 };
 
 /* A payload or an error text of one task, as a record number of the run. */
@@ -307,7 +374,7 @@ struct eng_effect {
 	struct uuid id;           /* the run's; REVOKE: the task's */
 	uint32_t tenant;          /* TENANT_OPEN, RUN_CLOSED */
 	uint32_t version;         /* WORKFLOW_PUT */
-	bool created;             /* WORKFLOW_PUT */
+	bool created;             /* WORKFLOW_PUT; DURABLE_STEP: the node is new */
 	uint64_t worker;          /* WORKER_REGISTER, DISPATCH, REVOKE */
 	uint32_t task;            /* DISPATCH */
 	uint64_t lease;           /* DISPATCH, REVOKE */
@@ -322,6 +389,11 @@ struct eng_effect {
 	uint32_t ref_count;
 	bool bare;
 	struct eng_run_info info; /* RUN_CLOSED, with metadata */
+	uint32_t node;            /* NODE, DURABLE_STEP */
+	uint32_t which;           /* NODE, DURABLE_STEP: the condition that was first */
+	uint32_t record;          /* NODE, DURABLE_STEP: of the result; 0: none yet */
+	enum eng_node_state node_state; /* NODE, DURABLE_STEP */
+	uint64_t number;          /* EVENT_PUSH */
 	const struct eng_fence *lapsed; /* WORKER_REGISTER */
 	uint32_t lapsed_count;
 };
@@ -369,6 +441,8 @@ struct eng_dispatch {
 	uint32_t priority;
 	uint64_t timeout_ns; /* left */
 	uint32_t input;      /* record */
+	bool durable;
+	uint32_t invocation; /* from 1; raised each time a durable task returns */
 	const struct eng_ref *refs;
 	uint32_t ref_count;
 	const struct bytes *metadata; /* of the run */
@@ -404,12 +478,28 @@ void eng_workers(const struct eng *eng,
     void (*each)(void *context, uint64_t worker, bool attached, struct bytes name), void *context);
 struct bytes eng_worker_name(const struct eng *eng, uint64_t worker); /* empty: unknown */
 
+/* Open approvals of a tenant with a number above `after`, ascending, up to `count` of them; how
+ * many there were. Bytes are borrowed from state. */
+struct eng_approval_view {
+	uint64_t number;
+	struct uuid run;
+	struct bytes workflow;
+	struct bytes task;
+	struct bytes name;
+	struct bytes data; /* JSON, or empty */
+	uint32_t node;
+	uint64_t created_ns;
+};
+size_t eng_approvals(const struct eng *eng, struct eng_tenant_id tenant, uint64_t after,
+    struct eng_approval_view *to, size_t count);
+
 struct eng_counts {
 	uint64_t tenants, workflows, workers, slots, slots_used;
 	uint64_t runs, runs_started, runs_closed[6]; /* by enum eng_status */
 	uint64_t runs_open[6];                       /* the same, of those that have not ended */
-	uint64_t tasks[9]; /* open runs' tasks by enum eng_task_state */
+	uint64_t tasks[10]; /* open runs' tasks by enum eng_task_state */
 	uint64_t timers;
+	uint64_t events, approvals, deliveries; /* pushed; open; on their way to waits */
 };
 void eng_counts(const struct eng *eng, struct eng_counts *ret_counts);
 

@@ -13,6 +13,7 @@
  *             6. no task is SETTLING between steps.
  *             7. counts are what a count of the objects gives.
  *             8. a worker is in `leaving` iff it is leaving, else in workers_by_uuid.
+ * See         durable_int.h for what a durable task adds
  */
 #ifndef ENGINE_ENGINE_INT_H
 #define ENGINE_ENGINE_INT_H
@@ -58,6 +59,9 @@ struct eng_tenant {
 	struct fair_tenant fair;
 	struct map actions;   /* hash of name -> struct eng_named in struct eng_action */
 	struct map workflows; /* hash of name -> struct eng_named in struct eng_workflow */
+	struct map keys;      /* hash of event key -> struct eng_named in struct eng_key */
+	struct list approvals; /* struct eng_approval: open ones, ascending numbers */
+	uint64_t approval_last;
 };
 
 struct eng_action {
@@ -108,6 +112,7 @@ struct eng_workflow {
 enum eng_timer_owner {
 	ENG_TIMER_TASK,
 	ENG_TIMER_RUN,
+	ENG_TIMER_WAIT,
 };
 
 struct eng_timer {
@@ -131,6 +136,7 @@ struct eng_task {
 	uint16_t index;
 	uint16_t pending;
 	uint8_t state; /* enum eng_task_state */
+	struct eng_durable *durable; /* NULL: it has made no node */
 };
 
 /* Keys and values by turns, each key once. One block; NULL: none. */
@@ -213,6 +219,10 @@ struct eng {
 	uint64_t closed_count;
 	uint64_t run_last;
 	uint64_t worker_last;
+	uint64_t event_last;
+	struct map approvals;    /* tenant, number -> struct eng_approval, of open tasks */
+	struct list deliveries;  /* struct eng_key: an event came, its waits are not all told */
+	uint64_t delivery_bytes; /* of their payloads */
 	uint64_t epoch;
 	uint64_t downtime_ns;
 	struct eng_counts counts;
@@ -283,6 +293,7 @@ eng_uptime_ns(const struct eng *eng, uint64_t now_ns)
 /* state.c: look-ups */
 struct eng_named *named_find(const struct map *map, struct bytes name);
 void named_add(struct map *map, struct eng_named *named, struct bytes name);
+void named_remove(struct map *map, struct eng_named *named); /* frees the name's copy */
 struct eng_tenant *eng_tenant_get(const struct eng *eng, uint32_t id);
 struct eng_workflow *eng_workflow_find(const struct eng_tenant *tenant, struct bytes name);
 struct eng_action *eng_action_find(const struct eng_tenant *tenant, struct bytes name);
@@ -337,6 +348,12 @@ void task_cancel(struct eng_turn *turn, struct eng_task *task, enum eng_reason r
 void task_settled(struct eng_turn *turn, struct eng_task *task);
 void run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason,
     struct bytes text);
+/* For a worker's command: the task whose lease the fence names; else answers LEASE_LAPSED. */
+struct eng_task *fence_lease(struct eng_turn *turn, uint64_t worker,
+    const struct eng_fence *fence);
+
+/* decide_run.c: the command's tenant, which exists */
+struct eng_tenant *command_tenant(struct eng_turn *turn);
 
 /* decide_*.c: one function a command */
 void decide_engine_start(struct eng_turn *turn);
@@ -354,9 +371,14 @@ void decide_task_fail(struct eng_turn *turn);
 void decide_task_refresh(struct eng_turn *turn);
 void decide_task_log(struct eng_turn *turn);
 void decide_task_provide(struct eng_turn *turn);
+void decide_durable_step(struct eng_turn *turn);
+void decide_task_evict(struct eng_turn *turn);
+void decide_event_push(struct eng_turn *turn);
+void decide_approval_decide(struct eng_turn *turn);
 
 /* After every command: ends leases of leaving workers, assigns what can run. */
 void decide_leaving(struct eng_turn *turn);
+void decide_deliveries(struct eng_turn *turn); /* pushed events to their waits, in slices */
 void decide_schedule(struct eng_turn *turn);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * engine/question: what others may ask of the state.
  */
-#include "engine/engine_int.h"
+#include "engine/durable_int.h"
 
 uint64_t
 eng_next_deadline_ns(const struct eng *eng)
@@ -18,7 +18,8 @@ eng_pending(const struct eng *eng)
 {
 	struct fair_item *item;
 	struct fair_worker *worker;
-	return !list_empty(&eng->leaving) || fair_next(&eng->fair, &item, &worker);
+	return !list_empty(&eng->leaving) || !list_empty(&eng->deliveries) ||
+	       fair_next(&eng->fair, &item, &worker);
 }
 
 /* On-failure task: the errors of the tasks that failed. Else: the parents' outputs. */
@@ -75,6 +76,8 @@ eng_dispatch(struct eng *eng, uint64_t key, uint32_t index, uint64_t lease, uint
 	    .priority = run->priority,
 	    .timeout_ns = task->deadline_ns > uptime_ns ? task->deadline_ns - uptime_ns : 0,
 	    .input = 1, /* RUN_STARTED */
+	    .durable = definition->durable,
+	    .invocation = task->durable != NULL ? task->durable->invocation : 1,
 	    .refs = refs,
 	    .ref_count = dispatch_refs(run, task, refs),
 	    .metadata = run->metadata.texts,
@@ -181,11 +184,42 @@ eng_worker_name(const struct eng *eng, uint64_t id)
 	return worker != NULL ? worker->name : bytes_of(NULL, 0);
 }
 
+size_t
+eng_approvals(const struct eng *eng, struct eng_tenant_id id, uint64_t after,
+    struct eng_approval_view *to, size_t count)
+{
+	struct eng_tenant *tenant = eng_tenant_get(eng, id.v);
+	struct list *at;
+	size_t found = 0;
+	if (tenant == NULL)
+		return 0;
+	list_for_each(at, &tenant->approvals) {
+		const struct eng_approval *approval = container_of(at, struct eng_approval, link);
+		const struct eng_run *run = task_run(approval->task);
+		if (approval->number <= after)
+			continue;
+		if (found == count)
+			break;
+		to[found++] = (struct eng_approval_view){
+		    .number = approval->number,
+		    .run = run->id,
+		    .workflow = run->version->workflow->named.name,
+		    .task = task_definition(approval->task)->name,
+		    .name = approval->name,
+		    .data = approval->data,
+		    .node = approval->node,
+		    .created_ns = approval->created_ns,
+		};
+	}
+	return found;
+}
+
 void
 eng_counts(const struct eng *eng, struct eng_counts *ret_counts)
 {
 	struct list *at;
 	*ret_counts = eng->counts;
+	ret_counts->events = eng->event_last;
 	ret_counts->timers = eng->wheels[ENG_UPTIME].count + eng->wheels[ENG_WALL].count;
 	ret_counts->slots_used = 0;
 	list_for_each(at, &eng->workers)

@@ -202,6 +202,9 @@ save_engine(struct save *save)
 	put_number(save, eng->counts.runs);
 	put_number(save, eng->wheels[ENG_UPTIME].count + eng->wheels[ENG_WALL].count);
 	put_number(save, eng->closed_count);
+	put_number(save, eng->event_last);
+	put_number(save, eng->counts.approvals);
+	put_number(save, eng->counts.deliveries);
 	save_object(save, ENG_OBJ_ENGINE, 0);
 }
 
@@ -233,6 +236,9 @@ load_engine(struct eng_load *load)
 	load->engine.runs = take_number(take);
 	load->engine.timers = take_number(take);
 	load->engine.closed = take_number(take);
+	load->engine.event_last = take_number(take);
+	load->engine.approvals = take_number(take);
+	load->engine.deliveries = take_number(take);
 	return take_end(load, take, "its counters");
 }
 
@@ -244,6 +250,7 @@ load_engine_finish(struct eng_load *load)
 	eng->downtime_ns = load->engine.downtime_ns;
 	eng->run_last = load->engine.run_last;
 	eng->worker_last = load->engine.worker_last;
+	eng->event_last = load->engine.event_last;
 	eng->fair.turns = load->engine.turns;
 	eng->fair.stamps = load->engine.stamps;
 	eng->counts.runs_started = load->engine.runs_started;
@@ -322,6 +329,12 @@ load_closed(struct eng_load *load)
 
 /* -------------------------------------------------------------------------- the whole, in order */
 
+static void
+save_nothing(struct save *save)
+{
+	(void)save;
+}
+
 struct save_row {
 	enum eng_object_type type; /* 0: events only */
 	void (*save)(struct save *save);
@@ -335,6 +348,11 @@ static const struct save_row save_table[] = {
     {ENG_OBJ_WORKER, save_workers, load_worker},
     {ENG_OBJ_LEAVING, save_leaving, load_leaving},
     {ENG_OBJ_RUN, save_runs, load_run},
+    {ENG_OBJ_DURABLE, save_durables, load_durable},
+    {ENG_OBJ_APPROVAL, save_nothing, load_approval}, /* with DURABLE */
+    {ENG_OBJ_NODE, save_nothing, load_node},         /* with DURABLE */
+    {ENG_OBJ_KEY, save_keys, load_key},
+    {ENG_OBJ_APPROVALS, save_approvals, load_approvals},
     {ENG_OBJ_LEASES, save_leases, load_leases},
     {ENG_OBJ_QUEUE, save_queues, load_queue},
     {ENG_OBJ_TIMERS, save_timers, load_timers},
@@ -414,6 +432,8 @@ load_counts_check(const struct eng_load *load)
 	if (!load->begun || eng->tenant_count != engine->tenants ||
 	    eng->workflow_count != engine->workflows || eng->counts.workers != engine->workers ||
 	    load->leaving != engine->leaving || eng->counts.runs != engine->runs ||
+	    eng->counts.approvals != engine->approvals ||
+	    eng->counts.deliveries != engine->deliveries ||
 	    eng->closed_count != engine->closed || eng->worker_last > engine->worker_last ||
 	    eng->wheels[ENG_UPTIME].count + eng->wheels[ENG_WALL].count != engine->timers)
 		return load_bad(load, "records are missing, or too many");
@@ -430,6 +450,8 @@ eng_load_close(struct eng_load *load, struct eng **ret_eng, struct froe_fault *f
 		err = load_workers_check(load);
 	if (err == FROE_OK)
 		err = load_runs_check(load);
+	if (err == FROE_OK)
+		err = load_durables_check(load);
 	if (err != FROE_OK) {
 		eng_load_abort(load);
 		return err;

@@ -57,6 +57,7 @@ struct load_engine {
 	uint64_t epoch, downtime_ns, run_last, worker_last, turns, stamps;
 	uint64_t runs_started, runs_closed[6];
 	uint64_t tenants, workflows, workers, leaving, runs, timers, closed;
+	uint64_t event_last, approvals, deliveries;
 };
 
 struct eng_load {
@@ -100,6 +101,20 @@ struct eng_task *load_task(struct eng_load *load, struct take *take);
 void put_task(struct save *save, const struct eng_task *task);
 enum froe_err load_runs_check(const struct eng_load *load);
 void load_runs_abort(struct eng_load *load);
+
+/* save_durable.c */
+void save_durables(struct save *save);
+enum froe_err load_durable(struct eng_load *load);
+enum froe_err load_approval(struct eng_load *load);
+enum froe_err load_node(struct eng_load *load);
+void save_keys(struct save *save);
+enum froe_err load_key(struct eng_load *load);
+void save_approvals(struct save *save);
+enum froe_err load_approvals(struct eng_load *load);
+enum froe_err load_durables_check(const struct eng_load *load);
+/* A wait by its task and node; NULL: none. */
+struct eng_wait *load_wait(struct eng_load *load, struct take *take);
+void put_wait(struct save *save, const struct eng_wait *wait);
 
 /* save_queue.c */
 void save_tenants(struct save *save);

@@ -20,6 +20,7 @@ save_tenants(struct save *save)
 		put_number(save, tenant->fair.turns);
 		put_number(save, tenant->fair.turn);
 		put_number(save, (uint64_t)tenant->fair.deficit);
+		put_number(save, tenant->approval_last);
 		save_object(save, ENG_OBJ_TENANT, 0);
 	}
 }
@@ -34,6 +35,7 @@ load_tenant(struct eng_load *load)
 	uint64_t turns = take_number(take);
 	uint64_t turn = take_number(take);
 	fair_tenant_load(&tenant->fair, turns, turn, take_u32(take));
+	tenant->approval_last = take_number(take);
 	return take_end(load, take, "a tenant");
 }
 

@@ -5,6 +5,7 @@
  * parents a task waits for, counts. Timers are not saved with their owners, because those of equal
  * deadlines fire in the order in which they were armed.
  */
+#include "engine/durable_int.h"
 #include "engine/save_int.h"
 
 /* ---------------------------------------------------------------------------------------- runs */
@@ -187,7 +188,7 @@ load_run(struct eng_load *load)
 	run->event_count = take_u32(take);
 	run->priority = take_u32(take);
 	uint8_t status = take_u8(take);
-	if (status > ENG_RUNNING)
+	if (status > ENG_RUNNING && status != ENG_EVICTED)
 		return load_bad(load, "a run's status");
 	run_status_set(eng, run, (enum eng_status)status);
 	run->cancel_reason = take_u8(take);
@@ -248,6 +249,9 @@ save_timer(void *context, struct timer *at)
 	case ENG_TIMER_RUN:
 		put_number(save, container_of(timer, struct eng_run, timer)->key);
 		break;
+	case ENG_TIMER_WAIT:
+		put_wait(save, container_of(timer, struct eng_wait, timer));
+		break;
 	}
 	put_number(save, at->deadline_ns);
 	if (++timers->rows % SAVE_ROWS_MAX == 0)
@@ -282,6 +286,10 @@ take_timer(struct eng_load *load, uint8_t clock)
 	if (owner == ENG_TIMER_RUN && clock == ENG_WALL) {
 		struct eng_run *run = eng_run_get(load->eng, take_number(take));
 		return run != NULL ? &run->timer : NULL;
+	}
+	if (owner == ENG_TIMER_WAIT && clock == ENG_WALL) {
+		struct eng_wait *wait = load_wait(load, take);
+		return wait != NULL ? &wait->timer : NULL;
 	}
 	return NULL;
 }

@@ -1,4 +1,4 @@
-#include "engine/engine_int.h"
+#include "engine/durable_int.h"
 
 #include "base/hash.h"
 
@@ -10,6 +10,8 @@
  *     │        │     result accepted ─┘  │         │ no retry   │
  *     ▼        ▼                         ▼         ▼ left       ▼
  *  SKIPPED  CANCELLED ◄──────── CANCELLED, COMPLETED, FAILED, CANCELLED
+ *
+ *  ASSIGNED → EVICTED → QUEUED: a durable task that waits; CANCELLED from there too
  */
 const struct sm_row eng_task_table[] = {
     [ENG_TASK_WAITING] = {"waiting",
@@ -17,9 +19,11 @@ const struct sm_row eng_task_table[] = {
     [ENG_TASK_QUEUED] = {"queued", SM_TO(ENG_TASK_ASSIGNED) | SM_TO(ENG_TASK_CANCELLED)},
     [ENG_TASK_DELAYED] = {"delayed", SM_TO(ENG_TASK_QUEUED) | SM_TO(ENG_TASK_CANCELLED)},
     [ENG_TASK_ASSIGNED] = {"assigned",
-        SM_TO(ENG_TASK_SETTLING) | SM_TO(ENG_TASK_COMPLETED) | SM_TO(ENG_TASK_CANCELLED)},
+        SM_TO(ENG_TASK_SETTLING) | SM_TO(ENG_TASK_COMPLETED) | SM_TO(ENG_TASK_CANCELLED) |
+            SM_TO(ENG_TASK_EVICTED)},
     [ENG_TASK_SETTLING] = {"settling",
         SM_TO(ENG_TASK_QUEUED) | SM_TO(ENG_TASK_DELAYED) | SM_TO(ENG_TASK_FAILED)},
+    [ENG_TASK_EVICTED] = {"evicted", SM_TO(ENG_TASK_QUEUED) | SM_TO(ENG_TASK_CANCELLED)},
     [ENG_TASK_COMPLETED] = {"completed", 0},
     [ENG_TASK_FAILED] = {"failed", 0},
     [ENG_TASK_CANCELLED] = {"cancelled", 0},
@@ -45,9 +49,10 @@ eng_reason_name(enum eng_reason reason)
 	    [ENG_REASON_RETRY] = "retry",
 	    [ENG_REASON_READY] = "ready",
 	    [ENG_REASON_FATAL] = "fatal",
+	    [ENG_REASON_SATISFIED] = "satisfied",
 	};
 	size_t count = sizeof(names) / sizeof(names[0]);
-	return (size_t)reason < count ? names[reason] : "unknown";
+	return (size_t)reason < count && names[reason] != NULL ? names[reason] : "unknown";
 }
 
 struct eng *
@@ -61,6 +66,7 @@ eng_open(void)
 	list_init(&eng->workers);
 	list_init(&eng->leaving);
 	list_init(&eng->closed_order);
+	list_init(&eng->deliveries);
 	slab_init(&eng->closed_slab, sizeof(struct eng_closed), 256);
 	arena_init(&eng->arena, 0);
 	arena_init(&eng->dispatch_arena, 0);
@@ -99,6 +105,7 @@ tenant_close(struct eng_tenant *tenant)
 	fair_tenant_release(&tenant->fair);
 	map_release(&tenant->actions);
 	map_release(&tenant->workflows);
+	map_release(&tenant->keys); /* their waits went with their runs */
 	mem_free((void *)(uintptr_t)tenant->named.name.data);
 	mem_free(tenant);
 }
@@ -108,6 +115,7 @@ eng_close(struct eng *eng)
 {
 	while (!list_empty(&eng->runs))
 		run_free(eng, container_of(eng->runs.next, struct eng_run, link));
+	durable_keys_release(eng);
 	while (!list_empty(&eng->workers))
 		worker_free(eng, container_of(eng->workers.next, struct eng_worker, link));
 	for (uint32_t i = 0; i < eng->workflow_count; i++)
@@ -122,6 +130,7 @@ eng_close(struct eng *eng)
 	map_release(&eng->workers_by_id);
 	map_release(&eng->workers_by_uuid);
 	map_release(&eng->closed);
+	map_release(&eng->approvals);
 	slab_release(&eng->closed_slab);
 	arena_release(&eng->arena);
 	arena_release(&eng->dispatch_arena);
@@ -147,6 +156,23 @@ named_add(struct map *map, struct eng_named *named, struct bytes name)
 	named->name = bytes_of(mem_copy(name.data, name.size), name.size);
 	named->next = map_get_u64(map, key);
 	map_put_u64(map, key, named);
+}
+
+void
+named_remove(struct map *map, struct eng_named *named)
+{
+	uint64_t key = hash64(named->name.data, named->name.size, 0);
+	struct eng_named *at = map_get_u64(map, key);
+	if (at == named && named->next == NULL) {
+		map_remove_u64(map, key);
+	} else if (at == named) {
+		map_put_u64(map, key, named->next);
+	} else {
+		while (at->next != named)
+			at = at->next;
+		at->next = named->next;
+	}
+	mem_free((void *)(uintptr_t)named->name.data);
 }
 
 struct eng_tenant *

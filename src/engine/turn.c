@@ -1,7 +1,7 @@
 /*
  * engine/turn: one step: a command is decided, then what can run is assigned.
  */
-#include "engine/engine_int.h"
+#include "engine/durable_int.h"
 
 #include "base/mem.h"
 
@@ -123,6 +123,18 @@ decide(struct eng_turn *turn)
 	case ENG_CMD_TASK_PROVIDE:
 		decide_task_provide(turn);
 		return;
+	case ENG_CMD_DURABLE_STEP:
+		decide_durable_step(turn);
+		return;
+	case ENG_CMD_TASK_EVICT:
+		decide_task_evict(turn);
+		return;
+	case ENG_CMD_EVENT_PUSH:
+		decide_event_push(turn);
+		return;
+	case ENG_CMD_APPROVAL_DECIDE:
+		decide_approval_decide(turn);
+		return;
 	}
 	froe_never("an unknown command");
 }
@@ -139,8 +151,11 @@ eng_step(struct eng *eng, const struct eng_command *command, uint64_t now_ns, ui
 	arena_reset(&eng->arena);
 	eng->output.event_count = 0;
 	eng->output.effect_count = 0;
+	bool leaving = !list_empty(&eng->leaving);
 	decide(&turn);
 	decide_leaving(&turn);
+	if (!leaving) /* one kind of long work a step */
+		decide_deliveries(&turn);
 	if (!command->hold)
 		decide_schedule(&turn);
 	return &eng->output;
@@ -153,6 +168,9 @@ eng_step(struct eng *eng, const struct eng_command *command, uint64_t now_ns, ui
  *                 fail its run
  *   a run's       each of its tasks ends once and its children are queued: two events a task
  *   a register    each lease that is not held: two events
+ *   a slice of    ENG_DELIVERY_STEP_WAITS waits that are satisfied and tasks that return, with
+ *   an event      ENG_DELIVERY_STEP_BYTES of payloads or one that is larger; never with leaving
+ *                 workers
  * An event without bytes of a caller's takes at most EVENT_BYTES in the log: a header of 32, the
  * fields (at most 58), a text of the engine's own (at most 32).
  */
@@ -166,6 +184,36 @@ start_bytes(const struct eng_start *start)
 	for (uint32_t i = 0; i < start->metadata_count; i++)
 		size += start->metadata[i].size + 5;
 	return size;
+}
+
+/* A node with its label and its conditions; or an error that names two labels. */
+static size_t
+durable_bytes(const struct eng_command *command)
+{
+	size_t size = sizeof(struct froe_fault) + ENG_LABEL_BYTES_MAX + command->durable.value.size;
+	for (uint32_t i = 0; i < command->durable.condition_count; i++) {
+		const struct eng_condition *condition = &command->durable.conditions[i];
+		size += condition->name.size + condition->data.size + 48;
+	}
+	return size;
+}
+
+/* What pushed events take of a step: see decide_deliveries(). */
+static size_t
+delivery_bytes(const struct eng *eng, const struct eng_command *command)
+{
+	size_t size = ENG_DELIVERY_STEP_BYTES;
+	if (!list_empty(&eng->leaving) ||
+	    (command->type != ENG_CMD_SCHEDULE && command->type != ENG_CMD_EVENT_PUSH))
+		return 0;
+	if (command->type == ENG_CMD_SCHEDULE && list_empty(&eng->deliveries))
+		return 0;
+	if (command->type == ENG_CMD_SCHEDULE) {
+		const struct eng_key *key =
+		    container_of(eng->deliveries.next, struct eng_key, link);
+		size = key->payload.size > size ? key->payload.size : size;
+	}
+	return size + (size_t)ENG_DELIVERY_STEP_WAITS * 2 * EVENT_BYTES;
 }
 
 static size_t
@@ -183,6 +231,12 @@ command_payload(const struct eng_command *command)
 		return command->run_cancel.reason.size;
 	if (command->type == ENG_CMD_TENANT_OPEN)
 		return command->tenant_open.name.size;
+	if (command->type == ENG_CMD_EVENT_PUSH)
+		return command->event_push.key.size + command->event_push.payload.size;
+	if (command->type == ENG_CMD_APPROVAL_DECIDE)
+		return command->approval_decide.reason.size;
+	if (command->type == ENG_CMD_DURABLE_STEP)
+		return durable_bytes(command);
 	return 0;
 }
 
@@ -205,7 +259,7 @@ command_of_run(const struct eng_command *command)
 {
 	return command->type == ENG_CMD_RUN_START || command->type == ENG_CMD_RUN_CANCEL ||
 	    command->type == ENG_CMD_TIMER || command->type == ENG_CMD_TASK_COMPLETE ||
-	    command->type == ENG_CMD_TASK_FAIL;
+	    command->type == ENG_CMD_TASK_FAIL || command->type == ENG_CMD_DURABLE_STEP;
 }
 
 /* Tight enough for a timer and a leaving worker in one step to fit half a segment of 1 MiB, the
@@ -219,7 +273,8 @@ eng_step_bytes_max(const struct eng *eng, const struct eng_command *command)
 	if (!list_empty(&eng->leaving) || command->type == ENG_CMD_WORKER_LEAVE ||
 	    command->type == ENG_CMD_WORKER_REGISTER)
 		events += ENG_STEP_LEASES_MAX + 2 * FROE_WORKFLOW_TASKS_MAX;
-	size_t size = events * EVENT_BYTES + command_payload(command);
+	size_t size = events * EVENT_BYTES + command->actor.size + command_payload(command);
+	size += delivery_bytes(eng, command);
 	if (command->type == ENG_CMD_WORKER_REGISTER)
 		size += register_bytes(eng, command);
 	return size;

@@ -265,6 +265,7 @@ struct fold {
 	bool *cut;
 	size_t *attempt_room; /* per task */
 	size_t *log_room;
+	size_t *node_room;
 	bool failed; /* a task has: its error is the run's */
 };
 
@@ -385,6 +386,7 @@ fold_started(struct fold *fold, const struct eng_event *event)
 	fold->cut = fold_zalloc(fold, count * sizeof(*fold->cut));
 	fold->attempt_room = fold_zalloc(fold, count * sizeof(size_t));
 	fold->log_room = fold_zalloc(fold, count * sizeof(size_t));
+	fold->node_room = fold_zalloc(fold, count * sizeof(size_t));
 	for (uint32_t i = 0; i < count; i++)
 		fold_task_init(fold, i, event->id);
 	out->outputs = fold->outputs;
@@ -418,6 +420,8 @@ fold_assigned(struct fold *fold, Froe__TaskView *task, const struct eng_event *e
 	attempt->has_attempt = attempt->has_lease = attempt->has_status = true;
 	attempt->has_assigned_ns = true;
 	attempt->attempt = event->attempt;
+	attempt->has_invocation = event->invocation != 0;
+	attempt->invocation = event->invocation;
 	attempt->lease = event->lease;
 	attempt->worker =
 	    fold_text(fold, worker.size != 0 ? worker : bytes_of(number, (size_t)size));
@@ -480,6 +484,83 @@ fold_logged(struct fold *fold, Froe__TaskView *task, const struct eng_event *eve
 	task->log[task->n_log++] = fold_text(fold, event->text);
 }
 
+/* ------------------------------------------------------------------------------------- durable */
+
+static Froe__NodeView *
+fold_node(struct fold *fold, Froe__TaskView *task, const struct eng_event *event,
+    Froe__NodeKind kind)
+{
+	Froe__NodeView *node = fold_zalloc(fold, sizeof(*node));
+	froe__node_view__init(node);
+	node->has_node = node->has_kind = node->has_state = node->has_created_ns = true;
+	node->node = event->node;
+	node->kind = kind;
+	node->label = fold_text(fold, event->text);
+	node->created_ns = event->time_ns;
+	task->nodes = (Froe__NodeView **)fold_grow(fold, (void **)task->nodes, task->n_nodes,
+	    &fold->node_room[event->task]);
+	task->nodes[task->n_nodes++] = node;
+	return node;
+}
+
+static void
+fold_waited(struct fold *fold, Froe__TaskView *task, const struct eng_event *event)
+{
+	Froe__NodeView *node = fold_node(fold, task, event, FROE__NODE_KIND__NODE_WAIT);
+	node->state = FROE__NODE_STATE__NODE_PENDING;
+	node->has_approval = event->approval != 0;
+	node->approval = event->approval;
+	for (uint32_t i = 0; i < event->condition_count; i++) {
+		unsigned long long due_ns;
+		char *text = fold_text(fold, event->conditions[i]);
+		if (sscanf(text, "sleep:%llu", &due_ns) != 1)
+			continue;
+		if (!node->has_due_ns || due_ns < node->due_ns)
+			node->due_ns = due_ns;
+		node->has_due_ns = true;
+	}
+}
+
+static void
+fold_memo(struct fold *fold, Froe__TaskView *task, const struct eng_event *event)
+{
+	Froe__NodeView *node = fold_node(fold, task, event, FROE__NODE_KIND__NODE_MEMO);
+	node->state = FROE__NODE_STATE__NODE_DONE;
+	node->has_done_ns = true;
+	node->done_ns = event->time_ns;
+}
+
+static void
+fold_satisfied(struct fold *fold, Froe__TaskView *task, const struct eng_event *event)
+{
+	if (event->node == 0 || event->node > task->n_nodes)
+		return;
+	Froe__NodeView *node = task->nodes[event->node - 1];
+	node->state = FROE__NODE_STATE__NODE_DONE;
+	node->has_done_ns = true;
+	node->done_ns = event->time_ns;
+	if (event->type == ENG_EV_APPROVAL_DECIDED) {
+		node->outcome = fold_constant(event->approved != 0 ? "approved" : "rejected");
+		node->actor = fold_text(fold, event->actor);
+		node->reason = fold_text(fold, event->text);
+	} else {
+		node->outcome = fold_constant(event->number != 0 ? "event" : "sleep");
+	}
+}
+
+/* As in the engine: a run that has nothing assigned any more is EVICTED. */
+static void
+fold_evicted(struct fold *fold, Froe__TaskView *task, const struct eng_event *event)
+{
+	attempt_finish(fold, task, event, FROE__RUN_STATUS__EVICTED, "evicted");
+	task_state(task, "evicted", FROE__RUN_STATUS__EVICTED);
+	for (size_t i = 0; i < fold->view->n_tasks; i++) {
+		if (strcmp(fold->view->tasks[i]->state, "assigned") == 0)
+			return;
+	}
+	fold->view->status = FROE__RUN_STATUS__EVICTED;
+}
+
 static void
 fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 {
@@ -526,6 +607,20 @@ fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 	case ENG_EV_TASK_LOGGED:
 		fold_logged(fold, task, event);
 		return;
+	case ENG_EV_NODE_WAITED:
+		fold_waited(fold, task, event);
+		return;
+	case ENG_EV_MEMO_PUT:
+		fold_memo(fold, task, event);
+		return;
+	case ENG_EV_NODE_SATISFIED:
+	case ENG_EV_APPROVAL_DECIDED:
+		fold_satisfied(fold, task, event);
+		return;
+	case ENG_EV_TASK_EVICTED:
+		fold_evicted(fold, task, event);
+		return;
+	case ENG_EV_EVENT_PUSHED:
 	case ENG_EV_LEASE_REFRESHED:
 	case ENG_EV_ENGINE_STARTED:
 	case ENG_EV_TENANT_CREATED:

@@ -282,6 +282,9 @@ hook_effect(void *context, const struct eng_effect *effect, uint64_t frame)
 	case ENG_EFF_RUN_CLOSED:
 		hook_closed(hub, effect, frame);
 		return;
+	case ENG_EFF_NODE:
+		hub_node_done(hub, effect, frame);
+		return;
 	}
 }
 
@@ -396,6 +399,12 @@ command_fits(struct hub *hub, const struct api_command *command)
 	} else if (engine->type == ENG_CMD_TASK_COMPLETE) {
 		size = engine->task.bytes.size;
 		field = "output";
+	} else if (engine->type == ENG_CMD_DURABLE_STEP) {
+		size = engine->durable.value.size;
+		field = "value";
+	} else if (engine->type == ENG_CMD_EVENT_PUSH) {
+		size = engine->event_push.payload.size;
+		field = "payload";
 	} else if (engine->type == ENG_CMD_WORKFLOW_PUT) {
 		size = engine->workflow_put.definition.encoded.size;
 		field = "workflow";
@@ -409,13 +418,20 @@ command_fits(struct hub *hub, const struct api_command *command)
 }
 
 static bool
+space_refused(struct hub *hub, const struct api_command *command)
+{
+	if (log_space(hub->shard->log) == LOG_SPACE_OK)
+		return false;
+	hub_queue_error(hub, &command->origin, FROE_RESOURCE_EXHAUSTED, "",
+	    "the disk is nearly full: free space in the data directory's file system");
+	return true;
+}
+
+static bool
 run_refused(struct hub *hub, const struct hub_conn *conn, const struct api_command *command)
 {
-	if (log_space(hub->shard->log) != LOG_SPACE_OK) {
-		hub_queue_error(hub, &command->origin, FROE_RESOURCE_EXHAUSTED, "",
-		    "the disk is nearly full: free space in the data directory's file system");
+	if (space_refused(hub, command))
 		return true;
-	}
 	const char *refused =
 	    command->wait ? hub_watch_refused(conn, command->origin.request) : NULL;
 	if (refused != NULL)
@@ -450,6 +466,16 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 		engine.task.worker.v = conn->worker;
 		hub_worker_seen(hub, conn->worker);
 		break;
+	case ENG_CMD_DURABLE_STEP:
+	case ENG_CMD_TASK_EVICT:
+		engine.durable.worker.v = conn->worker;
+		hub_worker_seen(hub, conn->worker);
+		break;
+	case ENG_CMD_EVENT_PUSH:
+		if (space_refused(hub, command))
+			return true;
+		break;
+	case ENG_CMD_APPROVAL_DECIDE:
 	case ENG_CMD_WORKFLOW_PUT:
 	case ENG_CMD_RUN_CANCEL:
 	case ENG_CMD_WORKER_REGISTER:
@@ -522,6 +548,9 @@ hub_command(struct hub *hub, const struct api_command *command)
 		return true;
 	case API_OP_RUN_UNWATCH:
 		hub_unwatch(hub, conn, command);
+		return true;
+	case API_OP_APPROVAL_LIST:
+		hub_approval_list(hub, conn, command);
 		return true;
 	case API_OP_HEARTBEAT:
 		hub_heartbeat(hub, conn, command);

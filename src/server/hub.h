@@ -8,6 +8,7 @@
  *             workers' liveness.
  * Files       hub.c: commands, outbox, turns; hub_reply.c: the engine's answers; hub_push.c:
  *             what is sent unasked, within each connection's window; hub_watch.c: watched runs;
+ *             hub_durable.c: nodes of durable tasks, approvals;
  *             hub_read.c: views, lists, outputs; hub_index.c: rows for the index; hub_worker.c:
  *             liveness.
  * Ownership   owns its connections, watches and workers; borrows shard, indexer and the deliver

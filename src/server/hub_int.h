@@ -38,6 +38,7 @@ enum hub_push_kind {
 	HUB_PUSH_EVENT,  /* a change of a watched run, or its state as the watch began */
 	HUB_PUSH_CLOSED, /* a watched run's end */
 	HUB_PUSH_ENDED,  /* the end of a run that had closed before it was watched: packed */
+	HUB_PUSH_NODE,   /* a durable task's node: answers its step (request), or came later (0) */
 	HUB_PUSH_UNWATCHED, /* the answer to RunUnwatch: nothing of the watch comes after it */
 };
 
@@ -55,6 +56,11 @@ struct hub_push {
 	uint64_t lease;
 	uint64_t decided_ns; /* DISPATCH: boot-time clock; 0: not a new lease */
 	uint32_t reason;
+	uint32_t node;    /* NODE */
+	uint32_t which;
+	uint32_t record;  /* of its result; 0: it has none, or the worker has it */
+	enum eng_node_state node_state;
+	bool stored;
 	uint32_t status;
 	uint32_t attempt;
 	uint64_t time_ns;
@@ -108,6 +114,8 @@ struct hub_load {
 		struct log_read read;
 		struct hub_load *load;
 		uint32_t record;
+		uint16_t type;
+		uint64_t time_ns;
 		struct bytes body; /* owned */
 	} records[];
 };
@@ -179,6 +187,13 @@ void hub_watch_wake(struct hub *hub, struct hub_conn *conn); /* one of conn->end
 void hub_watch_turn(struct hub *hub);
 void hub_unwatch(struct hub *hub, struct hub_conn *conn, const struct api_command *command);
 void hub_unwatched(struct hub *hub, struct hub_conn *conn, struct hub_push *push);
+
+/* hub_durable.c */
+void hub_node_answer(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
+void hub_node_done(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
+void hub_node_fill(struct hub *hub, struct hub_push *push, const struct resolver_record *record,
+    struct api_effect *effect);
+void hub_approval_list(struct hub *hub, struct hub_conn *conn, const struct api_command *command);
 
 /* hub_read.c */
 void hub_read_open(struct hub *hub, struct hub_conn *conn, const struct api_command *command);

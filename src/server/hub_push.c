@@ -45,18 +45,30 @@ hub_push_free(struct hub_push *push)
 
 /* ------------------------------------------------------------------------------------- loading */
 
-/* The body of a record of the push's run, if it is in memory, or was loaded for this push. */
+/* A record of the push's run, if it is in memory, or was loaded for this push. */
+static bool
+push_record(struct hub *hub, const struct hub_push *push, uint32_t record,
+    struct resolver_record *ret_record)
+{
+	for (uint32_t i = 0; push->load != NULL && i < push->load->count; i++) {
+		const struct hub_load_record *row = &push->load->records[i];
+		if (row->record == record) {
+			*ret_record = (struct resolver_record){
+			    .type = row->type,
+			    .time_ns = row->time_ns,
+			    .body = row->body,
+			};
+			return true;
+		}
+	}
+	return resolver_record(hub->shard->resolver, push->run, record, ret_record);
+}
+
 static bool
 push_body(struct hub *hub, const struct hub_push *push, uint32_t record, struct bytes *ret_body)
 {
 	struct resolver_record found;
-	for (uint32_t i = 0; push->load != NULL && i < push->load->count; i++) {
-		if (push->load->records[i].record == record) {
-			*ret_body = push->load->records[i].body;
-			return true;
-		}
-	}
-	if (!resolver_record(hub->shard->resolver, push->run, record, &found))
+	if (!push_record(hub, push, record, &found))
 		return false;
 	*ret_body = found.body;
 	return true;
@@ -67,11 +79,14 @@ load_read_done(struct log_read *read, enum froe_err err, const struct log_record
 {
 	struct hub_load_record *row = container_of(read, struct hub_load_record, read);
 	struct hub_load *load = row->load;
-	if (err == FROE_OK)
+	if (err == FROE_OK) {
+		row->type = record->type;
+		row->time_ns = record->time_ns;
 		row->body = bytes_of(mem_copy(record->body.data, record->body.size),
 		    record->body.size);
-	else
+	} else {
 		load->err = err;
+	}
 	if (--load->missing > 0)
 		return;
 	list_remove(&load->link);
@@ -105,9 +120,9 @@ load_start(struct hub *hub, struct hub_push *push, const uint32_t *records, uint
 	}
 }
 
-#define UNREADABLE "froe cannot read the task's input from its log"
+#define UNREADABLE "froe cannot read what the task needs from its log"
 
-/* The attempt cannot begin: its input is not readable. Said once, as a failure of the task. */
+/* The attempt cannot begin, or go on: what it needs is not readable. Said once, as a failure. */
 static void
 dispatch_unreadable(struct hub *hub, const struct hub_push *push, const struct eng_dispatch *view)
 {
@@ -154,6 +169,21 @@ dispatch_provide(struct hub *hub, struct hub_push *push)
 	hub_push_free(push); /* its bytes have gone on to the new one */
 }
 
+/* A closed run's records may have gone on to the index: then its lease is over, too. */
+static void
+node_unreadable(struct hub *hub, const struct hub_push *push)
+{
+	struct eng_origin origin = {.conn = push->conn, .request = push->request};
+	struct eng_dispatch view;
+	bool current = eng_dispatch(hub->shard->eng, push->run, push->task, push->lease,
+	    hub->shard->clock.now_ns, &view);
+	if (current)
+		dispatch_unreadable(hub, push, &view);
+	if (push->request != 0)
+		hub_queue_error(hub, &origin, current ? FROE_IO : FROE_LEASE_LAPSED, "lease",
+		    current ? UNREADABLE : "this worker does not hold this lease any more");
+}
+
 bool
 hub_push_loaded(struct hub *hub)
 {
@@ -172,6 +202,9 @@ hub_push_loaded(struct hub *hub)
 		} else if (conn == NULL) {
 			hub_push_free(push);
 		} else if (push->gone) {
+			hub_push_drop(hub, conn, push);
+		} else if (load->err != FROE_OK && push->kind == HUB_PUSH_NODE) {
+			node_unreadable(hub, push);
 			hub_push_drop(hub, conn, push);
 		} else if (load->err == FROE_NOT_FOUND &&
 		    hub_watch_refused(conn, push->request) == NULL) {
@@ -369,6 +402,9 @@ dispatch_fill(struct hub *hub, const struct hub_push *push, const struct dispatc
 	dispatch->retries = view->retries;
 	dispatch->timeout_ms = view->timeout_ns / 1000000;
 	dispatch->priority = view->priority;
+	dispatch->has_durable = dispatch->has_invocation = view->durable;
+	dispatch->durable = view->durable;
+	dispatch->invocation = view->invocation;
 	froe_assert(push_body(hub, push, view->input, &body));
 	dispatch->input = binary(record_payload(body));
 	dispatch_refs(hub, push, plan, dispatch);
@@ -472,6 +508,25 @@ build_closed(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 	return BUILT;
 }
 
+/* One that came by itself is for the holder of the lease alone; an answer is owed in any case. */
+static enum built
+build_node(struct hub *hub, struct hub_push *push, struct api_effect *effect)
+{
+	struct resolver_record record = {0};
+	struct eng_dispatch view;
+	effect->number = FROE__ENVELOPE__BODY_NODE_DONE;
+	if (push->request == 0 &&
+	    !eng_dispatch(hub->shard->eng, push->run, push->task, push->lease,
+	        hub->shard->clock.now_ns, &view))
+		return GONE;
+	if (push->record != 0 && !push_require(hub, push, &push->record, 1))
+		return LOADING;
+	if (push->record != 0)
+		froe_assert(push_record(hub, push, push->record, &record));
+	hub_node_fill(hub, push, &record, effect);
+	return BUILT;
+}
+
 static enum built
 push_build(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 {
@@ -487,6 +542,8 @@ push_build(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 	case HUB_PUSH_ENDED:
 		effect->packed = push->packed;
 		return BUILT;
+	case HUB_PUSH_NODE:
+		return build_node(hub, push, effect);
 	case HUB_PUSH_REVOKE:
 	case HUB_PUSH_UNWATCHED:
 		break;

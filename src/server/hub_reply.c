@@ -133,6 +133,19 @@ reply_refreshed(struct hub *hub, const struct eng_effect *effect, uint64_t frame
 	    &refreshed.base);
 }
 
+static void
+reply_event_pushed(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+{
+	Froe__EventPushed pushed = FROE__EVENT_PUSHED__INIT;
+	uint8_t position[API_POSITION_BYTES];
+	api_position_encode(frame, position);
+	pushed.has_number = pushed.has_position = true;
+	pushed.number = effect->number;
+	pushed.position = (ProtobufCBinaryData){sizeof(position), position};
+	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_EVENT_PUSHED,
+	    &pushed.base);
+}
+
 void
 hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
@@ -158,6 +171,14 @@ hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	case ENG_CMD_TASK_REFRESH:
 		reply_refreshed(hub, effect, frame);
 		return;
+	case ENG_CMD_DURABLE_STEP:
+		hub_node_answer(hub, effect, frame);
+		return;
+	case ENG_CMD_EVENT_PUSH:
+		reply_event_pushed(hub, effect, frame);
+		return;
+	case ENG_CMD_TASK_EVICT:
+	case ENG_CMD_APPROVAL_DECIDE:
 	case ENG_CMD_WORKER_LEAVE:
 	case ENG_CMD_WORKER_DRAIN:
 	case ENG_CMD_RUN_CANCEL:

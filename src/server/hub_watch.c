@@ -94,6 +94,15 @@ change_name(enum eng_event_type type)
 		return "skipped";
 	case ENG_EV_TASK_LOGGED:
 		return "logged";
+	case ENG_EV_TASK_EVICTED:
+		return "evicted";
+	case ENG_EV_NODE_WAITED:
+		return "waits";
+	case ENG_EV_NODE_SATISFIED:
+	case ENG_EV_APPROVAL_DECIDED:
+		return "satisfied";
+	case ENG_EV_MEMO_PUT:
+	case ENG_EV_EVENT_PUSHED:
 	case ENG_EV_ENGINE_STARTED:
 	case ENG_EV_TENANT_CREATED:
 	case ENG_EV_WORKFLOW_PUT:

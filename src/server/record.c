@@ -42,6 +42,12 @@ static const struct type_row type_table[] = {
     [ENG_EV_WORKER_DRAINING] = TYPE(WORKER_DRAINING, worker_draining),
     [ENG_EV_WORKER_LEAVING] = TYPE(WORKER_LEAVING, worker_leaving),
     [ENG_EV_WORKER_LEFT] = TYPE(WORKER_LEFT, worker_left),
+    [ENG_EV_NODE_WAITED] = TYPE(NODE_WAITED, node_waited),
+    [ENG_EV_MEMO_PUT] = TYPE(MEMO_PUT, memo_put),
+    [ENG_EV_NODE_SATISFIED] = TYPE(NODE_SATISFIED, node_satisfied),
+    [ENG_EV_TASK_EVICTED] = TYPE(TASK_EVICTED, task_evicted),
+    [ENG_EV_EVENT_PUSHED] = TYPE(EVENT_PUSHED, event_pushed),
+    [ENG_EV_APPROVAL_DECIDED] = TYPE(APPROVAL_DECIDED, approval_decided),
 };
 
 /* Those that a reader may skip, from RECORD_TYPE_OPTIONAL on. */
@@ -63,6 +69,9 @@ struct member {
 	size_t offset;
 	size_t count_offset; /* LIST: of its uint32_t count */
 };
+
+#define FIELD_TEXT 13u
+#define FIELD_PAYLOAD 14u
 
 /* By field number: a name has one number in all messages. */
 #define MEMBER(number, name, kind) [number] = {#name, kind, offsetof(struct eng_event, name), 0}
@@ -92,9 +101,16 @@ static const struct member members[] = {
     LIST(20, actions, action_count),
     LIST(21, metadata, metadata_count),
     MEMBER(28, actor, MEMBER_BYTES),
+    MEMBER(40, node, MEMBER_U32),
+    MEMBER(41, fingerprint, MEMBER_U64),
+    LIST(43, conditions, condition_count),
+    LIST(44, data, data_count),
+    MEMBER(45, which, MEMBER_U32),
+    MEMBER(46, approval, MEMBER_U64),
+    MEMBER(47, invocation, MEMBER_U32),
+    MEMBER(48, number, MEMBER_U64),
+    MEMBER(49, approved, MEMBER_U32),
 };
-#define FIELD_TEXT 13u
-#define FIELD_PAYLOAD 14u
 
 /* Larger than any generated struct of record.proto. */
 #define MESSAGE_BYTES_MAX 512u

@@ -19,6 +19,8 @@ struct ledger_task {
 	uint64_t worker;
 	uint32_t attempt;
 	uint32_t ends; /* terminal events */
+	uint32_t nodes;
+	bool evicted;  /* since its last lease */
 	uint32_t reason;
 	uint64_t deadline_ns;
 	struct bytes output;
@@ -109,6 +111,17 @@ ledger_copy(struct ledger *ledger, const struct eng_event *event)
 	for (uint32_t i = 0; i < event->metadata_count; i++)
 		metadata[i] = ledger_bytes(ledger, metadata[i]);
 	copy->metadata = metadata;
+	copy->actor = ledger_bytes(ledger, event->actor);
+	struct bytes *conditions = arena_copy(&ledger->arena, event->conditions,
+	    event->condition_count * sizeof(*conditions));
+	for (uint32_t i = 0; i < event->condition_count; i++)
+		conditions[i] = ledger_bytes(ledger, conditions[i]);
+	copy->conditions = conditions;
+	struct bytes *data =
+	    arena_copy(&ledger->arena, event->data, event->data_count * sizeof(*data));
+	for (uint32_t i = 0; i < event->data_count; i++)
+		data[i] = ledger_bytes(ledger, data[i]);
+	copy->data = data;
 	if (event->definition != NULL)
 		copy->definition = definition_copy(&ledger->arena, event->definition);
 	return copy;
@@ -145,13 +158,13 @@ ledger_move_legal(enum eng_event_type type, enum eng_task_state from)
 	    from == ENG_TASK_WAITING || from == ENG_TASK_QUEUED || from == ENG_TASK_DELAYED;
 	if (type == ENG_EV_TASK_QUEUED)
 		return from == ENG_TASK_WAITING || from == ENG_TASK_DELAYED ||
-		    from == ENG_TASK_SETTLING;
+		    from == ENG_TASK_SETTLING || from == ENG_TASK_EVICTED;
 	if (type == ENG_EV_TASK_ASSIGNED)
 		return from == ENG_TASK_QUEUED;
 	if (type == ENG_EV_TASK_DELAYED || type == ENG_EV_TASK_FAILED)
 		return from == ENG_TASK_SETTLING;
 	if (type == ENG_EV_TASK_CANCELLED)
-		return waits || from == ENG_TASK_ASSIGNED;
+		return waits || from == ENG_TASK_ASSIGNED || from == ENG_TASK_EVICTED;
 	if (type == ENG_EV_TASK_SKIPPED)
 		return from == ENG_TASK_WAITING;
 	return from == ENG_TASK_ASSIGNED; /* a lease's: completed, ended, refreshed, logged */
@@ -163,8 +176,10 @@ ledger_of_task(enum eng_event_type type, enum eng_task_state *ret_state)
 	if (type == ENG_EV_TASK_QUEUED)
 		*ret_state = ENG_TASK_QUEUED;
 	else if (type == ENG_EV_TASK_ASSIGNED || type == ENG_EV_LEASE_REFRESHED ||
-	    type == ENG_EV_TASK_LOGGED)
+	    type == ENG_EV_TASK_LOGGED || type == ENG_EV_NODE_WAITED || type == ENG_EV_MEMO_PUT)
 		*ret_state = ENG_TASK_ASSIGNED;
+	else if (type == ENG_EV_TASK_EVICTED)
+		*ret_state = ENG_TASK_EVICTED;
 	else if (type == ENG_EV_TASK_COMPLETED)
 		*ret_state = ENG_TASK_COMPLETED;
 	else if (type == ENG_EV_ATTEMPT_ENDED)
@@ -190,13 +205,17 @@ ledger_task_event(struct ledger_run *run, const struct eng_event *event, enum en
 	froe_assert(ledger_move_legal(event->type, task->state));
 	if (event->type == ENG_EV_TASK_ASSIGNED) {
 		froe_assert(event->lease == task->lease + 1);
-		froe_assert(event->attempt == task->attempt + 1);
+		froe_assert(event->attempt == task->attempt + (task->evicted ? 0 : 1));
+		task->evicted = false;
 		task->lease = event->lease;
 		task->attempt = event->attempt;
 		task->worker = event->worker;
 	} else if (task->state == ENG_TASK_ASSIGNED) {
 		froe_assert(event->lease == task->lease);
 	}
+	if (event->type == ENG_EV_NODE_WAITED || event->type == ENG_EV_MEMO_PUT)
+		froe_assert(event->node == ++task->nodes);
+	task->evicted = task->evicted || to == ENG_TASK_EVICTED;
 	if (to >= ENG_TASK_COMPLETED)
 		task->ends++;
 	froe_assert(task->ends <= 1);
@@ -297,6 +316,14 @@ event_size(const struct eng_event *event)
 		size += span_size(event->actions[i].size);
 	for (uint32_t i = 0; i < event->metadata_count; i++)
 		size += 2 + varint_size(event->metadata[i].size) + event->metadata[i].size;
+	size += field_size(event->node) + field_size(event->fingerprint) + field_size(event->which);
+	size += field_size(event->approval) + field_size(event->invocation);
+	size += field_size(event->number) + field_size(event->approved);
+	size += span_size(event->actor.size);
+	for (uint32_t i = 0; i < event->condition_count; i++)
+		size += 2 + varint_size(event->conditions[i].size) + event->conditions[i].size;
+	for (uint32_t i = 0; i < event->data_count; i++)
+		size += 2 + varint_size(event->data[i].size) + event->data[i].size;
 	return (size + 7) / 8 * 8;
 }
 
@@ -318,6 +345,15 @@ event_equal(const struct eng_event *a, const struct eng_event *b)
 		equal = bytes_equal(a->actions[i], b->actions[i]);
 	for (uint32_t i = 0; equal && i < a->metadata_count; i++)
 		equal = bytes_equal(a->metadata[i], b->metadata[i]);
+	equal = equal && a->node == b->node && a->fingerprint == b->fingerprint &&
+	    a->which == b->which && a->approval == b->approval &&
+	    a->invocation == b->invocation && a->number == b->number &&
+	    a->approved == b->approved && bytes_equal(a->actor, b->actor) &&
+	    a->condition_count == b->condition_count && a->data_count == b->data_count;
+	for (uint32_t i = 0; equal && i < a->condition_count; i++)
+		equal = bytes_equal(a->conditions[i], b->conditions[i]);
+	for (uint32_t i = 0; equal && i < a->data_count; i++)
+		equal = bytes_equal(a->data[i], b->data[i]);
 	return equal;
 }
 

@@ -2,7 +2,28 @@
  * Recovery: the same events give the same state, and events that are damaged, missing, repeated or
  * invented are refused before they change anything.
  */
-#include "engine_driver.h"
+#include "engine_durable.h"
+
+static void
+story_durable(struct driver *d)
+{
+	struct eng_condition waits[] = {on_event("k"), on_approval("ok", "[1]"), on_sleep(500)};
+	durable_define(d, "dur", "a", 1);
+	driver_worker(d, 7, 3, "dur:a");
+	uint64_t run = driver_start(d, "dur");
+	durable_memo(d, run, "a", 1, "m", "[2]");
+	for (uint32_t node = 2; node < 5; node++) {
+		durable_wait(d, run, "a", node, waits, 3);
+		assert_int_equal(durable_evict(d, run, "a", node), FROE_OK);
+		if (node == 2)
+			assert_int_equal(driver_push(d, "k", bytes_text("{}")), FROE_OK);
+		else if (node == 3)
+			assert_int_equal(driver_approve(d, 2, true, "ann"), FROE_OK);
+		else
+			driver_advance(d, 500 * MS);
+	}
+	durable_wait(d, run, "a", 5, waits, 2);
+}
 
 /* A log with an event of every type. */
 static void
@@ -49,6 +70,7 @@ story_tell(struct driver *d)
 	driver_complete(d, third, "e"); /* TASK_SKIPPED: f */
 	driver_start(d, "wf");
 	driver_start(d, "wf");
+	story_durable(d);
 }
 
 static enum froe_err

@@ -31,7 +31,7 @@ static const struct {
     {ENG_EV_RUN_STARTED, "RUN_STARTED",
         " deadline_ns priority tenant workflow version id payload metadata "},
     {ENG_EV_TASK_QUEUED, "TASK_QUEUED", " task reason deadline_ns priority "},
-    {ENG_EV_TASK_ASSIGNED, "TASK_ASSIGNED", " task lease attempt worker deadline_ns "},
+    {ENG_EV_TASK_ASSIGNED, "TASK_ASSIGNED", " task lease attempt worker deadline_ns invocation "},
     {ENG_EV_TASK_COMPLETED, "TASK_COMPLETED", " task lease payload "},
     {ENG_EV_ATTEMPT_ENDED, "ATTEMPT_ENDED", " task lease reason text "},
     {ENG_EV_TASK_DELAYED, "TASK_DELAYED", " task reason deadline_ns "},
@@ -39,7 +39,7 @@ static const struct {
     {ENG_EV_TASK_CANCELLED, "TASK_CANCELLED", " task lease reason "},
     {ENG_EV_TASK_SKIPPED, "TASK_SKIPPED", " task reason "},
     {ENG_EV_LEASE_REFRESHED, "LEASE_REFRESHED", " task lease deadline_ns "},
-    {ENG_EV_RUN_CANCEL_REQUESTED, "RUN_CANCEL_REQUESTED", " reason text "},
+    {ENG_EV_RUN_CANCEL_REQUESTED, "RUN_CANCEL_REQUESTED", " reason text actor "},
     {ENG_EV_RUN_CLOSED, "RUN_CLOSED", " status "},
     {ENG_EV_WORKER_REGISTERED, "WORKER_REGISTERED",
         " worker tenant id name slots incarnation actions "},
@@ -48,6 +48,14 @@ static const struct {
     {ENG_EV_WORKER_DRAINING, "WORKER_DRAINING", " worker "},
     {ENG_EV_WORKER_LEAVING, "WORKER_LEAVING", " worker reason "},
     {ENG_EV_WORKER_LEFT, "WORKER_LEFT", " worker "},
+    {ENG_EV_NODE_WAITED, "NODE_WAITED",
+        " task lease text node fingerprint conditions data approval "},
+    {ENG_EV_MEMO_PUT, "MEMO_PUT", " task lease text payload node fingerprint "},
+    {ENG_EV_NODE_SATISFIED, "NODE_SATISFIED", " task payload node which number "},
+    {ENG_EV_TASK_EVICTED, "TASK_EVICTED", " task lease node "},
+    {ENG_EV_EVENT_PUSHED, "EVENT_PUSHED", " tenant name payload actor number "},
+    {ENG_EV_APPROVAL_DECIDED, "APPROVAL_DECIDED",
+        " task text actor node which approval approved "},
     {ENG_EV_TASK_LOGGED, "TASK_LOGGED", " task lease attempt text "},
 };
 #define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
@@ -110,6 +118,18 @@ event_full(enum eng_event_type type, struct arena *arena)
 	    .action_count = 3,
 	    .metadata = actions,
 	    .metadata_count = 3,
+	    .actor = bytes_text("ann"),
+	    .node = 10000,
+	    .which = 15,
+	    .invocation = 4,
+	    .approved = 1,
+	    .fingerprint = UINT64_MAX - 3,
+	    .number = UINT64_MAX - 4,
+	    .approval = UINT64_MAX - 5,
+	    .conditions = actions,
+	    .condition_count = 3,
+	    .data = actions,
+	    .data_count = 2,
 	};
 	memset(event.id.bytes, 0xa5, sizeof(event.id.bytes));
 	if (type == ENG_EV_WORKFLOW_PUT)
@@ -175,6 +195,14 @@ expect_same(size_t type, const struct eng_event *put, const struct eng_event *go
 	EXPECT_NUMBER(incarnation);
 	EXPECT_NUMBER(epoch);
 	EXPECT_NUMBER(downtime_ns);
+	EXPECT_NUMBER(node);
+	EXPECT_NUMBER(which);
+	EXPECT_NUMBER(invocation);
+	EXPECT_NUMBER(approved);
+	EXPECT_NUMBER(fingerprint);
+	EXPECT_NUMBER(number);
+	EXPECT_NUMBER(approval);
+	EXPECT_BYTES(actor);
 	EXPECT_BYTES(name);
 	EXPECT_BYTES(text);
 	EXPECT_BYTES(payload);
@@ -188,6 +216,13 @@ expect_same(size_t type, const struct eng_event *put, const struct eng_event *go
 	    got->metadata_count, carries(type, "metadata") ? put->metadata_count : 0);
 	for (uint32_t i = 0; i < got->metadata_count; i++)
 		assert_bytes_equal(got->metadata[i], put->metadata[i]);
+	assert_int_equal(
+	    got->condition_count, carries(type, "conditions") ? put->condition_count : 0);
+	for (uint32_t i = 0; i < got->condition_count; i++)
+		assert_bytes_equal(got->conditions[i], put->conditions[i]);
+	assert_int_equal(got->data_count, carries(type, "data") ? put->data_count : 0);
+	for (uint32_t i = 0; i < got->data_count; i++)
+		assert_bytes_equal(got->data[i], put->data[i]);
 }
 
 /* A head decodes to the event without its payload, wherever the payload stands in the body. */

@@ -1,0 +1,136 @@
+/*
+ * server/hub_durable: what workers hear of their durable tasks' nodes; open approvals.
+ *
+ * A node's result is a push, also when it answers a step at once: it may be as large as a payload,
+ * and the connection's window paces it. It is a reference until it is sent.
+ */
+#include "server/hub_int.h"
+
+#include "server/record.h"
+
+static struct hub_push *
+node_push(uint64_t conn, const struct eng_effect *effect)
+{
+	struct hub_push *push = hub_push_new(HUB_PUSH_NODE, conn);
+	push->run = effect->run;
+	push->id = effect->id;
+	push->task = effect->task;
+	push->lease = effect->lease;
+	push->node = effect->node;
+	push->which = effect->which;
+	push->node_state = effect->node_state;
+	push->stored = effect->created && effect->node_state == ENG_NODE_DONE;
+	push->record = push->stored ? 0 : effect->record;
+	return push;
+}
+
+void
+hub_node_answer(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+{
+	struct hub_push *push = node_push(effect->origin.conn, effect);
+	push->request = effect->origin.request;
+	hub_item_object(hub, frame, HUB_ITEM_PUSH, push);
+}
+
+void
+hub_node_done(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+{
+	struct hub_worker *worker = map_get_u64(&hub->workers, effect->worker);
+	if (worker != NULL && worker->conn != 0) /* else it asks again when it comes back */
+		hub_item_object(hub, frame, HUB_ITEM_PUSH, node_push(worker->conn, effect));
+}
+
+static char *
+node_text(struct hub *hub, struct bytes text)
+{
+	char *copy = arena_alloc(&hub->arena, text.size + 1);
+	if (text.size > 0)
+		memcpy(copy, text.data, text.size);
+	copy[text.size] = 0;
+	return copy;
+}
+
+/* What the record of the result says. It was written by this engine: it can be decoded. */
+static void
+node_result(struct hub *hub, const struct hub_push *push, const struct resolver_record *from,
+    Froe__NodeDone *done)
+{
+	struct log_record record = {
+	    .type = from->type,
+	    .time_ns = from->time_ns,
+	    .run_key = push->run,
+	    .run_event_no = push->record,
+	    .body = from->body,
+	};
+	struct eng_event event;
+	struct froe_fault fault;
+	if (record_decode(&record, &hub->arena, &event, &fault) != FROE_OK)
+		froe_panic(__FILE__, __LINE__, __func__, fault.text);
+	done->has_payload = event.payload.size != 0;
+	done->payload = (ProtobufCBinaryData){event.payload.size,
+	    (uint8_t *)(uintptr_t)event.payload.data};
+	done->has_time_ns = true;
+	done->time_ns = event.time_ns;
+	if (event.type != ENG_EV_APPROVAL_DECIDED)
+		return;
+	done->has_approved = true;
+	done->approved = event.approved != 0;
+	done->reason = node_text(hub, event.text);
+	done->actor = node_text(hub, event.actor);
+}
+
+void
+hub_node_fill(struct hub *hub, struct hub_push *push, const struct resolver_record *record,
+    struct api_effect *effect)
+{
+	Froe__NodeDone *done = arena_alloc(&hub->arena, sizeof(*done));
+	froe__node_done__init(done);
+	done->has_task = done->has_lease = done->has_node = done->has_state = true;
+	done->task = (ProtobufCBinaryData){16, push->id.bytes};
+	done->lease = push->lease;
+	done->node = push->node;
+	done->state = (Froe__NodeState)push->node_state;
+	done->has_which = true;
+	done->which = push->which;
+	done->has_stored = push->stored;
+	done->stored = push->stored;
+	if (push->record != 0)
+		node_result(hub, push, record, done);
+	effect->message = &done->base;
+}
+
+static Froe__ApprovalRow *
+approval_row(struct hub *hub, struct eng_approval_view *view)
+{
+	Froe__ApprovalRow *row = arena_alloc(&hub->arena, sizeof(*row));
+	froe__approval_row__init(row);
+	row->has_number = row->has_run = row->has_created_ns = row->has_node = true;
+	row->number = view->number;
+	row->run = (ProtobufCBinaryData){16, view->run.bytes};
+	row->workflow = node_text(hub, view->workflow);
+	row->task = node_text(hub, view->task);
+	row->name = node_text(hub, view->name);
+	row->has_data = view->data.size != 0;
+	row->data =
+	    (ProtobufCBinaryData){view->data.size, (uint8_t *)(uintptr_t)view->data.data};
+	row->created_ns = view->created_ns;
+	row->node = view->node;
+	return row;
+}
+
+void
+hub_approval_list(struct hub *hub, struct hub_conn *conn, const struct api_command *command)
+{
+	Froe__ApprovalPage page = FROE__APPROVAL_PAGE__INIT;
+	size_t limit = command->approvals.limit;
+	arena_reset(&hub->arena);
+	struct eng_approval_view *views = arena_alloc(&hub->arena, limit * sizeof(*views));
+	page.rows = arena_alloc(&hub->arena, limit * sizeof(Froe__ApprovalRow *));
+	page.n_rows = eng_approvals(
+	    hub->shard->eng, conn->tenant, command->approvals.after, views, limit);
+	for (size_t i = 0; i < page.n_rows; i++)
+		page.rows[i] = approval_row(hub, &views[i]);
+	page.has_next = true;
+	page.next = page.n_rows == limit ? views[limit - 1].number : 0;
+	hub_queue_reply(hub, &command->origin, FROE__ENVELOPE__BODY_APPROVAL_PAGE, &page.base);
+}

@@ -1,0 +1,117 @@
+/*
+ * tests/engine_durable: the driver's commands for durable tasks.
+ */
+#ifndef TESTS_ENGINE_DURABLE_H
+#define TESTS_ENGINE_DURABLE_H
+
+#define _GNU_SOURCE
+#include "engine_driver.h"
+
+/* A workflow whose tasks are all durable. */
+static inline void
+durable_define(struct driver *driver, const char *name, const char *line, uint32_t retries)
+{
+	struct workflow workflow;
+	workflow_parse(&workflow, &driver->arena, name, line);
+	for (uint32_t i = 0; i < workflow.definition.task_count; i++) {
+		workflow.tasks[i].durable = true;
+		workflow.tasks[i].retries = retries;
+	}
+	driver_put(driver, &workflow);
+}
+
+/* Whatever the newest lease is: also one that has ended. */
+static inline struct eng_command
+durable_command(const struct driver *driver, enum eng_command_type type, uint64_t run,
+    const char *task, uint32_t node)
+{
+	struct eng_command command = driver_command(driver, type);
+	const struct ledger_task *held = driver_task(driver, run, task);
+	command.durable.worker.v = held->worker;
+	command.durable.fence.task =
+	    uuid_task(ledger_run(&driver->ledger, run)->id, driver_index(driver, run, task));
+	command.durable.fence.lease = held->lease;
+	command.durable.node = node;
+	return command;
+}
+
+static inline struct eng_condition
+on_sleep(uint64_t ms)
+{
+	return (struct eng_condition){.kind = ENG_CONDITION_SLEEP, .sleep_ms = ms};
+}
+
+static inline struct eng_condition
+on_event(const char *key)
+{
+	return (struct eng_condition){.kind = ENG_CONDITION_EVENT, .name = bytes_text(key)};
+}
+
+static inline struct eng_condition
+on_approval(const char *name, const char *data)
+{
+	return (struct eng_condition){
+	    .kind = ENG_CONDITION_APPROVAL,
+	    .name = bytes_text(name),
+	    .data = bytes_text(data),
+	};
+}
+
+/* The task takes a step that waits; its answer. */
+static inline const struct eng_effect *
+durable_wait(struct driver *driver, uint64_t run, const char *task, uint32_t node,
+    const struct eng_condition *conditions, uint32_t count)
+{
+	struct eng_command command =
+	    durable_command(driver, ENG_CMD_DURABLE_STEP, run, task, node);
+	command.durable.kind = ENG_NODE_WAIT;
+	command.durable.conditions = conditions;
+	command.durable.condition_count = count;
+	driver_step(driver, &command);
+	return driver_reply(driver);
+}
+
+/* A step that keeps a value; NULL: only asks for it. */
+static inline const struct eng_effect *
+durable_memo(struct driver *driver, uint64_t run, const char *task, uint32_t node, const char *key,
+    const char *value)
+{
+	struct eng_command command =
+	    durable_command(driver, ENG_CMD_DURABLE_STEP, run, task, node);
+	command.durable.kind = ENG_NODE_MEMO;
+	command.durable.name = bytes_text(key);
+	command.durable.has_value = value != NULL;
+	if (value != NULL)
+		command.durable.value = bytes_text(value);
+	driver_step(driver, &command);
+	return driver_reply(driver);
+}
+
+static inline enum froe_err
+durable_evict(struct driver *driver, uint64_t run, const char *task, uint32_t node)
+{
+	struct eng_command command = durable_command(driver, ENG_CMD_TASK_EVICT, run, task, node);
+	return driver_try(driver, &command);
+}
+
+static inline enum froe_err
+driver_push(struct driver *driver, const char *key, struct bytes payload)
+{
+	struct eng_command command = driver_command(driver, ENG_CMD_EVENT_PUSH);
+	command.event_push.key = bytes_text(key);
+	command.event_push.payload = payload;
+	return driver_try(driver, &command);
+}
+
+static inline enum froe_err
+driver_approve(struct driver *driver, uint64_t number, bool approved, const char *actor)
+{
+	struct eng_command command = driver_command(driver, ENG_CMD_APPROVAL_DECIDE);
+	command.actor = bytes_text(actor);
+	command.approval_decide.approval = number;
+	command.approval_decide.approved = approved;
+	command.approval_decide.reason = bytes_text("looks good");
+	return driver_try(driver, &command);
+}
+
+#endif

@@ -340,6 +340,14 @@ struct froe_list_options {
 	uint64_t before;      /* froe_run_page.next of the page before; 0: from the newest */
 	const char *workflow; /* NULL: all */
 	struct froe_position position; /* show at least this; none: all acknowledged so far */
+	/* All that are given must fit. */
+	uint64_t since_ns;     /* created at or after; 0: no bound */
+	uint64_t until_ns;     /* created before; 0: no bound */
+	struct froe_id parent; /* started by this run; zero: all */
+	const struct froe_pair *metadata; /* each of them is among the run's */
+	size_t metadata_count;
+	const char *worker;    /* has had a task of the run; NULL: all */
+	bool scheduled;        /* begins at a time that has not come */
 };
 
 struct froe_run_row {
@@ -349,14 +357,20 @@ struct froe_run_row {
 	enum froe_status status;
 	uint64_t created_ns;
 	uint64_t finished_ns; /* 0: not yet */
+	bool scheduled;       /* it begins at a time that has not come */
+	bool has_parent;
+	struct froe_id parent; /* the run that started it */
 };
 
+/* A page may be short, or empty, and have a cursor, when it took much looking. */
 struct froe_run_page {
 	const struct froe_run_row *rows; /* newest first */
 	size_t row_count;
 	uint64_t next; /* 0: no more */
 };
 
+/* Runs, newest first. FROE_INDEX_BEHIND (try again): the server's index has not yet got that far;
+ * it is being made anew, for instance. */
 enum froe_err froe_run_list(struct froe_client *client, const struct froe_list_options *options,
     int timeout_ms, struct froe_run_page **ret_page, struct froe_error *error);
 void froe_run_page_free(struct froe_run_page *page);

@@ -172,6 +172,8 @@ clone_command(struct clone *clone, struct api_command *command)
 		break;
 	case API_OP_RUN_LIST:
 		clone_bytes(clone, &command->list.workflow);
+		clone_bytes(clone, &command->list.worker);
+		clone_texts(clone, &command->list.metadata, command->list.metadata_count);
 		break;
 	case API_OP_RUN_GET:
 	case API_OP_RUN_WATCH:

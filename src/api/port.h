@@ -82,7 +82,14 @@ struct api_command {
 			uint32_t limit;
 			uint64_t before;
 			uint64_t position; /* frame number to wait for; 0: what is durable now */
-			struct bytes workflow;
+			uint64_t since_ns; /* created at or after; 0: no bound */
+			uint64_t until_ns; /* created before; 0: no bound */
+			bool scheduled;
+			struct uuid parent;    /* a run; nil: all */
+			struct bytes workflow; /* empty: all */
+			struct bytes worker;   /* its name; empty: all */
+			const struct bytes *metadata; /* key, value, ...: all must be there */
+			uint32_t metadata_count;
 		} list;
 		struct {
 			uint64_t after;

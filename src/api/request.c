@@ -267,7 +267,54 @@ decode_run_start(const Froe__RunStart *start, struct arena *arena, struct api_co
 }
 
 static enum froe_err
-decode_run_list(const Froe__RunList *list, struct api_command *command, struct froe_fault *fault)
+take_statuses(const Froe__RunList *list, struct api_command *command, struct froe_fault *fault)
+{
+	for (size_t i = 0; i < list->n_statuses; i++) {
+		int status = (int)list->statuses[i];
+		if (status < ENG_QUEUED || status > ENG_EVICTED)
+			return fault_set_field(fault, FROE_INVALID_ARGUMENT, "statuses",
+			    "status %d is not known: give 0 (QUEUED) to 5 (EVICTED)", status);
+		command->list.statuses |= UINT32_C(1) << status;
+	}
+	return FROE_OK;
+}
+
+static enum froe_err
+take_list_position(const Froe__RunList *list, struct api_command *command,
+    struct froe_fault *fault)
+{
+	struct bytes position = bytes_in(list->has_position, list->position);
+	if (position.size > 0 && !api_position_decode(position, &command->list.position))
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "position",
+		    "position is not one that this server gave: pass on the bytes of a reply");
+	return FROE_OK;
+}
+
+static enum froe_err
+take_list_pairs(const Froe__RunList *list, struct arena *arena, struct api_command *command,
+    struct froe_fault *fault)
+{
+	struct eng_start pairs = {0};
+	enum froe_err err = take_metadata(list->metadata, list->n_metadata, arena, &pairs, fault);
+	command->list.metadata = pairs.metadata;
+	command->list.metadata_count = pairs.metadata_count;
+	return err;
+}
+
+static enum froe_err
+take_list_times(const Froe__RunList *list, struct api_command *command, struct froe_fault *fault)
+{
+	command->list.since_ns = list->since_ns;
+	command->list.until_ns = list->until_ns;
+	if (list->until_ns != 0 && list->until_ns <= list->since_ns)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "until_ns",
+		    "no time is at or after since_ns and before until_ns: exchange them");
+	return FROE_OK;
+}
+
+static enum froe_err
+decode_run_list(const Froe__RunList *list, struct arena *arena, struct api_command *command,
+    struct froe_fault *fault)
 {
 	command->op = API_OP_RUN_LIST;
 	command->list.limit = list->limit != 0 ? list->limit : REQUEST_LIST_DEFAULT;
@@ -276,19 +323,21 @@ decode_run_list(const Froe__RunList *list, struct api_command *command, struct f
 		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
 		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
 		    FROE_LIST_MAX);
-	for (size_t i = 0; i < list->n_statuses; i++) {
-		int status = (int)list->statuses[i];
-		if (status < ENG_QUEUED || status > ENG_EVICTED)
-			return fault_set_field(fault, FROE_INVALID_ARGUMENT, "statuses",
-			    "status %d is not known: give 0 (QUEUED) to 5 (EVICTED)", status);
-		command->list.statuses |= UINT32_C(1) << status;
-	}
-	struct bytes position = bytes_in(list->has_position, list->position);
-	if (position.size > 0 && !api_position_decode(position, &command->list.position))
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "position",
-		    "position is not one that this server gave: pass on the bytes of a reply");
-	return take_name(list->workflow, "workflow", /* required= */ false, &command->list.workflow,
-	    fault);
+	command->list.scheduled = list->scheduled;
+	enum froe_err err = take_statuses(list, command, fault);
+	if (err == FROE_OK)
+		err = take_list_position(list, command, fault);
+	if (err == FROE_OK)
+		err = take_list_times(list, command, fault);
+	if (err == FROE_OK)
+		err = take_name(list->workflow, "workflow", /* required= */ false,
+		    &command->list.workflow, fault);
+	if (err == FROE_OK)
+		err = take_name(list->worker, "worker", /* required= */ false,
+		    &command->list.worker, fault);
+	if (err == FROE_OK && list->has_parent && list->parent.len > 0)
+		err = take_run(list->has_parent, list->parent, &command->list.parent, fault);
+	return err == FROE_OK ? take_list_pairs(list, arena, command, fault) : err;
 }
 
 static enum froe_err
@@ -605,7 +654,7 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 		return decode_run(API_OP_RUN_GET, envelope->run_get->has_run,
 		    envelope->run_get->run, ret_command, fault);
 	case FROE__ENVELOPE__BODY_RUN_LIST:
-		return decode_run_list(envelope->run_list, ret_command, fault);
+		return decode_run_list(envelope->run_list, arena, ret_command, fault);
 	case FROE__ENVELOPE__BODY_RUN_CANCEL:
 		return decode_run_cancel(envelope->run_cancel, ret_command, fault);
 	case FROE__ENVELOPE__BODY_RUN_WATCH:

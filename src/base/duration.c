@@ -1,5 +1,7 @@
 #include "base/duration.h"
 
+#include "base/fault.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -95,4 +97,74 @@ timestamp_format(uint64_t wall_ns, char text[TIMESTAMP_TEXT_SIZE])
 	size_t length = strftime(text, TIMESTAMP_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(text + length, TIMESTAMP_TEXT_SIZE - length, ".%03uZ",
 	    (unsigned)(wall_ns / NS_PER_MS % 1000));
+}
+
+/* Takes `size` digits and what follows them; false: they are not there. */
+static bool
+digits_take(const char **at, int size, int *ret_value)
+{
+	*ret_value = 0;
+	for (; size > 0; size--, (*at)++) {
+		if (**at < '0' || **at > '9')
+			return false;
+		*ret_value = *ret_value * 10 + (**at - '0');
+	}
+	return true;
+}
+
+static bool
+char_take(const char **at, char wanted)
+{
+	if (**at != wanted)
+		return false;
+	(*at)++;
+	return true;
+}
+
+static uint64_t
+fraction_take(const char **at)
+{
+	uint64_t ns = 0;
+	for (uint64_t unit = NS_PER_S / 10; **at >= '0' && **at <= '9'; unit /= 10, (*at)++)
+		ns += (uint64_t)(**at - '0') * unit;
+	return ns;
+}
+
+/* The time of the day, as much of it as there is. */
+static bool
+clock_take(const char **at, struct tm *tm, uint64_t *ret_ns)
+{
+	if (!char_take(at, 'T'))
+		return true;
+	if (!digits_take(at, 2, &tm->tm_hour) || !char_take(at, ':') ||
+	    !digits_take(at, 2, &tm->tm_min))
+		return false;
+	if (char_take(at, ':') && !digits_take(at, 2, &tm->tm_sec))
+		return false;
+	if (char_take(at, '.'))
+		*ret_ns = fraction_take(at);
+	FROE_DROP(char_take(at, 'Z'), "it is UTC without it too");
+	return true;
+}
+
+bool
+timestamp_parse(const char *text, uint64_t *ret_wall_ns)
+{
+	struct tm tm = {0};
+	uint64_t ns = 0;
+	if (!digits_take(&text, 4, &tm.tm_year) || !char_take(&text, '-') ||
+	    !digits_take(&text, 2, &tm.tm_mon) || !char_take(&text, '-') ||
+	    !digits_take(&text, 2, &tm.tm_mday) || !clock_take(&text, &tm, &ns) || *text != 0)
+		return false;
+	int month = tm.tm_mon, day = tm.tm_mday;
+	if (tm.tm_year < 1970 || tm.tm_year > 2500 || tm.tm_hour > 23 || tm.tm_min > 59 ||
+	    tm.tm_sec > 59)
+		return false;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	time_t seconds = timegm(&tm); /* makes 1 March of 29 February when there is none */
+	if (tm.tm_mon != month - 1 || tm.tm_mday != day)
+		return false;
+	*ret_wall_ns = (uint64_t)seconds * NS_PER_S + ns;
+	return true;
 }

@@ -22,5 +22,8 @@ void duration_format(uint64_t ns, char text[DURATION_TEXT_SIZE]); /* "1.234s" */
 /* RFC 3339 in UTC with milliseconds. */
 #define TIMESTAMP_TEXT_SIZE 32
 void timestamp_format(uint64_t wall_ns, char text[TIMESTAMP_TEXT_SIZE]);
+/* What timestamp_format() writes, and its beginnings from the day on: "2026-01-31",
+ * "2026-01-31T12:00", with or without the Z; any number of digits behind the point. */
+bool timestamp_parse(const char *text, uint64_t *ret_wall_ns);
 
 #endif

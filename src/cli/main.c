@@ -50,8 +50,14 @@ static const struct cli_option run_rows[] = {
     {0},
 };
 static const struct cli_option list_rows[] = {
-    {"status", "S", "QUEUED, RUNNING, COMPLETED, FAILED or CANCELLED; may be repeated"},
+    {"status", "S", "QUEUED, RUNNING, COMPLETED, FAILED, ...; any of them if repeated"},
     {"workflow", "NAME", "of this workflow only"},
+    {"since", "TIME|D", "created at or after a time, or since so long ago"},
+    {"until", "TIME|D", "created before it"},
+    {"parent", "ID", "started by this run"},
+    {"metadata", "KEY=VALUE", "with this pair; with all of them if repeated"},
+    {"worker", "NAME", "of which this worker has had a task"},
+    {"scheduled", NULL, "that begin at a time which has not come"},
     {"limit", "N", "at most so many (default 50)"},
     {"before", "CURSOR", "the page after one that ended with this cursor"},
     OPTION_OUTPUT,

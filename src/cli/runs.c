@@ -1,7 +1,8 @@
 /*
- * cli/runs: `froe runs list|get|watch|cancel`.
+ * cli/runs: `froe runs get|watch|cancel`.
  */
 #include "cli/cli.h"
+#include "cli/json.h"
 
 #include "base/bytes.h"
 #include "base/duration.h"
@@ -12,146 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static void
-json_text(struct buf *to, const char *name, const char *text)
-{
-	buf_push_json_string(to, name, strlen(name));
-	buf_push_text(to, ":");
-	buf_push_json_string(to, text, strlen(text));
-}
-
-static void
-json_id(struct buf *to, const char *name, struct froe_id id)
-{
-	char text[FROE_ID_TEXT_SIZE];
-	froe_id_format(id, text);
-	buf_printf(to, "\"%s\":\"%s\"", name, text);
-}
-
-/* A time as RFC 3339, or null. */
-static void
-json_time(struct buf *to, const char *name, uint64_t wall_ns)
-{
-	char text[TIMESTAMP_TEXT_SIZE];
-	timestamp_format(wall_ns, text);
-	if (wall_ns != 0)
-		buf_printf(to, ",\"%s\":\"%s\",\"%s_ns\":%" PRIu64, name, text, name, wall_ns);
-	else
-		buf_printf(to, ",\"%s\":null", name);
-}
-
-static void
-json_payload(struct buf *to, const char *name, struct froe_bytes payload)
-{
-	buf_printf(to, ",\"%s\":", name);
-	if (payload.size != 0)
-		buf_push(to, payload.data, payload.size);
-	else
-		buf_push_text(to, "null");
-}
-
 static int
 print_buf(struct buf *text)
 {
 	fwrite(text->data, 1, buf_used(text), stdout);
 	buf_release(text);
 	return FROE_EXIT_OK;
-}
-
-/* ---------------------------------------------------------------------------------------- list */
-
-static uint32_t
-status_option(const struct cli *cli)
-{
-	uint32_t statuses = 0;
-	for (int i = 0; i < cli->given_count; i++) {
-		if (strcmp(cli->given[i].name, "status") != 0)
-			continue;
-		uint32_t status = 0;
-		while (status <= FROE_RUN_EVICTED &&
-		       strcasecmp(
-			   froe_status_name((enum froe_status)status), cli->given[i].value) != 0)
-			status++;
-		if (status > FROE_RUN_EVICTED)
-			cli_usage(cli, "--status: \"%s\" is none of QUEUED, RUNNING, COMPLETED, "
-			    "FAILED, CANCELLED", cli->given[i].value);
-		statuses |= 1u << status;
-	}
-	return statuses;
-}
-
-static void
-list_json(const struct froe_run_page *page, struct buf *to)
-{
-	buf_push_text(to, "{\"runs\":[");
-	for (size_t i = 0; i < page->row_count; i++) {
-		const struct froe_run_row *row = &page->rows[i];
-		buf_push_text(to, i > 0 ? ",\n{" : "\n{");
-		json_id(to, "id", row->run);
-		buf_printf(to, ",\"number\":%" PRIu64 ",", row->number);
-		json_text(to, "workflow", row->workflow);
-		buf_printf(to, ",\"status\":\"%s\"", froe_status_name(row->status));
-		json_time(to, "created", row->created_ns);
-		json_time(to, "finished", row->finished_ns);
-		buf_push_text(to, "}");
-	}
-	buf_printf(to, "],\"next\":%" PRIu64 "}\n", page->next);
-}
-
-static void
-list_table(const struct froe_run_page *page, enum cli_output output, struct buf *to)
-{
-	if (output == CLI_TABLE)
-		buf_printf(to, "%-36s  %-10s  %-24s  %-9s  %s\n", "ID", "STATUS", "CREATED", "TOOK",
-		    "WORKFLOW");
-	for (size_t i = 0; i < page->row_count; i++) {
-		const struct froe_run_row *row = &page->rows[i];
-		char id[FROE_ID_TEXT_SIZE], created[TIMESTAMP_TEXT_SIZE];
-		char took[DURATION_TEXT_SIZE] = "-";
-		froe_id_format(row->run, id);
-		timestamp_format(row->created_ns, created);
-		if (row->finished_ns > row->created_ns)
-			duration_format(row->finished_ns - row->created_ns, took);
-		if (output == CLI_IDS)
-			buf_printf(to, "%s\n", id);
-		else
-			buf_printf(to, "%-36s  %-10s  %-24s  %-9s  %s\n", id,
-			    froe_status_name(row->status), created, took, row->workflow);
-	}
-	if (page->next != 0 && output == CLI_TABLE)
-		fprintf(stderr, "froe: more: --before %" PRIu64 "\n", page->next);
-}
-
-int
-cli_runs_list(struct cli *cli)
-{
-	struct froe_run_page *page;
-	struct froe_error error;
-	struct buf text;
-	int status;
-	enum cli_output output = cli_output(cli);
-	struct froe_list_options options = {
-	    .statuses = status_option(cli),
-	    .limit = (uint32_t)cli_number(cli, "limit", 0, FROE_LIST_MAX),
-	    .before = cli_number(cli, "before", 0, UINT64_MAX - 1),
-	    .workflow = cli_text(cli, "workflow"),
-	};
-	struct froe_client *client = cli_connect(cli, &status);
-	if (client == NULL)
-		return status;
-	buf_init(&text);
-	if (froe_run_list(client, &options, -1, &page, &error) != FROE_OK) {
-		status = cli_fail(&error);
-	} else {
-		if (output == CLI_JSON)
-			list_json(page, &text);
-		else
-			list_table(page, output, &text);
-		status = print_buf(&text);
-		froe_run_page_free(page);
-	}
-	froe_client_close(client);
-	return status;
 }
 
 /* ----------------------------------------------------------------------------------------- get */

@@ -1,6 +1,7 @@
 #include "client/call_int.h"
 #include "client/view.h"
 
+#include "base/arena.h"
 #include "base/mem.h"
 
 enum froe_err
@@ -42,26 +43,63 @@ page_take(struct call *call, const Froe__Envelope *envelope)
 	*ret_page = run_page_copy(envelope->run_page);
 }
 
+static void
+list_pairs(const struct froe_list_options *options, struct arena *arena, Froe__RunList *list)
+{
+	size_t count = options->metadata_count;
+	Froe__Pair *pairs = arena_alloc(arena, count * sizeof(*pairs));
+	list->metadata = arena_alloc(arena, count * sizeof(Froe__Pair *));
+	list->n_metadata = count;
+	for (size_t i = 0; i < count; i++) {
+		froe__pair__init(&pairs[i]);
+		pairs[i].key = wire_text(wire_text_get(options->metadata[i].key));
+		pairs[i].value = wire_text(wire_text_get(options->metadata[i].value));
+		list->metadata[i] = &pairs[i];
+	}
+}
+
+static void
+list_fill(const struct froe_list_options *options, Froe__RunStatus *statuses, struct arena *arena,
+    Froe__RunList *list)
+{
+	froe__run_list__init(list);
+	list->statuses = statuses;
+	for (unsigned i = 0; i <= FROE_RUN_EVICTED; i++) {
+		if ((options->statuses & 1u << i) != 0)
+			statuses[list->n_statuses++] = (Froe__RunStatus)i;
+	}
+	list->has_limit = options->limit != 0;
+	list->limit = options->limit;
+	list->has_before = options->before != 0;
+	list->before = options->before;
+	list->has_position = options->position.size != 0;
+	list->position = wire_bytes(options->position.bytes, options->position.size);
+	list->workflow = wire_text(options->workflow);
+	list->has_since_ns = options->since_ns != 0;
+	list->since_ns = options->since_ns;
+	list->has_until_ns = options->until_ns != 0;
+	list->until_ns = options->until_ns;
+	list->has_parent = !bytes_zero(options->parent.bytes, sizeof(options->parent.bytes));
+	list->parent = wire_id(&options->parent);
+	list->worker = wire_text(options->worker);
+	list->has_scheduled = list->scheduled = options->scheduled;
+	list_pairs(options, arena, list);
+}
+
 enum froe_err
 froe_run_list(struct froe_client *client, const struct froe_list_options *options, int timeout_ms,
     struct froe_run_page **ret_page, struct froe_error *error)
 {
-	Froe__RunList list = FROE__RUN_LIST__INIT;
+	Froe__RunList list;
 	Froe__RunStatus statuses[FROE_RUN_EVICTED + 1];
 	struct call call = {.error = error, .take = page_take, .result = ret_page};
-	list.statuses = statuses;
-	for (unsigned i = 0; i <= FROE_RUN_EVICTED; i++) {
-		if ((options->statuses & 1u << i) != 0)
-			statuses[list.n_statuses++] = (Froe__RunStatus)i;
-	}
-	list.has_limit = options->limit != 0;
-	list.limit = options->limit;
-	list.has_before = options->before != 0;
-	list.before = options->before;
-	list.has_position = options->position.size != 0;
-	list.position = wire_bytes(options->position.bytes, options->position.size);
-	list.workflow = wire_text(options->workflow);
-	return call_make(client, &call, FROE__ENVELOPE__BODY_RUN_LIST, &list.base, timeout_ms);
+	struct arena arena;
+	arena_init(&arena, 0);
+	list_fill(options, statuses, &arena, &list);
+	enum froe_err err =
+	    call_make(client, &call, FROE__ENVELOPE__BODY_RUN_LIST, &list.base, timeout_ms);
+	arena_release(&arena);
+	return err;
 }
 
 struct output {

@@ -216,6 +216,9 @@ run_page_copy(const Froe__RunPage *wire)
 		    .status = (enum froe_status)row->status,
 		    .created_ns = row->created_ns,
 		    .finished_ns = row->finished_ns,
+		    .scheduled = row->scheduled,
+		    .has_parent = row->has_parent,
+		    .parent = id_copy(row->parent),
 		};
 	}
 	box->page =

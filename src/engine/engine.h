@@ -460,6 +460,10 @@ bool eng_run_info(const struct eng *eng, uint64_t run, struct arena *arena,
 bool eng_closed_find(const struct eng *eng, struct uuid id, uint64_t *ret_run,
     enum eng_status *ret_status);
 bool eng_run_status(const struct eng *eng, uint64_t run, enum eng_status *ret_status);
+/* All open runs, oldest first. */
+void eng_runs(const struct eng *eng,
+    void (*each)(void *context, uint64_t run, uint32_t tenant, enum eng_status status),
+    void *context);
 
 /* Names of a definition by number, for views of any run, open or closed. */
 struct eng_version_view {

@@ -138,6 +138,18 @@ eng_run_status(const struct eng *eng, uint64_t key, enum eng_status *ret_status)
 	return true;
 }
 
+void
+eng_runs(const struct eng *eng,
+    void (*each)(void *context, uint64_t run, uint32_t tenant, enum eng_status status),
+    void *context)
+{
+	struct list *at;
+	list_for_each(at, &eng->runs) {
+		const struct eng_run *run = container_of(at, struct eng_run, link);
+		each(context, run->key, run->tenant->id, (enum eng_status)run->status);
+	}
+}
+
 bool
 eng_version(const struct eng *eng, uint32_t workflow_id, uint32_t number,
     struct eng_version_view *ret_view)

@@ -1,14 +1,17 @@
 /*
- * Commit: sort what is pending by key, keep the last of each run, write rows in order of keys and
- * ids in order of ids, then `applied`; one transaction with LMDB's default, synced, flags. A row
- * above the last one of its table is appended without a look-up (a batch of new runs is all of that
- * kind); an existing row is read first, so that the table of ids is touched for new runs only.
+ * Commit: sort what is pending by run; of each run, what it is now is folded from its old row and
+ * the calls; rows are written in order of keys. What that changes in the table of ids and in the
+ * lists is collected, sorted by key, and written after them, then `applied`; one transaction with
+ * LMDB's default, synced, flags. A row above the last one of its table is appended without a
+ * look-up (a batch of new runs is all of that kind). A block of a list is read and written once a
+ * batch, however many of the batch's runs it gets.
  *
  * The map is full: abort, double it, write the batch again from memory.
  */
 #include "index/index_int.h"
 
 #include "base/mem.h"
+#include "index/texts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,51 +23,212 @@ struct batch {
 	MDB_txn *txn;
 	MDB_cursor *runs;
 	MDB_cursor *ids;
+	MDB_cursor *lists;
 	struct row_key last; /* of the table, while has_last */
 	bool has_last;
 };
 
-/* -------------------------------------------------------------------------------------- pending */
+/* One run: what it was, and what it is now. */
+struct fold {
+	struct index_run old;
+	struct index_run now;
+	bool had;
+	bool has;
+	bool changed;
+};
 
-static struct bytes
-pending_copy(struct index *index, struct bytes from)
-{
-	return bytes_of(arena_copy(&index->arena, from.data, from.size), from.size);
-}
+/* ------------------------------------------------------------------------------------- folding */
 
-void
-index_put(struct index *index, const struct index_run *run)
+/* Adds the texts that are not there, up to the limit. `buf` may be what fold->now points into. */
+static void
+fold_workers(struct fold *fold, struct buf *buf, struct bytes more)
 {
-	froe_assert(run->number > 0);
-	froe_assert(run->workflow.size <= ROW_WORKFLOW_BYTES_MAX);
-	if (index->pending_count == index->pending_capacity) {
-		size_t capacity = index->pending_capacity != 0 ? index->pending_capacity * 2 : 64;
-		index->pending = mem_resize(index->pending, capacity * sizeof(struct pending *));
-		index->pending_capacity = capacity;
+	uint32_t count;
+	struct bytes text;
+	froe_assert(texts_good(fold->now.workers, &count));
+	if (fold->now.workers.data != buf->data) {
+		buf_reset(buf);
+		buf_push(buf, fold->now.workers.data, fold->now.workers.size);
 	}
-	struct pending *pending = arena_alloc(&index->arena, sizeof(*pending));
-	*pending = (struct pending){.run = *run, .order = index->pending_count};
-	pending->run.workflow = pending_copy(index, run->workflow);
-	pending->run.places = pending_copy(index, run->places);
-	index->pending[index->pending_count++] = pending;
+	while (texts_next(&more, &text)) {
+		if (count == INDEX_WORKERS_MAX || texts_have(buf_bytes(buf), text) ||
+		    buf_used(buf) + text.size + 2 > UINT16_MAX)
+			continue;
+		texts_push(buf, text);
+		count++;
+		fold->changed = true;
+	}
+	fold->now.workers = buf_bytes(buf);
 }
 
-uint64_t
-index_pending(const struct index *index)
+static void
+fold_put(struct fold *fold, struct buf *buf, const struct index_run *run)
 {
-	return index->pending_count;
+	if (!fold->has || run->seq >= fold->now.seq) {
+		struct bytes workers = fold->has ? fold->now.workers : bytes_of(NULL, 0);
+		fold->now = *run;
+		fold->now.workers = workers;
+		fold->has = fold->changed = true;
+	}
+	fold_workers(fold, buf, run->workers);
+}
+
+static void
+fold_one(struct fold *fold, struct buf *buf, const struct pending *pending)
+{
+	switch (pending->kind) {
+	case PENDING_PUT:
+		fold_put(fold, buf, &pending->run);
+		return;
+	case PENDING_TOUCH:
+		if (!fold->has) { /* its put comes later: the row waits for it, in no list */
+			fold->now = (struct index_run){
+			    .tenant = pending->run.tenant,
+			    .number = pending->run.number,
+			};
+			fold->has = fold->changed = true;
+		}
+		fold_workers(fold, buf, pending->run.workers);
+		return;
+	case PENDING_DROP:
+		fold->has = false;
+		fold->changed = fold->had;
+		return;
+	}
+}
+
+/* -------------------------------------------------------------------------------------- changes */
+
+static void
+change_push(struct index *index, const struct index_run *run, struct post_term term, bool add)
+{
+	if (index->change_count == index->change_capacity) {
+		size_t capacity = index->change_capacity != 0 ? index->change_capacity * 2 : 256;
+		index->changes = mem_resize(index->changes, capacity * sizeof(struct change));
+		index->change_capacity = capacity;
+	}
+	index->changes[index->change_count++] = (struct change){
+	    .key = post_key_of(run->tenant, term, run->number >> POST_BLOCK_BITS),
+	    .at = (uint16_t)(run->number & (POST_BLOCK_RUNS - 1)),
+	    .add = add,
+	};
+}
+
+static void
+terms_minus(struct index *index, const struct index_run *run, const struct post_term *terms,
+    uint32_t count, const struct post_term *without, uint32_t without_count, bool add)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t at = 0;
+		while (at < without_count && (without[at].hash != terms[i].hash ||
+		    without[at].dimension != terms[i].dimension))
+			at++;
+		if (at == without_count)
+			change_push(index, run, terms[i], add);
+	}
+}
+
+static void
+place_push(struct index *index, const struct index_run *run, bool gone)
+{
+	if (index->place_count == index->place_capacity) {
+		size_t capacity = index->place_capacity != 0 ? index->place_capacity * 2 : 64;
+		index->places = mem_resize(index->places, capacity * sizeof(struct place));
+		index->place_capacity = capacity;
+	}
+	index->places[index->place_count++] =
+	    (struct place){run->id, row_key_of(run->tenant, run->number), gone};
+}
+
+/* What the fold means for ids and lists. The old row is still where LMDB has it. */
+static void
+fold_changes(struct index *index, const struct fold *fold)
+{
+	struct post_term old[POST_TERMS_MAX], now[POST_TERMS_MAX];
+	uint32_t old_count = fold->had ? post_terms(&fold->old, old) : 0;
+	uint32_t now_count = fold->has ? post_terms(&fold->now, now) : 0;
+	bool had_id = fold->had && fold->old.seq != 0, has_id = fold->has && fold->now.seq != 0;
+	terms_minus(index, &fold->old, old, old_count, now, now_count, /* add= */ false);
+	terms_minus(index, &fold->now, now, now_count, old, old_count, /* add= */ true);
+	if (had_id != has_id)
+		place_push(index, has_id ? &fold->now : &fold->old, had_id);
+}
+
+/* ---------------------------------------------------------------------------------------- write */
+
+static int
+row_load(struct batch *batch, struct row_key *row_key, struct fold *fold)
+{
+	MDB_val key = {.mv_data = row_key->bytes, .mv_size = ROW_KEY_SIZE}, value;
+	if (!batch->has_last || memcmp(row_key->bytes, batch->last.bytes, ROW_KEY_SIZE) > 0)
+		return 0;
+	int code = mdb_cursor_get(batch->runs, &key, &value, MDB_SET_KEY);
+	if (code == MDB_NOTFOUND)
+		return 0;
+	if (code != 0)
+		return code;
+	if (!row_decode(bytes_of(key.mv_data, key.mv_size), bytes_of(value.mv_data, value.mv_size),
+	        &fold->old))
+		return MDB_CORRUPTED;
+	fold->now = fold->old;
+	fold->had = fold->has = true;
+	return 0;
 }
 
 static int
-pending_compare(const void *left, const void *right)
+row_store(struct index *index, struct batch *batch, struct row_key *row_key,
+    const struct fold *fold)
 {
-	const struct pending *a = *(struct pending *const *)left;
-	const struct pending *b = *(struct pending *const *)right;
-	if (a->run.tenant != b->run.tenant)
-		return a->run.tenant < b->run.tenant ? -1 : 1;
-	if (a->run.number != b->run.number)
-		return a->run.number < b->run.number ? -1 : 1;
-	return a->order < b->order ? -1 : a->order > b->order;
+	bool append =
+	    !batch->has_last || memcmp(row_key->bytes, batch->last.bytes, ROW_KEY_SIZE) > 0;
+	if (!fold->has)
+		return fold->had ? mdb_cursor_del(batch->runs, 0) : 0;
+	buf_reset(&index->row);
+	row_encode(&index->row, &fold->now);
+	MDB_val key = {.mv_data = row_key->bytes, .mv_size = ROW_KEY_SIZE};
+	MDB_val value = {.mv_data = index->row.data, .mv_size = index->row.size};
+	if (append) {
+		batch->last = *row_key;
+		batch->has_last = true;
+	}
+	return mdb_cursor_put(batch->runs, &key, &value, append ? MDB_APPEND : 0);
+}
+
+/* All calls of one run: pending[first .. first + count). */
+static int
+batch_run(struct index *index, struct batch *batch, size_t first, size_t count)
+{
+	const struct index_run *run = &index->pending[first]->run;
+	struct row_key row_key = row_key_of(run->tenant, run->number);
+	struct fold fold = {0};
+	int code = row_load(batch, &row_key, &fold);
+	if (code != 0)
+		return code;
+	for (size_t i = first; i < first + count; i++)
+		fold_one(&fold, &index->workers, index->pending[i]);
+	if (!fold.changed)
+		return 0;
+	/* Another id: the index is of a log that was put back and went another way. */
+	if (fold.had && fold.has && fold.old.seq != 0 && !uuid_equal(fold.old.id, fold.now.id))
+		return MDB_CORRUPTED;
+	fold_changes(index, &fold);
+	return row_store(index, batch, &row_key, &fold);
+}
+
+static int
+batch_runs(struct index *index, struct batch *batch)
+{
+	int code = 0;
+	for (size_t first = 0, next; first < index->pending_count && code == 0; first = next) {
+		const struct index_run *run = &index->pending[first]->run;
+		next = first + 1;
+		while (next < index->pending_count &&
+		    index->pending[next]->run.number == run->number &&
+		    index->pending[next]->run.tenant == run->tenant)
+			next++;
+		code = batch_run(index, batch, first, next - first);
+	}
+	return code;
 }
 
 static int
@@ -74,85 +238,102 @@ place_compare(const void *left, const void *right)
 	return memcmp(a->id.bytes, b->id.bytes, sizeof(a->id.bytes));
 }
 
-/* In order of keys; of several puts of one run the last stays. */
-static void
-pending_sort(struct index *index)
-{
-	size_t kept = 0;
-	if (index->pending_count > 1)
-		qsort(index->pending, index->pending_count, sizeof(index->pending[0]),
-		    pending_compare);
-	for (size_t i = 0; i < index->pending_count; i++) {
-		const struct index_run *run = &index->pending[i]->run;
-		if (kept > 0 && index->pending[kept - 1]->run.tenant == run->tenant &&
-		    index->pending[kept - 1]->run.number == run->number)
-			kept--;
-		index->pending[kept++] = index->pending[i];
-	}
-	/* The order of puts to come is above that of those that stay. */
-	for (size_t i = 0; i < kept; i++)
-		index->pending[i]->order = 0;
-	index->pending_count = kept;
-}
-
-/* --------------------------------------------------------------------------------------- commit */
-
-/* The row's id goes to `places` if the run is new. */
 static int
-batch_row(struct index *index, struct batch *batch, const struct index_run *run)
+batch_place(struct batch *batch, struct place *place)
 {
-	struct row_key row_key = row_key_of(run->tenant, run->number);
-	MDB_val key = {.mv_data = row_key.bytes, .mv_size = ROW_KEY_SIZE}, value;
-	struct index_run old;
-	unsigned flags = 0;
-	int code = MDB_NOTFOUND;
-	if (!batch->has_last || memcmp(row_key.bytes, batch->last.bytes, ROW_KEY_SIZE) > 0) {
-		flags = MDB_APPEND;
-		batch->last = row_key;
-		batch->has_last = true;
-	} else {
-		code = mdb_cursor_get(batch->runs, &key, &value, MDB_SET_KEY);
-		if (code != 0 && code != MDB_NOTFOUND)
-			return code;
+	uint8_t bytes[ROW_PLACE_SIZE];
+	MDB_val key = {.mv_data = place->id.bytes, .mv_size = ROW_ID_SIZE};
+	MDB_val value = {.mv_data = bytes, .mv_size = sizeof(bytes)};
+	if (place->gone) {
+		int code = mdb_cursor_get(batch->ids, &key, &value, MDB_SET_KEY);
+		return code == 0 ? mdb_cursor_del(batch->ids, 0) : code;
 	}
-	if (code == 0 && !row_decode(bytes_of(key.mv_data, key.mv_size),
-	        bytes_of(value.mv_data, value.mv_size), &old))
-		return MDB_CORRUPTED;
-	/* Another id: the index is of a log that was put back and went another way. */
-	if (code == 0 && !uuid_equal(old.id, run->id))
-		return MDB_CORRUPTED;
-	if (code == MDB_NOTFOUND)
-		index->places[index->place_count++] = (struct place){run->id, row_key};
-	buf_reset(&index->row);
-	row_encode(&index->row, run);
-	key = (MDB_val){.mv_data = row_key.bytes, .mv_size = ROW_KEY_SIZE};
-	value = (MDB_val){.mv_data = index->row.data, .mv_size = index->row.size};
-	return mdb_cursor_put(batch->runs, &key, &value, flags);
+	row_place_encode(bytes, place->id, place->key);
+	return mdb_cursor_put(batch->ids, &key, &value, 0);
 }
 
 static int
 batch_places(struct index *index, struct batch *batch)
 {
+	int code = 0;
 	if (index->place_count > 1)
 		qsort(index->places, index->place_count, sizeof(index->places[0]), place_compare);
-	for (size_t i = 0; i < index->place_count; i++) {
-		struct place *place = &index->places[i];
-		uint8_t bytes[ROW_PLACE_SIZE];
-		row_place_encode(bytes, place->id, place->key);
-		MDB_val key = {.mv_data = place->id.bytes, .mv_size = ROW_ID_SIZE};
-		MDB_val value = {.mv_data = bytes, .mv_size = sizeof(bytes)};
-		int code = mdb_cursor_put(batch->ids, &key, &value, 0);
-		if (code != 0)
-			return code;
-	}
-	return 0;
+	for (size_t i = 0; i < index->place_count && code == 0; i++)
+		code = batch_place(batch, &index->places[i]);
+	return code;
 }
 
 static int
-batch_meta(struct index *index, struct batch *batch, uint64_t applied)
+change_compare(const void *left, const void *right)
+{
+	const struct change *a = left, *b = right;
+	int order = memcmp(a->key.bytes, b->key.bytes, POST_KEY_SIZE);
+	return order != 0 ? order : (a->at > b->at) - (a->at < b->at);
+}
+
+static void
+block_apply(struct block *block, const struct change *changes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t bit = UINT64_C(1) << (changes[i].at % 64);
+		if (changes[i].add)
+			block->words[changes[i].at / 64] |= bit;
+		else
+			block->words[changes[i].at / 64] &= ~bit;
+	}
+}
+
+/* The changes of one block. A new one is written with one look-up. */
+static int
+batch_block(struct batch *batch, struct change *changes, size_t count)
+{
+	uint8_t bytes[POST_VALUE_SIZE_MAX];
+	struct block block = {0};
+	MDB_val key = {.mv_data = changes->key.bytes, .mv_size = POST_KEY_SIZE};
+	block_apply(&block, changes, count);
+	MDB_val value = {.mv_data = bytes, .mv_size = block_encode(&block, changes->key, bytes)};
+	int code = value.mv_size > 0
+	    ? mdb_cursor_put(batch->lists, &key, &value, MDB_NOOVERWRITE)
+	    : mdb_cursor_get(batch->lists, &key, &value, MDB_SET_KEY);
+	if (code != MDB_KEYEXIST && (code != 0 || value.mv_data == bytes))
+		return code == MDB_NOTFOUND ? MDB_CORRUPTED : code;
+	if (!block_decode(bytes_of(changes->key.bytes, POST_KEY_SIZE),
+	        bytes_of(value.mv_data, value.mv_size), &block))
+		return MDB_CORRUPTED;
+	block_apply(&block, changes, count);
+	value = (MDB_val){
+	    .mv_data = bytes,
+	    .mv_size = block_encode(&block, changes->key, bytes),
+	};
+	if (value.mv_size == 0)
+		return mdb_cursor_del(batch->lists, 0);
+	key.mv_data = changes->key.bytes; /* it may point to what is about to move */
+	return mdb_cursor_put(batch->lists, &key, &value, 0);
+}
+
+static int
+batch_lists(struct index *index, struct batch *batch)
+{
+	int code = 0;
+	if (index->change_count > 1)
+		qsort(index->changes, index->change_count, sizeof(index->changes[0]),
+		    change_compare);
+	for (size_t first = 0, next; first < index->change_count && code == 0; first = next) {
+		const uint8_t *key = index->changes[first].key.bytes;
+		next = first + 1;
+		while (next < index->change_count &&
+		    memcmp(index->changes[next].key.bytes, key, POST_KEY_SIZE) == 0)
+			next++;
+		code = batch_block(batch, &index->changes[first], next - first);
+	}
+	return code;
+}
+
+static int
+batch_meta(struct index *index, struct batch *batch, uint64_t applied, bool complete)
 {
 	uint8_t bytes[ROW_META_SIZE];
-	struct row_meta meta = {ROW_FORMAT, index->store, applied};
+	struct row_meta meta = {ROW_FORMAT, complete, index->store, applied};
 	row_meta_encode(bytes, &meta);
 	MDB_val key = {.mv_data = (char[]){"meta"}, .mv_size = 4};
 	MDB_val value = {.mv_data = bytes, .mv_size = sizeof(bytes)};
@@ -168,6 +349,8 @@ batch_open(struct index *index, struct batch *batch)
 	if (code == 0)
 		code = mdb_cursor_open(batch->txn, index->ids, &batch->ids);
 	if (code == 0)
+		code = mdb_cursor_open(batch->txn, index->lists, &batch->lists);
+	if (code == 0)
 		code = mdb_cursor_get(batch->runs, &key, &value, MDB_LAST);
 	if (code == MDB_NOTFOUND)
 		return 0;
@@ -182,20 +365,22 @@ batch_open(struct index *index, struct batch *batch)
 
 /* One attempt; the transaction is over in any case. */
 static int
-batch_write(struct index *index, uint64_t applied)
+batch_write(struct index *index, uint64_t applied, bool complete)
 {
 	struct batch batch = {0};
 	int code = mdb_txn_begin(index->env, NULL, 0, &batch.txn);
 	if (code != 0)
 		return code;
-	index->place_count = 0;
+	index->place_count = index->change_count = 0;
 	code = batch_open(index, &batch);
-	for (size_t i = 0; i < index->pending_count && code == 0; i++)
-		code = batch_row(index, &batch, &index->pending[i]->run);
+	if (code == 0)
+		code = batch_runs(index, &batch);
 	if (code == 0)
 		code = batch_places(index, &batch);
 	if (code == 0)
-		code = batch_meta(index, &batch, applied);
+		code = batch_lists(index, &batch);
+	if (code == 0)
+		code = batch_meta(index, &batch, applied, complete);
 	if (code == 0)
 		return mdb_txn_commit(batch.txn); /* it frees the cursors */
 	mdb_txn_abort(batch.txn);
@@ -233,16 +418,14 @@ index_grow(struct index *index, struct froe_fault *fault)
 }
 
 enum froe_err
-index_commit(struct index *index, uint64_t applied, struct froe_fault *fault)
+index_commit(struct index *index, uint64_t applied, bool complete, struct froe_fault *fault)
 {
 	froe_assert(applied >= index->applied);
-	if (index->pending_count == 0 && applied == index->applied)
+	if (index->pending_count == 0 && applied == index->applied && complete == index->complete)
 		return FROE_OK;
 	pending_sort(index);
-	index->places = mem_resize(index->places,
-	    (index->pending_count + 1) * sizeof(index->places[0]));
 	int code;
-	while ((code = batch_write(index, applied)) == MDB_MAP_FULL) {
+	while ((code = batch_write(index, applied, complete)) == MDB_MAP_FULL) {
 		enum froe_err err = index_grow(index, fault);
 		if (err != FROE_OK)
 			return err;
@@ -251,7 +434,7 @@ index_commit(struct index *index, uint64_t applied, struct froe_fault *fault)
 		return index_fault(index, code, "commit", fault);
 	file_extend(index);
 	index->applied = applied;
-	index->pending_count = 0;
-	arena_reset(&index->arena);
+	index->complete = complete;
+	pending_reset(index);
 	return FROE_OK;
 }

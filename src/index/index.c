@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define MAP_BYTES_MIN ((size_t)64 << 20)
-#define TABLES 3
+#define TABLES 4
 
 static enum froe_err
 lmdb_err(int code)
@@ -144,10 +144,13 @@ entry_good(const char *table, struct bytes key, struct bytes value)
 	struct index_run run;
 	struct row_key place;
 	struct row_meta meta;
+	struct block block;
 	if (strcmp(table, "runs") == 0)
 		return row_decode(key, value, &run);
 	if (strcmp(table, "ids") == 0)
 		return row_place_decode(key, value, &place);
+	if (strcmp(table, "lists") == 0)
+		return block_decode(key, value, &block);
 	return strcmp(table, "meta") == 0 && row_meta_decode(value, &meta);
 }
 
@@ -195,6 +198,8 @@ tables_open(struct index *index, MDB_txn *txn, bool *ret_foreign, struct froe_fa
 	if (code == 0)
 		code = mdb_dbi_open(txn, "ids", MDB_CREATE, &index->ids);
 	if (code == 0)
+		code = mdb_dbi_open(txn, "lists", MDB_CREATE, &index->lists);
+	if (code == 0)
 		code = mdb_stat(txn, index->runs, &stat);
 	if (code != 0)
 		return index_fault(index, code, "open tables", fault);
@@ -206,7 +211,8 @@ tables_open(struct index *index, MDB_txn *txn, bool *ret_foreign, struct froe_fa
 	if (!row_meta_decode(bytes_of(value.mv_data, value.mv_size), &meta))
 		return index_damage(index, "damaged meta row", fault);
 	*ret_foreign = meta.format != ROW_FORMAT || !uuid_equal(meta.store, index->store);
-	index->applied = meta.applied;
+	index->complete = meta.complete;
+	index->applied = meta.complete ? meta.applied : 0;
 	return FROE_OK;
 }
 
@@ -259,6 +265,7 @@ index_open_once(const char *dir, struct uuid store, struct index **ret_index, bo
 	snprintf(index->dir, sizeof(index->dir), "%s", dir);
 	arena_init(&index->arena, 0);
 	buf_init(&index->row);
+	buf_init(&index->workers);
 	err = index_load(index, ret_foreign, fault);
 	if (err != FROE_OK || *ret_foreign) {
 		index_close(index);
@@ -292,6 +299,15 @@ index_open(const char *dir, struct uuid store, struct index **ret_index, uint64_
 	return FROE_OK;
 }
 
+bool
+index_gone(const struct index *index)
+{
+	struct stat stat;
+	int file;
+	return mdb_env_get_fd(index->env, &file) == 0 && fstat(file, &stat) == 0 &&
+	    stat.st_nlink == 0;
+}
+
 void
 index_close(struct index *index)
 {
@@ -302,7 +318,9 @@ index_close(struct index *index)
 		    "costs a check at the next open");
 	mem_free(index->pending);
 	mem_free(index->places);
+	mem_free(index->changes);
 	arena_release(&index->arena);
 	buf_release(&index->row);
+	buf_release(&index->workers);
 	mem_free(index);
 }

@@ -1,6 +1,6 @@
 /*
- * Look-ups: a read transaction each; rows are decoded, and their hashes checked, where LMDB mapped
- * them, and lent to the callback.
+ * One run by its id: a read transaction; the row is decoded, and its hash checked, where LMDB
+ * mapped it, and lent to the callback.
  */
 #include "index/index_int.h"
 
@@ -40,62 +40,6 @@ index_find(struct index *index, struct uuid id,
 	enum froe_err err = find_in(index, txn, id, &run);
 	if (err == FROE_OK)
 		each(context, &run);
-	mdb_txn_abort(txn);
-	return err;
-}
-
-/* Onto the last row below (tenant, before). */
-static int
-list_start(MDB_cursor *cursor, uint32_t tenant, uint64_t before, MDB_val *key, MDB_val *value)
-{
-	struct row_key end;
-	if (before > 0)
-		end = row_key_of(tenant, before);
-	else if (tenant < UINT32_MAX)
-		end = row_key_of(tenant + 1, 0);
-	else
-		return mdb_cursor_get(cursor, key, value, MDB_LAST);
-	*key = (MDB_val){.mv_data = end.bytes, .mv_size = ROW_KEY_SIZE};
-	int code = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
-	if (code == MDB_NOTFOUND)
-		return mdb_cursor_get(cursor, key, value, MDB_LAST);
-	return code == 0 ? mdb_cursor_get(cursor, key, value, MDB_PREV) : code;
-}
-
-static enum froe_err
-list_in(struct index *index, MDB_cursor *cursor, uint32_t tenant, uint64_t before,
-    bool (*each)(void *context, const struct index_run *run), void *context)
-{
-	MDB_val key, value;
-	struct index_run run;
-	int code = list_start(cursor, tenant, before, &key, &value);
-	for (; code == 0; code = mdb_cursor_get(cursor, &key, &value, MDB_PREV)) {
-		if (!row_decode(bytes_of(key.mv_data, key.mv_size),
-		        bytes_of(value.mv_data, value.mv_size), &run))
-			return index_damage(index, "damaged row", NULL);
-		if (run.tenant != tenant || !each(context, &run))
-			return FROE_OK;
-	}
-	return code == MDB_NOTFOUND ? FROE_OK : index_fault(index, code, "list", NULL);
-}
-
-enum froe_err
-index_list(struct index *index, uint32_t tenant, uint64_t before,
-    bool (*each)(void *context, const struct index_run *run), void *context)
-{
-	MDB_cursor *cursor;
-	MDB_txn *txn;
-	enum froe_err err;
-	int code = mdb_txn_begin(index->env, NULL, MDB_RDONLY, &txn);
-	if (code != 0)
-		return index_fault(index, code, "begin", NULL);
-	code = mdb_cursor_open(txn, index->runs, &cursor);
-	if (code == 0) {
-		err = list_in(index, cursor, tenant, before, each, context);
-		mdb_cursor_close(cursor);
-	} else {
-		err = index_fault(index, code, "list", NULL);
-	}
 	mdb_txn_abort(txn);
 	return err;
 }

@@ -1,5 +1,5 @@
 /*
- * index/row: the bytes of the index's three tables.
+ * index/row: the bytes of the tables of runs, ids and meta.
  *
  * Purpose     runs: (tenant, number), big-endian so that the order of bytes is the order of runs ->
  *             the row. ids: the run's id -> its key in runs. meta: what the index is of and how far
@@ -18,10 +18,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ROW_FORMAT 1u
+#define ROW_FORMAT 2u
 #define ROW_KEY_SIZE 12
 #define ROW_ID_SIZE 16
-#define ROW_HEAD_SIZE 48
+#define ROW_HEAD_SIZE 56
 #define ROW_PLACE_SIZE 20
 #define ROW_META_SIZE 40
 #define ROW_WORKFLOW_BYTES_MAX UINT16_MAX
@@ -32,9 +32,14 @@ struct row_key {
 
 struct row_meta {
 	uint32_t format;
+	bool complete;
 	struct uuid store;
 	uint64_t applied;
 };
+
+/* Words of keys: big-endian, so that the order of bytes is that of the numbers. */
+uint64_t be_load(const uint8_t *from, int size);
+void be_store(uint8_t *to, uint64_t word, int size);
 
 struct row_key row_key_of(uint32_t tenant, uint64_t number);
 

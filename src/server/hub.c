@@ -35,6 +35,7 @@ hub_init(struct hub *hub, const struct hub_options *options)
 	buf_init(&hub->outbox);
 	buf_init(&hub->released);
 	buf_init(&hub->places);
+	buf_init(&hub->texts);
 	failpoint_init(&hub->failpoint);
 }
 
@@ -209,9 +210,8 @@ static void
 hook_event(void *context, const struct eng_event *event, uint64_t frame)
 {
 	struct hub *hub = context;
-	if (event->type == ENG_EV_RUN_STARTED)
-		hub_index_started(hub, event, frame);
-	else if (event->type == ENG_EV_WORKER_LEAVING)
+	hub_index_event(hub, event, frame);
+	if (event->type == ENG_EV_WORKER_LEAVING)
 		hub_worker_gone(hub, event->worker);
 	if (hub->change_watches > 0 && event->run != 0)
 		hub_watch_event(hub, event, frame);
@@ -628,5 +628,6 @@ hub_release(struct hub *hub)
 	buf_release(&hub->outbox);
 	buf_release(&hub->released);
 	buf_release(&hub->places);
+	buf_release(&hub->texts);
 	arena_release(&hub->arena);
 }

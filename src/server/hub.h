@@ -85,6 +85,7 @@ struct hub {
 	struct arena arena;        /* of one command or delivery */
 	struct buf released;       /* the outbox's item being let out */
 	struct buf places;         /* of one index row */
+	struct buf texts;          /* its metadata */
 	const struct api_command *command; /* being run: hooks relate effects to it */
 	struct hub_stats stats;
 	struct failpoint failpoint;

@@ -1,14 +1,15 @@
 /*
  * server/hub_index: rows for the index, and when a closed run's places may be forgotten.
  *
- * A run's row is put when it starts and once more when it has closed, each when its frame is
- * durable. `applied` of the index is a frame of which some rows may still be missing
- * (indexer.h): rows of that frame are put again after a restart, and a run is forgotten here
- * only when a later frame has been applied.
+ * A run's row is put when it starts and once more when it has closed, and it is touched when a
+ * worker gets a task of it, each when its frame is durable. `applied` of the index is a frame of
+ * which some rows may still be missing (indexer.h): rows of that frame are put again after a
+ * restart, and a run is forgotten here only when a later frame has been applied.
  */
 #include "server/hub_int.h"
 
 #include "base/mem.h"
+#include "index/texts.h"
 
 /* A closed run's places are forgotten here once the index has them. */
 struct hub_forget {
@@ -17,14 +18,16 @@ struct hub_forget {
 	uint64_t frame;
 };
 
+/* A run's row, as it is after the run's record number `seq`. */
 static struct indexer_job *
 index_job(struct hub *hub, uint64_t run, const struct eng_run_info *info, uint64_t frame,
-    enum eng_status status, uint64_t finished_ns)
+    uint32_t seq, enum eng_status status, uint64_t finished_ns)
 {
 	struct eng_version_view version;
 	struct index_run row = {
 	    .number = run,
 	    .tenant = info->tenant,
+	    .seq = seq,
 	    .id = info->id,
 	    .status = (uint8_t)status,
 	    .created_ns = info->created_ns,
@@ -32,14 +35,19 @@ index_job(struct hub *hub, uint64_t run, const struct eng_run_info *info, uint64
 	};
 	froe_assert(eng_version(hub->shard->eng, info->workflow, info->version, &version));
 	row.workflow = version.workflow;
+	buf_reset(&hub->texts);
+	for (uint32_t i = 0; i < info->metadata_count; i++)
+		texts_push(&hub->texts, info->metadata[i]);
+	row.metadata = buf_bytes(&hub->texts);
 	buf_reset(&hub->places);
 	if (finished_ns != 0) {
 		uint32_t count;
 		const struct log_place *places = resolver_run(hub->shard->resolver, run, &count);
 		history_places_encode(places, count, &hub->places);
 		row.places = buf_bytes(&hub->places);
+		row.seq = count;
 	}
-	return indexer_put_job(&row, frame);
+	return indexer_put_job(&row, finished_ns == 0 ? indexer_kinds(status, false) : 0, frame);
 }
 
 static struct indexer_job *
@@ -54,20 +62,38 @@ index_job_started(struct hub *hub, const struct eng_event *event, uint64_t frame
 	    .metadata = event->metadata,
 	    .metadata_count = event->metadata_count,
 	};
-	return index_job(hub, event->run, &info, frame, ENG_QUEUED, 0);
+	return index_job(hub, event->run, &info, frame, event->run_event_no, ENG_QUEUED, 0);
+}
+
+/* What an open run is at after the event's step; NULL: nothing of it changes with such an event. */
+static struct indexer_job *
+index_job_touched(struct hub *hub, const struct eng_event *event, uint64_t frame)
+{
+	struct eng_run_info info;
+	enum eng_status status;
+	if (event->type != ENG_EV_TASK_ASSIGNED ||
+	    !eng_run_info(hub->shard->eng, event->run, NULL, &info) ||
+	    !eng_run_status(hub->shard->eng, event->run, &status))
+		return NULL;
+	return indexer_touch_job(info.tenant, event->run,
+	    eng_worker_name(hub->shard->eng, event->worker), indexer_kinds(status, false), frame);
 }
 
 void
-hub_index_started(struct hub *hub, const struct eng_event *event, uint64_t frame)
+hub_index_event(struct hub *hub, const struct eng_event *event, uint64_t frame)
 {
-	hub_item_object(hub, frame, HUB_ITEM_INDEX, index_job_started(hub, event, frame));
+	struct indexer_job *job = event->type == ENG_EV_RUN_STARTED
+	    ? index_job_started(hub, event, frame)
+	    : index_job_touched(hub, event, frame);
+	if (job != NULL)
+		hub_item_object(hub, frame, HUB_ITEM_INDEX, job);
 }
 
 void
 hub_index_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
 	hub_item_object(hub, frame, HUB_ITEM_INDEX,
-	    index_job(hub, effect->run, &effect->info, frame, effect->status,
+	    index_job(hub, effect->run, &effect->info, frame, 0, effect->status,
 	        hub->shard->clock.now_ns));
 }
 
@@ -86,10 +112,14 @@ hub_index_replayed(struct hub *hub, const struct eng_event *event, const struct 
 	if (event->type == ENG_EV_RUN_STARTED)
 		job = index_job_started(hub, event, frame);
 	else if (closed)
-		job = index_job(hub, event->run, info, frame, (enum eng_status)event->status,
-		    event->time_ns);
-	if (job != NULL)
-		list_push(&hub->backlog, &job->link);
+		job = index_job(hub, event->run, info, frame, 0,
+		    (enum eng_status)event->status, event->time_ns);
+	else
+		job = index_job_touched(hub, event, frame);
+	if (job == NULL)
+		return;
+	job->kinds = INDEXER_KEEP;
+	list_push(&hub->backlog, &job->link);
 }
 
 /* ---------------------------------------------------------------------------------- forgetting */
@@ -97,7 +127,7 @@ hub_index_replayed(struct hub *hub, const struct eng_event *event, const struct 
 static void
 forget_later(struct hub *hub, const struct indexer_job *job)
 {
-	if (job->row.finished_ns == 0)
+	if (job->op != INDEXER_PUT || job->row.finished_ns == 0)
 		return;
 	struct hub_forget *forget = mem_zalloc(sizeof(*forget));
 	forget->run = job->row.number;
@@ -132,11 +162,18 @@ hub_index_post(struct hub *hub, struct indexer_job *job)
 		list_push(&hub->backlog, &job->link);
 }
 
+static void
+run_opened(void *context, uint64_t run, uint32_t tenant, enum eng_status status)
+{
+	indexer_opened(context, tenant, run, indexer_kinds(status, false));
+}
+
 /* The index may have been opened only after the replay: then its rows are here still. */
 void
 hub_index_start(struct hub *hub)
 {
 	struct list *at, *next;
+	eng_runs(hub->shard->eng, run_opened, hub->indexer);
 	for (at = hub->backlog.next; at != &hub->backlog; at = next) {
 		struct indexer_job *job = container_of(at, struct indexer_job, link);
 		next = at->next;

@@ -152,7 +152,7 @@ void hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 void hub_error_fill(Froe__Error *error, enum froe_err err, const char *field, const char *text);
 
 /* hub_index.c */
-void hub_index_started(struct hub *hub, const struct eng_event *event, uint64_t frame);
+void hub_index_event(struct hub *hub, const struct eng_event *event, uint64_t frame);
 void hub_index_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
 void hub_index_replayed(struct hub *hub, const struct eng_event *event,
     const struct eng_run_info *info, uint64_t frame);

@@ -8,6 +8,7 @@
 #include "server/hub_int.h"
 
 #include "base/mem.h"
+#include "index/texts.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,7 +24,6 @@ struct hub_read {
 	struct uuid run;
 	enum history_want want;
 	char *task;         /* OUTPUT_GET; owned */
-	uint32_t statuses;  /* LIST */
 	uint64_t cookie;
 	uint64_t due_ns;
 	uint64_t position;       /* the frame it waits for */
@@ -238,18 +238,49 @@ read_find(struct hub_read *read)
 	read_ask(read, job, 0);
 }
 
+static struct bytes
+list_keep(struct indexer_list *list, struct bytes text)
+{
+	return bytes_of(arena_copy(&list->arena, text.data, text.size), text.size);
+}
+
+/* Open and closed runs are found in different places. */
+static void
+list_statuses(struct indexer_list *list, const struct api_command *command)
+{
+	uint32_t wanted = command->list.statuses;
+	for (uint32_t status = ENG_QUEUED; status <= ENG_EVICTED; status++) {
+		uint32_t kinds = indexer_kinds((enum eng_status)status, false);
+		if ((wanted & 1u << status) == 0)
+			continue;
+		list->filter.kinds |= kinds;
+		list->filter.statuses |= kinds == 0 ? 1u << status : 0;
+	}
+	list->filter.marks = command->list.scheduled ? 1u << INDEXER_SCHEDULED : 0;
+}
+
 static void
 read_list(struct hub_read *read, const struct api_command *command)
 {
-	struct indexer_job *job = indexer_job_new(INDEXER_LIST);
+	struct indexer_job *job = indexer_list_job();
+	struct indexer_list *list = job->list;
 	uint32_t limit = command->list.limit != 0 ? command->list.limit : LIST_LIMIT_DEFAULT;
-	job->tenant = read->tenant.v;
-	job->statuses = command->list.statuses;
-	job->limit = limit < FROE_LIST_MAX ? limit : FROE_LIST_MAX;
-	job->before = command->list.before;
-	job->block = mem_copy(command->list.workflow.data, command->list.workflow.size);
-	job->workflow = bytes_of(job->block, command->list.workflow.size);
-	read->statuses = command->list.statuses;
+	struct buf *texts = &read->hub->texts;
+	buf_reset(texts);
+	for (uint32_t i = 0; i < command->list.metadata_count; i++)
+		texts_push(texts, command->list.metadata[i]);
+	list->limit = limit < FROE_LIST_MAX ? limit : FROE_LIST_MAX;
+	list->filter = (struct index_filter){
+	    .tenant = read->tenant.v,
+	    .before = command->list.before,
+	    .since_ns = command->list.since_ns,
+	    .until_ns = command->list.until_ns,
+	    .workflow = list_keep(list, command->list.workflow),
+	    .parent = command->list.parent,
+	    .metadata = list_keep(list, buf_bytes(texts)),
+	    .worker = list_keep(list, command->list.worker),
+	};
+	list_statuses(list, command);
 	read_ask(read, job, command->list.position);
 }
 
@@ -386,52 +417,48 @@ answer_found(struct hub_read *read, const struct indexer_job *job)
 	mem_free(places);
 }
 
-/* What the run is now: the index knows only whether it was open when its row was written. */
-static enum eng_status
-row_status(const struct hub *hub, const struct index_run *row)
+static void
+row_fill(struct arena *arena, const struct indexer_row *from, Froe__RunRow *row)
 {
-	enum eng_status status = (enum eng_status)row->status;
-	uint64_t run;
-	if (row->finished_ns != 0 || eng_run_status(hub->shard->eng, row->number, &status) ||
-	    eng_closed_find(hub->shard->eng, row->id, &run, &status))
-		return status;
-	return (enum eng_status)row->status;
+	const struct index_run *run = &from->run;
+	bool open = run->finished_ns == 0;
+	char *workflow = arena_alloc(arena, run->workflow.size + 1);
+	memcpy(workflow, run->workflow.data, run->workflow.size);
+	workflow[run->workflow.size] = 0;
+	froe__run_row__init(row);
+	row->has_run = row->has_number = row->has_status = row->has_created_ns = true;
+	row->run = (ProtobufCBinaryData){16, (uint8_t *)(uintptr_t)run->id.bytes};
+	row->number = run->number;
+	row->workflow = workflow;
+	row->status = (Froe__RunStatus)(open ? indexer_status(from->kinds) : run->status);
+	row->created_ns = run->created_ns;
+	row->has_finished_ns = !open;
+	row->finished_ns = run->finished_ns;
+	row->has_parent = !uuid_is_nil(run->parent);
+	if (row->has_parent)
+		row->parent = (ProtobufCBinaryData){16, (uint8_t *)(uintptr_t)run->parent.bytes};
+	row->has_scheduled = row->scheduled = (from->kinds & 1u << INDEXER_SCHEDULED) != 0;
 }
 
 static void
 answer_list(struct hub_read *read, const struct indexer_job *job)
 {
 	struct hub *hub = read->hub;
+	const struct indexer_list *list = job->list;
 	Froe__RunPage page = FROE__RUN_PAGE__INIT;
 	if (!job->found) {
 		read_fail(read, FROE_INTERNAL, "", "the index cannot be read");
 		return;
 	}
 	arena_reset(&hub->arena);
-	Froe__RunRow *rows = arena_alloc(&hub->arena, job->row_count * sizeof(*rows));
-	page.rows = arena_alloc(&hub->arena, job->row_count * sizeof(Froe__RunRow *));
-	for (uint32_t i = 0; i < job->row_count; i++) {
-		const struct index_run *from = &job->rows[i];
-		enum eng_status status = row_status(hub, from);
-		if (read->statuses != 0 && (read->statuses & 1u << status) == 0)
-			continue;
-		char *workflow = arena_alloc(&hub->arena, from->workflow.size + 1);
-		memcpy(workflow, from->workflow.data, from->workflow.size);
-		workflow[from->workflow.size] = 0;
-		Froe__RunRow *row = &rows[i];
-		froe__run_row__init(row);
-		row->has_run = row->has_number = row->has_status = row->has_created_ns = true;
-		row->run = (ProtobufCBinaryData){16, (uint8_t *)(uintptr_t)from->id.bytes};
-		row->number = from->number;
-		row->workflow = workflow;
-		row->status = (Froe__RunStatus)status;
-		row->created_ns = from->created_ns;
-		row->has_finished_ns = from->finished_ns != 0;
-		row->finished_ns = from->finished_ns;
-		page.rows[page.n_rows++] = row;
+	Froe__RunRow *rows = arena_alloc(&hub->arena, list->row_count * sizeof(*rows));
+	page.rows = arena_alloc(&hub->arena, list->row_count * sizeof(Froe__RunRow *));
+	for (uint32_t i = 0; i < list->row_count; i++) {
+		row_fill(&hub->arena, &list->rows[i], &rows[i]);
+		page.rows[page.n_rows++] = &rows[i];
 	}
 	page.has_next = true;
-	page.next = job->next;
+	page.next = list->next;
 	hub_queue_reply(hub, &read->origin, FROE__ENVELOPE__BODY_RUN_PAGE, &page.base);
 	read_free(read);
 }

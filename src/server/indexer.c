@@ -13,6 +13,7 @@
 
 #include "base/duration.h"
 #include "base/mem.h"
+#include "index/texts.h"
 
 #include <stdio.h>
 
@@ -37,11 +38,33 @@ indexer_open(struct indexer *indexer, struct io_env *env, const char *dir, struc
 		mem_free(indexer->dir);
 		return err;
 	}
+	openset_init(&indexer->open);
 	ring_init(&indexer->jobs, INDEXER_CAPACITY);
 	ring_init(&indexer->answers, INDEXER_CAPACITY);
 	atomic_store(&indexer->applied, *ret_applied);
 	indexer->pending_frame = *ret_applied;
 	return FROE_OK;
+}
+
+/* --------------------------------------------------------------------------------------- jobs */
+
+uint32_t
+indexer_kinds(enum eng_status status, bool scheduled)
+{
+	uint32_t kinds = scheduled ? 1u << INDEXER_SCHEDULED : 0;
+	if (status == ENG_QUEUED)
+		return kinds | 1u << INDEXER_QUEUED;
+	if (status == ENG_RUNNING)
+		return kinds | 1u << INDEXER_RUNNING;
+	return status == ENG_EVICTED ? kinds | 1u << INDEXER_EVICTED : 0;
+}
+
+enum eng_status
+indexer_status(uint32_t kinds)
+{
+	if ((kinds & 1u << INDEXER_RUNNING) != 0)
+		return ENG_RUNNING;
+	return (kinds & 1u << INDEXER_EVICTED) != 0 ? ENG_EVICTED : ENG_QUEUED;
 }
 
 struct indexer_job *
@@ -55,41 +78,99 @@ indexer_job_new(enum indexer_op op)
 void
 indexer_job_free(struct indexer_job *job)
 {
-	for (uint32_t i = 0; i < job->row_count; i++)
-		mem_free((void *)(uintptr_t)job->rows[i].workflow.data);
-	mem_free(job->rows);
+	if (job->list != NULL)
+		arena_release(&job->list->arena);
+	mem_free(job->list);
 	mem_free(job->block);
 	mem_free(job);
 }
 
-/* Copies workflow and places into the job's block. */
-static void
-job_keep_row(struct indexer_job *job, const struct index_run *row)
+static size_t
+row_bytes(const struct index_run *row)
 {
-	uint8_t *block = mem_alloc(row->workflow.size + row->places.size);
-	job->row = *row;
-	job->block = block;
-	if (row->workflow.size > 0)
-		memcpy(block, row->workflow.data, row->workflow.size);
-	if (row->places.size > 0)
-		memcpy(block + row->workflow.size, row->places.data, row->places.size);
-	job->row.workflow.data = block;
-	job->row.places.data = block + row->workflow.size;
+	return row->workflow.size + row->metadata.size + row->workers.size + row->places.size;
+}
+
+static struct bytes
+bytes_keep(uint8_t **to, struct bytes from)
+{
+	struct bytes kept = bytes_of(*to, from.size);
+	if (from.size > 0)
+		memcpy(*to, from.data, from.size);
+	*to += from.size;
+	return kept;
+}
+
+/* Copies the row, and what it points to into `to`. */
+static void
+row_keep(struct index_run *kept, const struct index_run *row, uint8_t *to)
+{
+	*kept = *row;
+	kept->workflow = bytes_keep(&to, row->workflow);
+	kept->metadata = bytes_keep(&to, row->metadata);
+	kept->workers = bytes_keep(&to, row->workers);
+	kept->places = bytes_keep(&to, row->places);
+}
+
+/* One allocation a job: there may be many a second. */
+static struct indexer_job *
+row_job(enum indexer_op op, const struct index_run *row, uint32_t kinds, uint64_t frame)
+{
+	struct indexer_job *job = mem_alloc(sizeof(*job) + row_bytes(row));
+	*job = (struct indexer_job){.op = op, .frame = frame, .kinds = kinds};
+	row_keep(&job->row, row, (uint8_t *)(job + 1));
+	return job;
 }
 
 struct indexer_job *
-indexer_put_job(const struct index_run *row, uint64_t frame)
+indexer_put_job(const struct index_run *row, uint32_t kinds, uint64_t frame)
 {
-	struct indexer_job *job = indexer_job_new(INDEXER_PUT);
-	job->frame = frame;
-	job_keep_row(job, row);
+	return row_job(INDEXER_PUT, row, kinds, frame);
+}
+
+struct indexer_job *
+indexer_touch_job(uint32_t tenant, uint64_t run, struct bytes worker, uint32_t kinds,
+    uint64_t frame)
+{
+	struct index_run row = {.tenant = tenant, .number = run, .workers = worker};
+	return row_job(INDEXER_TOUCH, &row, kinds, frame);
+}
+
+struct indexer_job *
+indexer_drop_job(uint32_t tenant, uint64_t run, uint64_t frame)
+{
+	struct index_run row = {.tenant = tenant, .number = run};
+	return row_job(INDEXER_DROP, &row, 0, frame);
+}
+
+struct indexer_job *
+indexer_list_job(void)
+{
+	struct indexer_job *job = indexer_job_new(INDEXER_LIST);
+	job->list = mem_zalloc(sizeof(*job->list));
+	arena_init(&job->list->arena, 0);
 	return job;
+}
+
+void
+indexer_opened(struct indexer *indexer, uint32_t tenant, uint64_t run, uint32_t kinds)
+{
+	froe_assert(!indexer->running);
+	openset_put(&indexer->open, tenant, run, kinds);
+}
+
+/* -------------------------------------------------------------------------------------- posting */
+
+static bool
+is_question(const struct indexer_job *job)
+{
+	return job->op == INDEXER_FIND || job->op == INDEXER_LIST;
 }
 
 bool
 indexer_post(struct indexer *indexer, struct indexer_job *job)
 {
-	bool question = job->op != INDEXER_PUT;
+	bool question = is_question(job);
 	if (!ring_push(&indexer->jobs, job))
 		return false;
 	bool urgent = question || ring_used(&indexer->jobs) >= BATCH_ROWS;
@@ -138,7 +219,7 @@ indexer_commit(struct indexer *indexer)
 	struct froe_fault fault;
 	if (index_pending(indexer->index) == 0)
 		return true;
-	enum froe_err err = index_commit(indexer->index, indexer->pending_frame, &fault);
+	enum froe_err err = index_commit(indexer->index, indexer->pending_frame, true, &fault);
 	if (err == FROE_CORRUPT)
 		indexer_damaged(indexer, fault.text);
 	if (err != FROE_OK && indexer->retry_ns == 0)
@@ -154,13 +235,22 @@ indexer_commit(struct indexer *indexer)
 	return true;
 }
 
+/* Rows, and what the runs are at: each in the order it was posted. */
 static void
-indexer_put(struct indexer *indexer, struct indexer_job *job)
+indexer_take(struct indexer *indexer, struct indexer_job *job)
 {
-	index_put(indexer->index, &job->row);
+	const struct index_run *row = &job->row;
+	if (job->op == INDEXER_PUT)
+		index_put(indexer->index, row);
+	else if (job->op == INDEXER_DROP)
+		index_drop(indexer->index, row->tenant, row->number);
+	else if (row->workers.size > 0)
+		index_touch(indexer->index, row->tenant, row->number, row->workers);
+	if (job->kinds != INDEXER_KEEP)
+		openset_put(&indexer->open, row->tenant, row->number, job->kinds);
 	froe_assert(job->frame >= indexer->pending_frame);
 	indexer->pending_frame = job->frame;
-	if (indexer->first_pending_ns == 0)
+	if (indexer->first_pending_ns == 0 && index_pending(indexer->index) > 0)
 		indexer->first_pending_ns = io_mono_ns(indexer->env);
 	indexer_job_free(job);
 }
@@ -170,45 +260,40 @@ find_take(void *context, const struct index_run *row)
 {
 	struct indexer_job *job = context;
 	job->found = true;
-	job_keep_row(job, row);
+	job->block = mem_alloc(row_bytes(row));
+	row_keep(&job->row, row, job->block);
 }
 
+/* One more than the limit is looked for: is there a next page? */
 static bool
 list_take(void *context, const struct index_run *row)
 {
-	struct indexer_job *job = context;
-	uint32_t wanted = job->statuses;
-	bool open = row->finished_ns == 0;
-	bool fits =
-	    wanted == 0 || (wanted & 1u << row->status) != 0 || (open && (wanted & 3u) != 0);
-	if (++job->scanned > INDEXER_SCAN_MAX)
-		return false; /* job->next: the one before; this one is the next page's first */
-	job->next = row->number;
-	if (!fits || (job->workflow.size != 0 && !bytes_equal(job->workflow, row->workflow)))
-		return true;
-	if (job->row_count == job->limit) {
-		job->next = job->rows[job->row_count - 1].number;
+	struct indexer_list *list = context;
+	if (list->row_count == list->limit) {
+		list->next = list->rows[list->row_count - 1].run.number;
 		return false;
 	}
-	struct index_run *to = &job->rows[job->row_count++];
-	*to = *row;
-	to->workflow.data = mem_copy(row->workflow.data, row->workflow.size);
-	to->places = bytes_of(NULL, 0);
-	if (row->number == 1)
-		job->next = 0;
+	struct indexer_row *to = &list->rows[list->row_count++];
+	struct index_run lean = *row;
+	lean.places = bytes_of(NULL, 0);
+	row_keep(&to->run, &lean, arena_alloc(&list->arena, row_bytes(&lean)));
+	to->kinds = openset_get(list->filter.open, row->tenant, row->number);
 	return true;
 }
 
 static void
 indexer_list(struct indexer *indexer, struct indexer_job *job)
 {
-	job->rows = mem_array(job->limit, sizeof(*job->rows));
-	enum froe_err err = index_list(indexer->index, job->tenant, job->before, list_take, job);
+	struct indexer_list *list = job->list;
+	uint64_t next;
+	list->rows = arena_alloc(&list->arena, list->limit * sizeof(*list->rows));
+	list->filter.open = &indexer->open;
+	enum froe_err err = index_list(indexer->index, &list->filter, list_take, list, &next);
 	if (err == FROE_CORRUPT)
 		indexer_damaged(indexer, "a list met a row that was not put");
 	job->found = err == FROE_OK;
-	if (job->scanned <= INDEXER_SCAN_MAX && job->row_count < job->limit)
-		job->next = 0; /* the end was reached */
+	if (list->next == 0) /* the page was not full */
+		list->next = next;
 }
 
 static void
@@ -261,12 +346,12 @@ indexer_work(struct indexer *indexer)
 	if (job != NULL && !indexer_answer(indexer, job))
 		return false;
 	while ((job = indexer_next(indexer)) != NULL) {
-		if (job->op != INDEXER_PUT) {
+		if (is_question(job)) {
 			if (!indexer_ask(indexer, job))
 				return false;
 			continue;
 		}
-		indexer_put(indexer, job);
+		indexer_take(indexer, job);
 		if (index_pending(indexer->index) >= BATCH_ROWS && !indexer_commit(indexer))
 			return false;
 	}
@@ -358,6 +443,7 @@ indexer_close(struct indexer *indexer)
 		indexer_job_free(indexer->waiting);
 	ring_release(&indexer->jobs);
 	ring_release(&indexer->answers);
+	openset_release(&indexer->open);
 	index_close(indexer->index);
 	mem_free(indexer->dir);
 }

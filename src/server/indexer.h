@@ -3,9 +3,11 @@
  *
  * Purpose     Takes rows of durable frames, in order, and questions; writes the rows in batches
  *             off the critical path, and at once when a question waits. A question sees every
- *             row that was put before it: rings keep their order.
+ *             row that was put before it: rings keep their order. What open runs are at is kept in
+ *             memory, in the same order.
  * Ownership   a posted job is the indexer's until it comes back from indexer_pop(); the caller then
- *             frees it with indexer_job_free(). PUT jobs do not come back.
+ *             frees it with indexer_job_free(). PUT, TOUCH and DROP
+ *             jobs do not come back.
  * Threading   indexer_post, indexer_pop, indexer_room: the hot thread. indexer_applied: any.
  *             indexer_step: the index thread, or the simulator in its place.
  * Invariants  applied F: every row of a frame below F is in the index, and perhaps some of F.
@@ -18,9 +20,12 @@
 #ifndef SERVER_INDEXER_H
 #define SERVER_INDEXER_H
 
+#include "base/arena.h"
 #include "base/list.h"
 #include "base/ring.h"
+#include "engine/engine.h"
 #include "index/index.h"
+#include "index/openset.h"
 #include "io/io.h"
 #include "log/log.h"
 
@@ -29,32 +34,52 @@
 #include <stdatomic.h>
 
 #define INDEXER_CAPACITY (1u << 16)
-#define INDEXER_SCAN_MAX 100000u /* rows one list job looks at */
 
 enum indexer_op {
-	INDEXER_PUT,
+	INDEXER_PUT,   /* a run's row, and what it is at */
+	INDEXER_TOUCH, /* what an open run is at; workers: the name of the one that got it */
+	INDEXER_DROP,  /* the run is no longer known */
 	INDEXER_FIND,
 	INDEXER_LIST,
+};
+
+/* What an open run is at: kinds of the index's openset. */
+enum indexer_kind {
+	INDEXER_QUEUED,
+	INDEXER_RUNNING,
+	INDEXER_EVICTED,
+	INDEXER_SCHEDULED, /* besides QUEUED: it begins at a time */
+};
+#define INDEXER_KEEP UINT32_MAX /* what the run is at has been told: indexer_opened() */
+/* As bits; 0: the run is closed. */
+uint32_t indexer_kinds(enum eng_status status, bool scheduled);
+/* Of a run that is open. */
+enum eng_status indexer_status(uint32_t kinds);
+
+struct indexer_row {
+	struct index_run run; /* without places */
+	uint32_t kinds;
+};
+
+struct indexer_list {
+	struct index_filter filter; /* its bytes lie in the arena */
+	uint32_t limit;
+	struct indexer_row *rows;
+	uint32_t row_count;
+	uint64_t next; /* cursor; 0: no more */
+	struct arena arena;
 };
 
 struct indexer_job {
 	enum indexer_op op;
 	struct list link;  /* the poster's */
-	uint64_t frame;    /* PUT: of the row's record */
+	uint64_t frame;    /* PUT, TOUCH, DROP: of the record */
 	uint64_t cookie;   /* the poster's */
-	struct index_run row; /* PUT, FIND: the row; its bytes lie in `block` */
+	struct index_run row; /* its bytes lie in `block`, or behind the job */
 	void *block;
+	uint32_t kinds;    /* PUT, TOUCH */
 	bool found;
-	/* LIST */
-	uint32_t tenant;
-	uint32_t statuses; /* bits; open runs come whenever QUEUED or RUNNING is wanted */
-	uint32_t limit;
-	uint64_t before;
-	struct bytes workflow; /* empty: all; in `block` */
-	struct index_run *rows;
-	uint32_t row_count;
-	uint64_t next; /* cursor; 0: no more */
-	uint32_t scanned;
+	struct indexer_list *list; /* LIST; owned */
 };
 
 struct indexer {
@@ -68,6 +93,7 @@ struct indexer {
 	atomic_bool asked;  /* it was woken for a question and has not looked yet */
 	atomic_bool stop;
 	_Atomic uint64_t applied; /* frame */
+	struct openset open; /* the index thread's, once it runs */
 	uint64_t pending_frame;
 	uint64_t first_pending_ns;
 	char *dir;
@@ -90,8 +116,16 @@ void indexer_close(struct indexer *indexer);
 struct indexer_job *indexer_job_new(enum indexer_op op);
 void indexer_job_free(struct indexer_job *job);
 
-/* A row to put: workflow and places are copied. */
-struct indexer_job *indexer_put_job(const struct index_run *row, uint64_t frame);
+/* A row to put: all that it points to is copied. */
+struct indexer_job *indexer_put_job(const struct index_run *row, uint32_t kinds, uint64_t frame);
+struct indexer_job *indexer_touch_job(uint32_t tenant, uint64_t run, struct bytes worker,
+    uint32_t kinds, uint64_t frame);
+struct indexer_job *indexer_drop_job(uint32_t tenant, uint64_t run, uint64_t frame);
+/* A list, to be filled in: list->filter and limit; bytes into list->arena. */
+struct indexer_job *indexer_list_job(void);
+
+/* Before indexer_start: a run is open. */
+void indexer_opened(struct indexer *indexer, uint32_t tenant, uint64_t run, uint32_t kinds);
 
 bool indexer_post(struct indexer *indexer, struct indexer_job *job); /* false: full */
 unsigned indexer_room(const struct indexer *indexer);

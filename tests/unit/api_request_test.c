@@ -317,6 +317,50 @@ test_request__run_list(void **state)
 	    decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "statuses");
 }
 
+static void
+test_request__run_list_filters(void **state)
+{
+	Froe__RunList list = FROE__RUN_LIST__INIT;
+	Froe__Pair pairs[] = {FROE__PAIR__INIT, FROE__PAIR__INIT};
+	Froe__Pair *pair_at[] = {&pairs[0], &pairs[1]};
+	uint8_t parent[16] = {1, [6] = 0x70, [8] = 0x80};
+	(void)state;
+	list.since_ns = 5;
+	list.until_ns = 6;
+	list.has_parent = true;
+	list.parent = data_of(parent, 16);
+	list.worker = "w1";
+	list.scheduled = true;
+	pairs[0].key = "customer";
+	pairs[0].value = "7";
+	pairs[1].key = "empty";
+	list.metadata = pair_at;
+	list.n_metadata = 2;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_OK);
+	assert_int_equal(command.list.since_ns, 5);
+	assert_int_equal(command.list.until_ns, 6);
+	assert_memory_equal(command.list.parent.bytes, parent, 16);
+	assert_true(bytes_equal(command.list.worker, bytes_text("w1")));
+	assert_true(command.list.scheduled);
+	assert_int_equal(command.list.metadata_count, 4);
+	assert_true(bytes_equal(command.list.metadata[1], bytes_text("7")));
+	assert_int_equal(command.list.metadata[3].size, 0);
+	list.until_ns = 5;
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "until_ns");
+	list.until_ns = 0;
+	parent[15] = 1; /* a task's id */
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "run");
+	parent[15] = 0;
+	pairs[1].key = "";
+	expect_fault(decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT,
+	    "metadata[1].key");
+	list.n_metadata = 0;
+	list.worker = "w\n";
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "worker");
+}
+
 /* ------------------------------------------------------------------------------ workers */
 
 static Froe__WorkerRegister
@@ -537,6 +581,7 @@ main(void)
 	    cmocka_unit_test(test_request__payload_at_its_limit),
 	    cmocka_unit_test(test_request__run_get_watch_cancel),
 	    cmocka_unit_test(test_request__run_list),
+	    cmocka_unit_test(test_request__run_list_filters),
 	    cmocka_unit_test(test_request__worker_register),
 	    cmocka_unit_test(test_request__worker_limits),
 	    cmocka_unit_test(test_request__worker_drain_leave_heartbeat),

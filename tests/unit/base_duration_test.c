@@ -81,6 +81,33 @@ test_duration__timestamp(void **state)
 	assert_string_equal(text, "2000-02-29T00:00:00.000Z");
 }
 
+static void
+test_duration__timestamp_parse(void **state)
+{
+	static const char *const bad[] = {"", "2026", "2026-1-31", "2026-02-29", "2026-13-01",
+	    "2026-00-10", "2026-01-31T", "2026-01-31T12", "2026-01-31T24:00", "2026-01-31T12:60",
+	    "2026-01-31T12:00:60", "2026-01-31T12:00Zx", "2026-01-31Z", "1969-01-01", "7d",
+	    "2026-01-31 12:00"};
+	static const uint64_t times_ns[] = {0, 1, UINT64_C(951782399999) * NS_PER_MS + 999999,
+	    UINT64_C(1769860800) * NS_PER_S};
+	char text[TIMESTAMP_TEXT_SIZE];
+	uint64_t ns;
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(timestamp_parse(bad[i], &ns));
+	for (size_t i = 0; i < sizeof(times_ns) / sizeof(times_ns[0]); i++) {
+		timestamp_format(times_ns[i], text);
+		assert_true(timestamp_parse(text, &ns));
+		assert_true(ns == times_ns[i] / NS_PER_MS * NS_PER_MS);
+	}
+	assert_true(timestamp_parse("2026-01-31T12:00:00.123456789Z", &ns));
+	assert_true(ns == UINT64_C(1769860800123456789));
+	assert_true(timestamp_parse("2026-01-31T12:00", &ns));
+	assert_true(ns == UINT64_C(1769860800) * NS_PER_S);
+	assert_true(timestamp_parse("2000-02-29", &ns));
+	assert_true(ns == UINT64_C(951782400) * NS_PER_S);
+}
+
 int
 main(void)
 {
@@ -89,6 +116,7 @@ main(void)
 	    cmocka_unit_test(test_duration__refuse),
 	    cmocka_unit_test(test_duration__format),
 	    cmocka_unit_test(test_duration__timestamp),
+	    cmocka_unit_test(test_duration__timestamp_parse),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -243,7 +243,7 @@ test_damage__other_format(void **state)
 	struct image image = image_read(place);
 	uint8_t *end = image.data + image.size, *at = image.data;
 	while ((at = memmem(at, (size_t)(end - at), store_a.bytes, 16)) != NULL) {
-		le32_store(at - 8, 2);
+		le32_store(at - 8, 1);
 		le64_store(at - 16, hash64(at - 8, 32, hash64(NULL, 0, 0)));
 		at += 16;
 	}
@@ -274,7 +274,10 @@ test_damage__damaged_row(void **state)
 	assert_int_equal(place_open(place, store_a), FROE_OK);
 	row_make(&row, 1, 1, 0);
 	assert_int_equal(index_find(place->index, row.run.id, seen_one, &seen), FROE_CORRUPT);
-	assert_int_equal(index_list(place->index, 1, 0, seen_each, &seen), FROE_CORRUPT);
+	struct index_filter filter = {.tenant = 1};
+	uint64_t next;
+	assert_int_equal(
+	    index_list(place->index, &filter, seen_each, &seen, &next), FROE_CORRUPT);
 	assert_int_equal(seen.count, 0);
 	place_close(place);
 	assert_int_equal(place_open(place, store_a), FROE_CORRUPT);
@@ -323,7 +326,7 @@ body_dies_open(struct place *place)
 	if (index_open(place->dir, store_a, &place->index, &place->applied, &fault) != FROE_OK)
 		_exit(1);
 	row_put(place->index, 1, 1, 0);
-	if (index_commit(place->index, 10, &fault) != FROE_OK)
+	if (index_commit(place->index, 10, true, &fault) != FROE_OK)
 		_exit(2);
 	row_put(place->index, 1, 2, 0);
 }

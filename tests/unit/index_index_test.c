@@ -56,8 +56,9 @@ test_index__list_and_find(void **state)
 	assert_int_equal(index_find(place->index, row.run.id, seen_one, &seen), FROE_NOT_FOUND);
 }
 
+/* In one batch and over batches. */
 static void
-test_index__last_put_wins(void **state)
+test_index__newest_put_stays(void **state)
 {
 	struct place *place = *state;
 	struct seen seen = {.stop_at = 8};
@@ -71,13 +72,139 @@ test_index__last_put_wins(void **state)
 	row_put(place->index, 1, 3, 1);
 	row_put(place->index, 1, 2, 1);
 	place_commit(place, 4);
+	row_put(place->index, 1, 1, 3);
+	place_commit(place, 5);
 	list_assert(place->index, 1, 0, 0, (uint64_t[]){3, 2, 1, 0});
 	row_make(&row, 1, 1, 4);
 	assert_int_equal(index_find(place->index, row.run.id, seen_one, &seen), FROE_OK);
 	assert_int_equal(seen.last.status, 4);
 	row_make(&row, 1, 2, 1);
 	assert_int_equal(index_find(place->index, row.run.id, seen_one, &seen), FROE_OK);
-	assert_int_equal(seen.last.status, 1);
+	assert_int_equal(seen.last.status, 5);
+	index_check(place->index);
+}
+
+static void
+workers_take(void *context, const struct index_run *run)
+{
+	struct buf *to = context;
+	buf_reset(to);
+	buf_push(to, run->workers.data, run->workers.size);
+}
+
+static void
+workers_assert(struct place *place, uint64_t number, uint32_t count, const char *has)
+{
+	struct buf workers;
+	struct row row;
+	uint32_t found;
+	buf_init(&workers);
+	row_make(&row, 1, number, 0);
+	assert_int_equal(index_find(place->index, row.run.id, workers_take, &workers), FROE_OK);
+	assert_true(texts_good(buf_bytes(&workers), &found));
+	assert_int_equal(found, count);
+	assert_true(has == NULL || texts_have(buf_bytes(&workers), bytes_text(has)));
+	buf_release(&workers);
+}
+
+/* Workers are added: before the put, after it, by an older one; and there is a limit to them. */
+static void
+test_index__workers(void **state)
+{
+	struct place *place = *state;
+	struct seen seen = {.stop_at = 8};
+	struct row row;
+	char name[16];
+	assert_int_equal(place_open(place, store_a), FROE_OK);
+	index_touch(place->index, 1, 5, bytes_text("early"));
+	place_commit(place, 1);
+	row_make(&row, 1, 5, 0);
+	assert_int_equal(index_find(place->index, row.run.id, seen_one, &seen), FROE_NOT_FOUND);
+	list_assert(place->index, 1, 0, 0, (uint64_t[]){0}); /* it is not a row yet */
+	row_put(place->index, 1, 5, 0);
+	index_touch(place->index, 1, 5, bytes_text("late"));
+	index_touch(place->index, 1, 5, bytes_text("late"));
+	index_touch(place->index, 1, 6, bytes_text("late"));
+	row_put(place->index, 1, 6, 2); /* and worker-0 */
+	place_commit(place, 2);
+	workers_assert(place, 5, 2, "early");
+	workers_assert(place, 6, 2, "worker-0");
+	row_put(place->index, 1, 6, 1); /* older: only its worker is taken */
+	place_commit(place, 3);
+	workers_assert(place, 6, 3, "worker-3");
+	for (unsigned i = 0; i < INDEX_WORKERS_MAX + 5; i++) {
+		snprintf(name, sizeof(name), "many-%u", i);
+		index_touch(place->index, 1, 5, bytes_text(name));
+		if (i % 3 == 0)
+			place_commit(place, 4);
+	}
+	place_commit(place, 4);
+	workers_assert(place, 5, INDEX_WORKERS_MAX, "many-13");
+	index_check(place->index);
+}
+
+/* Dropped runs are in no table any more; one may come again. */
+static void
+test_index__drop(void **state)
+{
+	struct place *place = *state;
+	struct seen seen = {.stop_at = 8};
+	struct row row;
+	assert_int_equal(place_open(place, store_a), FROE_OK);
+	for (uint64_t number = 1; number <= 6; number++)
+		row_put(place->index, 1, number, 2);
+	index_drop(place->index, 1, 6); /* in the same batch */
+	index_drop(place->index, 1, 77);
+	place_commit(place, 1);
+	list_assert(place->index, 1, 0, 0, (uint64_t[]){5, 4, 3, 2, 1, 0});
+	index_drop(place->index, 1, 2);
+	index_drop(place->index, 1, 5);
+	index_drop(place->index, 1, 5);
+	index_drop(place->index, 1, 77);
+	index_drop(place->index, 1, 3);
+	row_put(place->index, 1, 3, 1);
+	place_commit(place, 2);
+	index_check(place->index);
+	list_assert(place->index, 1, 0, 0, (uint64_t[]){4, 3, 1, 0});
+	row_make(&row, 1, 5, 0);
+	assert_int_equal(index_find(place->index, row.run.id, seen_one, &seen), FROE_NOT_FOUND);
+	row_put(place->index, 1, 5, 0);
+	place_commit(place, 3);
+	list_assert(place->index, 1, 0, 0, (uint64_t[]){5, 4, 3, 1, 0});
+	for (uint64_t number = 1; number <= 6; number++)
+		index_drop(place->index, 1, number);
+	place_commit(place, 4);
+	list_assert(place->index, 1, 0, 0, (uint64_t[]){0});
+	index_check(place->index);
+}
+
+/* What lacks rows says so when it is opened again. */
+static void
+test_index__not_complete(void **state)
+{
+	struct place *place = *state;
+	struct froe_fault fault;
+	assert_int_equal(place_open(place, store_a), FROE_OK);
+	row_put(place->index, 1, 1, 0);
+	assert_int_equal(index_commit(place->index, 9, false, &fault), FROE_OK);
+	place_close(place);
+	assert_int_equal(place_open(place, store_a), FROE_OK);
+	assert_int_equal(place->applied, 0);
+	list_assert(place->index, 1, 0, 0, (uint64_t[]){1, 0}); /* but has what it has */
+	place_commit(place, 9);
+	place_close(place);
+	assert_int_equal(place_open(place, store_a), FROE_OK);
+	assert_int_equal(place->applied, 9);
+}
+
+static void
+test_index__gone(void **state)
+{
+	struct place *place = *state;
+	assert_int_equal(place_open(place, store_a), FROE_OK);
+	assert_false(index_gone(place->index));
+	place_remove(place, "data.mdb");
+	assert_true(index_gone(place->index));
 }
 
 static void
@@ -125,7 +252,7 @@ test_index__other_id(void **state)
 	row_make(&row, 1, 1, 0);
 	row.run.id.bytes[9] ^= 1;
 	index_put(place->index, &row.run);
-	assert_int_equal(index_commit(place->index, 2, &fault), FROE_CORRUPT);
+	assert_int_equal(index_commit(place->index, 2, true, &fault), FROE_CORRUPT);
 	place_close(place);
 	assert_true(place_has(place, "UNCLEAN"));
 }
@@ -174,7 +301,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    CASE(test_index__empty),
 	    CASE(test_index__list_and_find),
-	    CASE(test_index__last_put_wins),
+	    CASE(test_index__newest_put_stays),
+	    CASE(test_index__workers),
+	    CASE(test_index__drop),
+	    CASE(test_index__not_complete),
+	    CASE(test_index__gone),
 	    CASE(test_index__reopen),
 	    CASE(test_index__foreign_store),
 	    CASE(test_index__other_id),

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "index/index.h"
+#include "index/texts.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -100,7 +101,7 @@ static inline void
 place_commit(struct place *place, uint64_t applied)
 {
 	struct froe_fault fault = {0};
-	enum froe_err err = index_commit(place->index, applied, &fault);
+	enum froe_err err = index_commit(place->index, applied, true, &fault);
 	if (err != FROE_OK)
 		print_error("%s\n", fault.text);
 	assert_int_equal(err, FROE_OK);
@@ -140,7 +141,55 @@ struct row {
 	struct index_run run;
 	char workflow[32];
 	uint8_t places[96];
+	uint8_t metadata[96];
+	uint8_t workers[96];
 };
+
+static inline struct bytes
+span_make(uint8_t *to, const char *const *texts, size_t count)
+{
+	struct buf buf;
+	buf_init(&buf);
+	for (size_t i = 0; i < count; i++)
+		texts_push(&buf, bytes_text(texts[i]));
+	struct bytes span = bytes_of(to, buf_used(&buf));
+	assert_true(span.size <= 96);
+	if (span.size > 0)
+		memcpy(to, buf.data, span.size);
+	buf_release(&buf);
+	return span;
+}
+
+static inline void
+row_worker(char name[16], uint64_t number, unsigned revision)
+{
+	snprintf(name, 16, "worker-%u", (unsigned)((number + revision) % 4));
+}
+
+/* The workers of all revisions up to this one: each has been put. */
+static inline struct bytes
+row_workers(uint8_t *to, uint64_t number, unsigned revision)
+{
+	char names[4][16];
+	const char *texts[4];
+	size_t count = 0;
+	for (unsigned i = 1; i <= revision && i <= 4; i++, count++) {
+		row_worker(names[count], number, i);
+		texts[count] = names[count];
+	}
+	return span_make(to, texts, count);
+}
+
+static inline void
+row_metadata(struct row *row)
+{
+	char customer[16], order[32];
+	const char *texts[] = {"customer", customer, "order", order};
+	uint64_t number = row->run.number;
+	snprintf(customer, sizeof(customer), "%u", (unsigned)(number % 5));
+	snprintf(order, sizeof(order), "%llu", (unsigned long long)number);
+	row->run.metadata = span_make(row->metadata, texts, number % 2 == 0 ? 4 : 2);
+}
 
 static inline void
 row_make(struct row *row, uint32_t tenant, uint64_t number, unsigned revision)
@@ -153,6 +202,14 @@ row_make(struct row *row, uint32_t tenant, uint64_t number, unsigned revision)
 		row->run.id.bytes[i] = (uint8_t)(number >> (8 * (5 - i)));
 	for (unsigned i = 6; i < 16; i++)
 		row->run.id.bytes[i] = (uint8_t)dice_roll(&seed);
+	row->run.seq = revision + 1;
+	if (number % 11 == 0)
+		row->run.parent.bytes[3] = (uint8_t)(1 + number % 3);
+	row_metadata(row);
+	char worker[16];
+	const char *workers[] = {worker};
+	row_worker(worker, number, revision);
+	row->run.workers = span_make(row->workers, workers, revision == 0 ? 0 : 1);
 	row->run.status = (uint8_t)(revision % 6);
 	row->run.created_ns = number * 77;
 	row->run.finished_ns = revision == 0 ? 0 : number * 78 + revision;
@@ -175,6 +232,11 @@ row_assert(const struct index_run *got, uint32_t tenant, uint64_t number, unsign
 	assert_true(got->finished_ns == want.run.finished_ns);
 	assert_true(bytes_equal(got->workflow, want.run.workflow));
 	assert_true(bytes_equal(got->places, want.run.places));
+	assert_true(bytes_equal(got->metadata, want.run.metadata));
+	assert_true(uuid_equal(got->parent, want.run.parent));
+	assert_int_equal(got->seq, want.run.seq);
+	assert_true(
+	    bytes_equal(got->workers, row_workers(want.workers, number, revision)));
 }
 
 static inline void
@@ -202,6 +264,7 @@ seen_each(void *context, const struct index_run *run)
 	seen->numbers[seen->count++] = run->number;
 	seen->last = *run;
 	seen->last.workflow = seen->last.places = bytes_of(NULL, 0);
+	seen->last.metadata = seen->last.workers = bytes_of(NULL, 0);
 	return seen->count != seen->stop_at;
 }
 
@@ -217,7 +280,9 @@ list_assert(struct index *index, uint32_t tenant, uint64_t before, size_t stop_a
     const uint64_t *expected)
 {
 	struct seen seen = {.stop_at = stop_at};
-	assert_int_equal(index_list(index, tenant, before, seen_each, &seen), FROE_OK);
+	struct index_filter filter = {.tenant = tenant, .before = before};
+	uint64_t next;
+	assert_int_equal(index_list(index, &filter, seen_each, &seen, &next), FROE_OK);
 	for (size_t i = 0; i < seen.count; i++)
 		assert_true(seen.numbers[i] == expected[i]);
 	assert_true(expected[seen.count] == 0);
@@ -277,7 +342,9 @@ model_compare(const struct model *model, struct index *index, uint64_t applied)
 	struct model_list list = {.model = model, .applied = applied};
 	for (list.tenant = 0; list.tenant < MODEL_TENANTS; list.tenant++) {
 		list.below = MODEL_RUNS + 1;
-		enum froe_err err = index_list(index, list.tenant, 0, model_each, &list);
+		struct index_filter filter = {.tenant = list.tenant};
+		uint64_t next;
+		enum froe_err err = index_list(index, &filter, model_each, &list, &next);
 		if (err != FROE_OK)
 			return err;
 		while (--list.below > 0)

@@ -99,9 +99,10 @@ row_job(uint64_t number, const char *workflow, uint8_t status, uint64_t frame)
 	    .created_ns = number * 1000,
 	    .finished_ns = closed ? number * 1000 + 5 : 0,
 	    .workflow = bytes_text(workflow),
+	    .seq = 1 + status,
 	    .places = closed ? bytes_text("twelve bytes") : bytes_of(NULL, 0),
 	};
-	return indexer_put_job(&row, frame);
+	return indexer_put_job(&row, indexer_kinds((enum eng_status)status, false), frame);
 }
 
 static void
@@ -123,13 +124,15 @@ static void
 ask_list(struct place *place, uint32_t statuses, uint32_t limit, uint64_t before,
     const char *workflow)
 {
-	struct indexer_job *job = indexer_job_new(INDEXER_LIST);
-	job->tenant = TENANT;
-	job->statuses = statuses;
-	job->limit = limit;
-	job->before = before;
-	job->block = mem_copy(workflow, strlen(workflow));
-	job->workflow = bytes_of(job->block, strlen(workflow));
+	struct indexer_job *job = indexer_list_job();
+	struct indexer_list *list = job->list;
+	list->limit = limit;
+	list->filter.tenant = TENANT;
+	list->filter.statuses = statuses & ~3u;
+	list->filter.kinds = statuses & 3u;
+	list->filter.before = before;
+	list->filter.workflow = bytes_of(arena_copy(&list->arena, workflow, strlen(workflow)),
+	    strlen(workflow));
 	assert_true(indexer_post(&place->indexer, job));
 }
 
@@ -231,48 +234,86 @@ test_indexer__a_frame_half_applied(void **state)
 }
 
 static void
+touch(struct place *place, uint64_t number, const char *worker, enum eng_status status,
+    uint64_t frame)
+{
+	assert_true(indexer_post(&place->indexer, indexer_touch_job(TENANT, number,
+	    bytes_text(worker), indexer_kinds(status, false), frame)));
+}
+
+static void
+list_expect(struct place *place, uint32_t statuses, uint64_t before, const char *workflow,
+    const uint64_t *numbers)
+{
+	struct indexer_job *job = list_now(place, statuses, 100, before, workflow);
+	assert_true(job->found);
+	for (uint32_t i = 0; i < job->list->row_count; i++)
+		assert_int_equal(job->list->rows[i].run.number, numbers[i]);
+	assert_int_equal(numbers[job->list->row_count], 0);
+	assert_int_equal(job->list->next, 0);
+	indexer_job_free(job);
+}
+
+/* What open runs are at comes from memory, what closed ones ended as from their rows. */
+static void
 test_indexer__filters(void **state)
 {
 	struct place *place = place_new(true);
-	static const uint64_t completed_mail[] = {24, 18, 12, 6};
 	(void)state;
 	for (uint64_t i = 1; i <= 24; i++)
 		put(place, i, i % 2 == 0 ? "mail" : "post", i % 3 == 0 ? 2 : 0, i);
-	struct indexer_job *job = list_now(place, 1u << 2, 100, 0, "mail");
-	assert_true(job->found);
-	assert_int_equal(job->row_count, 4);
-	for (size_t i = 0; i < 4; i++)
-		assert_int_equal(job->rows[i].number, completed_mail[i]);
-	assert_int_equal(job->next, 0);
-	indexer_job_free(job);
-	job = list_now(place, 1u << 1, 100, 0, ""); /* RUNNING: open ones, whichever they are */
-	assert_int_equal(job->row_count, 16);
-	indexer_job_free(job);
-	job = list_now(place, 1u << 3, 100, 0, "");
-	assert_int_equal(job->row_count, 0);
-	assert_int_equal(job->next, 0);
-	indexer_job_free(job);
-	job = list_now(place, 0, 100, 0, "post");
-	assert_int_equal(job->row_count, 12);
-	indexer_job_free(job);
-	job = list_now(place, 0, 100, 5, "");
-	assert_int_equal(job->row_count, 4);
-	assert_int_equal(job->rows[0].number, 4);
-	indexer_job_free(job);
+	list_expect(place, 1u << 2, 0, "mail", (uint64_t[]){24, 18, 12, 6, 0});
+	list_expect(place, 1u << 1, 0, "", (uint64_t[]){0}); /* none is RUNNING */
+	touch(place, 4, "w", ENG_RUNNING, 25);
+	touch(place, 5, "w", ENG_RUNNING, 25);
+	list_expect(place, 1u << 1, 0, "", (uint64_t[]){5, 4, 0});
+	list_expect(place, 1u << 1 | 1u << 2, 7, "mail", (uint64_t[]){6, 4, 0});
+	list_expect(place, 1u << 0, 9, "", (uint64_t[]){8, 7, 2, 1, 0});
+	list_expect(place, 1u << 3, 0, "", (uint64_t[]){0});
+	put(place, 5, "post", 3, 26);
+	list_expect(place, 1u << 1, 0, "", (uint64_t[]){4, 0});
+	list_expect(place, 1u << 3, 0, "", (uint64_t[]){5, 0});
+	list_expect(place, 0, 5, "", (uint64_t[]){4, 3, 2, 1, 0});
 	ask_list(place, 0, 100, 0, "");
-	struct indexer_job *other = indexer_job_new(INDEXER_LIST);
-	other->tenant = TENANT + 1;
-	other->limit = 10;
+	struct indexer_job *other = indexer_list_job();
+	other->list->filter.tenant = TENANT + 1;
+	other->list->limit = 10;
 	assert_true(indexer_post(&place->indexer, other));
 	indexer_step(&place->indexer);
 	indexer_job_free(answer(place));
-	job = answer(place);
-	assert_int_equal(job->row_count, 0);
+	struct indexer_job *job = answer(place);
+	assert_int_equal(job->list->row_count, 0);
 	indexer_job_free(job);
 	place_free(place);
 }
 
-/* Each row comes once, newest first, whatever the limit. */
+/* A row says what its run was at when the question was answered. */
+static void
+test_indexer__rows_say_what_open_runs_are_at(void **state)
+{
+	struct place *place = place_new(true);
+	(void)state;
+	put(place, 1, "mail", 0, 1);
+	put(place, 2, "mail", 0, 1);
+	put(place, 3, "mail", 2, 1);
+	touch(place, 1, "w-1", ENG_RUNNING, 2);
+	touch(place, 2, "", ENG_EVICTED, 2); /* no worker got it */
+	struct indexer_job *job = list_now(place, 0, 100, 0, "");
+	assert_int_equal(job->list->row_count, 3);
+	assert_int_equal(job->list->rows[0].kinds, 0);
+	assert_int_equal(indexer_status(job->list->rows[1].kinds), ENG_EVICTED);
+	assert_int_equal(indexer_status(job->list->rows[2].kinds), ENG_RUNNING);
+	assert_int_equal(job->list->rows[1].run.workers.size, 0);
+	assert_int_equal(job->list->rows[2].run.workers.size, 5);
+	indexer_job_free(job);
+	assert_true(
+	    indexer_post(&place->indexer, indexer_drop_job(TENANT, 3, 4)));
+	list_expect(place, 0, 0, "", (uint64_t[]){2, 1, 0});
+	assert_int_equal(indexer_applied(&place->indexer), 4);
+	place_free(place);
+}
+
+/* Each row comes once, newest first, whatever the limit; the last page knows that it is. */
 static void
 test_indexer__cursors(void **state)
 {
@@ -285,46 +326,15 @@ test_indexer__cursors(void **state)
 		uint64_t expected = 999, before = 0;
 		do {
 			struct indexer_job *job = list_now(place, 1u << 2, limits[i], before, "");
-			for (uint32_t row = 0; row < job->row_count; row++)
-				assert_int_equal(job->rows[row].number, expected--);
-			before = job->next;
+			struct indexer_list *list = job->list;
+			assert_true(list->row_count > 0);
+			for (uint32_t row = 0; row < list->row_count; row++)
+				assert_int_equal(list->rows[row].run.number, expected--);
+			before = list->next;
 			indexer_job_free(job);
 		} while (before != 0);
 		assert_int_equal(expected, 0);
 	}
-	place_free(place);
-}
-
-/* A list that finds little looks at so many rows only, and goes on from there: none is skipped. */
-static void
-test_indexer__scan_limit(void **state)
-{
-	struct place *place = place_new(true);
-	uint64_t last = INDEXER_SCAN_MAX + 6, found[4], before = 0;
-	size_t found_count = 0, pages = 0;
-	(void)state;
-	for (uint64_t i = 1; i <= last; i++) {
-		bool rare = i == 1 || i == 5 || i == 6 || i == 7;
-		while (indexer_room(&place->indexer) < 8)
-			indexer_step(&place->indexer);
-		put(place, i, rare ? "rare" : "mail", 2, i);
-	}
-	do {
-		struct indexer_job *job = list_now(place, 0, 10, before, "rare");
-		for (uint32_t i = 0; i < job->row_count; i++) {
-			assert_true(found_count < 4);
-			found[found_count++] = job->rows[i].number;
-		}
-		before = job->next;
-		pages++;
-		indexer_job_free(job);
-	} while (before != 0);
-	assert_int_equal(pages, 2);
-	assert_int_equal(found_count, 4);
-	assert_int_equal(found[0], 7);
-	assert_int_equal(found[1], 6); /* the first row of the second page */
-	assert_int_equal(found[2], 5);
-	assert_int_equal(found[3], 1);
 	place_free(place);
 }
 
@@ -405,7 +415,7 @@ test_indexer__disk_full(void **state)
 	assert_int_equal(indexer_applied(&place->indexer), 1000);
 	indexer_job_free(job);
 	job = list_now(place, 0, 1, 0, "");
-	assert_int_equal(job->rows[0].number, 1001);
+	assert_int_equal(job->list->rows[0].run.number, 1001);
 	indexer_job_free(job);
 	place_free(place);
 }
@@ -522,8 +532,8 @@ main(void)
 	    cmocka_unit_test(test_indexer__batches_by_time),
 	    cmocka_unit_test(test_indexer__a_frame_half_applied),
 	    cmocka_unit_test(test_indexer__filters),
+	    cmocka_unit_test(test_indexer__rows_say_what_open_runs_are_at),
 	    cmocka_unit_test(test_indexer__cursors),
-	    cmocka_unit_test(test_indexer__scan_limit),
 	    cmocka_unit_test(test_indexer__full_rings),
 	    cmocka_unit_test(test_indexer__close_with_work_left),
 	    cmocka_unit_test(test_indexer__disk_full),

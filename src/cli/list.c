@@ -1,0 +1,223 @@
+/*
+ * cli/list: `froe runs list`.
+ *
+ * A page may be short, and have a cursor, when it took the server much looking: the next one is
+ * asked for until there are as many rows as were wanted.
+ */
+#include "cli/cli.h"
+#include "cli/json.h"
+
+#include "base/bytes.h"
+#include "base/duration.h"
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define LIMIT_DEFAULT 50u
+
+/* What is printed, page by page. */
+struct list {
+	enum cli_output output;
+	struct buf text;
+	uint32_t count;
+};
+
+/* ------------------------------------------------------------------------------------- options */
+
+static uint32_t
+status_option(const struct cli *cli)
+{
+	uint32_t statuses = 0;
+	for (int i = 0; i < cli->given_count; i++) {
+		const char *text = cli->given[i].value;
+		uint32_t status = 0;
+		if (strcmp(cli->given[i].name, "status") != 0)
+			continue;
+		while (status <= FROE_RUN_EVICTED &&
+		    strcasecmp(froe_status_name((enum froe_status)status), text) != 0)
+			status++;
+		if (status > FROE_RUN_EVICTED)
+			cli_usage(cli, "--status: \"%s\" is none of QUEUED, RUNNING, COMPLETED, "
+			    "FAILED, CANCELLED, EVICTED", text);
+		statuses |= 1u << status;
+	}
+	return statuses;
+}
+
+/* A point in time, or how long ago. */
+static uint64_t
+time_option(const struct cli *cli, const char *name)
+{
+	const char *text = cli_text(cli, name);
+	struct timespec now;
+	uint64_t ns;
+	if (text == NULL)
+		return 0;
+	if (timestamp_parse(text, &ns))
+		return ns;
+	if (!duration_parse(text, &ns))
+		cli_usage(cli, "--%s: \"%s\" is neither a time (2026-01-31T12:00:00Z, 2026-01-31) "
+		    "nor how long ago (90m, 7d)", name, text);
+	clock_gettime(CLOCK_REALTIME, &now);
+	uint64_t now_ns = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+	return ns < now_ns ? now_ns - ns : 1;
+}
+
+static struct froe_id
+parent_option(const struct cli *cli)
+{
+	const char *text = cli_text(cli, "parent");
+	struct froe_id id = {{0}};
+	if (text != NULL && !froe_id_parse(text, &id))
+		cli_usage(cli, "--parent: \"%s\" is not a run's id: \"froe runs list --output "
+		    "ids\" prints them", text);
+	return id;
+}
+
+static size_t
+pairs_option(const struct cli *cli, struct froe_pair pairs[CLI_GIVEN_MAX],
+    char *keys[CLI_GIVEN_MAX])
+{
+	size_t count = 0;
+	for (int i = 0; i < cli->given_count; i++) {
+		const char *text = cli->given[i].value;
+		if (strcmp(cli->given[i].name, "metadata") != 0)
+			continue;
+		const char *equals = strchr(text, '=');
+		if (equals == NULL || equals == text)
+			cli_usage(cli, "--metadata: \"%s\" is not KEY=VALUE", text);
+		keys[count] = mem_strdup(text);
+		keys[count][equals - text] = 0;
+		pairs[count] = (struct froe_pair){.key = keys[count], .value = equals + 1};
+		count++;
+	}
+	return count;
+}
+
+/* ------------------------------------------------------------------------------------ printing */
+
+static void
+row_json(const struct froe_run_row *row, struct buf *to)
+{
+	buf_push_text(to, "\n{");
+	json_id(to, "id", row->run);
+	buf_printf(to, ",\"number\":%" PRIu64 ",", row->number);
+	json_text(to, "workflow", row->workflow);
+	buf_printf(to, ",\"status\":\"%s\"", froe_status_name(row->status));
+	json_time(to, "created", row->created_ns);
+	json_time(to, "finished", row->finished_ns);
+	if (row->scheduled)
+		buf_push_text(to, ",\"scheduled\":true");
+	if (row->has_parent) {
+		buf_push_text(to, ",");
+		json_id(to, "parent", row->parent);
+	}
+	buf_push_text(to, "}");
+}
+
+static void
+row_table(const struct froe_run_row *row, struct buf *to)
+{
+	char id[FROE_ID_TEXT_SIZE], created[TIMESTAMP_TEXT_SIZE], took[DURATION_TEXT_SIZE] = "-";
+	froe_id_format(row->run, id);
+	timestamp_format(row->created_ns, created);
+	if (row->finished_ns > row->created_ns)
+		duration_format(row->finished_ns - row->created_ns, took);
+	buf_printf(to, "%-36s  %-10s  %-24s  %-9s  %s\n", id,
+	    row->scheduled ? "SCHEDULED" : froe_status_name(row->status), created, took,
+	    row->workflow);
+}
+
+static void
+list_begin(struct list *list)
+{
+	if (list->output == CLI_JSON)
+		buf_push_text(&list->text, "{\"runs\":[");
+	if (list->output == CLI_TABLE)
+		buf_printf(&list->text, "%-36s  %-10s  %-24s  %-9s  %s\n", "ID", "STATUS",
+		    "CREATED", "TOOK", "WORKFLOW");
+}
+
+static void
+list_page(struct list *list, const struct froe_run_page *page)
+{
+	char id[FROE_ID_TEXT_SIZE];
+	for (size_t i = 0; i < page->row_count; i++, list->count++) {
+		const struct froe_run_row *row = &page->rows[i];
+		if (list->output == CLI_JSON && list->count > 0)
+			buf_push_text(&list->text, ",");
+		if (list->output == CLI_JSON)
+			row_json(row, &list->text);
+		else if (list->output == CLI_TABLE)
+			row_table(row, &list->text);
+		froe_id_format(row->run, id);
+		if (list->output == CLI_IDS)
+			buf_printf(&list->text, "%s\n", id);
+	}
+}
+
+static int
+list_end(struct list *list, uint64_t next)
+{
+	if (list->output == CLI_JSON)
+		buf_printf(&list->text, "],\"next\":%" PRIu64 "}\n", next);
+	fwrite(list->text.data, 1, buf_used(&list->text), stdout);
+	if (next != 0 && list->output == CLI_TABLE)
+		fprintf(stderr, "froe: more: --before %" PRIu64 "\n", next);
+	return FROE_EXIT_OK;
+}
+
+static int
+list_print(struct list *list, struct froe_client *client, struct froe_list_options *options)
+{
+	uint32_t limit = options->limit;
+	struct froe_run_page *page;
+	struct froe_error error;
+	list_begin(list);
+	do {
+		options->limit = limit - list->count;
+		if (froe_run_list(client, options, -1, &page, &error) != FROE_OK)
+			return cli_fail(&error);
+		list_page(list, page);
+		options->before = page->next;
+		froe_run_page_free(page);
+	} while (options->before != 0 && list->count < limit);
+	return list_end(list, options->before);
+}
+
+int
+cli_runs_list(struct cli *cli)
+{
+	struct list list = {.output = cli_output(cli)};
+	struct froe_pair pairs[CLI_GIVEN_MAX];
+	char *keys[CLI_GIVEN_MAX];
+	int status;
+	struct froe_list_options options = {
+	    .statuses = status_option(cli),
+	    .limit = (uint32_t)cli_number(cli, "limit", LIMIT_DEFAULT, FROE_LIST_MAX),
+	    .before = cli_number(cli, "before", 0, UINT64_MAX - 1),
+	    .workflow = cli_text(cli, "workflow"),
+	    .since_ns = time_option(cli, "since"),
+	    .until_ns = time_option(cli, "until"),
+	    .parent = parent_option(cli),
+	    .worker = cli_text(cli, "worker"),
+	    .scheduled = cli_flag(cli, "scheduled"),
+	    .metadata = pairs,
+	};
+	options.metadata_count = pairs_option(cli, pairs, keys);
+	if (options.limit == 0)
+		options.limit = LIMIT_DEFAULT;
+	struct froe_client *client = cli_connect(cli, &status);
+	if (client != NULL) {
+		buf_init(&list.text);
+		status = list_print(&list, client, &options);
+		buf_release(&list.text);
+		froe_client_close(client);
+	}
+	for (size_t i = 0; i < options.metadata_count; i++)
+		mem_free(keys[i]);
+	return status;
+}

@@ -1,0 +1,179 @@
+/*
+ * A bit is set upwards until a word was not empty before, and cleared upwards until one is not
+ * empty after. floor() looks at the bits at or below the number in its word, then below that
+ * word's own bit one level up, and so on; once it has found one it goes down, always to the
+ * highest.
+ */
+#include "index/openset.h"
+
+#include "base/fault.h"
+
+#define BITS 6u
+#define LEVELS 11u /* 66 bits */
+
+struct openset_node {
+	uint64_t words[OPENSET_KINDS];
+};
+
+void
+openset_init(struct openset *set)
+{
+	map_init(&set->nodes);
+	slab_init(&set->slab, sizeof(struct openset_node), 1024);
+	set->count = 0;
+}
+
+void
+openset_release(struct openset *set)
+{
+	map_release(&set->nodes);
+	slab_release(&set->slab);
+}
+
+static uint64_t
+node_key(uint32_t tenant, uint32_t level)
+{
+	return (uint64_t)level << 32 | tenant;
+}
+
+static struct openset_node *
+node_find(const struct openset *set, uint32_t tenant, uint32_t level, uint64_t at)
+{
+	return map_get(&set->nodes, node_key(tenant, level), at);
+}
+
+static struct openset_node *
+node_require(struct openset *set, uint32_t tenant, uint32_t level, uint64_t at)
+{
+	struct openset_node *node = node_find(set, tenant, level, at);
+	if (node == NULL) {
+		node = slab_alloc(&set->slab);
+		map_put(&set->nodes, node_key(tenant, level), at, node);
+	}
+	return node;
+}
+
+static uint64_t
+bit_of(uint64_t at)
+{
+	return UINT64_C(1) << (at & 63);
+}
+
+static void
+kind_add(struct openset *set, uint32_t tenant, uint32_t kind, uint64_t number)
+{
+	for (uint32_t level = 0; level < LEVELS; level++, number >>= BITS) {
+		struct openset_node *node = node_require(set, tenant, level, number >> BITS);
+		bool empty = node->words[kind] == 0;
+		node->words[kind] |= bit_of(number);
+		if (!empty)
+			return;
+	}
+}
+
+static bool
+node_empty(const struct openset_node *node)
+{
+	uint64_t any = 0;
+	for (uint32_t kind = 0; kind < OPENSET_KINDS; kind++)
+		any |= node->words[kind];
+	return any == 0;
+}
+
+static void
+kind_remove(struct openset *set, uint32_t tenant, uint32_t kind, uint64_t number)
+{
+	for (uint32_t level = 0; level < LEVELS; level++, number >>= BITS) {
+		struct openset_node *node = node_find(set, tenant, level, number >> BITS);
+		node->words[kind] &= ~bit_of(number);
+		bool more = node->words[kind] != 0;
+		if (node_empty(node)) {
+			map_remove(&set->nodes, node_key(tenant, level), number >> BITS);
+			slab_free(&set->slab, node);
+		}
+		if (more)
+			return;
+	}
+}
+
+uint32_t
+openset_get(const struct openset *set, uint32_t tenant, uint64_t number)
+{
+	const struct openset_node *node = node_find(set, tenant, 0, number >> BITS);
+	uint32_t kinds = 0;
+	for (uint32_t kind = 0; kind < OPENSET_KINDS && node != NULL; kind++)
+		kinds |= (node->words[kind] & bit_of(number)) != 0 ? 1u << kind : 0;
+	return kinds;
+}
+
+void
+openset_put(struct openset *set, uint32_t tenant, uint64_t number, uint32_t kinds)
+{
+	uint32_t old = openset_get(set, tenant, number);
+	froe_assert(kinds < 1u << OPENSET_KINDS);
+	for (uint32_t kind = 0; kind < OPENSET_KINDS; kind++) {
+		uint32_t bit = 1u << kind;
+		if ((kinds & ~old & bit) != 0)
+			kind_add(set, tenant, kind, number);
+		if ((old & ~kinds & bit) != 0)
+			kind_remove(set, tenant, kind, number);
+	}
+	if (old == 0 && kinds != 0)
+		set->count++;
+	if (old != 0 && kinds == 0)
+		set->count--;
+}
+
+static uint64_t
+node_word(const struct openset_node *node, uint32_t kinds)
+{
+	uint64_t word = 0;
+	for (uint32_t kind = 0; kind < OPENSET_KINDS && node != NULL; kind++)
+		word |= (kinds & 1u << kind) != 0 ? node->words[kind] : 0;
+	return word;
+}
+
+static uint64_t
+highest(uint64_t word)
+{
+	return 63u - (uint64_t)__builtin_clzll(word);
+}
+
+/* The highest number below a word of this level that is not empty. */
+static uint64_t
+descend(const struct openset *set, uint32_t tenant, uint32_t kinds, uint32_t level, uint64_t at)
+{
+	while (level-- > 0) {
+		uint64_t word = node_word(node_find(set, tenant, level, at), kinds);
+		froe_assert(word != 0);
+		at = at << BITS | highest(word);
+	}
+	return at;
+}
+
+bool
+openset_floor(const struct openset *set, uint32_t tenant, uint32_t kinds, uint64_t number,
+    uint64_t *ret_number)
+{
+	uint64_t at = number;
+	for (uint32_t level = 0; level < LEVELS; level++, at >>= BITS) {
+		uint64_t word = node_word(node_find(set, tenant, level, at >> BITS), kinds);
+		/* At level 0 the number itself counts; above, what is below was looked at. */
+		word &= level == 0 ? bit_of(at) | (bit_of(at) - 1) : bit_of(at) - 1;
+		if (word == 0)
+			continue;
+		*ret_number =
+		    descend(set, tenant, kinds, level, (at >> BITS) << BITS | highest(word));
+		return true;
+	}
+	return false;
+}
+
+void
+openset_collect(const struct openset *set, uint32_t tenant, uint32_t kinds, uint64_t base,
+    uint64_t *words, uint32_t count)
+{
+	froe_assert(base % 64 == 0);
+	for (uint32_t i = 0; i < count; i++)
+		words[i] |= node_word(node_find(set, tenant, 0, (base >> BITS) + i), kinds);
+}

@@ -7,11 +7,13 @@
 #include "base/bytes.h"
 #include "base/duration.h"
 #include "base/fault.h"
+#include "cli/tasks.h"
 
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int
 print_buf(struct buf *text)
@@ -129,26 +131,6 @@ push_line(struct buf *to, const char *text)
 }
 
 static void
-task_table(const struct froe_task_view *task, bool payloads, struct buf *to)
-{
-	char took[DURATION_TEXT_SIZE] = "-";
-	if (task->finished_ns > task->started_ns && task->started_ns != 0)
-		duration_format(task->finished_ns - task->started_ns, took);
-	buf_printf(to, "  %-20s  %-10s  %-9s  %-8zu  ", task->name,
-	    task->skipped ? "SKIPPED" : froe_status_name(task->status), took, task->attempt_count);
-	if (task->error[0] != 0 && task->status != FROE_RUN_COMPLETED)
-		push_line(to, task->error);
-	else
-		buf_push_text(to, strcmp(task->state, "closed") == 0 ? "" : task->state);
-	buf_push_text(to, "\n");
-	if (payloads && task->output.size != 0) {
-		buf_push_text(to, "      ");
-		buf_push(to, task->output.data, task->output.size);
-		buf_push_text(to, "\n");
-	}
-}
-
-static void
 run_table(const struct froe_run_view *run, bool payloads, struct buf *to)
 {
 	char id[FROE_ID_TEXT_SIZE], created[TIMESTAMP_TEXT_SIZE];
@@ -180,10 +162,8 @@ run_table(const struct froe_run_view *run, bool payloads, struct buf *to)
 		buf_push(to, run->input.data, run->input.size);
 		buf_push_text(to, "\n");
 	}
-	buf_printf(to, "\n  %-20s  %-10s  %-9s  %-8s  %s\n", "TASK", "STATUS", "TOOK", "ATTEMPTS",
-	    "STATE OR ERROR");
-	for (size_t i = 0; i < run->task_count; i++)
-		task_table(&run->tasks[i], payloads, to);
+	struct terminal terminal = terminal_open(STDOUT_FILENO);
+	tasks_print(run, payloads, &terminal, to);
 }
 
 int

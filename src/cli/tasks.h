@@ -1,0 +1,13 @@
+/*
+ * cli/tasks: the tasks of a run as a table, with the DAG drawn beside their names.
+ */
+#ifndef CLI_TASKS_H
+#define CLI_TASKS_H
+
+#include "base/bytes.h"
+#include "cli/terminal.h"
+
+void tasks_print(const struct froe_run_view *run, bool payloads, const struct terminal *terminal,
+    struct buf *to);
+
+#endif

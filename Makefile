@@ -55,7 +55,7 @@ LDFLAGS_ALL = $(SANFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 LIBS = $(pkg_libs) -lpthread
 
 # ---------------------------------------------------------------- folders, from tools/layers.txt
-FOLDERS := base io log index cel sched engine net api server client cli
+FOLDERS := base io log index cel sched engine tls net api server client cli
 lib = $(foreach f,$(1),$(OBJ)/lib$(f).a)
 L_base := base
 L_io := io base
@@ -64,11 +64,12 @@ L_index := index io base
 L_cel := cel base
 L_sched := sched base
 L_engine := engine sched cel base
-L_net := net io base llhttp
-L_api := api net llhttp index log io engine sched cel pb base
-L_server := server api net llhttp index log io engine sched cel pb base
-L_client := client pb base
-L_cli := cli client server api net llhttp index log io engine sched cel pb base
+L_tls := tls base
+L_net := net tls io base llhttp
+L_api := api net tls llhttp index log io engine sched cel pb base
+L_server := server api net tls llhttp index log io engine sched cel pb base
+L_client := client tls pb base
+L_cli := cli client server api net tls llhttp index log io engine sched cel pb base
 
 PROTOS := $(wildcard proto/*.proto)
 GEN_C := $(PROTOS:proto/%.proto=$(GEN)/proto/%.pb-c.c)
@@ -137,8 +138,8 @@ $(OUT)/libfroe.so: $(call lib,$(L_client)) src/client/libfroe.map
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -shared -Wl,-soname,libfroe.so.0 -o $@ \
 	    -Wl,--version-script=src/client/libfroe.map -Wl,--whole-archive $(OBJ)/libclient.a \
-	    -Wl,--no-whole-archive $(OBJ)/libpb.a $(OBJ)/libbase.a $(shell pkg-config --libs libprotobuf-c \
-	    libxxhash 2>/dev/null) -lpthread
+	    -Wl,--no-whole-archive $(call lib,$(filter-out client,$(L_client))) \
+	    $(shell pkg-config --libs libprotobuf-c libxxhash openssl 2>/dev/null) -lpthread
 	$(Q)ln -sf libfroe.so $(@D)/libfroe.so.0
 
 EXAMPLES := $(patsubst examples/%.c,$(OUT)/examples/%,$(wildcard examples/*.c))
@@ -146,7 +147,8 @@ examples: $(EXAMPLES)
 .PHONY: examples
 $(OUT)/examples/%: examples/%.c $(OUT)/libfroe.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(OUT)/libfroe.a -lprotobuf-c -lxxhash -lpthread
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(OUT)/libfroe.a -lprotobuf-c -lxxhash -lssl -lcrypto \
+	    -lpthread
 
 # -------------------------------------------------------------------------------------- tests
 # tests/unit/FOLDER_noun_test.c links with FOLDER and what FOLDER may use, nothing else.

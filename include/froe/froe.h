@@ -78,15 +78,30 @@ const char *froe_version(void);
 
 /* ------------------------------------------------------------------------------ connections */
 
+/* How the two sides of a tls:// connection know each other. The server is always verified; a
+ * self-signed certificate is trusted by naming it as ca_file. The files are read by
+ * froe_client_open, which fails with FROE_UNTRUSTED when the server's certificate has expired
+ * (field "tls.expired"), is for another name ("tls.server_name") or is signed by a CA that is not
+ * trusted ("tls.ca_file"), and with FROE_DENIED when the server refuses ours ("tls.cert_file"). */
+struct froe_tls_options {
+	const char *ca_file;       /* PEM: who signs servers' certificates; NULL: the system's */
+	const char *cert_file;     /* PEM: our certificate and its chain; NULL: none */
+	const char *key_file;      /* PEM: its key, without a passphrase */
+	const char *server_name;   /* whom the certificate must be for; NULL: the address's host */
+	uint64_t reserved[4];      /* zero */
+};
+
 struct froe_client_options {
-	const char *address;       /* "host:port" or "[::1]:port"; NULL: 127.0.0.1:7077 */
+	/* "host:port", "[::1]:port", or "tls://host:port"; NULL: 127.0.0.1:7077 */
+	const char *address;
 	const char *tenant;        /* NULL: "default" */
 	const char *token;         /* NULL: none */
 	const char *name;          /* for the server's logs; NULL: "libfroe/VERSION" */
 	uint64_t push_window_size; /* events and tasks sent ahead; default and least: 8 MiB */
 	uint32_t open_ms;          /* how long froe_client_open tries; 0: one attempt */
 	bool no_thread;            /* the caller steps the client: see froe_client_step */
-	uint64_t reserved[4];      /* zero */
+	const struct froe_tls_options *tls; /* for tls:// only; NULL: all defaults */
+	uint64_t reserved[3];      /* zero */
 };
 
 /*

@@ -7,6 +7,12 @@ http_api_open(struct http_api *http, struct conn *conn, struct api_port *port,
 	*http = (struct http_api){.conn = conn, .port = port, .ready = ready, .handle = handle};
 }
 
+void
+http_api_refuse(struct http_api *http, const char *why)
+{
+	http->refusal = why;
+}
+
 static void
 answer(struct http_api *http, struct http_response response)
 {
@@ -148,6 +154,10 @@ step_requests(struct http_api *http)
 			return API_IDLE;
 		case HTTP_PARSE_REQUEST:
 			break;
+		}
+		if (http->refusal != NULL) {
+			refuse(http, 400, http->refusal);
+			return API_IDLE;
 		}
 		conn_timer_stop(conn, CONN_TIMER_HEAD);
 		bool taken = route(http, &request);

@@ -29,10 +29,13 @@ struct http_api {
 	bool head;         /* a HEAD */
 	bool keep_alive;
 	bool drain;        /* the next answer is the last one */
+	const char *refusal; /* what its request is answered with, or NULL */
 };
 
 void http_api_open(struct http_api *http, struct conn *conn, struct api_port *port,
     const atomic_bool *ready, uint64_t handle);
+/* Answers the first request with 400 and this (static) text, and ends it. */
+void http_api_refuse(struct http_api *http, const char *why);
 enum api_progress http_api_step(struct http_api *http);
 void http_api_deliver(struct http_api *http, const struct api_effect *effect);
 void http_api_drain(struct http_api *http);

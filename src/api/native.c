@@ -52,6 +52,12 @@ native_open(struct native *native, struct conn *conn, struct api_port *port, str
 }
 
 void
+native_refuse(struct native *native, const char *why)
+{
+	native->refusal = why;
+}
+
+void
 native_release(struct native *native)
 {
 	map_release(&native->requests);
@@ -233,7 +239,9 @@ take_hello(struct native *native, const Froe__Envelope *envelope, const char *te
 	if (envelope->body_case != FROE__ENVELOPE__BODY_HELLO)
 		return native_break(native, FROE_PROTOCOL,
 		    "the first message is a Hello, not message %d", (int)envelope->body_case);
-	enum froe_err err = text_bad[0] != 0
+	enum froe_err err = native->refusal != NULL
+	    ? fault_set(&fault, FROE_FAILED_PRECONDITION, "%s", native->refusal)
+	    : text_bad[0] != 0
 	    ? fault_set_field(&fault, FROE_INVALID_ARGUMENT, text_bad,
 	          "%s is not UTF-8 text without zero bytes", text_bad)
 	    : request_hello(envelope->hello, &command, &fault);

@@ -64,11 +64,15 @@ struct native {
 	bool pinged;              /* since the last bytes */
 	bool owes;                /* the next frame waits for answers to earlier ones */
 	bool drain;               /* Goaway as soon as it is open */
+	const char *refusal;      /* what its Hello is answered with, or NULL */
 };
 
 void native_open(struct native *native, struct conn *conn, struct api_port *port,
     struct arena *arena, uint64_t handle);
 void native_release(struct native *native);
+
+/* Answers the Hello with this (static) text and FROE_FAILED_PRECONDITION, and nothing else. */
+void native_refuse(struct native *native, const char *why);
 
 enum api_progress native_step(struct native *native);
 

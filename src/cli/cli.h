@@ -83,6 +83,12 @@ int cli_fail(const struct froe_error *error);
 /* Connects to --address, FROE_ADDRESS or the default; NULL: *ret_status is the exit status. */
 struct froe_client *cli_connect(const struct cli *cli, int *ret_status);
 
+/* The options of TLS for this address; false: it is plaintext. Ends with status 2 when options of
+ * TLS are given with a plaintext address: nobody should believe that it is encrypted. */
+bool cli_client_tls(const struct cli *cli, const char *address, struct froe_tls_options *tls);
+struct server_options;
+void cli_server_tls(const struct cli *cli, struct server_options *options, bool loopback);
+
 /* The command's argument number i as a run's id. */
 struct froe_id cli_run_id(const struct cli *cli, int i);
 

@@ -13,8 +13,12 @@
 #define CONNECT_MS 2000u
 
 #define OPTION_ADDRESS                                                                             \
+	{"address", "[tls://]HOST:PORT", "the server (default 127.0.0.1:7077)"},                   \
+	    {"tls-ca", "FILE", "PEM: who signs the server's certificate (default: the system's)"}, \
+	    {"tls-cert", "FILE", "PEM: a certificate of our own, if the server asks for one"},     \
+	    {"tls-key", "FILE", "PEM: its key"},                                                   \
 	{                                                                                          \
-		"address", "HOST:PORT", "the server (default 127.0.0.1:7077)"                      \
+		"tls-name", "NAME", "whom the certificate is for (default: the address's host)"    \
 	}
 #define OPTION_TENANT {"tenant", "NAME", "the tenant (default default)"}
 #define OPTION_OUTPUT {"output", "table|json|ids", "how to print (default table)"}
@@ -28,6 +32,12 @@
 	    {"reconnect-grace", "D", "a broken worker has this long to return (5s)"},              \
 	    {"accept-tail-loss", NULL, "cut a damaged tail nobody can decide on"},                 \
 	    {"edge-sessions", NULL, "serve native sessions on the edge loop too"},                 \
+	    {"tls-cert", "FILE", "PEM: the server's certificate and its chain"},                   \
+	    {"tls-key", "FILE", "PEM: its key, without a passphrase"},                             \
+	    {"tls-client-ca", "FILE", "PEM: who signs clients' certificates"},                     \
+	    {"tls-client", "required|optional", "must they have one? (required, with that CA)"},   \
+	    {"tls", "off|required", "off: plaintext for all; required: for none (else: local)"},   \
+	    {"handshake", "D", "a connection has said by then who it is (5s)"},                    \
 	{                                                                                          \
 		"ready-fd", "FD", "write \"ready ADDRESS\" there once it serves"                   \
 	}
@@ -205,6 +215,9 @@ cli_connect(const struct cli *cli, int *ret_status)
 	    .tenant = cli_text(cli, "tenant"),
 	    .open_ms = CONNECT_MS,
 	};
+	struct froe_tls_options tls;
+	if (cli_client_tls(cli, options.address, &tls))
+		options.tls = &tls;
 	if (froe_client_open(&options, &client, &error) == FROE_OK)
 		return client;
 	*ret_status = cli_fail(&error);

@@ -63,6 +63,8 @@ read_options(const struct cli *cli, struct server_options *options)
 	options->accept_tail_loss = cli_flag(cli, "accept-tail-loss");
 	options->edge_only = cli_flag(cli, "edge-sessions");
 	options->ready_fd = (int)cli_number(cli, "ready-fd", UINT32_MAX, UINT32_MAX);
+	options->handshake_ms = duration_option(cli, "handshake", options->handshake_ms);
+	cli_server_tls(cli, options, is_loopback(options->listen));
 }
 
 int

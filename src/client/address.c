@@ -7,9 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SCHEME_TLS "tls://"
+
 struct host_port {
-	char host[256];
+	char host[ADDRESS_HOST_SIZE];
 	char port[8];
+	bool tls;
 };
 
 static bool
@@ -20,20 +23,24 @@ port_valid(const char *text)
 	    atoi(text) <= 65535;
 }
 
-/* "host:port", "[v6]:port". */
+/* "host:port", "[v6]:port", either after "tls://". */
 static enum froe_err
 address_split(const char *text, struct host_port *ret_parts, struct froe_fault *fault)
 {
-	const char *colon = strrchr(text, ':');
-	const char *start = text, *end = colon;
-	if (colon != NULL && text[0] == '[') {
-		start = text + 1;
+	ret_parts->tls = strncmp(text, SCHEME_TLS, strlen(SCHEME_TLS)) == 0;
+	const char *start = ret_parts->tls ? text + strlen(SCHEME_TLS) : text;
+	const char *colon = strrchr(start, ':');
+	const char *end = colon;
+	if (colon != NULL && start[0] == '[') {
+		start++;
 		end = colon > start && colon[-1] == ']' ? colon - 1 : NULL;
 	}
 	if (colon == NULL || end == NULL || end == start || !port_valid(colon + 1) ||
 	    (size_t)(end - start) >= sizeof(ret_parts->host)) {
 		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "address",
-		    "\"%.200s\" is no address: write host:port, such as " ADDRESS_DEFAULT, text);
+		    "\"%.200s\" is no address: write host:port, such as " ADDRESS_DEFAULT
+		    ", or tls://host:port",
+		    text);
 	}
 	memcpy(ret_parts->host, start, (size_t)(end - start));
 	ret_parts->host[end - start] = 0;
@@ -42,10 +49,16 @@ address_split(const char *text, struct host_port *ret_parts, struct froe_fault *
 }
 
 enum froe_err
-address_check(const char *text, struct froe_fault *fault)
+address_check(const char *text, char ret_host[ADDRESS_HOST_SIZE], bool *ret_tls,
+    struct froe_fault *fault)
 {
 	struct host_port parts;
-	return address_split(text, &parts, fault);
+	enum froe_err err = address_split(text, &parts, fault);
+	if (err != FROE_OK)
+		return err;
+	memcpy(ret_host, parts.host, sizeof(parts.host));
+	*ret_tls = parts.tls;
+	return FROE_OK;
 }
 
 enum froe_err

@@ -1,5 +1,5 @@
 /*
- * client/address: "host:port" to socket addresses.
+ * client/address: "host:port" or "tls://host:port" to socket addresses.
  *
  * Ownership   an address list owns its addresses.
  * Threading   address_resolve may ask a name server and then waits: call it without locks.
@@ -9,6 +9,7 @@
 
 #include "base/fault.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
@@ -20,13 +21,16 @@ struct address {
 	socklen_t size;
 };
 
+#define ADDRESS_HOST_SIZE 256u
+
 struct address_list {
 	size_t count;
 	struct address addresses[ADDRESS_COUNT_MAX];
 };
 
-/* Checks the form only. */
-enum froe_err address_check(const char *text, struct froe_fault *fault) FROE_CHECKED;
+/* Checks the form only; what it says of the host, and whether it wants TLS. */
+enum froe_err address_check(const char *text, char ret_host[ADDRESS_HOST_SIZE], bool *ret_tls,
+    struct froe_fault *fault) FROE_CHECKED;
 
 enum froe_err address_resolve(const char *text, struct address_list *ret_list,
     struct froe_fault *fault) FROE_CHECKED;

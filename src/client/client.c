@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -391,15 +392,40 @@ client_connect(struct froe_client *client, uint32_t open_ms, struct froe_error *
 	    client->address, client->down.text[0] != 0 ? ": " : "", client->down.text);
 }
 
+/* The address, and what it takes to trust whoever answers there. */
+static enum froe_err
+client_address(struct froe_client *client, const struct froe_tls_options *options,
+    struct froe_error *error)
+{
+	static const struct froe_tls_options defaults;
+	struct froe_fault fault;
+	bool tls;
+	enum froe_err err = address_check(client->address, client->host, &tls, &fault);
+	if (err == FROE_OK && options != NULL && !tls)
+		err = fault_set_field(&fault, FROE_INVALID_ARGUMENT, "tls",
+		    "TLS options with %.200s, which is plaintext: write tls://%.200s",
+		    client->address, client->address);
+	options = options != NULL ? options : &defaults;
+	struct tls_options files = {
+	    .cert_file = options->cert_file,
+	    .key_file = options->key_file,
+	    .ca_file = options->ca_file,
+	};
+	if (err == FROE_OK && tls)
+		err = tls_context_open(&client->tls, &files, &fault);
+	if (err == FROE_OK && options->server_name != NULL)
+		snprintf(client->host, sizeof(client->host), "%s", options->server_name);
+	return err == FROE_OK ? FROE_OK : error_from_fault(error, &fault);
+}
+
 enum froe_err
 froe_client_open(const struct froe_client_options *options, struct froe_client **ret_client,
     struct froe_error *error)
 {
-	struct froe_fault fault;
 	struct froe_client *client = client_new(options);
 	enum froe_err err = client_descriptors(client, error);
-	if (err == FROE_OK && address_check(client->address, &fault) != FROE_OK)
-		err = error_from_fault(error, &fault);
+	if (err == FROE_OK)
+		err = client_address(client, options->tls, error);
 	if (err == FROE_OK) {
 		client_lock(client);
 		err = client_connect(client, options->open_ms, error);
@@ -428,6 +454,7 @@ static void
 client_free(struct froe_client *client)
 {
 	link_release(&client->link);
+	tls_context_close(client->tls);
 	map_release(&client->requests);
 	arena_release(&client->arena);
 	if (client->wake_fd >= 0)

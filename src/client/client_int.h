@@ -58,6 +58,8 @@ struct froe_client {
 	enum session_state state;
 	struct link link;
 	char *address;
+	struct tls_context *tls; /* NULL: plaintext */
+	char host[ADDRESS_HOST_SIZE]; /* whom its certificate must be for */
 	char *tenant;
 	char *token;
 	char *name;

@@ -11,7 +11,11 @@
 #include <unistd.h>
 
 #define READ_SIZE ((size_t)64 << 10)
+#define PIECE_SIZE ((size_t)32 << 10) /* of what TLS decrypts */
 #define KEEP_SIZE ((size_t)1 << 20) /* a buffer that grew beyond it is given back when empty */
+
+#define SHAKING_CLOSED                                                                             \
+	"the server closed the connection during the TLS handshake: does it serve TLS at all?"
 
 void
 link_init(struct link *link, int epoll_fd)
@@ -22,9 +26,26 @@ link_init(struct link *link, int epoll_fd)
 	buf_init(&link->out);
 }
 
+/* Tells the other side, if that can be done without waiting, that nothing was cut off. */
+static void
+link_say_end(struct link *link)
+{
+	if (link->state != LINK_OPEN || tls_output_used(link->tls) > 0)
+		return;
+	tls_finish(link->tls);
+	struct bytes last = buf_bytes(tls_output(link->tls));
+	if (last.size > 0)
+		FROE_DROP(send(link->fd, last.data, last.size, MSG_NOSIGNAL | MSG_DONTWAIT) == 0,
+		    "a courtesy");
+}
+
 void
 link_drop(struct link *link)
 {
+	if (link->tls != NULL)
+		link_say_end(link);
+	tls_free(link->tls);
+	link->tls = NULL;
 	if (link->fd >= 0)
 		close(link->fd); /* epoll forgets it */
 	link->fd = -1;
@@ -53,10 +74,22 @@ link_arm(struct link *link, uint32_t events)
 	link->armed = events;
 }
 
-enum froe_err
-link_connect(struct link *link, const struct address *address, struct froe_fault *fault)
+static enum froe_err link_send(struct link *link, struct froe_fault *fault);
+
+/* The TCP connection is there. */
+static enum froe_err
+link_opened(struct link *link, struct froe_fault *fault)
 {
-	froe_assert(link->state == LINK_CLOSED);
+	link->state = link->tls != NULL ? LINK_SECURING : LINK_OPEN;
+	return link_send(link, fault); /* a ClientHello, or nothing yet */
+}
+
+enum froe_err
+link_connect(struct link *link, const struct address *address, struct tls *tls,
+    struct froe_fault *fault)
+{
+	froe_assert(link->state == LINK_CLOSED && link->tls == NULL);
+	link->tls = tls;
 	int one = 1;
 	int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -71,14 +104,60 @@ link_connect(struct link *link, const struct address *address, struct froe_fault
 		return err;
 	}
 	link->fd = fd;
-	link->state = result == 0 ? LINK_OPEN : LINK_CONNECTING;
-	link_arm(link, result == 0 ? EPOLLIN : EPOLLOUT);
+	if (result == 0)
+		return link_opened(link, fault);
+	link->state = LINK_CONNECTING;
+	link_arm(link, EPOLLOUT);
 	return FROE_OK;
+}
+
+/* Decrypts what was received; TLS may want to send as well. */
+static enum froe_err
+link_step_tls(struct link *link, struct froe_fault *fault)
+{
+	enum tls_state before = tls_state(link->tls);
+	tls_step(link->tls, &link->in, SIZE_MAX);
+	enum tls_state after = tls_state(link->tls);
+	if (after == TLS_FAILED)
+		return link_send(link, fault); /* an alert, if it can go; then it says why */
+	if (before == TLS_SHAKING && after == TLS_OPEN)
+		link->state = LINK_OPEN;
+	return FROE_OK;
+}
+
+static enum froe_err
+link_receive_tls(struct link *link, struct froe_fault *fault)
+{
+	uint8_t piece[PIECE_SIZE];
+	ssize_t got = recv(link->fd, piece, sizeof(piece), 0);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return FROE_OK;
+	if (got > 0) {
+		tls_feed(link->tls, piece, (size_t)got);
+		return link_step_tls(link, fault);
+	}
+	if (got < 0)
+		return fault_set_errno(fault, errno,
+		    link->state == LINK_SECURING ? SHAKING_CLOSED : "recv");
+	if (link->state == LINK_SECURING)
+		return fault_set(fault, FROE_CLOSED, SHAKING_CLOSED);
+	return fault_set(fault, FROE_CLOSED, tls_state(link->tls) == TLS_ENDED
+	    ? "the server closed the connection"
+	    : "the connection to the server was cut off");
+}
+
+static enum froe_err
+link_secure(struct link *link, struct froe_fault *fault)
+{
+	enum froe_err err = link_receive_tls(link, fault);
+	return err == FROE_OK ? link_send(link, fault) : err;
 }
 
 enum froe_err
 link_connected(struct link *link, struct froe_fault *fault)
 {
+	if (link->state == LINK_SECURING)
+		return link_secure(link, fault);
 	froe_assert(link->state == LINK_CONNECTING);
 	int problem = 0;
 	socklen_t size = sizeof(problem);
@@ -86,15 +165,15 @@ link_connected(struct link *link, struct froe_fault *fault)
 		problem = errno;
 	if (problem != 0)
 		return fault_set_errno(fault, problem, "connect");
-	link->state = LINK_OPEN;
-	link_arm(link, EPOLLIN);
-	return FROE_OK;
+	return link_opened(link, fault);
 }
 
 enum froe_err
 link_receive(struct link *link, struct froe_fault *fault)
 {
 	froe_assert(link->state == LINK_OPEN);
+	if (link->tls != NULL)
+		return link_receive_tls(link, fault);
 	size_t want = READ_SIZE;
 	if (buf_used(&link->in) >= 4) { /* the rest of a large frame at once */
 		size_t frame = 4 + (size_t)le32_load(link->in.data + link->in.head);
@@ -114,6 +193,12 @@ link_receive(struct link *link, struct froe_fault *fault)
 	if (errno == EAGAIN || errno == EINTR)
 		return FROE_OK;
 	return fault_set_errno(fault, errno, "recv");
+}
+
+bool
+link_refused(const struct link *link)
+{
+	return link->tls != NULL && tls_state(link->tls) == TLS_FAILED;
 }
 
 bool
@@ -152,13 +237,23 @@ link_push(struct link *link, const void *data, size_t size)
 	buf_push(&link->out, data, size);
 }
 
-enum froe_err
-link_flush(struct link *link, struct froe_fault *fault)
+/* What goes to the socket next: of `out`, or with TLS what it has made of that. */
+static struct buf *
+link_outgoing(struct link *link)
 {
-	if (link->state != LINK_OPEN)
-		return FROE_OK;
-	while (buf_used(&link->out) > 0) {
-		struct bytes out = buf_bytes(&link->out);
+	if (link->tls == NULL)
+		return &link->out;
+	if (tls_output_used(link->tls) == 0)
+		buf_pop(&link->out, tls_write(link->tls, buf_bytes(&link->out)));
+	return tls_output(link->tls);
+}
+
+static enum froe_err
+link_send(struct link *link, struct froe_fault *fault)
+{
+	struct buf *from;
+	while (from = link_outgoing(link), buf_used(from) > 0) {
+		struct bytes out = buf_bytes(from);
 		ssize_t sent = send(link->fd, out.data, out.size, MSG_NOSIGNAL);
 		if (sent < 0 && errno == EINTR)
 			continue;
@@ -166,10 +261,20 @@ link_flush(struct link *link, struct froe_fault *fault)
 			break;
 		if (sent < 0)
 			return fault_set_errno(fault, errno, "send");
-		buf_pop(&link->out, (size_t)sent);
+		buf_pop(from, (size_t)sent);
 	}
-	link_arm(link, buf_used(&link->out) > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	if (link_refused(link)) {
+		*fault = *tls_fault(link->tls);
+		return fault->code;
+	}
+	link_arm(link, buf_used(from) > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
 	if (buf_used(&link->out) == 0 && link->out.capacity > KEEP_SIZE)
 		buf_release(&link->out);
 	return FROE_OK;
+}
+
+enum froe_err
+link_flush(struct link *link, struct froe_fault *fault)
+{
+	return link->state == LINK_OPEN ? link_send(link, fault) : FROE_OK;
 }

@@ -104,6 +104,7 @@ session_down(struct froe_client *client, const struct froe_fault *fault)
 {
 	froe_assert(client_is_stepper(client));
 	bool was_ready = client->state == SESSION_READY;
+	client->refused = client->refused || link_refused(&client->link);
 	if (fault != &client->down)
 		client->down = *fault;
 	client->broken = false;
@@ -174,7 +175,8 @@ session_connect(struct froe_client *client, uint64_t now_ns)
 	client->greet_by_ns = now_ns + GREET_NS;
 	client->refused = false;
 	const struct address *address = &client->addresses.addresses[client->address_next];
-	if (link_connect(&client->link, address, &fault) != FROE_OK)
+	struct tls *tls = client->tls != NULL ? tls_new(client->tls, client->host) : NULL;
+	if (link_connect(&client->link, address, tls, &fault) != FROE_OK)
 		session_down(client, &fault);
 	else if (client->link.state == LINK_OPEN)
 		session_greet(client);
@@ -428,7 +430,7 @@ session_socket(struct froe_client *client, uint32_t events, uint64_t now_ns)
 	if (client->state == SESSION_CONNECTING) {
 		if (link_connected(&client->link, &fault) != FROE_OK)
 			session_down(client, &fault);
-		else
+		else if (client->link.state == LINK_OPEN)
 			session_greet(client);
 		return;
 	}

@@ -283,6 +283,11 @@ io_close(struct io *io) /* cancels what is active; no handler is called any more
 enum froe_err io_listen(const char *address, int *ret_socket, uint16_t *ret_port,
     struct froe_fault *fault);
 
+/* "192.0.2.7:40312", "[2001:db8::1]:40312": who is at the other end of a connected socket. True: it
+ * is this machine, by a loopback address. */
+#define IO_PEER_SIZE 64u
+bool io_socket_peer(int socket, char ret_text[IO_PEER_SIZE]);
+
 /* ----------------------------------------------------------------- shorthands over the vtable */
 
 static inline uint64_t

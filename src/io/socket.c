@@ -1,11 +1,13 @@
 /*
  * io_listen: split "host:port", resolve, and listen on the first address that lets us.
+ * io_socket_peer: the other end's address.
  */
 #include "io/socket_int.h"
 
 #include "base/fault.h"
 #include "io/io.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -119,15 +121,17 @@ socket_listen(const struct addrinfo *at)
 	return listener;
 }
 
+union socket_name {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+	struct sockaddr_storage room;
+};
+
 static uint16_t
 socket_port_of(int listener)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-		struct sockaddr_storage room;
-	} name = {0};
+	union socket_name name = {0};
 	socklen_t size = sizeof(name);
 
 	if (getsockname(listener, &name.any, &size) != 0)
@@ -162,4 +166,27 @@ io_listen(const char *address, int *ret_socket, uint16_t *ret_port, struct froe_
 	*ret_socket = listener;
 	*ret_port = socket_port_of(listener);
 	return FROE_OK;
+}
+
+bool
+io_socket_peer(int socket, char ret_text[IO_PEER_SIZE])
+{
+	union socket_name name = {0};
+	socklen_t size = sizeof(name);
+	char host[INET6_ADDRSTRLEN];
+
+	snprintf(ret_text, IO_PEER_SIZE, "unknown");
+	if (getpeername(socket, &name.any, &size) != 0)
+		return false;
+	if (name.any.sa_family == AF_INET) {
+		inet_ntop(AF_INET, &name.v4.sin_addr, host, sizeof(host));
+		snprintf(ret_text, IO_PEER_SIZE, "%s:%u", host, ntohs(name.v4.sin_port));
+		return ntohl(name.v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	}
+	if (name.any.sa_family == AF_INET6) {
+		inet_ntop(AF_INET6, &name.v6.sin6_addr, host, sizeof(host));
+		snprintf(ret_text, IO_PEER_SIZE, "[%s]:%u", host, ntohs(name.v6.sin6_port));
+		return IN6_IS_ADDR_LOOPBACK(&name.v6.sin6_addr);
+	}
+	return name.any.sa_family == AF_UNIX;
 }

@@ -8,13 +8,14 @@
  * would be reset, and the reset could overtake the last message); CLOSING cancels both ops and
  * waits for their handlers; then nothing of the conn is lent any more and it is CLOSED.
  */
-#include "net/conn.h"
+#include "net/conn_int.h"
 
 #include "base/duration.h"
 
 static const struct sm_row CONN_TABLE[] = {
     [CONN_OPENING] = {"opening",
-        SM_TO(CONN_NATIVE) | SM_TO(CONN_HTTP) | SM_TO(CONN_HANDOVER) | SM_TO(CONN_CLOSING)},
+        SM_TO(CONN_NATIVE) | SM_TO(CONN_HTTP) | SM_TO(CONN_HANDOVER) | SM_TO(CONN_FLUSHING) |
+            SM_TO(CONN_CLOSING)},
     [CONN_NATIVE] = {"native", SM_TO(CONN_FLUSHING) | SM_TO(CONN_CLOSING)},
     [CONN_HTTP] = {"http", SM_TO(CONN_FLUSHING) | SM_TO(CONN_CLOSING)},
     [CONN_HANDOVER] = {"handover", SM_TO(CONN_CLOSING) | SM_TO(CONN_CLOSED)},
@@ -45,6 +46,7 @@ conn_close_name(enum conn_close reason)
 	    [CONN_CLOSE_BUSY] = "busy",
 	    [CONN_CLOSE_DONE] = "done",
 	    [CONN_CLOSE_DRAINED] = "drained",
+	    [CONN_CLOSE_TLS] = "tls",
 	};
 	froe_assert(reason < CONN_CLOSE_COUNT);
 	return NAMES[reason];
@@ -65,11 +67,20 @@ conn_set_init(struct conn_set *set, struct io *io)
 {
 	memset(set, 0, sizeof(*set));
 	set->io = io;
+	memcpy(set->timer_ns, TIMER_NS, sizeof(set->timer_ns));
+	set->handshakes_left = CONN_HANDSHAKES_MAX;
 	conn_set_now(set);
 	list_init(&set->ready);
 	list_init(&set->output);
 	for (int i = 0; i < CONN_TIMER_COUNT; i++)
 		list_init(&set->timers[i]);
+}
+
+void
+conn_set_turn(struct conn_set *set)
+{
+	set->handshakes_left = CONN_HANDSHAKES_MAX;
+	conn_set_now(set);
 }
 
 static uint64_t
@@ -88,6 +99,7 @@ conn_set_stats(const struct conn_set *set, struct conn_stats *ret_stats)
 	    .handed_over = counter_read(&set->count.handed_over),
 	    .native = counter_read(&set->count.native),
 	    .http = counter_read(&set->count.http),
+	    .secured = counter_read(&set->count.secured),
 	    .requests = counter_read(&set->count.requests),
 	    .received_bytes = counter_read(&set->count.received_bytes),
 	    .sent_bytes = counter_read(&set->count.sent_bytes),
@@ -139,9 +151,15 @@ conn_on_receive(struct io_op *op, int32_t result)
 	froe_assert(conn->magic == CONN_MAGIC);
 	if (result > 0) {
 		conn_count(&conn->set->count.received_bytes, (uint64_t)result);
-		if (!conn_ending(conn))
+		if (conn_ending(conn))
+			;
+		else if (conn->tls != NULL)
+			tls_feed(conn->tls, op->data, (size_t)result);
+		else
 			buf_push(&conn->input, op->data, (size_t)result);
 		conn->received = true;
+	} else if (result == 0 && conn->tls != NULL) {
+		conn->cut = true;
 	} else if (result == 0) {
 		conn->ended = true;
 	} else if (result != -(int32_t)FROE_CANCELLED) {
@@ -208,6 +226,8 @@ conn_release(struct conn *conn)
 	froe_assert(conn->magic == CONN_MAGIC);
 	froe_assert(conn->state == CONN_CLOSED);
 	froe_assert(!list_linked(&conn->ready) && !list_linked(&conn->output));
+	tls_free(conn->tls);
+	conn->tls = NULL;
 	buf_release(&conn->input);
 	buf_release(&conn->outputs[0]);
 	buf_release(&conn->outputs[1]);
@@ -254,6 +274,17 @@ conn_finish(struct conn *conn, enum conn_close reason)
 }
 
 void
+conn_fail(struct conn *conn, enum conn_close reason)
+{
+	froe_assert(conn->state == CONN_OPENING || conn_serving(conn));
+	conn_give_reason(conn, reason);
+	sm_move(CONN_TABLE, &conn->state, CONN_FLUSHING);
+	conn->lingers = true;
+	conn_timer_start(conn, CONN_TIMER_HEAD);
+	conn_ready(conn);
+}
+
+void
 conn_abort(struct conn *conn, enum conn_close reason)
 {
 	if (conn->state >= CONN_CLOSING)
@@ -268,6 +299,7 @@ conn_abort(struct conn *conn, enum conn_close reason)
 void
 conn_handover(struct conn *conn)
 {
+	froe_assert(conn->tls == NULL);
 	sm_move(CONN_TABLE, &conn->state, CONN_HANDOVER);
 	io_cancel(conn->set->io, &conn->receive);
 }
@@ -296,7 +328,7 @@ conn_timer_start(struct conn *conn, enum conn_timer timer)
 {
 	struct conn_deadline *deadline = &conn->deadlines[timer];
 	list_remove(&deadline->node);
-	deadline->due_ns = conn->set->now_ns + TIMER_NS[timer];
+	deadline->due_ns = conn->set->now_ns + conn->set->timer_ns[timer];
 	list_push(&conn->set->timers[timer], &deadline->node);
 	conn->expired &= (uint8_t)~(1u << timer);
 }
@@ -324,8 +356,8 @@ conn_expired(struct conn *conn, enum conn_timer timer)
 
 /* ------------------------------------------------------------------------------ output */
 
-static void
-buf_trim(struct buf *buf)
+void
+conn_trim(struct buf *buf)
 {
 	if (buf_used(buf) == 0 && buf->capacity > CONN_BUFFER_KEPT)
 		buf_release(buf);
@@ -354,7 +386,9 @@ conn_send(struct conn *conn)
 	if (io_op_active(&conn->send) || conn->sent || conn->state >= CONN_CLOSING)
 		return;
 	struct buf *sending = &conn->outputs[!conn->filling];
-	if (buf_used(sending) == 0) {
+	if (buf_used(sending) == 0 && conn->tls != NULL) {
+		conn_encrypt(conn, sending);
+	} else if (buf_used(sending) == 0) {
 		conn->filling = !conn->filling;
 		sending = &conn->outputs[!conn->filling];
 	}
@@ -379,7 +413,7 @@ conn_fold_send(struct conn *conn)
 	struct buf *sending = &conn->outputs[!conn->filling];
 	buf_pop(sending, (size_t)conn->send_result);
 	conn_count(&conn->set->count.sent_bytes, (uint64_t)conn->send_result);
-	buf_trim(sending);
+	conn_trim(sending);
 	conn_send(conn);
 }
 
@@ -409,6 +443,8 @@ conn_fold_timers(struct conn *conn)
 			buf_release(&conn->input);
 		if (conn_output_used(conn) == 0)
 			buf_release(&conn->outputs[conn->filling]);
+		if (conn->tls != NULL)
+			tls_trim(conn->tls);
 	}
 }
 
@@ -422,16 +458,20 @@ conn_step(struct conn *conn)
 	conn_fold_timers(conn);
 	if (conn->broken)
 		conn_abort(conn, CONN_CLOSE_RESET);
+	else if (conn->tls != NULL)
+		conn_decrypt(conn);
 }
 
 static void
 conn_settle_receive(struct conn *conn)
 {
 	bool full = conn->held && buf_used(&conn->input) >= CONN_INPUT_HIGH;
+	if (conn->tls != NULL)
+		full = tls_unread(conn->tls) >= CONN_INPUT_HIGH;
 	bool wanted = conn->state == CONN_FLUSHING || !full;
 	if (!io_op_active(&conn->receive)) {
 		conn->pausing = false;
-		if (wanted && !conn->ended && !conn->broken)
+		if (wanted && !conn->ended && !conn->cut && !conn->broken)
 			io_receive(conn->set->io, &conn->receive, conn->socket);
 	} else if (!wanted && !conn->pausing) {
 		conn->pausing = true;
@@ -451,13 +491,24 @@ conn_settle_closing(struct conn *conn)
 	io_cancel(conn->set->io, &conn->send);
 }
 
+static void
+conn_flushed(struct conn *conn)
+{
+	if (conn->tls != NULL)
+		tls_finish(conn->tls); /* the first time: something to flush again */
+	if (conn_output_used(conn) > 0)
+		conn_output(conn);
+	else if (!conn->lingers || conn->ended || conn->cut)
+		conn_abort(conn, conn->reason);
+}
+
 void
 conn_settle(struct conn *conn)
 {
 	if (conn->state == CONN_OPENING && conn->ended)
 		conn_abort(conn, CONN_CLOSE_PEER); /* it said too little to be understood */
 	if (conn->state == CONN_FLUSHING && conn_output_used(conn) == 0)
-		conn_abort(conn, conn->reason);
+		conn_flushed(conn);
 	if (conn_ending(conn))
 		buf_release(&conn->input);
 	switch (conn->state) {
@@ -465,8 +516,10 @@ conn_settle(struct conn *conn)
 	case CONN_NATIVE:
 	case CONN_HTTP:
 	case CONN_FLUSHING:
-		buf_trim(&conn->input);
+		conn_trim(&conn->input);
 		conn_settle_receive(conn);
+		if (conn->tls != NULL && conn_decrypts(conn))
+			conn_ready(conn);
 		break;
 	case CONN_CLOSING:
 		conn_settle_closing(conn);

@@ -4,7 +4,8 @@
  * Purpose     Moves bytes and knows when to stop: an input buffer, two output buffers (one lent to
  *             the kernel, one being filled), pause and resume of receive, watermarks, deadlines,
  *             closing after a flush. It knows no protocol: whoever owns it reads conn->input and
- *             fills conn_output().
+ *             fills conn_output(). With conn_secure() there is TLS between these and the wire, and
+ *             nobody else notices: the same bounds hold.
  * Ownership   the owner embeds struct conn and may free it once its state is CONN_CLOSED. The conn
  *             owns its socket until then (or until conn_take). While an op is active its buffer is
  *             lent to the kernel.
@@ -15,7 +16,9 @@
  *                taken.
  *             4. a timer list is in order of its deadlines: each class has one duration.
  *             5. input holds at most what its reader needs for one message, or CONN_INPUT_HIGH,
- *                plus what the kernel hands over in one turn.
+ *                plus what the kernel hands over in one turn. So much again may be encrypted still.
+ *             6. with TLS outputs[filling] is plaintext and the other one is on its way; they are
+ *                never exchanged.
  * See         docs/protocol.md, "Limits"
  */
 #ifndef NET_CONN_H
@@ -25,6 +28,7 @@
 #include "base/list.h"
 #include "base/sm.h"
 #include "io/io.h"
+#include "tls/tls.h"
 
 #include <stdatomic.h>
 
@@ -39,6 +43,8 @@
 #define CONN_HEAD_MS 5000u  /* handshake, or the head of an HTTP request, complete */
 #define CONN_STALL_MS 10000u /* a send without progress */
 #define CONN_IDLE_MS 30000u /* no bytes: once is quiet, twice in a row closes */
+/* TLS handshakes that go on in one turn: with an RSA-4096 key each costs 5 ms. */
+#define CONN_HANDSHAKES_MAX 4u
 
 /*
  *   OPENING ──▶ NATIVE ──┐
@@ -69,6 +75,7 @@ enum conn_close {
 	CONN_CLOSE_BUSY,     /* no room for it here */
 	CONN_CLOSE_DONE,     /* all was said (HTTP without keep-alive) */
 	CONN_CLOSE_DRAINED,  /* the server stops */
+	CONN_CLOSE_TLS,      /* the TLS handshake failed, or a record is not genuine */
 	CONN_CLOSE_COUNT,
 };
 const char *conn_close_name(enum conn_close reason); /* "peer" */
@@ -88,6 +95,7 @@ struct conn_stats {
 	uint64_t handed_over;
 	uint64_t native;       /* spoke the native protocol */
 	uint64_t http;
+	uint64_t secured;      /* their TLS handshake was done */
 	uint64_t requests;     /* native messages and HTTP requests taken in */
 	uint64_t received_bytes;
 	uint64_t sent_bytes;
@@ -101,9 +109,12 @@ struct conn_set {
 	struct list output; /* conns with something to send */
 	struct list timers[CONN_TIMER_COUNT];
 	uint64_t now_ns; /* mono, as of this turn */
+	uint64_t timer_ns[CONN_TIMER_COUNT];
+	uint32_t handshakes_left; /* in this turn */
 	/* Counters: written by the loop's thread only, relaxed; read from anywhere. */
 	struct {
-		_Atomic uint64_t open, accepted, adopted, handed_over, native, http, requests;
+		_Atomic uint64_t open, accepted, adopted, handed_over, native, http, secured;
+		_Atomic uint64_t requests;
 		_Atomic uint64_t received_bytes, sent_bytes;
 		_Atomic uint64_t closed[CONN_CLOSE_COUNT];
 	} count;
@@ -124,6 +135,7 @@ struct conn {
 	enum conn_close reason;
 	struct conn_set *set;
 	int socket;
+	struct tls *tls;      /* NULL: plaintext */
 	struct io_op receive;
 	struct io_op send;
 	struct buf input;
@@ -137,9 +149,11 @@ struct conn {
 	bool received;
 	bool sent;
 	bool broken;
+	bool cut;             /* TLS: the socket has ended */
 	uint8_t expired;      /* bits 1 << enum conn_timer */
 	/* Decided by conn_step and the owner: */
 	bool ended;           /* the other side will send nothing more */
+	bool lingers;         /* after the flush: until the other side closes, or HEAD is over */
 	bool held;            /* the reader takes nothing now */
 	bool pausing;         /* receive has been asked to end */
 	bool choked;          /* output above HIGH, not yet below LOW */
@@ -148,6 +162,7 @@ struct conn {
 
 void conn_set_init(struct conn_set *set, struct io *io);
 void conn_set_now(struct conn_set *set); /* reads the clock: once a turn, and for a new conn */
+void conn_set_turn(struct conn_set *set); /* a new turn: handshakes may go on */
 void conn_set_stats(const struct conn_set *set, struct conn_stats *ret_stats);
 /* Marks what is due at mono_ns; the conns concerned become ready. */
 void conn_set_expire(struct conn_set *set, uint64_t mono_ns);
@@ -174,6 +189,10 @@ void conn_serve(struct conn *conn, enum conn_state protocol); /* OPENING -> NATI
 void conn_finish(struct conn *conn, enum conn_close reason);  /* close after the output is out */
 void conn_abort(struct conn *conn, enum conn_close reason);   /* close now */
 
+/* OPENING: what came and what will come is TLS; the tls is the conn's from here on. When its
+ * handshake is done, conn->input has the first plaintext. */
+void conn_secure(struct conn *conn, struct tls *tls);
+
 /* The handover: OPENING -> HANDOVER; when takeable, the socket and conn->input are the taker's. */
 void conn_handover(struct conn *conn);
 bool conn_takeable(const struct conn *conn);
@@ -189,7 +208,8 @@ void conn_send(struct conn *conn);          /* starts a send if none is under wa
 static inline size_t
 conn_output_used(const struct conn *conn)
 {
-	return buf_used(&conn->outputs[0]) + buf_used(&conn->outputs[1]);
+	return buf_used(&conn->outputs[0]) + buf_used(&conn->outputs[1]) +
+	    (conn->tls != NULL ? tls_output_used(conn->tls) : 0);
 }
 
 /* Too much output waits: take in nothing more. */
@@ -212,7 +232,8 @@ conn_ending(const struct conn *conn)
 static inline size_t
 conn_held_bytes(const struct conn *conn)
 {
-	return conn->input.capacity + conn->outputs[0].capacity + conn->outputs[1].capacity;
+	return conn->input.capacity + conn->outputs[0].capacity + conn->outputs[1].capacity +
+	    (conn->tls != NULL ? tls_held_bytes(conn->tls) : 0);
 }
 
 #endif

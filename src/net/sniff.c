@@ -15,6 +15,7 @@ static const struct {
     {"PATCH ", 6, SNIFF_HTTP},
     {"DELETE ", 7, SNIFF_HTTP},
     {"OPTIONS ", 8, SNIFF_HTTP},
+    {"\x16\x03", 2, SNIFF_TLS}, /* a handshake record of any version */
 };
 
 enum sniff

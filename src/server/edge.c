@@ -26,6 +26,9 @@ edge_open(struct edge *edge, struct froe_fault *fault)
 	    .port = bridge_edge_port(edge->options.bridge),
 	    .ready = edge->options.ready,
 	    .connections_max = edge->options.connections_max,
+	    .tls = edge->options.tls,
+	    .plain = edge->options.plain,
+	    .head_ms = edge->options.head_ms,
 	};
 	enum froe_err err = io_open(edge->options.env, &edge->io, fault);
 	if (err != FROE_OK)

@@ -23,6 +23,9 @@ struct edge_options {
 	struct bridge *bridge;
 	const atomic_bool *ready;
 	uint32_t connections_max; /* 0: the default */
+	struct tls_context *tls;  /* these three as in loop_options */
+	enum loop_plain plain;
+	uint32_t head_ms;
 };
 
 struct edge {

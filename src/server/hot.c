@@ -3,6 +3,7 @@
 #include "base/duration.h"
 #include "base/mem.h"
 #include "io/journal.h"
+#include "server/transport.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -57,6 +58,18 @@ hot_metrics(void *context, struct buf *to)
 	    "# HELP froe_loop_turns_total System calls of the hot loop\n"
 	    "# TYPE froe_loop_turns_total counter\nfroe_loop_turns_total %" PRIu64 "\n",
 	    loop.open, edge.open, hot->io->stats.turns);
+	int64_t expires_s = atomic_load_explicit(&hot->tls_expires_s, memory_order_relaxed);
+	if (expires_s == 0)
+		return;
+	buf_printf(to,
+	    "# HELP froe_tls_handshakes_total TLS handshakes done, and refused or broken off\n"
+	    "# TYPE froe_tls_handshakes_total counter\n"
+	    "froe_tls_handshakes_total{result=\"done\"} %" PRIu64 "\n"
+	    "froe_tls_handshakes_total{result=\"refused\"} %" PRIu64 "\n"
+	    "# HELP froe_tls_certificate_expires_seconds When the certificate ends, since 1970\n"
+	    "# TYPE froe_tls_certificate_expires_seconds gauge\n"
+	    "froe_tls_certificate_expires_seconds %" PRId64 "\n",
+	    edge.secured, edge.closed[CONN_CLOSE_TLS], expires_s);
 }
 
 /* -------------------------------------------------------------------------------------- opening */
@@ -157,11 +170,12 @@ open_hub_and_index(struct hot *hot, struct froe_fault *fault)
 }
 
 static enum froe_err
-open_loops(struct hot *hot, struct froe_fault *fault)
+open_loops(struct hot *hot, struct tls_context *tls, struct froe_fault *fault)
 {
+	const struct server_options *options = hot->options;
 	int listener;
 	enum froe_err err =
-	    io_listen(hot->options->listen, &listener, &hot->listen_port, fault);
+	    io_listen(options->listen, &listener, &hot->listen_port, fault);
 	if (err != FROE_OK)
 		return err;
 	hot->port = (struct hot_port){.port.post = hot_post, .hot = hot};
@@ -169,7 +183,9 @@ open_loops(struct hot *hot, struct froe_fault *fault)
 	    .listener = listener,
 	    .port = &hot->port.port,
 	    .ready = &hot->ready,
-	    .edge_only = hot->options->edge_only,
+	    .edge_only = options->edge_only,
+	    .plain = transport_plain(options),
+	    .head_ms = options->handshake_ms,
 	};
 	err = loop_open(&hot->loop, 0, hot->io, &loop, fault);
 	if (err != FROE_OK) {
@@ -183,13 +199,17 @@ open_loops(struct hot *hot, struct froe_fault *fault)
 	    .env = hot->env,
 	    .bridge = &hot->bridge,
 	    .ready = &hot->ready,
+	    .tls = tls,
+	    .plain = loop.plain,
+	    .head_ms = options->handshake_ms,
 	};
+	atomic_store(&hot->tls_expires_s, tls != NULL ? tls_context_expires_s(tls) : 0);
 	return edge_start(&hot->edge, &edge, fault);
 }
 
 enum froe_err
-hot_open(struct hot *hot, const struct server_options *options, struct io_env *env,
-    enum froe_exit *ret_exit, struct froe_fault *fault)
+hot_open(struct hot *hot, const struct server_options *options, struct tls_context *tls,
+    struct io_env *env, enum froe_exit *ret_exit, struct froe_fault *fault)
 {
 	*hot = (struct hot){.options = options, .env = env};
 	sem_init(&hot->told, /* pshared= */ 0, 0);
@@ -204,7 +224,7 @@ hot_open(struct hot *hot, const struct server_options *options, struct io_env *e
 		err = keeper_start(&hot->keeper, hot->shard.log, fault);
 	if (err == FROE_OK) {
 		shard_start(&hot->shard, hot->io);
-		err = open_loops(hot, fault);
+		err = open_loops(hot, tls, fault);
 	}
 	if (err != FROE_OK)
 		*ret_exit = exit_of(err);
@@ -217,6 +237,13 @@ hot_stop(struct hot *hot)
 	atomic_store_explicit(&hot->stop, true, memory_order_release);
 	io_wake(hot->io);
 	sem_post(&hot->told);
+}
+
+void
+hot_set_tls(struct hot *hot, struct tls_context *tls)
+{
+	atomic_store(&hot->tls_expires_s, tls_context_expires_s(tls));
+	loop_set_tls(hot->edge.loop, tls);
 }
 
 void

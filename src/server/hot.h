@@ -5,7 +5,7 @@
  *             whatever comes; let out what has become durable; decide timers; take input; write
  *             one frame; send. Nothing in it waits for another thread.
  * Ownership   owns everything it opens; borrows env.
- * Threading   hot_run is the thread's body. hot_stop: any thread.
+ * Threading   hot_run is the thread's body. hot_stop, hot_set_tls: one other thread.
  * Failure     hot_open says why the server cannot start, with the exit status for it. A failed log
  *             write ends the process (exit 74) before anything more is acknowledged.
  */
@@ -48,14 +48,18 @@ struct hot {
 	sem_t told; /* hot_stop has done with io: only then may it be closed */
 	uint16_t listen_port;
 	uint64_t stop_at_ns;         /* boot-time clock: then the rest is cut off */
+	_Atomic int64_t tls_expires_s; /* the certificate; 0: there is none */
 };
 
 /* Recovers and starts everything. On failure *ret_exit is the exit status: the process ends, since
  * nothing was acknowledged. */
-enum froe_err hot_open(struct hot *hot, const struct server_options *options, struct io_env *env,
+enum froe_err hot_open(struct hot *hot, const struct server_options *options,
+    struct tls_context *tls /* hot's from here on; NULL: none */, struct io_env *env,
     enum froe_exit *ret_exit, struct froe_fault *fault) FROE_CHECKED;
 void hot_run(struct hot *hot); /* until hot_stop and all is written */
 void hot_stop(struct hot *hot); /* once */
+/* From now on new TLS connections get this certificate. Between hot_open and hot_stop. */
+void hot_set_tls(struct hot *hot, struct tls_context *tls);
 void hot_close(struct hot *hot); /* after hot_run */
 
 #endif

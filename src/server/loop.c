@@ -1,7 +1,8 @@
 /*
  * loop_input steps each ready connection:
  *   conn_step      what the kernel reported
- *   sniff          OPENING: native, HTTP, handed over, or closed with nothing
+ *   sniff          OPENING: native, HTTP, TLS (sniffed again once decrypted), handed over, or
+ *                  closed with nothing
  *   session step   parses and posts; BLOCKED: it waits for loop_resume, AGAIN: it is stepped again
  *                  after the others
  *   conn_settle    receive on or off, closing one step further
@@ -17,6 +18,7 @@
 #include "api/wire.h"
 #include "base/duration.h"
 #include "base/mem.h"
+#include "io/journal.h"
 #include "net/sniff.h"
 
 #define SLOTS_MAX (UINT32_C(1) << 24)
@@ -25,6 +27,13 @@
 #define ACCEPT_RETRY_NS (100 * NS_PER_MS)
 /* loop_close: io_steps to wait for the kernel; one is enough unless other operations complete. */
 #define CLOSE_TURNS_MAX 10000
+
+/* Refused handshakes are told on stderr at most this often. */
+#define SAY_NS (10 * NS_PER_S)
+
+#define PLAIN_REFUSAL                                                                              \
+	"this server speaks plaintext with no one outside its own machine: connect with TLS "     \
+	"(tls://HOST:PORT, https://)"
 
 #define LINK_MAGIC 0x6c696e6bu
 
@@ -58,6 +67,10 @@ struct loop {
 	const atomic_bool *ready;
 	loop_handover_fn *handover;
 	void *handover_context;
+	struct tls_context *tls;               /* of new connections; NULL: none */
+	_Atomic(struct tls_context *) tls_new; /* to be taken instead */
+	uint64_t tls_said_ns;     /* when a refused handshake was last told of */
+	uint64_t tls_unsaid;      /* of those refused since then */
 	struct arena arena;
 	struct slab links;
 	struct slot *slots;
@@ -68,6 +81,7 @@ struct loop {
 	struct list waiting; /* refused before they had posted anything */
 	struct list served;  /* refused after that */
 	uint8_t index;
+	enum loop_plain plain;
 	bool edge_only;
 	bool stalled;
 	bool draining;
@@ -212,6 +226,8 @@ loop_open(struct loop **ret_loop, uint8_t index, struct io *io, const struct loo
 	loop->port.post = loop_post;
 	loop->outer = options->port;
 	conn_set_init(&loop->set, io);
+	if (options->head_ms != 0)
+		loop->set.timer_ns[CONN_TIMER_HEAD] = options->head_ms * NS_PER_MS;
 	io_op_init(&loop->accept, on_accept);
 	loop->listener = options->listener;
 	loop->ready = options->ready;
@@ -224,6 +240,8 @@ loop_open(struct loop **ret_loop, uint8_t index, struct io *io, const struct loo
 	list_init(&loop->served);
 	loop->index = index;
 	loop->edge_only = options->edge_only;
+	loop->plain = options->plain;
+	loop->tls = options->tls;
 	if (loop->listener >= 0)
 		io_accept(io, &loop->accept, loop->listener);
 	*ret_loop = loop;
@@ -235,6 +253,15 @@ loop_set_handover(struct loop *loop, loop_handover_fn *handover, void *context)
 {
 	loop->handover = handover;
 	loop->handover_context = context;
+}
+
+void
+loop_set_tls(struct loop *loop, struct tls_context *context)
+{
+	/* Acquire and release: what is in either context is seen whole. One that was not taken is
+	 * nobody else's. */
+	tls_context_close(
+	    atomic_exchange_explicit(&loop->tls_new, context, memory_order_acq_rel));
 }
 
 void
@@ -255,6 +282,8 @@ loop_close(struct loop *loop)
 		accept_stop(loop);
 		loop_input(loop);
 	}
+	tls_context_close(loop->tls);
+	tls_context_close(atomic_load_explicit(&loop->tls_new, memory_order_acquire));
 	arena_release(&loop->arena);
 	slab_release(&loop->links);
 	mem_free(loop->slots);
@@ -263,20 +292,72 @@ loop_close(struct loop *loop)
 
 /* --------------------------------------------------------------------------------- input */
 
+/* Why it may not go on in plaintext, or NULL. */
+static const char *
+link_plain_refusal(const struct loop *loop, const struct link *link)
+{
+	char peer[IO_PEER_SIZE];
+	if (link->conn.tls != NULL || loop->plain == LOOP_PLAIN_ALL)
+		return NULL;
+	if (loop->plain == LOOP_PLAIN_LOCAL && io_socket_peer(link->conn.socket, peer))
+		return NULL;
+	return PLAIN_REFUSAL;
+}
+
 static void
 link_serve_native(struct loop *loop, struct link *link)
 {
+	const char *refusal = link_plain_refusal(loop, link);
 	conn_serve(&link->conn, CONN_NATIVE);
 	link->session = LINK_NATIVE;
 	native_open(&link->native, &link->conn, &loop->port, &loop->arena, link_handle(loop, link));
+	if (refusal != NULL)
+		native_refuse(&link->native, refusal);
 }
 
 static void
 link_serve_http(struct loop *loop, struct link *link)
 {
+	const char *refusal = link_plain_refusal(loop, link);
 	conn_serve(&link->conn, CONN_HTTP);
 	link->session = LINK_HTTP;
 	http_api_open(&link->http, &link->conn, &loop->port, loop->ready, link_handle(loop, link));
+	if (refusal != NULL)
+		http_api_refuse(&link->http, refusal);
+}
+
+static void
+link_serve_tls(struct loop *loop, struct link *link)
+{
+	struct tls_context *fresh =
+	    atomic_exchange_explicit(&loop->tls_new, NULL, memory_order_acq_rel);
+	if (fresh != NULL) {
+		tls_context_close(loop->tls);
+		loop->tls = fresh;
+	}
+	if (loop->tls == NULL || link->conn.tls != NULL) /* TLS within TLS is nothing we know */
+		conn_abort(&link->conn, CONN_CLOSE_UNKNOWN);
+	else
+		conn_secure(&link->conn, tls_new(loop->tls, NULL));
+}
+
+/* At most one line in SAY_NS: whoever can connect can make it fail. */
+static void
+link_say_refused(struct loop *loop, const struct link *link)
+{
+	struct journal_line line;
+	char peer[IO_PEER_SIZE];
+	loop->tls_unsaid++;
+	if (loop->tls_said_ns != 0 && loop->set.now_ns < loop->tls_said_ns + SAY_NS)
+		return;
+	io_socket_peer(link->conn.socket, peer);
+	journal_begin(&line, JOURNAL_WARNING, "tls_refused", "a TLS connection was refused: %s",
+	    tls_fault(link->conn.tls)->text);
+	journal_text(&line, "peer", peer);
+	journal_number(&line, "refused", loop->tls_unsaid);
+	journal_end(&line);
+	loop->tls_said_ns = loop->set.now_ns;
+	loop->tls_unsaid = 0;
 }
 
 static void
@@ -284,6 +365,12 @@ link_sniff(struct loop *loop, struct link *link)
 {
 	switch (sniff_protocol(buf_bytes(&link->conn.input))) {
 	case SNIFF_MORE:
+		break;
+	case SNIFF_TLS:
+		if (loop->handover != NULL)
+			conn_handover(&link->conn);
+		else
+			link_serve_tls(loop, link);
 		break;
 	case SNIFF_NATIVE:
 		if (loop->handover != NULL && loop->edge_only)
@@ -349,7 +436,10 @@ link_step(struct loop *loop, struct link *link)
 {
 	struct conn *conn = &link->conn;
 	list_remove(&link->waiting);
+	bool ending = conn_ending(conn);
 	conn_step(conn);
+	if (!ending && conn->reason == CONN_CLOSE_TLS)
+		link_say_refused(loop, link);
 	if (conn->state == CONN_OPENING)
 		link_sniff(loop, link);
 	if (conn->state == CONN_HANDOVER)
@@ -383,7 +473,7 @@ loop_input(struct loop *loop)
 	struct list *node;
 	size_t count = 0;
 	if (!list_empty(&loop->set.ready))
-		conn_set_now(&loop->set);
+		conn_set_turn(&loop->set);
 	/* A session that wants more at once gets it in the next turn: what it has posted so far is
 	 * written to the log meanwhile. */
 	list_for_each(node, &loop->set.ready)

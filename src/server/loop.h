@@ -13,7 +13,7 @@
  *                 loop_output(loop)          starts the sends
  * Ownership   the loop owns its connections and, from loop_open on, the listener. It borrows io and
  *             the port until loop_close. An effect and its bytes are borrowed for loop_deliver.
- * Threading   its owner only, except loop_stats(): any thread.
+ * Threading   its owner only, except loop_stats() and loop_set_tls(): any thread.
  * Invariants  1. a used slot's generation is the one in its connection's handle; freeing raises it.
  *             2. a session that posted API_OP_OPEN posts API_OP_CLOSE before its slot is free.
  *             3. after post() returned false nothing is posted until loop_resume().
@@ -26,6 +26,7 @@
 #include "api/port.h"
 #include "io/io.h"
 #include "net/conn.h"
+#include "tls/tls.h"
 
 #include <stdatomic.h>
 
@@ -34,12 +35,22 @@
 
 struct loop;
 
+/* Who may speak plaintext. */
+enum loop_plain {
+	LOOP_PLAIN_ALL,
+	LOOP_PLAIN_LOCAL, /* this machine, by a loopback address; others are told to use TLS */
+	LOOP_PLAIN_NONE,
+};
+
 struct loop_options {
 	int listener;             /* a listening socket, owned from here on; -1: none */
 	struct api_port *port;
 	const atomic_bool *ready; /* what /readyz says */
 	bool edge_only;           /* native connections are handed over too */
 	uint32_t connections_max; /* 0: LOOP_CONNECTIONS_MAX */
+	struct tls_context *tls;  /* as loop_set_tls; owned from here on; NULL: none */
+	enum loop_plain plain;
+	uint32_t head_ms;         /* 0: CONN_HEAD_MS */
 };
 
 /* Takes a socket and the bytes already read from it (borrowed for the call). False: no room; the
@@ -55,6 +66,10 @@ void loop_close(struct loop *loop);
 
 /* Without it the loop serves HTTP itself. */
 void loop_set_handover(struct loop *loop, loop_handover_fn *handover, void *context);
+
+/* From now on new TLS connections are served with this server context, which is the loop's; without
+ * one they are closed. A loop that hands over needs none. Any thread, until loop_close. */
+void loop_set_tls(struct loop *loop, struct tls_context *context);
 
 /* The other end of a handover: serves this socket, which has sent these bytes already. */
 void loop_adopt(struct loop *loop, int socket, struct bytes input);

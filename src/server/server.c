@@ -4,6 +4,7 @@
 #include "froe/limits.h"
 #include "io/journal.h"
 #include "server/hot.h"
+#include "server/transport.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,6 +26,7 @@ server_options_init(struct server_options *options)
 	    .heartbeat_ms = FROE_HEARTBEAT_MS,
 	    .heartbeat_lost_ms = FROE_HEARTBEAT_LOST_MS,
 	    .reconnect_grace_ms = FROE_RECONNECT_GRACE_MS,
+	    .handshake_ms = CONN_HEAD_MS,
 	    .ready_fd = -1,
 	};
 }
@@ -93,6 +95,7 @@ struct server {
 	struct hot hot;
 	struct io_env *env;
 	const struct server_options *options;
+	struct tls_context *tls; /* until hot has it */
 	enum froe_exit exit;
 };
 
@@ -103,8 +106,8 @@ server_hot(void *context)
 	struct server *server = context;
 	struct froe_fault fault;
 	uint64_t start_ns = io_mono_ns(server->env);
-	enum froe_err err =
-	    hot_open(&server->hot, server->options, server->env, &server->exit, &fault);
+	enum froe_err err = hot_open(&server->hot, server->options, server->tls, server->env,
+	    &server->exit, &fault);
 	if (err != FROE_OK) {
 		/* What had started goes with the process: nothing was acknowledged. */
 		journal(JOURNAL_ERROR, "cannot_start", "%s", fault.text);
@@ -117,30 +120,67 @@ server_hot(void *context)
 	return NULL;
 }
 
+/* SIGHUP. What cannot be read changes nothing. */
+static void
+server_reload(struct server *server)
+{
+	struct froe_fault fault;
+	struct tls_context *tls;
+	if (!atomic_load_explicit(&server->hot.opened, memory_order_acquire)) {
+		journal(JOURNAL_WARNING, "reload", "still starting: send SIGHUP again later");
+	} else if (transport_open(server->options, server->env, &tls, &fault) != FROE_OK) {
+		journal(JOURNAL_ERROR, "reload", "going on with the certificate there was: %s: %s",
+		    fault.field, fault.text);
+	} else if (tls == NULL) {
+		journal(JOURNAL_INFO, "reload", "there is no certificate to read again");
+	} else {
+		hot_set_tls(&server->hot, tls);
+		journal(JOURNAL_INFO, "reload", "new TLS connections get the certificate of %s",
+		    server->options->tls_cert);
+	}
+}
+
+/* Until SIGTERM or SIGINT. */
+static void
+server_wait(struct server *server, const sigset_t *signals)
+{
+	for (;;) {
+		int signal_number;
+		if (sigwait(signals, &signal_number) != 0)
+			continue;
+		if (signal_number != SIGHUP)
+			return;
+		server_reload(server);
+	}
+}
+
 int
 server_run(const struct server_options *options)
 {
 	struct server server = {.options = options};
+	struct froe_fault fault;
 	sigset_t signals;
-	int signal_number, failed;
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a write past the limit of file sizes fails, like a full disk */
 	server.env = server_env(options->io);
 	if (server.env == NULL)
 		return FROE_EXIT_FAILED;
+	if (transport_open(options, server.env, &server.tls, &fault) != FROE_OK) {
+		journal(JOURNAL_ERROR, "cannot_start", "%s: %s", fault.field, fault.text);
+		return FROE_EXIT_FAILED;
+	}
 	pthread_t hot;
-	failed = pthread_create(&hot, NULL, server_hot, &server);
+	int failed = pthread_create(&hot, NULL, server_hot, &server);
 	if (failed != 0) {
 		journal(JOURNAL_ERROR, "cannot_start", "no thread: %s", strerror(failed));
 		return FROE_EXIT_FAILED;
 	}
-	do {
-		failed = sigwait(&signals, &signal_number);
-	} while (failed != 0);
+	server_wait(&server, &signals);
 	if (!atomic_load_explicit(&server.hot.opened, memory_order_acquire))
 		_exit(FROE_EXIT_OK); /* still recovering: nothing to finish */
 	hot_stop(&server.hot);

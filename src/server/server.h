@@ -1,7 +1,8 @@
 /*
  * server/server: `froe server`: configuration, start, stop.
  *
- * Purpose     Opens the data directory, serves until SIGTERM or SIGINT, and stops cleanly.
+ * Purpose     Opens the data directory, serves until SIGTERM or SIGINT, and stops cleanly. SIGHUP
+ *             reads certificate, key and client CA again.
  * Threading   server_run: the main thread. It starts and joins all others.
  * Failure     the exit status says what happened: enum froe_exit in base/fault.h, docs/cli.md.
  */
@@ -25,6 +26,13 @@ struct server_options {
 	uint32_t heartbeat_lost_ms;
 	uint32_t reconnect_grace_ms;
 	bool accept_tail_loss;
+	const char *tls_cert;      /* PEM files; NULL: no TLS */
+	const char *tls_key;
+	const char *tls_client_ca; /* NULL: clients are not asked for a certificate */
+	bool tls_client_optional;
+	bool tls_off;              /* plaintext for everyone, said aloud */
+	bool tls_required;         /* plaintext for no one, on loopback neither */
+	uint32_t handshake_ms;     /* a connection has said who it is by then */
 	int ready_fd; /* -1, or a descriptor on which "ready ADDRESS\n" is written */
 };
 

@@ -87,10 +87,19 @@ test_sniff__http_methods(void **state)
 			assert_int_equal(sniff(HTTP[i], size), SNIFF_MORE);
 		assert_int_equal(sniff(HTTP[i], strlen(HTTP[i])), SNIFF_HTTP);
 	}
-	static const char *const NEITHER[] = {"\x16\x03\x01", "get ", "GETX", "PRI * HTTP/2.0",
-	    "SSH-2.0-", "\r\n", " GET", "PURGE ", "F ", "GE ", "POT"};
+	static const char *const NEITHER[] = {"\x16\x04", "\x17\x03\x03", "get ", "GETX",
+	    "PRI * HTTP/2.0", "SSH-2.0-", "\r\n", " GET", "PURGE ", "F ", "GE ", "POT"};
 	for (size_t i = 0; i < sizeof(NEITHER) / sizeof(NEITHER[0]); i++)
 		assert_int_equal(sniff(NEITHER[i], strlen(NEITHER[i])), SNIFF_UNKNOWN);
+}
+
+static void
+test_sniff__tls(void **state)
+{
+	(void)state;
+	assert_int_equal(sniff("\x16", 1), SNIFF_MORE);
+	assert_int_equal(sniff("\x16\x03", 2), SNIFF_TLS);
+	assert_int_equal(sniff("\x16\x03\x01\x02\x00", 5), SNIFF_TLS);
 }
 
 int
@@ -101,6 +110,7 @@ main(void)
 	    cmocka_unit_test(test_frame__length_at_its_limits),
 	    cmocka_unit_test(test_sniff__native_needs_the_whole_preface),
 	    cmocka_unit_test(test_sniff__http_methods),
+	    cmocka_unit_test(test_sniff__tls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,6 +48,20 @@
 #define FROE_DURABLE_NODES_MAX 10000u
 #define FROE_CONDITIONS_MAX 16u
 #define FROE_APPROVAL_DATA_BYTES_MAX 4096u
+/* Runs that one RunStartMany starts: all of them, or none, in one step. */
+#define FROE_BULK_RUNS_MAX 1000u
+
+/* Children of one task, over all its attempts. */
+#define FROE_TASK_CHILDREN_MAX 10000u
+
+/* Idempotency keys that a tenant may have in use: about 200 bytes of memory each. How long one is
+ * kept, when nothing else is said, and at most. */
+#define FROE_KEYS_MAX (1u << 20)
+#define FROE_KEY_TTL_MS 86400000u
+#define FROE_KEY_TTL_MS_MAX (366u * 86400000ull)
+
+/* How far ahead a run may be scheduled. */
+#define FROE_SCHEDULE_AHEAD_MS_MAX (3660ull * 86400000ull)
 
 #define FROE_PRIORITY_MIN 1u
 #define FROE_PRIORITY_MAX 3u

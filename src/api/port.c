@@ -81,6 +81,8 @@ clone_start(struct clone *clone, struct eng_start *start)
 {
 	clone_bytes(clone, &start->workflow);
 	clone_bytes(clone, &start->input);
+	clone_bytes(clone, &start->key);
+	clone_bytes(clone, &start->child_key);
 	clone_texts(clone, &start->metadata, start->metadata_count);
 }
 
@@ -105,6 +107,22 @@ clone_durable(struct clone *clone, struct eng_command *command)
 }
 
 static void
+clone_starts(struct clone *clone, const struct eng_start **starts, uint32_t count)
+{
+	const struct eng_start *from = *starts;
+	struct eng_start *to =
+	    clone_take(clone, from, count * sizeof(*from), _Alignof(struct eng_start));
+	for (uint32_t i = 0; i < count; i++) {
+		struct eng_start start = from[i];
+		clone_start(clone, &start);
+		if (to != NULL)
+			to[i] = start;
+	}
+	if (to != NULL)
+		*starts = to;
+}
+
+static void
 clone_engine(struct clone *clone, struct eng_command *command)
 {
 	clone_bytes(clone, &command->actor);
@@ -117,6 +135,9 @@ clone_engine(struct clone *clone, struct eng_command *command)
 		break;
 	case ENG_CMD_RUN_START:
 		clone_start(clone, &command->run_start);
+		break;
+	case ENG_CMD_RUN_START_MANY:
+		clone_starts(clone, &command->run_start_many.starts, command->run_start_many.count);
 		break;
 	case ENG_CMD_RUN_CANCEL:
 		clone_bytes(clone, &command->run_cancel.reason);

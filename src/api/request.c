@@ -237,33 +237,135 @@ take_metadata(Froe__Pair *const *pairs, size_t count, struct arena *arena, struc
 }
 
 static enum froe_err
+take_run_id(const Froe__RunStart *wire, struct eng_start *start, struct froe_fault *fault)
+{
+	if (!wire->has_run || wire->run.len == 0)
+		return FROE_OK; /* absent: minted by the shard */
+	enum froe_err err = take_run(wire->has_run, wire->run, &start->run, fault);
+	if (err == FROE_OK &&
+	    (start->run.bytes[6] >> 4 != 7 || start->run.bytes[8] >> 6 != 2))
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "run",
+		    "run is not a UUIDv7: mint one (RFC 9562, low ten bits 0) or leave it out");
+	return err;
+}
+
+static enum froe_err
+take_key(const Froe__RunStart *wire, struct eng_start *start, struct froe_fault *fault)
+{
+	start->key_ttl_ms = wire->key_ttl_ms;
+	start->key_until_end = wire->key_until_end;
+	enum froe_err err = take_name(wire->key, "key", /* required= */ false, &start->key, fault);
+	if (err != FROE_OK)
+		return err;
+	if (start->key.size == 0 && (wire->key_ttl_ms != 0 || wire->key_until_end))
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "key",
+		    "key is missing: key_ttl_ms and key_until_end say how long one counts");
+	if (wire->key_ttl_ms != 0 && wire->key_until_end)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "key_ttl_ms",
+		    "a key counts for a time or until the run has ended: give one of the two");
+	return FROE_OK;
+}
+
+static enum froe_err
+take_parent(const Froe__RunStart *wire, struct eng_start *start, struct froe_fault *fault)
+{
+	start->child = wire->has_parent && wire->parent.len != 0;
+	start->child_index = wire->child_index;
+	enum froe_err err = take_name(
+	    wire->child_key, "child_key", /* required= */ false, &start->child_key, fault);
+	if (err != FROE_OK)
+		return err;
+	if (!start->child && (wire->child_index != 0 || start->child_key.size != 0))
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "parent",
+		    "parent is missing: a child is known by its number at the task that starts it");
+	if (!start->child)
+		return FROE_OK;
+	err = take_task(wire->has_parent, wire->parent, "parent", &start->parent.task, fault);
+	if (err == FROE_OK && wire->parent_lease == 0)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "parent_lease",
+		    "parent_lease is missing: give the one that came with the task");
+	start->parent.lease = wire->parent_lease;
+	return err;
+}
+
+static enum froe_err
+take_start(const Froe__RunStart *wire, struct arena *arena, struct eng_start *start,
+    struct froe_fault *fault)
+{
+	start->priority = wire->priority;
+	start->timeout_ms = wire->run_timeout_ms;
+	start->start_ns = wire->start_ns;
+	start->delay_ms = wire->delay_ms;
+	if (wire->priority > FROE_PRIORITY_MAX)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "priority",
+		    "priority is %u: give %u to %u, or 0 for the workflow's", wire->priority,
+		    FROE_PRIORITY_MIN, FROE_PRIORITY_MAX);
+	if (wire->start_ns != 0 && wire->delay_ms != 0)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "delay_ms",
+		    "a run begins at start_ns or delay_ms from now: give one of the two");
+	enum froe_err err = take_name(wire->workflow, "workflow", /* required= */ true,
+	    &start->workflow, fault);
+	if (err == FROE_OK)
+		err = take_payload(wire->has_input, wire->input, "input", &start->input, fault);
+	if (err == FROE_OK)
+		err = take_metadata(wire->metadata, wire->n_metadata, arena, start, fault);
+	if (err == FROE_OK)
+		err = take_key(wire, start, fault);
+	if (err == FROE_OK)
+		err = take_parent(wire, start, fault);
+	return err == FROE_OK ? take_run_id(wire, start, fault) : err;
+}
+
+static enum froe_err
 decode_run_start(const Froe__RunStart *start, struct arena *arena, struct api_command *command,
     struct froe_fault *fault)
 {
 	struct eng_command *engine = engine_command(command, ENG_CMD_RUN_START);
 	command->wait = start->wait;
-	engine->run_start.priority = start->priority;
-	engine->run_start.timeout_ms = start->run_timeout_ms;
-	if (start->priority > FROE_PRIORITY_MAX)
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "priority",
-		    "priority is %u: give %u to %u, or 0 for the workflow's", start->priority,
-		    FROE_PRIORITY_MIN, FROE_PRIORITY_MAX);
-	enum froe_err err = take_name(start->workflow, "workflow", /* required= */ true,
-	    &engine->run_start.workflow, fault);
-	if (err == FROE_OK)
-		err = take_payload(
-		    start->has_input, start->input, "input", &engine->run_start.input, fault);
-	if (err == FROE_OK)
-		err = take_metadata(
-		    start->metadata, start->n_metadata, arena, &engine->run_start, fault);
-	if (err != FROE_OK || !start->has_run || start->run.len == 0)
-		return err; /* absent: minted by the shard */
-	err = take_run(start->has_run, start->run, &engine->run_start.run, fault);
-	if (err == FROE_OK && (engine->run_start.run.bytes[6] >> 4 != 7 ||
-	    engine->run_start.run.bytes[8] >> 6 != 2))
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "run",
-		    "run is not a UUIDv7: mint one (RFC 9562, low ten bits 0) or leave it out");
-	return err;
+	return take_start(start, arena, &engine->run_start, fault);
+}
+
+static enum froe_err
+take_one_of_many(const Froe__RunStart *wire, struct arena *arena, struct eng_start *start,
+    struct froe_fault *fault)
+{
+	*start = (struct eng_start){0};
+	if (wire->wait)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "wait",
+		    "runs that are started together are watched one by one: see RunWatch");
+	return take_start(wire, arena, start, fault);
+}
+
+/* The first fault is told whole, and how many others there are. */
+static enum froe_err
+decode_run_start_many(const Froe__RunStartMany *many, struct arena *arena,
+    struct api_command *command, struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_RUN_START_MANY);
+	struct froe_fault first = {0}, other;
+	size_t faults = 0;
+	if (many->n_runs == 0 || many->n_runs > FROE_BULK_RUNS_MAX)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "runs",
+		    "%zu runs: start 1 to %u at a time", many->n_runs, FROE_BULK_RUNS_MAX);
+	struct eng_start *starts = arena_alloc(arena, many->n_runs * sizeof(*starts));
+	if (starts == NULL)
+		return fault_set_field(fault, FROE_TOO_LARGE, "runs", "they are too large");
+	for (size_t i = 0; i < many->n_runs; i++) {
+		if (take_one_of_many(many->runs[i], arena, &starts[i], &other) == FROE_OK)
+			continue;
+		if (faults++ > 0)
+			continue;
+		first = other;
+		snprintf(
+		    first.field, sizeof(first.field), "runs[%u].%.40s", (unsigned)i, other.field);
+	}
+	engine->run_start_many.starts = starts;
+	engine->run_start_many.count = (uint32_t)many->n_runs;
+	if (faults == 0)
+		return FROE_OK;
+	return fault_set_field(fault, first.code, first.field,
+	    "nothing was started: %zu of %zu runs are at fault; the first: %.200s", faults,
+	    many->n_runs, first.text);
 }
 
 static enum froe_err
@@ -353,6 +455,7 @@ decode_run_cancel(const Froe__RunCancel *cancel, struct api_command *command,
     struct froe_fault *fault)
 {
 	struct eng_command *engine = engine_command(command, ENG_CMD_RUN_CANCEL);
+	engine->run_cancel.children = cancel->children;
 	enum froe_err err = take_run(cancel->has_run, cancel->run, &engine->run_cancel.run, fault);
 	if (err != FROE_OK)
 		return err;
@@ -649,6 +752,9 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 		return decode_workflow_put(envelope->workflow_put, arena, ret_command, fault);
 	case FROE__ENVELOPE__BODY_RUN_START:
 		return decode_run_start(envelope->run_start, arena, ret_command, fault);
+	case FROE__ENVELOPE__BODY_RUN_START_MANY:
+		return decode_run_start_many(
+		    envelope->run_start_many, arena, ret_command, fault);
 	case FROE__ENVELOPE__BODY_RUN_GET:
 		ret_command->run.payloads = envelope->run_get->payloads;
 		return decode_run(API_OP_RUN_GET, envelope->run_get->has_run,
@@ -705,6 +811,7 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 #define ANSWER_BYTES_SMALL 1024u   /* Done, RunStarted, ..., an Error with one fault */
 #define ANSWER_BYTES_FAULTS 32768u /* WorkflowPut: ENG_FAULTS_MAX faults of 256 bytes and framing */
 #define ANSWER_BYTES_ROW 384u      /* of RunPage: an id, a name, six numbers */
+#define ANSWER_BYTES_STARTED 48u   /* of RunsStarted: an id, three numbers */
 #define ANSWER_BYTES_LEASE 40u     /* of WorkerRegistered.lapsed */
 /* Of ApprovalPage: its data, three names, an id, numbers and framing. */
 #define ANSWER_BYTES_APPROVAL (FROE_APPROVAL_DATA_BYTES_MAX + 3 * FROE_NAME_BYTES_MAX + 128u)
@@ -726,6 +833,9 @@ request_answer_bytes_max(const struct api_command *command)
 	case API_OP_ENGINE:
 		if (command->engine.type == ENG_CMD_WORKFLOW_PUT)
 			return ANSWER_BYTES_FAULTS;
+		if (command->engine.type == ENG_CMD_RUN_START_MANY)
+			return ANSWER_BYTES_FAULTS +
+			    command->engine.run_start_many.count * (size_t)ANSWER_BYTES_STARTED;
 		if (command->engine.type == ENG_CMD_WORKER_REGISTER)
 			return ANSWER_BYTES_SMALL +
 			    command->engine.worker_register.held_count * (size_t)ANSWER_BYTES_LEASE;

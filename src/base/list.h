@@ -65,6 +65,17 @@ list_remove(struct list *node) /* harmless for an unlinked node */
 	list_init(node);
 }
 
+/* `by` takes the place of a node that is linked or not; its object has moved. */
+static inline void
+list_replace(struct list *node, struct list *by)
+{
+	list_init(by);
+	if (!list_linked(node))
+		return;
+	list_push(node, by); /* before it */
+	list_remove(node);
+}
+
 static inline struct list *
 list_pop(struct list *head) /* from the front; NULL when empty */
 {

@@ -124,6 +124,7 @@ apply_engine_started(struct apply *apply)
 	if (apply->event->downtime_ns > eng_uptime_ns(eng, apply->event->time_ns))
 		return misfit(apply, "more downtime than time has passed");
 	eng->epoch = apply->event->epoch;
+	eng->started_ns = apply->event->time_ns;
 	eng->downtime_ns += apply->event->downtime_ns;
 	list_for_each(at, &eng->workers) {
 		struct eng_worker *worker = container_of(at, struct eng_worker, link);
@@ -160,6 +161,7 @@ workflow_require(struct eng *eng, struct eng_tenant *tenant, struct bytes name)
 	workflow = mem_zalloc(sizeof(*workflow));
 	workflow->tenant = tenant;
 	workflow->id = eng->workflow_count + 1;
+	workflow->unbound = version_unbound(workflow);
 	named_add(&tenant->workflows, &workflow->named, name);
 	eng->workflows = mem_resize(eng->workflows, workflow->id * sizeof(*eng->workflows));
 	eng->workflows[eng->workflow_count++] = workflow;
@@ -192,65 +194,6 @@ apply_workflow_put(struct apply *apply)
 
 /* --------------------------------------------------------------------------------------- runs */
 
-static void
-run_init_tasks(struct eng *eng, struct eng_run *run)
-{
-	for (uint16_t i = 0; i < run->version->task_count; i++) {
-		run->tasks[i].index = i;
-		run->tasks[i].pending = run->version->nodes[i].parent_count;
-	}
-	run->open = run->version->task_count;
-	eng->counts.tasks[ENG_TASK_WAITING] += run->open;
-}
-
-static enum froe_err
-apply_run_started(struct apply *apply)
-{
-	struct eng *eng = apply->eng;
-	const struct eng_event *event = apply->event;
-	struct eng_tenant *tenant = eng_tenant_get(eng, event->tenant);
-	if (tenant == NULL || event->workflow == 0 || event->workflow > eng->workflow_count)
-		return misfit(apply, "no such tenant or workflow");
-	struct eng_workflow *workflow = eng->workflows[event->workflow - 1];
-	if (event->version == 0 || event->version > workflow->version_count ||
-	    workflow->tenant != tenant)
-		return misfit(apply, "no such version");
-	if (event->run != eng->run_last + 1 || event->run_event_no != 1)
-		return misfit(apply, "not the next run");
-	if (eng_run_by_id(eng, event->id) != NULL || map_get_uuid(&eng->closed, event->id) != NULL)
-		return misfit(apply, "its id is in use");
-	if (event->priority < FROE_PRIORITY_MIN || event->priority > FROE_PRIORITY_MAX)
-		return misfit(apply, "its priority is none");
-	const char *fault = metadata_fault(event->metadata, event->metadata_count);
-	if (fault != NULL)
-		return misfit(apply, fault);
-	struct eng_version *version = workflow->versions[event->version - 1];
-	struct eng_run *run =
-	    mem_zalloc(sizeof(*run) + version->task_count * sizeof(run->tasks[0]));
-	run->key = event->run;
-	run->id = event->id;
-	run->tenant = tenant;
-	run->version = version;
-	run->priority = event->priority;
-	run->created_ns = event->time_ns;
-	run->deadline_ns = event->deadline_ns;
-	run->event_count = 1;
-	run->metadata = metadata_copy(event->metadata, event->metadata_count);
-	run->status = ENG_QUEUED;
-	run->timer.owner = ENG_TIMER_RUN;
-	run_init_tasks(eng, run);
-	list_push(&eng->runs, &run->link);
-	map_put_u64(&eng->runs_by_key, run->key, run);
-	map_put_uuid(&eng->runs_by_id, run->id, run);
-	if (run->deadline_ns != 0)
-		timer_arm(eng, ENG_WALL, &run->timer, run->deadline_ns);
-	eng->run_last = run->key;
-	eng->counts.runs++;
-	eng->counts.runs_open[run->status]++;
-	eng->counts.runs_started++;
-	return FROE_OK;
-}
-
 static enum froe_err
 apply_run_cancel_requested(struct apply *apply)
 {
@@ -263,6 +206,9 @@ apply_run_cancel_requested(struct apply *apply)
 		return misfit(apply, "it is being cancelled already, or without a reason");
 	run->event_count++;
 	run->cancel_reason = (uint8_t)apply->event->reason;
+	if (!uuid_is_nil(apply->event->parent))
+		run->doom = apply->event->parent;
+	list_remove(&run->doomed_link);
 	wheel_remove(&apply->eng->wheels[ENG_WALL], &run->timer.timer);
 	return FROE_OK;
 }
@@ -284,6 +230,10 @@ run_free(struct eng *eng, struct eng_run *run)
 	map_remove_uuid(&eng->runs_by_id, run->id);
 	eng->counts.runs--;
 	eng->counts.runs_open[run->status]--;
+	list_remove(&run->doomed_link);
+	if (run->idempotency != NULL && run->idempotency->until_ns == 0)
+		idem_free(eng, run->idempotency);
+	children_release(eng, run);
 	metadata_release(&run->metadata);
 	mem_free(run);
 }
@@ -333,6 +283,7 @@ apply_run_closed(struct apply *apply)
 		return misfit(apply, "the status is no end");
 	closed_remember(apply->eng, run, apply->event->time_ns, apply->event->status);
 	apply->eng->counts.runs_closed[apply->event->status]++;
+	run_leave(apply->eng, run, apply->event->status);
 	run_free(apply->eng, run);
 	return FROE_OK;
 }
@@ -669,6 +620,8 @@ eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fau
 		return apply_worker_leaving(&apply);
 	case ENG_EV_WORKER_LEFT:
 		return apply_worker_left(&apply);
+	case ENG_EV_RUN_DUE:
+		return apply_run_due(&apply);
 	case ENG_EV_TASK_LOGGED:
 		return apply_task_logged(&apply);
 	case ENG_EV_NODE_WAITED:

@@ -36,6 +36,11 @@ void task_release_slot(struct eng_task *task);
 void task_close(struct eng *eng, struct eng_task *task, enum eng_task_state to);
 void timer_arm(struct eng *eng, enum eng_clock clock, struct eng_timer *timer,
     uint64_t deadline_ns);
+/* apply_run.c */
+enum froe_err apply_run_started(struct apply *apply);
+enum froe_err apply_run_due(struct apply *apply);
+void run_leave(struct eng *eng, struct eng_run *run, uint32_t status);
+
 void worker_enable(struct eng_worker *worker);
 
 /* apply_durable.c */

@@ -55,6 +55,33 @@ check_workers(const struct eng *eng, struct eng_counts *counted)
 }
 
 static void
+check_relations(const struct eng *eng, const struct eng_run *run)
+{
+	struct list *at;
+	uint32_t count = 0, counted = 0;
+	bool doomed = !uuid_is_nil(run->doom) && run->cancel_reason == ENG_REASON_NONE;
+	froe_assert(list_linked(&run->doomed_link) == doomed); /* 11 */
+	if (run->child != NULL) /* 10 */
+		froe_assert(run->child->open && run->child->run == run->key);
+	if (run->idempotency != NULL)
+		froe_assert(run->idempotency->open && run->idempotency->run == run->key);
+	for (uint32_t i = 0; i < run->version->task_count; i++)
+		counted += run->tasks[i].child_count;
+	if (run->children == NULL) {
+		froe_assert(counted == 0);
+		return;
+	}
+	list_for_each(at, &run->children->all) {
+		const struct eng_child *child = container_of(at, struct eng_child, link);
+		froe_assert(child_find(run, child->task, child->index, child->key) == child);
+		if (child->open)
+			froe_assert(eng_run_get(eng, child->run)->child == child);
+		count++;
+	}
+	froe_assert(count == counted);
+}
+
+static void
 check_runs(const struct eng *eng, struct eng_counts *counted)
 {
 	struct list *at;
@@ -69,13 +96,15 @@ check_runs(const struct eng *eng, struct eng_counts *counted)
 			durable_check(run, &run->tasks[i], counted);
 		}
 		froe_assert(run->open == open); /* 4 */
-		froe_assert(open > 0);
-		froe_assert(wheel_active(&run->timer.timer) == (run->deadline_ns != 0));
+		froe_assert((open > 0) != run_unbound(run)); /* 9 */
+		bool timed = run_unbound(run) || run->deadline_ns != 0;
+		froe_assert(wheel_active(&run->timer.timer) == timed);
+		check_relations(eng, run);
 		froe_assert(eng_run_get(eng, run->key) == run);
 		froe_assert(eng_run_by_id(eng, run->id) == run);
 		counted->runs++;
 		counted->runs_open[run->status]++;
-		counted->timers += run->deadline_ns != 0 ? 1 : 0;
+		counted->timers += timed ? 1 : 0;
 	}
 }
 
@@ -124,6 +153,44 @@ digest_uuid(struct digest *digest, struct uuid id)
 	digest_bytes(digest, bytes_of(id.bytes, sizeof(id.bytes)));
 }
 
+/* What a run has to do with others. */
+static void
+digest_relations(struct digest *digest, const struct eng_run *run)
+{
+	struct list *at;
+	digest_word(digest, run->start_ns);
+	digest_uuid(digest, run->parent);
+	digest_uuid(digest, run->doom);
+	digest_word(digest, (uint64_t)(run->child != NULL) << 1 | (run->idempotency != NULL));
+	if (run->idempotency != NULL)
+		digest_bytes(digest, run->idempotency->named.name);
+	if (run->children == NULL)
+		return;
+	list_for_each(at, &run->children->all) {
+		const struct eng_child *child = container_of(at, struct eng_child, link);
+		digest_word(digest, (uint64_t)child->task << 32 | child->index);
+		digest_bytes(digest, child->key);
+		digest_uuid(digest, child->id);
+		digest_word(digest, child->run);
+		digest_word(digest, (uint64_t)child->open << 8 | child->status);
+	}
+}
+
+static void
+digest_idems(struct digest *digest, const struct eng_tenant *tenant)
+{
+	digest_word(digest, tenant->idem_count);
+	for (size_t i = 0; i < tenant->idems_due.count; i++) {
+		const struct eng_idem *key =
+		    container_of(tenant->idems_due.nodes[i], struct eng_idem, due);
+		digest_bytes(digest, key->named.name);
+		digest_uuid(digest, key->id);
+		digest_word(digest, key->run);
+		digest_word(digest, key->until_ns);
+		digest_word(digest, (uint64_t)key->open << 8 | key->status);
+	}
+}
+
 static void
 digest_run(struct digest *digest, const struct eng_run *run)
 {
@@ -136,6 +203,7 @@ digest_run(struct digest *digest, const struct eng_run *run)
 	digest_word(digest, run->event_count);
 	digest_word(digest, (uint64_t)run->priority << 32 | run->open);
 	digest_word(digest, (uint64_t)run->status << 32 | run->cancel_reason);
+	digest_relations(digest, run);
 	for (uint32_t i = 0; i < run->metadata.count; i++)
 		digest_bytes(digest, run->metadata.texts[i]);
 	for (uint32_t i = 0; i < run->version->task_count; i++) {
@@ -199,6 +267,7 @@ eng_hash(const struct eng *eng)
 	struct digest digest = {0};
 	struct list *at;
 	digest_word(&digest, eng->epoch);
+	digest_word(&digest, eng->started_ns);
 	digest_word(&digest, eng->downtime_ns);
 	digest_word(&digest, eng->run_last);
 	digest_word(&digest, eng->worker_last);
@@ -209,6 +278,7 @@ eng_hash(const struct eng *eng)
 		digest_word(&digest, eng->tenants[i]->fair.turns);
 		digest_word(&digest, eng->tenants[i]->fair.turn);
 		digest_word(&digest, (uint64_t)eng->tenants[i]->fair.deficit);
+		digest_idems(&digest, eng->tenants[i]);
 	}
 	for (uint32_t i = 0; i < eng->workflow_count; i++) {
 		const struct eng_workflow *workflow = eng->workflows[i];
@@ -221,6 +291,8 @@ eng_hash(const struct eng *eng)
 		digest_worker(&digest, container_of(at, struct eng_worker, link));
 	list_for_each(at, &eng->runs)
 		digest_run(&digest, container_of(at, struct eng_run, link));
+	list_for_each(at, &eng->doomed)
+		digest_word(&digest, container_of(at, struct eng_run, doomed_link)->key);
 	list_for_each(at, &eng->closed_order) {
 		const struct eng_closed *closed = container_of(at, struct eng_closed, link);
 		digest_uuid(&digest, closed->id);

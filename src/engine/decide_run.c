@@ -5,6 +5,8 @@
 
 #include "base/json.h"
 
+#include <stdio.h>
+
 void
 decide_engine_start(struct eng_turn *turn)
 {
@@ -88,87 +90,24 @@ decide_workflow_put(struct eng_turn *turn)
 	effect->created = !same;
 }
 
-/* Queues the tasks without parents. */
-static void
-run_begin(struct eng_turn *turn, struct eng_run *run)
-{
-	for (uint32_t i = 0; i < run->version->task_count; i++) {
-		if (run->tasks[i].pending == 0 && i != run->version->on_failure)
-			task_queue(turn, &run->tasks[i], ENG_REASON_READY);
-	}
-}
-
-static bool
-run_id_usable(struct eng_turn *turn, struct uuid id)
-{
-	uint32_t number;
-	uuid_run_of(id, &number);
-	if (number != 0 || uuid_is_nil(id)) {
-		reply_fault(turn, FROE_INVALID_ARGUMENT, "run",
-		    "a run's id is a UUIDv7 whose low ten bits are zero: leave it out to get one");
-		return false;
-	}
-	struct eng_run *run = eng_run_by_id(turn->eng, id);
-	struct eng_closed *closed = map_get_uuid(&turn->eng->closed, id);
-	if (run == NULL && closed == NULL)
-		return true;
-	uint32_t tenant = run != NULL ? run->tenant->id : closed->tenant;
-	reply_fault(turn, FROE_ALREADY_EXISTS, "run", "a run with this id was started before");
-	struct eng_output *output = &turn->eng->output;
-	struct eng_effect *effect = &output->effects[output->effect_count - 1];
-	effect->id = id;
-	if (tenant == turn->command->tenant.v) /* of another tenant's run nothing is told */
-		effect->run = run != NULL ? run->key : closed->key;
-	return false;
-}
-
+/* Descendants of what was cancelled, in slices: when one has closed, its own children follow. */
 void
-decide_run_start(struct eng_turn *turn)
+decide_doomed(struct eng_turn *turn)
 {
-	const struct eng_command *command = turn->command;
-	struct bytes name = command->run_start.workflow;
-	struct eng_workflow *workflow = eng_workflow_find(command_tenant(turn), name);
-	if (workflow == NULL) {
-		reply_fault(turn, FROE_NOT_FOUND, "workflow",
-		    "no workflow is named \"%.*s\": start a worker that registers it",
-		    name_clip(name, FROE_NAME_BYTES_MAX), (const char *)name.data);
+	struct eng *eng = turn->eng;
+	size_t start = eng->output.event_count;
+	/* One of the three in a step: see eng_step_bytes_max(). */
+	if (!list_empty(&eng->leaving) || !list_empty(&eng->deliveries))
 		return;
+	while (!list_empty(&eng->doomed) &&
+	    eng->output.event_count - start < ENG_STEP_DOOMED_MAX) {
+		struct eng_run *run = container_of(eng->doomed.next, struct eng_run, doomed_link);
+		char id[UUID_TEXT_SIZE], text[64];
+		uuid_format(run->doom, id);
+		int size = snprintf(text, sizeof(text), "cancelled with run %s", id);
+		const char *copy = arena_copy(&eng->arena, text, (size_t)size);
+		run_cancel(turn, run, ENG_REASON_PARENT, bytes_of(copy, (size_t)size), run->doom);
 	}
-	if (command->run_start.priority > FROE_PRIORITY_MAX) {
-		reply_fault(turn, FROE_INVALID_ARGUMENT, "priority", "1 to %u",
-		    FROE_PRIORITY_MAX);
-		return;
-	}
-	const char *fault =
-	    metadata_fault(command->run_start.metadata, command->run_start.metadata_count);
-	if (fault != NULL) {
-		reply_fault(turn, FROE_INVALID_ARGUMENT, "metadata", "%s", fault);
-		return;
-	}
-	if (!run_id_usable(turn, command->run_start.run))
-		return;
-	struct eng_version *version = workflow->versions[workflow->version_count - 1];
-	uint64_t timeout_ms = command->run_start.timeout_ms != 0 ? command->run_start.timeout_ms
-	                                                          : version->run_timeout_ms;
-	struct eng_event event = {
-	    .type = ENG_EV_RUN_STARTED,
-	    .run = turn->eng->run_last + 1,
-	    .tenant = command->tenant.v,
-	    .workflow = workflow->id,
-	    .version = version->number,
-	    .id = command->run_start.run,
-	    .priority = command->run_start.priority != 0 ? command->run_start.priority
-	                                                 : version->priority,
-	    .deadline_ns = timeout_ms != 0 ? turn->now_ns + delay_ns_of(timeout_ms) : 0,
-	    .payload = command->run_start.input,
-	    .metadata = command->run_start.metadata,
-	    .metadata_count = command->run_start.metadata_count,
-	};
-	uint64_t key = emit(turn, &event)->run;
-	struct eng_effect *effect = reply_ok(turn);
-	effect->run = key;
-	effect->id = command->run_start.run;
-	run_begin(turn, eng_run_get(turn->eng, key));
 }
 
 void
@@ -179,7 +118,8 @@ decide_run_cancel(struct eng_turn *turn)
 	struct eng_closed *closed = map_get_uuid(&turn->eng->closed, id);
 	if (run != NULL && run->tenant->id == turn->command->tenant.v) {
 		reply_ok(turn)->run = run->key;
-		run_cancel(turn, run, ENG_REASON_REQUESTED, turn->command->run_cancel.reason);
+		run_cancel(turn, run, ENG_REASON_REQUESTED, turn->command->run_cancel.reason,
+		    turn->command->run_cancel.children ? id : (struct uuid){0});
 	} else if (closed != NULL && closed->tenant == turn->command->tenant.v) {
 		reply_fault(turn, FROE_FAILED_PRECONDITION, "run", "the run has ended already");
 	} else {

@@ -295,7 +295,8 @@ task_settled(struct eng_turn *turn, struct eng_task *task)
 }
 
 void
-run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason, struct bytes text)
+run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason, struct bytes text,
+    struct uuid doom)
 {
 	struct eng_event event = {
 	    .type = ENG_EV_RUN_CANCEL_REQUESTED,
@@ -303,6 +304,7 @@ run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason, s
 	    .reason = (uint32_t)reason,
 	    .text = text,
 	    .actor = turn->command->actor,
+	    .parent = doom,
 	};
 	emit(turn, &event);
 	for (uint32_t i = 0; i < run->version->task_count; i++) {
@@ -452,11 +454,14 @@ decide_timer(struct eng_turn *turn)
 	struct eng_timer *timer = timer_expired(turn->eng, turn->now_ns);
 	if (timer == NULL)
 		return;
+	struct eng_run *run = container_of(timer, struct eng_run, timer);
 	if (timer->owner == ENG_TIMER_WAIT) {
 		wait_due(turn, container_of(timer, struct eng_wait, timer));
+	} else if (timer->owner == ENG_TIMER_RUN && run_unbound(run)) {
+		run_due(turn, run);
 	} else if (timer->owner == ENG_TIMER_RUN) {
-		run_cancel(turn, container_of(timer, struct eng_run, timer),
-		    ENG_REASON_RUN_TIMEOUT, bytes_text("the run's deadline has passed"));
+		run_cancel(turn, run, ENG_REASON_RUN_TIMEOUT,
+		    bytes_text("the run's deadline has passed"), (struct uuid){0});
 	} else {
 		task_due(turn, container_of(timer, struct eng_task, timer));
 	}

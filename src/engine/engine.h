@@ -159,7 +159,8 @@ enum eng_command_type {
 	ENG_CMD_SCHEDULE,        /* goes on with work that was cut at a step's limit */
 	ENG_CMD_TENANT_OPEN,     /* -> tenant */
 	ENG_CMD_WORKFLOW_PUT,    /* -> version, created */
-	ENG_CMD_RUN_START,       /* -> run */
+	ENG_CMD_RUN_START,       /* -> started */
+	ENG_CMD_RUN_START_MANY,  /* -> started, one each; or none, with every fault */
 	ENG_CMD_RUN_CANCEL,
 	ENG_CMD_WORKER_REGISTER, /* -> worker, lapsed leases */
 	ENG_CMD_WORKER_DETACH,   /* its connection broke: no new leases, those held stay */
@@ -190,6 +191,16 @@ struct eng_start {
 	uint64_t timeout_ms; /* 0: the workflow's */
 	const struct bytes *metadata; /* key, value, key, value, ... */
 	uint32_t metadata_count;      /* of keys and values: even */
+	struct bytes key;    /* not empty: a repeated trigger is told the first one's run */
+	uint64_t key_ttl_ms; /* 0: FROE_KEY_TTL_MS */
+	bool key_until_end;  /* the key is free again when the run has ended */
+	uint64_t start_ns;   /* scheduled: when it begins; 0 or past: now */
+	uint64_t delay_ms;   /* the same, from now */
+	bool child;          /* of the task whose lease `parent` is: */
+	struct eng_fence parent;
+	struct eng_worker_id worker; /* who holds it; the shell's to say */
+	uint32_t child_index;
+	struct bytes child_key;      /* not empty: instead of the index */
 };
 
 struct eng_command {
@@ -211,8 +222,13 @@ struct eng_command {
 		} workflow_put;
 		struct eng_start run_start;
 		struct {
+			const struct eng_start *starts;
+			uint32_t count;
+		} run_start_many;
+		struct {
 			struct uuid run;
 			struct bytes reason;
+			bool children; /* and every open run that it or they have started */
 		} run_cancel;
 		struct {
 			struct uuid id;
@@ -318,6 +334,15 @@ struct eng_event {
 	uint32_t action_count;
 	const struct bytes *metadata; /* key, value, key, value, ... */
 	uint32_t metadata_count;
+	/* RUN_STARTED: the task that started it; nil: none. RUN_CANCEL_REQUESTED: the run at which
+	 * a cancel with all children began, perhaps this one; nil: this run alone. */
+	struct uuid parent;
+	uint32_t child_index;   /* RUN_STARTED of a child: its number at its task */
+	struct bytes child_key; /* or its name */
+	uint64_t start_ns;      /* RUN_STARTED: scheduled for this time */
+	struct bytes key;       /* RUN_STARTED: idempotency */
+	uint64_t key_until_ns;  /* 0: until the run has ended */
+	uint32_t late;          /* RUN_DUE: it fell due while nobody served */
 	const struct eng_definition *definition; /* decoded from payload; WORKFLOW_PUT */
 	uint32_t node;
 	uint32_t which;       /* condition, by index */
@@ -350,6 +375,14 @@ struct eng_ref {
 	bool error; /* the record is a failed attempt, not an output */
 };
 
+/* What a trigger came to. */
+struct eng_started {
+	uint64_t run; /* key */
+	struct uuid id;
+	bool created; /* false: an earlier trigger with its key, or as this child, started it */
+	enum eng_status status;
+};
+
 /* What a run is, for the index. */
 struct eng_run_info {
 	struct uuid id;
@@ -358,6 +391,7 @@ struct eng_run_info {
 	uint32_t version;
 	uint64_t created_ns;
 	struct uuid parent;           /* the task that started it; nil: none */
+	uint64_t start_ns;            /* scheduled for this time; 0: it began at once */
 	const struct bytes *metadata; /* key, value, ...; in the arena that was asked for */
 	uint32_t metadata_count;
 };
@@ -368,7 +402,7 @@ struct eng_effect {
 	enum eng_command_type command; /* REPLY: to what */
 	enum froe_err err;        /* REPLY */
 	const struct froe_fault *fault;  /* REPLY with an error */
-	const struct eng_fault *faults;  /* REPLY to WORKFLOW_PUT with INVALID_ARGUMENT */
+	const struct eng_fault *faults;  /* REPLY to WORKFLOW_PUT, RUN_START_MANY: all of them */
 	size_t fault_count;
 	uint64_t run;             /* key: RUN_START, RUN_CANCEL, DISPATCH, REVOKE, RUN_CLOSED */
 	struct uuid id;           /* the run's; REVOKE: the task's */
@@ -394,6 +428,8 @@ struct eng_effect {
 	uint32_t record;          /* NODE, DURABLE_STEP: of the result; 0: none yet */
 	enum eng_node_state node_state; /* NODE, DURABLE_STEP */
 	uint64_t number;          /* EVENT_PUSH */
+	const struct eng_started *started; /* RUN_START: one; RUN_START_MANY */
+	uint32_t started_count;
 	const struct eng_fence *lapsed; /* WORKER_REGISTER */
 	uint32_t lapsed_count;
 };
@@ -459,6 +495,18 @@ bool eng_run_info(const struct eng *eng, uint64_t run, struct arena *arena,
 /* A run that has closed lately (ENG_CLOSED_TTL_NS); its tenant is in its records. */
 bool eng_closed_find(const struct eng *eng, struct uuid id, uint64_t *ret_run,
     enum eng_status *ret_status);
+/* The children of an open run, oldest first, while its tasks may still ask for them. */
+struct eng_child_view {
+	uint32_t task;    /* the parent's index */
+	uint32_t index;
+	struct bytes key; /* not empty: instead of the index */
+	struct uuid id;
+	uint64_t run;
+	enum eng_status status;
+};
+uint32_t eng_children(const struct eng *eng, uint64_t run,
+    void (*each)(void *context, const struct eng_child_view *child), void *context);
+
 bool eng_run_status(const struct eng *eng, uint64_t run, enum eng_status *ret_status);
 /* All open runs, oldest first. */
 void eng_runs(const struct eng *eng,

@@ -13,6 +13,10 @@
  *             6. no task is SETTLING between steps.
  *             7. counts are what a count of the objects gives.
  *             8. a worker is in `leaving` iff it is leaving, else in workers_by_uuid.
+ *             9. a run is unbound iff it has no task and its timer is its start; else it has open
+ *                tasks.
+ *            10. an open child and its entry name each other; a key and its open run do.
+ *            11. a run is in `doomed` iff it has a doom and its cancel is not requested.
  * See         durable_int.h for what a durable task adds
  */
 #ifndef ENGINE_ENGINE_INT_H
@@ -26,6 +30,7 @@
 #include "engine/engine.h"
 #include "froe/limits.h"
 #include "sched/fair.h"
+#include "sched/heap.h"
 #include "sched/wheel.h"
 
 #define ENG_RETRY_PRIORITY 4u
@@ -40,6 +45,9 @@
 #define ENG_CLOSED_TTL_NS (UINT64_C(86400) * 1000000000)
 /* Ids that one close forgets at most: a step after a quiet day is as short as any other. */
 #define ENG_CLOSED_FORGOTTEN_MAX 16u
+#define ENG_KEYS_FORGOTTEN_MAX 16u
+/* A step stops cancelling descendants past this many events of its own. */
+#define ENG_STEP_DOOMED_MAX 256u
 
 enum eng_clock {
 	ENG_UPTIME, /* schedule and execution timeouts */
@@ -62,6 +70,21 @@ struct eng_tenant {
 	struct map keys;      /* hash of event key -> struct eng_named in struct eng_key */
 	struct list approvals; /* struct eng_approval: open ones, ascending numbers */
 	uint64_t approval_last;
+	struct map idems;      /* hash of name -> struct eng_named in struct eng_idem */
+	struct heap idems_due; /* those that have a time */
+	uint32_t idem_count;
+};
+
+/* An idempotency key in use. */
+struct eng_idem {
+	struct eng_named named;
+	struct heap_node due;
+	struct eng_tenant *tenant;
+	uint64_t until_ns; /* 0: until its run has ended */
+	struct uuid id;    /* of the run */
+	uint64_t run;
+	bool open;         /* the run is */
+	uint8_t status;    /* how it ended */
 };
 
 struct eng_action {
@@ -90,6 +113,7 @@ struct eng_version {
 	uint32_t number;
 	uint32_t task_count;
 	uint32_t on_failure; /* its index; ENG_NO_TASK: none */
+	uint32_t root_count; /* tasks that a run begins with */
 	struct eng_task_definition *definitions; /* defaults filled in */
 	struct eng_node *nodes;
 	uint32_t *child_counts;
@@ -106,6 +130,7 @@ struct eng_workflow {
 	struct eng_queue *queues;
 	struct eng_version **versions; /* versions[n - 1] */
 	uint32_t version_count;
+	struct eng_version *unbound; /* number 0, without tasks: of runs that are not due yet */
 };
 
 /* A timer that knows whose it is. */
@@ -135,8 +160,27 @@ struct eng_task {
 	uint32_t error;
 	uint16_t index;
 	uint16_t pending;
+	uint16_t child_count;
 	uint8_t state; /* enum eng_task_state */
 	struct eng_durable *durable; /* NULL: it has made no node */
+};
+
+/* A run that a task has started. */
+struct eng_child {
+	struct list link;       /* children->all, oldest first */
+	struct eng_child *next; /* of the same hash */
+	uint32_t task;
+	uint32_t index;
+	struct bytes key; /* owned; not empty: instead of the index */
+	struct uuid id;
+	uint64_t run;
+	bool open;
+	uint8_t status; /* how it ended */
+};
+
+struct eng_children {
+	struct list all;
+	struct map map; /* (task, index or hash of key) -> struct eng_child */
 };
 
 /* Keys and values by turns, each key once. One block; NULL: none. */
@@ -145,6 +189,8 @@ struct metadata {
 	uint32_t count;
 };
 
+/* One that is scheduled has no task, and moves in memory when it is due (run_bind in apply_run.c,
+ * which mends the lists that it is in). */
 struct eng_run {
 	struct list link; /* eng->runs, ascending keys */
 	uint64_t key;
@@ -154,7 +200,14 @@ struct eng_run {
 	struct eng_timer timer;
 	uint64_t created_ns;
 	uint64_t deadline_ns; /* 0: none */
+	uint64_t start_ns;    /* scheduled for this time; 0: it began at once */
 	struct metadata metadata;
+	struct uuid parent;             /* the task that started it; nil: none */
+	struct eng_child *child;        /* its entry there; NULL: the parent run is gone */
+	struct eng_children *children;  /* NULL: none */
+	struct eng_idem *idempotency;   /* NULL: none, or forgotten */
+	struct uuid doom;               /* cancelled with its descendants, or to be: by whom */
+	struct list doomed_link;        /* eng->doomed: it is to be */
 	uint32_t event_count;
 	uint32_t priority;
 	uint32_t open;
@@ -213,6 +266,7 @@ struct eng {
 	struct map workers_by_id;
 	struct map workers_by_uuid;
 	struct list leaving;
+	struct list doomed; /* runs that are to be cancelled because an ancestor was */
 	struct list closed_order;
 	struct map closed;
 	struct slab closed_slab;
@@ -224,6 +278,7 @@ struct eng {
 	struct list deliveries;  /* struct eng_key: an event came, its waits are not all told */
 	uint64_t delivery_bytes; /* of their payloads */
 	uint64_t epoch;
+	uint64_t started_ns; /* when this epoch began */
 	uint64_t downtime_ns;
 	struct eng_counts counts;
 
@@ -307,6 +362,8 @@ struct eng_task *eng_lease_find(const struct eng *eng, uint64_t worker,
 /* version.c: a definition as state */
 struct eng_version *version_open(struct eng_workflow *workflow,
     const struct eng_definition *definition);
+/* Number 0: of runs that wait for their time. */
+struct eng_version *version_unbound(struct eng_workflow *workflow);
 void version_close(struct eng_version *version);
 struct eng_action *action_require(struct eng_tenant *tenant, struct bytes name);
 /* For "%.*s" of a name that may be hostile: at most max bytes, whole characters. */
@@ -324,6 +381,28 @@ const struct bytes *metadata_lend(const struct metadata *metadata, struct arena 
 /* A parent's pairs whose keys the child does not have, then the child's own. In the arena. */
 struct metadata metadata_inherit(const struct metadata *parent, const struct bytes *texts,
     uint32_t count, struct arena *arena);
+
+/* Is it scheduled, and not due yet? */
+static inline bool
+run_unbound(const struct eng_run *run)
+{
+	return run->version->number == 0;
+}
+
+/* children.c */
+struct eng_child *child_find(const struct eng_run *parent, uint32_t task, uint32_t index,
+    struct bytes key);
+struct eng_child *child_add(struct eng_run *parent, uint32_t task, uint32_t index,
+    struct bytes key);
+void children_release(struct eng *eng, struct eng_run *parent);
+
+/* idem.c */
+struct eng_idem *idem_find(const struct eng_tenant *tenant, struct bytes name);
+bool idem_valid(const struct eng_idem *idem, uint64_t now_ns);
+struct eng_idem *idem_add(struct eng_tenant *tenant, struct bytes name, uint64_t until_ns);
+void idem_free(struct eng *eng, struct eng_idem *idem);
+void idems_forget(struct eng *eng, struct eng_tenant *tenant, uint64_t now_ns);
+void idem_run_closed(struct eng *eng, struct eng_idem *idem, uint8_t status);
 
 /* apply.c: the only code that changes state */
 enum froe_err eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fault)
@@ -346,20 +425,24 @@ void task_attempt_end(struct eng_turn *turn, struct eng_task *task, enum eng_rea
 void task_revoke(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
 void task_cancel(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
 void task_settled(struct eng_turn *turn, struct eng_task *task);
+/* doom: nil, or the run at which a cancel with all children began. */
 void run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason,
-    struct bytes text);
+    struct bytes text, struct uuid doom);
 /* For a worker's command: the task whose lease the fence names; else answers LEASE_LAPSED. */
 struct eng_task *fence_lease(struct eng_turn *turn, uint64_t worker,
     const struct eng_fence *fence);
 
 /* decide_run.c: the command's tenant, which exists */
 struct eng_tenant *command_tenant(struct eng_turn *turn);
+/* decide_start.c: its time has come */
+void run_due(struct eng_turn *turn, struct eng_run *run);
 
 /* decide_*.c: one function a command */
 void decide_engine_start(struct eng_turn *turn);
 void decide_tenant_open(struct eng_turn *turn);
 void decide_workflow_put(struct eng_turn *turn);
 void decide_run_start(struct eng_turn *turn);
+void decide_run_start_many(struct eng_turn *turn);
 void decide_run_cancel(struct eng_turn *turn);
 void decide_timer(struct eng_turn *turn);
 void decide_worker_register(struct eng_turn *turn);
@@ -379,6 +462,8 @@ void decide_approval_decide(struct eng_turn *turn);
 /* After every command: ends leases of leaving workers, assigns what can run. */
 void decide_leaving(struct eng_turn *turn);
 void decide_deliveries(struct eng_turn *turn); /* pushed events to their waits, in slices */
+/* Cancels runs whose ancestor was; of ENG_CMD_SCHEDULE. */
+void decide_doomed(struct eng_turn *turn);
 void decide_schedule(struct eng_turn *turn);
 
 #endif

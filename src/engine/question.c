@@ -19,6 +19,7 @@ eng_pending(const struct eng *eng)
 	struct fair_item *item;
 	struct fair_worker *worker;
 	return !list_empty(&eng->leaving) || !list_empty(&eng->deliveries) ||
+	    !list_empty(&eng->doomed) ||
 	       fair_next(&eng->fair, &item, &worker);
 }
 
@@ -110,6 +111,8 @@ eng_run_info(const struct eng *eng, uint64_t key, struct arena *arena,
 	    .workflow = run->version->workflow->id,
 	    .version = run->version->number,
 	    .created_ns = run->created_ns,
+	    .parent = run->parent,
+	    .start_ns = run->start_ns,
 	    .metadata = arena != NULL ? metadata_lend(&run->metadata, arena) : NULL,
 	    .metadata_count = arena != NULL ? run->metadata.count : 0,
 	};
@@ -126,6 +129,33 @@ eng_closed_find(const struct eng *eng, struct uuid id, uint64_t *ret_run,
 	*ret_run = closed->key;
 	*ret_status = (enum eng_status)closed->status;
 	return true;
+}
+
+uint32_t
+eng_children(const struct eng *eng, uint64_t key,
+    void (*each)(void *context, const struct eng_child_view *child), void *context)
+{
+	const struct eng_run *run = eng_run_get(eng, key);
+	struct list *at;
+	uint32_t count = 0;
+	if (run == NULL || run->children == NULL)
+		return 0;
+	list_for_each(at, &run->children->all) {
+		const struct eng_child *child = container_of(at, struct eng_child, link);
+		struct eng_child_view view = {
+		    .task = child->task,
+		    .index = child->index,
+		    .key = child->key,
+		    .id = child->id,
+		    .run = child->run,
+		    .status = (enum eng_status)child->status,
+		};
+		if (child->open)
+			froe_assert(eng_run_status(eng, child->run, &view.status));
+		each(context, &view);
+		count++;
+	}
+	return count;
 }
 
 bool
@@ -157,9 +187,10 @@ eng_version(const struct eng *eng, uint32_t workflow_id, uint32_t number,
 	if (workflow_id == 0 || workflow_id > eng->workflow_count)
 		return false;
 	const struct eng_workflow *workflow = eng->workflows[workflow_id - 1];
-	if (number == 0 || number > workflow->version_count)
+	if (number > workflow->version_count)
 		return false;
-	const struct eng_version *version = workflow->versions[number - 1];
+	const struct eng_version *version =
+	    number != 0 ? workflow->versions[number - 1] : workflow->unbound;
 	*ret_view = (struct eng_version_view){
 	    .workflow = workflow->named.name,
 	    .version = number,

@@ -205,6 +205,8 @@ save_engine(struct save *save)
 	put_number(save, eng->event_last);
 	put_number(save, eng->counts.approvals);
 	put_number(save, eng->counts.deliveries);
+	put_number(save, eng->started_ns);
+	put_number(save, start_rows(eng));
 	save_object(save, ENG_OBJ_ENGINE, 0);
 }
 
@@ -239,6 +241,8 @@ load_engine(struct eng_load *load)
 	load->engine.event_last = take_number(take);
 	load->engine.approvals = take_number(take);
 	load->engine.deliveries = take_number(take);
+	load->engine.started_ns = take_number(take);
+	load->engine.start_rows = take_number(take);
 	return take_end(load, take, "its counters");
 }
 
@@ -247,6 +251,7 @@ load_engine_finish(struct eng_load *load)
 {
 	struct eng *eng = load->eng;
 	eng->epoch = load->engine.epoch;
+	eng->started_ns = load->engine.started_ns;
 	eng->downtime_ns = load->engine.downtime_ns;
 	eng->run_last = load->engine.run_last;
 	eng->worker_last = load->engine.worker_last;
@@ -353,6 +358,9 @@ static const struct save_row save_table[] = {
     {ENG_OBJ_NODE, save_nothing, load_node},         /* with DURABLE */
     {ENG_OBJ_KEY, save_keys, load_key},
     {ENG_OBJ_APPROVALS, save_approvals, load_approvals},
+    {ENG_OBJ_CHILDREN, save_children, load_children},
+    {ENG_OBJ_IDEMS, save_idems, load_idems},
+    {ENG_OBJ_DOOMED, save_doomed, load_doomed},
     {ENG_OBJ_LEASES, save_leases, load_leases},
     {ENG_OBJ_QUEUE, save_queues, load_queue},
     {ENG_OBJ_TIMERS, save_timers, load_timers},
@@ -434,7 +442,8 @@ load_counts_check(const struct eng_load *load)
 	    load->leaving != engine->leaving || eng->counts.runs != engine->runs ||
 	    eng->counts.approvals != engine->approvals ||
 	    eng->counts.deliveries != engine->deliveries ||
-	    eng->closed_count != engine->closed || eng->worker_last > engine->worker_last ||
+	    eng->closed_count != engine->closed || start_rows(eng) != engine->start_rows ||
+	    eng->worker_last > engine->worker_last ||
 	    eng->wheels[ENG_UPTIME].count + eng->wheels[ENG_WALL].count != engine->timers)
 		return load_bad(load, "records are missing, or too many");
 	return FROE_OK;

@@ -58,6 +58,7 @@ struct load_engine {
 	uint64_t runs_started, runs_closed[6];
 	uint64_t tenants, workflows, workers, leaving, runs, timers, closed;
 	uint64_t event_last, approvals, deliveries;
+	uint64_t started_ns, start_rows;
 };
 
 struct eng_load {
@@ -115,6 +116,14 @@ enum froe_err load_durables_check(const struct eng_load *load);
 /* A wait by its task and node; NULL: none. */
 struct eng_wait *load_wait(struct eng_load *load, struct take *take);
 void put_wait(struct save *save, const struct eng_wait *wait);
+/* save_start.c */
+uint64_t start_rows(const struct eng *eng); /* children and keys: how many */
+void save_children(struct save *save);
+enum froe_err load_children(struct eng_load *load);
+void save_idems(struct save *save);
+enum froe_err load_idems(struct eng_load *load);
+void save_doomed(struct save *save);
+enum froe_err load_doomed(struct eng_load *load);
 
 /* save_queue.c */
 void save_tenants(struct save *save);

@@ -95,6 +95,9 @@ save_run(struct save *save, const struct eng_run *run)
 	for (uint32_t i = 0; i < run->version->task_count; i++)
 		save_task(save, &run->tasks[i]);
 	save_metadata(save, &run->metadata);
+	put_number(save, run->start_ns);
+	put_uuid(save, run->parent);
+	put_uuid(save, run->doom);
 	save_object(save, ENG_OBJ_RUN, run->key);
 }
 
@@ -114,9 +117,9 @@ take_version(struct eng_load *load)
 	if (id == 0 || id > load->eng->workflow_count)
 		return NULL;
 	struct eng_workflow *workflow = load->eng->workflows[id - 1];
-	if (number == 0 || number > workflow->version_count)
+	if (number > workflow->version_count)
 		return NULL;
-	return workflow->versions[number - 1];
+	return number != 0 ? workflow->versions[number - 1] : workflow->unbound;
 }
 
 /* Takes part in everything from here on, so that the engine can be closed. */
@@ -170,6 +173,19 @@ run_tasks(struct eng_load *load, struct eng_run *run)
 	return err;
 }
 
+/* A cancel closes a run in the same step, so none is being cancelled. One that is scheduled has no
+ * tasks, and perhaps no priority yet. */
+static bool
+run_stands(const struct eng_run *run)
+{
+	if (run->priority > FROE_PRIORITY_MAX || run->cancel_reason != ENG_REASON_NONE)
+		return false;
+	if (run_unbound(run))
+		return run->start_ns != 0 &&
+		    (run->deadline_ns == 0 || run->deadline_ns >= run->start_ns);
+	return run->open > 0 && run->priority >= FROE_PRIORITY_MIN;
+}
+
 enum froe_err
 load_run(struct eng_load *load)
 {
@@ -199,8 +215,10 @@ load_run(struct eng_load *load)
 		err = load_metadata(load, &run->metadata);
 	if (err != FROE_OK)
 		return err;
-	if (run->event_count == 0 || run->open == 0 || run->priority < FROE_PRIORITY_MIN ||
-	    run->priority > FROE_PRIORITY_MAX)
+	run->start_ns = take_number(take);
+	run->parent = take_uuid(take);
+	run->doom = take_uuid(take);
+	if (run->event_count == 0 || !run_stands(run))
 		return load_bad(load, "how a run stands");
 	return take_end(load, take, "a run");
 }
@@ -341,9 +359,14 @@ load_runs_check(const struct eng_load *load)
 		struct eng_run *run = container_of(at, struct eng_run, link);
 		for (uint32_t i = 0; i < run->version->task_count && err == FROE_OK; i++)
 			err = task_check(load, run, &run->tasks[i]);
-		if (err == FROE_OK && (wheel_active(&run->timer.timer) != (run->deadline_ns != 0) ||
-					  run->timer.timer.deadline_ns != run->deadline_ns))
+		uint64_t due_ns = run_unbound(run) ? run->start_ns : run->deadline_ns;
+		if (err == FROE_OK && (wheel_active(&run->timer.timer) != (due_ns != 0) ||
+					  run->timer.timer.deadline_ns != due_ns))
 			err = load_bad(load, "a run's timer");
+		bool doomed =
+		    !uuid_is_nil(run->doom) && run->cancel_reason == ENG_REASON_NONE;
+		if (err == FROE_OK && list_linked(&run->doomed_link) != doomed)
+			err = load_bad(load, "a run that is to be cancelled");
 		if (err != FROE_OK)
 			break;
 	}

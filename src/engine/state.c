@@ -65,6 +65,7 @@ eng_open(void)
 	list_init(&eng->runs);
 	list_init(&eng->workers);
 	list_init(&eng->leaving);
+	list_init(&eng->doomed);
 	list_init(&eng->closed_order);
 	list_init(&eng->deliveries);
 	slab_init(&eng->closed_slab, sizeof(struct eng_closed), 256);
@@ -78,6 +79,7 @@ workflow_close(struct eng_workflow *workflow)
 {
 	for (uint32_t i = 0; i < workflow->version_count; i++)
 		version_close(workflow->versions[i]);
+	version_close(workflow->unbound);
 	while (workflow->queues != NULL) {
 		struct eng_queue *queue = workflow->queues;
 		workflow->queues = queue->next;
@@ -90,7 +92,7 @@ workflow_close(struct eng_workflow *workflow)
 }
 
 static void
-tenant_close(struct eng_tenant *tenant)
+tenant_close(struct eng *eng, struct eng_tenant *tenant)
 {
 	for (size_t i = 0; i < tenant->actions.capacity; i++) {
 		struct eng_named *named = tenant->actions.entries[i].value;
@@ -102,6 +104,10 @@ tenant_close(struct eng_tenant *tenant)
 			mem_free(action);
 		}
 	}
+	while (heap_first(&tenant->idems_due) != NULL)
+		idem_free(eng, container_of(heap_first(&tenant->idems_due), struct eng_idem, due));
+	heap_release(&tenant->idems_due);
+	map_release(&tenant->idems);
 	fair_tenant_release(&tenant->fair);
 	map_release(&tenant->actions);
 	map_release(&tenant->workflows);
@@ -121,7 +127,7 @@ eng_close(struct eng *eng)
 	for (uint32_t i = 0; i < eng->workflow_count; i++)
 		workflow_close(eng->workflows[i]);
 	for (uint32_t i = 0; i < eng->tenant_count; i++)
-		tenant_close(eng->tenants[i]);
+		tenant_close(eng, eng->tenants[i]);
 	mem_free(eng->tenants);
 	mem_free(eng->workflows);
 	map_release(&eng->tenant_names);

@@ -83,6 +83,7 @@ decide(struct eng_turn *turn)
 		decide_timer(turn);
 		return;
 	case ENG_CMD_SCHEDULE:
+		decide_doomed(turn);
 		return;
 	case ENG_CMD_TENANT_OPEN:
 		decide_tenant_open(turn);
@@ -92,6 +93,9 @@ decide(struct eng_turn *turn)
 		return;
 	case ENG_CMD_RUN_START:
 		decide_run_start(turn);
+		return;
+	case ENG_CMD_RUN_START_MANY:
+		decide_run_start_many(turn);
 		return;
 	case ENG_CMD_RUN_CANCEL:
 		decide_run_cancel(turn);
@@ -171,18 +175,45 @@ eng_step(struct eng *eng, const struct eng_command *command, uint64_t now_ns, ui
  *   a slice of    ENG_DELIVERY_STEP_WAITS waits that are satisfied and tasks that return, with
  *   an event      ENG_DELIVERY_STEP_BYTES of payloads or one that is larger; never with leaving
  *                 workers
+ *   many runs     what they are started with, and each one's first tasks
+ *   a schedule    cancelled descendants, unless workers leave or an event is delivered:
+ *                 ENG_STEP_DOOMED_MAX events, each other one as large as two (it says which cancel
+ *                 it is of), and the last run's
  * An event without bytes of a caller's takes at most EVENT_BYTES in the log: a header of 32, the
  * fields (at most 58), a text of the engine's own (at most 32).
  */
 #define EVENT_BYTES 112u
 
-/* Tag and length of a text take at most five bytes. */
+/* RUN_STARTED has more fields than others: parent, child's number, two times; and texts, whose
+ * tags and lengths take at most five bytes each. A child may inherit as much metadata as there can
+ * be. */
+#define START_BYTES 64u
+#define INHERITED_BYTES_MAX (FROE_METADATA_BYTES_MAX + 2 * FROE_METADATA_PAIRS_MAX * 5)
+
 static size_t
 start_bytes(const struct eng_start *start)
 {
-	size_t size = start->input.size;
+	size_t size = START_BYTES + start->input.size + start->key.size + start->child_key.size;
 	for (uint32_t i = 0; i < start->metadata_count; i++)
 		size += start->metadata[i].size + 5;
+	return size + (start->child ? INHERITED_BYTES_MAX : 0);
+}
+
+/* Each run begins with the tasks that wait for no other. */
+static size_t
+many_bytes(const struct eng *eng, const struct eng_command *command)
+{
+	const struct eng_tenant *tenant = eng_tenant_get(eng, command->tenant.v);
+	size_t size = 0;
+	for (uint32_t i = 0; i < command->run_start_many.count; i++) {
+		const struct eng_start *start = &command->run_start_many.starts[i];
+		const struct eng_workflow *workflow =
+		    tenant != NULL ? eng_workflow_find(tenant, start->workflow) : NULL;
+		uint32_t roots = workflow != NULL
+		    ? workflow->versions[workflow->version_count - 1]->root_count
+		    : 0;
+		size += (1 + (size_t)roots) * EVENT_BYTES + start_bytes(start);
+	}
 	return size;
 }
 
@@ -228,7 +259,7 @@ command_payload(const struct eng_command *command)
 	    command->type == ENG_CMD_TASK_LOG)
 		return command->task.bytes.size;
 	if (command->type == ENG_CMD_RUN_CANCEL)
-		return command->run_cancel.reason.size;
+		return command->run_cancel.reason.size + START_BYTES;
 	if (command->type == ENG_CMD_TENANT_OPEN)
 		return command->tenant_open.name.size;
 	if (command->type == ENG_CMD_EVENT_PUSH)
@@ -253,11 +284,11 @@ register_bytes(const struct eng *eng, const struct eng_command *command)
 	return size;
 }
 
-/* May the command itself end a run, or begin one? */
+/* May the command itself end a run, or a timer begin one? */
 static bool
 command_of_run(const struct eng_command *command)
 {
-	return command->type == ENG_CMD_RUN_START || command->type == ENG_CMD_RUN_CANCEL ||
+	return command->type == ENG_CMD_RUN_CANCEL ||
 	    command->type == ENG_CMD_TIMER || command->type == ENG_CMD_TASK_COMPLETE ||
 	    command->type == ENG_CMD_TASK_FAIL || command->type == ENG_CMD_DURABLE_STEP;
 }
@@ -270,11 +301,18 @@ eng_step_bytes_max(const struct eng *eng, const struct eng_command *command)
 	size_t events = 8 + ENG_STEP_ASSIGNMENTS_MAX;
 	if (command_of_run(command))
 		events += 2 * FROE_WORKFLOW_TASKS_MAX;
+	else if (command->type == ENG_CMD_RUN_START)
+		events += FROE_WORKFLOW_TASKS_MAX; /* its first tasks are queued */
 	if (!list_empty(&eng->leaving) || command->type == ENG_CMD_WORKER_LEAVE ||
 	    command->type == ENG_CMD_WORKER_REGISTER)
 		events += ENG_STEP_LEASES_MAX + 2 * FROE_WORKFLOW_TASKS_MAX;
+	else if (!list_empty(&eng->doomed) && list_empty(&eng->deliveries) &&
+	    command->type == ENG_CMD_SCHEDULE)
+		events += 2 * ENG_STEP_DOOMED_MAX + 2 * FROE_WORKFLOW_TASKS_MAX;
 	size_t size = events * EVENT_BYTES + command->actor.size + command_payload(command);
 	size += delivery_bytes(eng, command);
+	if (command->type == ENG_CMD_RUN_START_MANY)
+		size += many_bytes(eng, command);
 	if (command->type == ENG_CMD_WORKER_REGISTER)
 		size += register_bytes(eng, command);
 	return size;

@@ -423,6 +423,7 @@ version_link(struct eng_version *version, const struct graph *graph)
 		    .parents = parents,
 		    .parent_count = (uint16_t)task->parent_count,
 		};
+		version->root_count += task->parent_count == 0 && !task->on_failure ? 1 : 0;
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		version->nodes[i].children = arena_alloc(&version->arena,
@@ -462,6 +463,16 @@ version_open(struct eng_workflow *workflow, const struct eng_definition *definit
 	graph_init(&graph, definition);
 	version_link(version, &graph);
 	graph_release(&graph);
+	return version;
+}
+
+struct eng_version *
+version_unbound(struct eng_workflow *workflow)
+{
+	struct eng_version *version = mem_zalloc(sizeof(*version));
+	arena_init(&version->arena, 0);
+	version->workflow = workflow;
+	version->on_failure = ENG_NO_TASK;
 	return version;
 }
 

@@ -169,6 +169,9 @@ enum log_space log_space(const struct log *log);
 /* Is free space low, or did a spare find none? Any thread. */
 bool log_short_of_space(const struct log *log);
 
+/* The largest step that a store with such segments takes: 8 MiB, or half a segment. */
+size_t log_step_bytes_max(const struct log *log);
+
 /* The largest payload that a store with such segments takes: 4 MiB, or a quarter of a segment. */
 uint64_t log_payload_bytes_max(const struct log *log);
 

@@ -639,6 +639,12 @@ log_short_of_space(const struct log *log)
 	return spares_stuck(&log->spares) || spares_scarce(&log->spares);
 }
 
+size_t
+log_step_bytes_max(const struct log *log)
+{
+	return seg_step_bytes_max(log->store.segment_bytes);
+}
+
 uint64_t
 log_payload_bytes_max(const struct log *log)
 {

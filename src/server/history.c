@@ -67,19 +67,27 @@ record_at(const struct history *history, uint32_t index, const struct history_re
 	};
 }
 
-/* The run's version, from its first record. */
+/* The run's version: from its first record; of a scheduled run from the second, if it came so far
+ * that it was due. */
 static void
-history_begin(struct history *history, const struct history_record *first)
+history_begin(struct history *history, uint32_t index, const struct history_record *from)
 {
-	struct log_record record = record_at(history, 0, first);
+	struct log_record record = record_at(history, index, from);
 	struct eng_event event;
 	enum froe_err err = record_decode(&record, &history->arena, &event, NULL);
-	if (err != FROE_OK)
+	if (err != FROE_OK) {
 		history_fail(history, err);
-	else if (event.type != ENG_EV_RUN_STARTED || !eng_version(history->shard->eng,
-	             event.workflow, event.version, &history->version))
+		return;
+	}
+	bool first = index == 0, due = event.type == ENG_EV_RUN_DUE;
+	if (first != (event.type == ENG_EV_RUN_STARTED))
 		history_fail(history, FROE_CORRUPT);
-	history->begun = true;
+	if (first)
+		history->workflow = event.workflow;
+	if ((first || due) && !eng_version(history->shard->eng, history->workflow, event.version,
+	        &history->version))
+		history_fail(history, FROE_CORRUPT);
+	history->begun = !first || event.version != 0;
 }
 
 /* Is the payload of this TASK_COMPLETED wanted? */
@@ -121,8 +129,8 @@ static void
 history_keep(struct history *history, uint32_t index, struct history_record record)
 {
 	struct bytes head = record_head(record.body, &history->arena);
-	if (index == 0)
-		history_begin(history, &record);
+	if (!history->begun)
+		history_begin(history, index, &record);
 	if (history->err != FROE_OK)
 		return;
 	if (head.size < record.body.size && !payload_wanted(history, index, &record)) {
@@ -178,12 +186,12 @@ history_read(struct history *history, uint32_t index)
 	log_read_start(history->shard->log, &read->read, history->places[index], read_done);
 }
 
-/* The first record alone: it says which payloads are wanted. */
+/* The first record alone (of a scheduled run, the second too): it says what is wanted. */
 static bool
 history_may_load(const struct history *history)
 {
 	return history->next < history->count && history->err == FROE_OK &&
-	    history->loading < HISTORY_READS_MAX && (history->begun || history->next == 0);
+	    history->loading < HISTORY_READS_MAX && (history->begun || history->loading == 0);
 }
 
 static void
@@ -359,27 +367,35 @@ fold_metadata(struct fold *fold, const struct eng_event *event)
 	}
 }
 
+/* Why it is there, and since when it is to be. */
 static void
-fold_started(struct fold *fold, const struct eng_event *event)
+fold_origin(struct fold *fold, const struct eng_event *event)
+{
+	Froe__RunView *view = fold->view;
+	view->has_start_ns = event->start_ns != 0;
+	view->start_ns = event->start_ns;
+	if (event->key.size != 0)
+		view->key = fold_text(fold, event->key);
+	if (uuid_is_nil(event->parent))
+		return;
+	view->has_parent = true;
+	view->parent = (ProtobufCBinaryData){16,
+	    arena_copy(&fold->history->arena, event->parent.bytes, 16)};
+	view->has_child_index = event->child_key.size == 0;
+	view->child_index = event->child_index;
+	if (event->child_key.size != 0)
+		view->child_key = fold_text(fold, event->child_key);
+}
+
+/* As its version has them; none while it is scheduled. */
+static void
+fold_tasks(struct fold *fold)
 {
 	struct history_fold *out = fold->out;
 	Froe__RunView *view = fold->view;
+	struct uuid id;
 	out->version = fold->history->version;
 	uint32_t count = out->version.task_count;
-	out->tenant = event->tenant;
-	view->run = (ProtobufCBinaryData){16,
-	    arena_copy(&fold->history->arena, event->id.bytes, 16)};
-	view->has_run = view->has_number = view->has_version = view->has_status = true;
-	view->has_priority = view->has_created_ns = true;
-	view->number = event->run;
-	view->workflow = fold_text(fold, out->version.workflow);
-	view->version = event->version;
-	view->status = FROE__RUN_STATUS__QUEUED;
-	view->priority = event->priority;
-	view->created_ns = event->time_ns;
-	view->position = fold_position(fold, 1);
-	view->has_input = fold_payload(fold, event->payload, &view->input);
-	fold_metadata(fold, event);
 	view->tasks = fold_zalloc(fold, count * sizeof(*view->tasks));
 	view->n_tasks = count;
 	fold->outputs = fold_zalloc(fold, count * sizeof(*fold->outputs));
@@ -387,10 +403,44 @@ fold_started(struct fold *fold, const struct eng_event *event)
 	fold->attempt_room = fold_zalloc(fold, count * sizeof(size_t));
 	fold->log_room = fold_zalloc(fold, count * sizeof(size_t));
 	fold->node_room = fold_zalloc(fold, count * sizeof(size_t));
+	memcpy(id.bytes, view->run.data, sizeof(id.bytes));
 	for (uint32_t i = 0; i < count; i++)
-		fold_task_init(fold, i, event->id);
+		fold_task_init(fold, i, id);
 	out->outputs = fold->outputs;
 	out->cut = fold->cut;
+}
+
+static void
+fold_started(struct fold *fold, const struct eng_event *event)
+{
+	struct history_fold *out = fold->out;
+	Froe__RunView *view = fold->view;
+	out->tenant = event->tenant;
+	view->run = (ProtobufCBinaryData){16,
+	    arena_copy(&fold->history->arena, event->id.bytes, 16)};
+	view->has_run = view->has_number = view->has_version = view->has_status = true;
+	view->has_priority = view->has_created_ns = true;
+	view->number = event->run;
+	view->workflow = fold_text(fold, fold->history->version.workflow);
+	view->version = event->version;
+	view->status = FROE__RUN_STATUS__QUEUED;
+	view->priority = event->priority;
+	view->created_ns = event->time_ns;
+	view->position = fold_position(fold, 1);
+	view->has_input = fold_payload(fold, event->payload, &view->input);
+	fold_metadata(fold, event);
+	fold_origin(fold, event);
+	fold_tasks(fold);
+}
+
+static void
+fold_due(struct fold *fold, const struct eng_event *event)
+{
+	Froe__RunView *view = fold->view;
+	view->version = event->version;
+	view->priority = event->priority;
+	view->has_late = event->late != 0;
+	view->late = event->late != 0;
 }
 
 static void
@@ -626,6 +676,7 @@ fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 	case ENG_EV_TENANT_CREATED:
 	case ENG_EV_WORKFLOW_PUT:
 	case ENG_EV_RUN_STARTED:
+	case ENG_EV_RUN_DUE:
 	case ENG_EV_RUN_CANCEL_REQUESTED:
 	case ENG_EV_RUN_CLOSED:
 	case ENG_EV_WORKER_REGISTERED:
@@ -643,6 +694,8 @@ fold_event(struct fold *fold, const struct eng_event *event, bool cut, struct fr
 {
 	if (event->run_event_no == 1) {
 		fold_started(fold, event); /* history_begin has seen to that */
+	} else if (event->type == ENG_EV_RUN_DUE) {
+		fold_due(fold, event);
 	} else if (event->type == ENG_EV_RUN_CANCEL_REQUESTED) {
 		fold->view->reason = fold_text(fold, event->text);
 	} else if (event->type == ENG_EV_RUN_CLOSED) {

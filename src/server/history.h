@@ -58,7 +58,8 @@ struct history {
 	enum history_want want;
 	char *task;          /* OUTPUT: its name; owned */
 	struct eng_version_view version;
-	bool begun;          /* the first record is there, and the version known */
+	uint32_t workflow;
+	bool begun;          /* its version is known, or that it has none */
 	bool busy;           /* in history_load: a read that is done at once stays out of it */
 	size_t kept_bytes;
 	size_t payload_bytes;

@@ -376,45 +376,87 @@ hub_close_conn(struct hub *hub, const struct api_command *command)
 	return true;
 }
 
-/* Ids of runs that have none: minted here, where time and dice are. */
+/* Ids of runs that have none: minted here, where time and dice are; a child's worker is the
+ * connection's. */
 static void
-mint_run(struct hub *hub, struct eng_command *engine)
+start_complete(struct hub *hub, const struct hub_conn *conn, struct eng_start *start)
 {
 	uint8_t random[16];
+	start->worker.v = conn->worker;
+	if (!uuid_is_nil(start->run))
+		return;
 	io_random(hub->shard->env, random, sizeof(random));
-	engine->run_start.run = uuid_run(hub->shard->clock.now_ns, random);
+	start->run = uuid_run(hub->shard->clock.now_ns, random);
 }
 
-/* What the shard cannot take, whatever room there is. */
-static bool
-command_fits(struct hub *hub, const struct api_command *command)
+/* In an array of its own: the command's is borrowed. The caller frees it. */
+static struct eng_start *
+starts_complete(struct hub *hub, const struct hub_conn *conn, struct eng_command *engine)
 {
-	const struct eng_command *engine = &command->engine;
-	size_t max = shard_payload_bytes_max(hub->shard), size = 0;
-	const char *field = "";
+	uint32_t count = engine->run_start_many.count;
+	struct eng_start *starts =
+	    mem_copy(engine->run_start_many.starts, count * sizeof(*starts));
+	for (uint32_t i = 0; i < count; i++)
+		start_complete(hub, conn, &starts[i]);
+	engine->run_start_many.starts = starts;
+	return starts;
+}
+
+static bool
+payload_fits(struct hub *hub, const struct api_command *command, const char *field, size_t size)
+{
+	size_t max = shard_payload_bytes_max(hub->shard);
 	char text[160];
-	if (engine->type == ENG_CMD_RUN_START) {
-		size = engine->run_start.input.size;
-		field = "input";
-	} else if (engine->type == ENG_CMD_TASK_COMPLETE) {
-		size = engine->task.bytes.size;
-		field = "output";
-	} else if (engine->type == ENG_CMD_DURABLE_STEP) {
-		size = engine->durable.value.size;
-		field = "value";
-	} else if (engine->type == ENG_CMD_EVENT_PUSH) {
-		size = engine->event_push.payload.size;
-		field = "payload";
-	} else if (engine->type == ENG_CMD_WORKFLOW_PUT) {
-		size = engine->workflow_put.definition.encoded.size;
-		field = "workflow";
-	}
 	if (size <= max)
 		return true;
 	snprintf(text, sizeof(text), "%s has %zu bytes; with this store's segments at most %zu are "
 	    "taken: pass a reference to it instead", field, size, max);
 	hub_queue_error(hub, &command->origin, FROE_TOO_LARGE, field, text);
 	return false;
+}
+
+/* Together they are one step: one that no frame takes is never made. */
+static bool
+many_fits(struct hub *hub, const struct hub_conn *conn, const struct api_command *command)
+{
+	struct eng_command engine = command->engine;
+	char text[256];
+	engine.tenant = conn->tenant;
+	for (uint32_t i = 0; i < engine.run_start_many.count; i++) {
+		snprintf(text, sizeof(text), "runs[%u].input", i);
+		if (!payload_fits(hub, command, text, engine.run_start_many.starts[i].input.size))
+			return false;
+	}
+	size_t size = eng_step_bytes_max(hub->shard->eng, &engine);
+	size_t max = log_step_bytes_max(hub->shard->log);
+	if (size <= max)
+		return true;
+	snprintf(text, sizeof(text), "these %u runs may take %zu bytes of the log; with this "
+	    "store's segments at most %zu are written at a time: start fewer at a time",
+	    engine.run_start_many.count, size, max);
+	hub_queue_error(hub, &command->origin, FROE_TOO_LARGE, "runs", text);
+	return false;
+}
+
+/* What the shard cannot take, whatever room there is. */
+static bool
+command_fits(struct hub *hub, const struct hub_conn *conn, const struct api_command *command)
+{
+	const struct eng_command *engine = &command->engine;
+	if (engine->type == ENG_CMD_RUN_START)
+		return payload_fits(hub, command, "input", engine->run_start.input.size);
+	if (engine->type == ENG_CMD_RUN_START_MANY)
+		return many_fits(hub, conn, command);
+	if (engine->type == ENG_CMD_TASK_COMPLETE)
+		return payload_fits(hub, command, "output", engine->task.bytes.size);
+	if (engine->type == ENG_CMD_DURABLE_STEP)
+		return payload_fits(hub, command, "value", engine->durable.value.size);
+	if (engine->type == ENG_CMD_EVENT_PUSH)
+		return payload_fits(hub, command, "payload", engine->event_push.payload.size);
+	if (engine->type == ENG_CMD_WORKFLOW_PUT)
+		return payload_fits(
+		    hub, command, "workflow", engine->workflow_put.definition.encoded.size);
+	return true;
 }
 
 static bool
@@ -443,7 +485,8 @@ static bool
 hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_command *command)
 {
 	struct eng_command engine = command->engine;
-	if (!command_fits(hub, command))
+	struct eng_start *starts = NULL;
+	if (!command_fits(hub, conn, command))
 		return true;
 	engine.origin = command->origin;
 	engine.tenant = conn->tenant;
@@ -451,8 +494,12 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 	case ENG_CMD_RUN_START:
 		if (run_refused(hub, conn, command))
 			return true;
-		if (uuid_is_nil(engine.run_start.run))
-			mint_run(hub, &engine);
+		start_complete(hub, conn, &engine.run_start);
+		break;
+	case ENG_CMD_RUN_START_MANY:
+		if (run_refused(hub, conn, command))
+			return true;
+		starts = starts_complete(hub, conn, &engine);
 		break;
 	case ENG_CMD_WORKER_DRAIN:
 	case ENG_CMD_WORKER_LEAVE:
@@ -488,7 +535,9 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 	case ENG_CMD_TASK_PROVIDE:
 		froe_never("a session does not send this");
 	}
-	return hub_engine(hub, command, &engine);
+	bool done = hub_engine(hub, command, &engine);
+	mem_free(starts);
+	return done;
 }
 
 static void

@@ -59,6 +59,8 @@ index_job_started(struct hub *hub, const struct eng_event *event, uint64_t frame
 	    .workflow = event->workflow,
 	    .version = event->version,
 	    .created_ns = event->time_ns,
+	    .parent = event->parent,
+	    .start_ns = event->start_ns,
 	    .metadata = event->metadata,
 	    .metadata_count = event->metadata_count,
 	};

@@ -14,6 +14,8 @@
 #include <stdio.h>
 
 #define LIST_LIMIT_DEFAULT 50u
+/* Children that a view shows: how many there are is told too. */
+#define VIEW_CHILDREN_MAX 1000u
 
 struct hub_read {
 	struct list link; /* hub->reads while the index thread has its job, then hub->reading */
@@ -108,12 +110,61 @@ answer_event(struct hub_read *read, const struct history_fold *fold)
 	buf_release(&result);
 }
 
+struct child_fill {
+	struct hub *hub;
+	Froe__RunView *view;
+};
+
+static char *
+arena_text(struct hub *hub, struct bytes text)
+{
+	char *copy = arena_alloc(&hub->arena, text.size + 1);
+	if (text.size > 0)
+		memcpy(copy, text.data, text.size);
+	copy[text.size] = 0;
+	return copy;
+}
+
+static void
+child_fill(void *context, const struct eng_child_view *child)
+{
+	struct child_fill *fill = context;
+	struct hub *hub = fill->hub;
+	Froe__RunView *view = fill->view;
+	if (view->n_children == VIEW_CHILDREN_MAX)
+		return;
+	Froe__ChildView *to = arena_alloc(&hub->arena, sizeof(*to));
+	froe__child_view__init(to);
+	to->has_run = to->has_status = true;
+	to->run =
+	    (ProtobufCBinaryData){16, arena_copy(&hub->arena, child->id.bytes, 16)};
+	to->status = (Froe__RunStatus)child->status;
+	to->task = child->task < view->n_tasks ? view->tasks[child->task]->name : NULL;
+	to->has_index = child->key.size == 0;
+	to->index = child->index;
+	if (child->key.size != 0)
+		to->key = arena_text(hub, child->key);
+	view->children[view->n_children++] = to;
+}
+
+/* Those that the engine knows: of an open run. */
+static void
+view_children(struct hub *hub, Froe__RunView *view)
+{
+	struct child_fill fill = {.hub = hub, .view = view};
+	arena_reset(&hub->arena);
+	view->children = arena_alloc(&hub->arena, VIEW_CHILDREN_MAX * sizeof(*view->children));
+	view->child_count = eng_children(hub->shard->eng, view->number, child_fill, &fill);
+	view->has_child_count = view->child_count > 0;
+}
+
 static void
 answer_view(struct hub_read *read, const struct history_fold *fold)
 {
 	Froe__RunView *view = fold->view;
 	struct buf result;
 	buf_init(&result);
+	view_children(read->hub, view);
 	if (read->want == HISTORY_ALL && view->status == FROE__RUN_STATUS__COMPLETED &&
 	    history_result(fold, &result)) {
 		view->result = (ProtobufCBinaryData){buf_used(&result), result.data};

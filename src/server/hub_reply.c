@@ -80,21 +80,64 @@ reply_workflow_put(struct hub *hub, const struct eng_effect *effect, uint64_t fr
 }
 
 static void
+started_fill(struct hub *hub, const struct eng_started *from, Froe__RunStarted *to)
+{
+	froe__run_started__init(to);
+	to->has_run = to->has_number = to->has_created = to->has_status = true;
+	to->run = (ProtobufCBinaryData){sizeof(from->id.bytes),
+	    arena_copy(&hub->arena, from->id.bytes, sizeof(from->id.bytes))};
+	to->number = from->run;
+	to->created = from->created;
+	to->status = (Froe__RunStatus)from->status;
+}
+
+/* The end of a run that was started before may have been. */
+static void
+started_watch(struct hub *hub, const struct eng_effect *effect)
+{
+	struct hub_conn *conn = hub_conn_find(hub, effect->origin.conn);
+	enum eng_status status;
+	if (hub->command == NULL || !hub->command->wait || conn == NULL)
+		return;
+	/* A run that this very step has begun is open, and its end is an effect still to come. */
+	if (effect->started->created || eng_run_status(hub->shard->eng, effect->run, &status))
+		hub_watch_add(hub, conn, effect->origin.request, effect->run, /* changes= */ false);
+	else
+		hub_watch_ended(hub, conn, effect->origin.request, effect->id);
+}
+
+static void
 reply_run_started(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
-	Froe__RunStarted started = FROE__RUN_STARTED__INIT;
-	struct hub_conn *conn = hub_conn_find(hub, effect->origin.conn);
-	struct uuid id = effect->id;
+	Froe__RunStarted started;
 	uint8_t position[API_POSITION_BYTES];
 	api_position_encode(frame, position);
-	started.has_run = started.has_number = started.has_position = true;
-	started.run = (ProtobufCBinaryData){sizeof(id.bytes), id.bytes};
-	started.number = effect->run;
+	started_fill(hub, effect->started, &started);
+	started.has_position = true;
 	started.position = (ProtobufCBinaryData){sizeof(position), position};
 	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_RUN_STARTED,
 	    &started.base);
-	if (hub->command != NULL && hub->command->wait && conn != NULL)
-		hub_watch_add(hub, conn, effect->origin.request, effect->run, /* changes= */ false);
+	started_watch(hub, effect);
+}
+
+static void
+reply_runs_started(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+{
+	Froe__RunsStarted all = FROE__RUNS_STARTED__INIT;
+	uint32_t count = effect->started_count;
+	uint8_t position[API_POSITION_BYTES];
+	Froe__RunStarted *runs = arena_alloc(&hub->arena, count * sizeof(*runs));
+	all.runs = arena_alloc(&hub->arena, count * sizeof(Froe__RunStarted *));
+	all.n_runs = count;
+	for (uint32_t i = 0; i < count; i++) {
+		started_fill(hub, &effect->started[i], &runs[i]);
+		all.runs[i] = &runs[i];
+	}
+	api_position_encode(frame, position);
+	all.has_position = true;
+	all.position = (ProtobufCBinaryData){sizeof(position), position};
+	hub_item_reply(
+	    hub, frame, &effect->origin, FROE__ENVELOPE__BODY_RUNS_STARTED, &all.base);
 }
 
 static void
@@ -164,6 +207,9 @@ hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 		return;
 	case ENG_CMD_RUN_START:
 		reply_run_started(hub, effect, frame);
+		return;
+	case ENG_CMD_RUN_START_MANY:
+		reply_runs_started(hub, effect, frame);
 		return;
 	case ENG_CMD_WORKER_REGISTER:
 		reply_worker_registered(hub, effect, frame);

@@ -103,6 +103,8 @@ change_name(enum eng_event_type type)
 		return "satisfied";
 	case ENG_EV_MEMO_PUT:
 	case ENG_EV_EVENT_PUSHED:
+	case ENG_EV_RUN_DUE:
+		return "due";
 	case ENG_EV_ENGINE_STARTED:
 	case ENG_EV_TENANT_CREATED:
 	case ENG_EV_WORKFLOW_PUT:
@@ -135,7 +137,7 @@ event_count(struct hub_conn *conn, struct hub_push *push, size_t more)
 }
 
 static void
-watch_event(struct hub *hub, const struct hub_watch *watch, const struct eng_event *event,
+watch_event(struct hub *hub, struct hub_watch *watch, const struct eng_event *event,
     uint64_t frame)
 {
 	struct hub_push *push = hub_push_new(HUB_PUSH_EVENT, watch->conn);
@@ -155,7 +157,8 @@ watch_event(struct hub *hub, const struct hub_watch *watch, const struct eng_eve
 	push->status = (uint32_t)status;
 	push->time_ns = event->time_ns;
 	push->attempt = event->attempt;
-	push->name = version.tasks[event->task].name;
+	if (event->type != ENG_EV_RUN_DUE) /* which is of no task */
+		push->name = version.tasks[event->task].name;
 	push->change = change_name(event->type);
 	if (event->text.size > 0) {
 		push->error = mem_zalloc(event->text.size + 1);
@@ -172,7 +175,9 @@ hub_watch_event(struct hub *hub, const struct eng_event *event, uint64_t frame)
 	if (watched == NULL || change_name(event->type) == NULL)
 		return;
 	list_for_each(at, &watched->watches) {
-		const struct hub_watch *watch = container_of(at, struct hub_watch, run_link);
+		struct hub_watch *watch = container_of(at, struct hub_watch, run_link);
+		if (event->type == ENG_EV_RUN_DUE)
+			watch->info.version = event->version;
 		if (watch->changes)
 			watch_event(hub, watch, event, frame);
 	}

@@ -48,6 +48,7 @@ static const struct type_row type_table[] = {
     [ENG_EV_TASK_EVICTED] = TYPE(TASK_EVICTED, task_evicted),
     [ENG_EV_EVENT_PUSHED] = TYPE(EVENT_PUSHED, event_pushed),
     [ENG_EV_APPROVAL_DECIDED] = TYPE(APPROVAL_DECIDED, approval_decided),
+    [ENG_EV_RUN_DUE] = TYPE(RUN_DUE, run_due),
 };
 
 /* Those that a reader may skip, from RECORD_TYPE_OPTIONAL on. */
@@ -60,6 +61,7 @@ enum member_kind {
 	MEMBER_U64,
 	MEMBER_BYTES,
 	MEMBER_UUID,
+	MEMBER_UUID_IF, /* absent when it is nil */
 	MEMBER_LIST,
 };
 
@@ -100,7 +102,14 @@ static const struct member members[] = {
     MEMBER(19, downtime_ns, MEMBER_U64),
     LIST(20, actions, action_count),
     LIST(21, metadata, metadata_count),
+    MEMBER(22, parent, MEMBER_UUID_IF),
+    MEMBER(23, child_index, MEMBER_U32),
+    MEMBER(24, child_key, MEMBER_BYTES),
+    MEMBER(25, start_ns, MEMBER_U64),
+    MEMBER(26, key, MEMBER_BYTES),
+    MEMBER(27, key_until_ns, MEMBER_U64),
     MEMBER(28, actor, MEMBER_BYTES),
+    MEMBER(29, late, MEMBER_U32),
     MEMBER(40, node, MEMBER_U32),
     MEMBER(41, fingerprint, MEMBER_U64),
     LIST(43, conditions, condition_count),
@@ -180,6 +189,10 @@ field_fill(uint8_t *message, const ProtobufCFieldDescriptor *field, const struct
 		*data = (ProtobufCBinaryData){16, (uint8_t *)(uintptr_t)from};
 		*has = true;
 		return;
+	case MEMBER_UUID_IF:
+		*data = (ProtobufCBinaryData){16, (uint8_t *)(uintptr_t)from};
+		*has = !bytes_zero(from, sizeof(struct uuid));
+		return;
 	case MEMBER_BYTES:
 		*data = (ProtobufCBinaryData){bytes->size, (uint8_t *)(uintptr_t)bytes->data};
 		*has = bytes->size != 0;
@@ -258,6 +271,10 @@ field_take(struct eng_event *event, const uint8_t *message, const ProtobufCField
 	case MEMBER_U64:
 		memcpy(to, from, sizeof(uint64_t));
 		return FROE_OK;
+	case MEMBER_UUID_IF:
+		if (data->len == 0)
+			return FROE_OK;
+		/* fall through */
 	case MEMBER_UUID:
 		if (data->len != 16)
 			return fault_set(fault, FROE_CORRUPT, "an id has %zu bytes", data->len);
@@ -491,7 +508,8 @@ print_member(struct buf *to, const struct eng_event *event, const struct member 
 		buf_printf(to, "%" PRIu64, le64_load(at));
 		return;
 	case MEMBER_UUID:
-		print_uuid(to, event->id);
+	case MEMBER_UUID_IF:
+		print_uuid(to, *(const struct uuid *)(const void *)at);
 		return;
 	case MEMBER_BYTES:
 		if (at == (const uint8_t *)&event->payload)
@@ -518,6 +536,8 @@ member_present(const struct eng_event *event, const struct member *member)
 		return le64_load(at) != 0;
 	case MEMBER_UUID:
 		return true;
+	case MEMBER_UUID_IF:
+		return !bytes_zero(at, sizeof(struct uuid));
 	case MEMBER_BYTES:
 		return ((const struct bytes *)(const void *)at)->size != 0;
 	case MEMBER_LIST:

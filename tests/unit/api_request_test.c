@@ -542,7 +542,7 @@ test_request__not_a_clients(void **state)
 {
 	(void)state;
 	Froe__Done done = FROE__DONE__INIT;
-	for (int number = 0; number <= 60; number++) {
+	for (int number = 0; number < 60; number++) {
 		bool server =
 		    number == 0 || number == 2 || (number >= 40 && number <= 52) || number > 52;
 		if (server)

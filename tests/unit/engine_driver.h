@@ -69,6 +69,7 @@ command_answered(const struct eng_command *command)
 	case ENG_CMD_TENANT_OPEN:
 	case ENG_CMD_WORKFLOW_PUT:
 	case ENG_CMD_RUN_START:
+	case ENG_CMD_RUN_START_MANY:
 	case ENG_CMD_RUN_CANCEL:
 	case ENG_CMD_WORKER_REGISTER:
 	case ENG_CMD_WORKER_DRAIN:
@@ -211,12 +212,12 @@ check_effects(struct driver *driver, const struct eng_command *command,
 /* ----------------------------------------------------------------------------------- stepping */
 
 static inline uint32_t
-version_tasks(const struct eng *eng, const struct eng_event *event)
+version_tasks(const struct eng *eng, const struct eng_event *event, uint32_t workflow)
 {
 	struct eng_version_view view;
-	if (event->type != ENG_EV_RUN_STARTED)
+	if (event->type != ENG_EV_RUN_STARTED && event->type != ENG_EV_RUN_DUE)
 		return 0;
-	froe_assert(eng_version(eng, event->workflow, event->version, &view));
+	froe_assert(eng_version(eng, workflow, event->version, &view));
 	return view.task_count;
 }
 
@@ -234,7 +235,10 @@ driver_keep(struct driver *driver, const struct eng_event *event, struct expecte
 	expected->dispatches += event->type == ENG_EV_TASK_ASSIGNED ? 1 : 0;
 	expected->closed += event->type == ENG_EV_RUN_CLOSED ? 1 : 0;
 	froe_assert(event->time_ns == driver->now_ns);
-	ledger_keep(&driver->ledger, event, version_tasks(driver->eng, event));
+	uint32_t workflow = event->type == ENG_EV_RUN_DUE
+	    ? ledger_run(&driver->ledger, event->run)->workflow
+	    : event->workflow;
+	ledger_keep(&driver->ledger, event, version_tasks(driver->eng, event, workflow));
 }
 
 static inline void

@@ -122,6 +122,8 @@ ledger_copy(struct ledger *ledger, const struct eng_event *event)
 	for (uint32_t i = 0; i < event->data_count; i++)
 		data[i] = ledger_bytes(ledger, data[i]);
 	copy->data = data;
+	copy->child_key = ledger_bytes(ledger, event->child_key);
+	copy->key = ledger_bytes(ledger, event->key);
 	if (event->definition != NULL)
 		copy->definition = definition_copy(&ledger->arena, event->definition);
 	return copy;
@@ -227,7 +229,8 @@ ledger_task_event(struct ledger_run *run, const struct eng_event *event, enum en
 }
 
 static inline void
-ledger_run_event(struct ledger *ledger, struct ledger_run *run, const struct eng_event *event)
+ledger_run_event(struct ledger *ledger, struct ledger_run *run, const struct eng_event *event,
+    uint32_t task_count)
 {
 	enum eng_task_state to;
 	froe_assert(!run->closed);
@@ -239,6 +242,15 @@ ledger_run_event(struct ledger *ledger, struct ledger_run *run, const struct eng
 	run->records[run->record_count++] = ledger->event_count - 1;
 	if (ledger_of_task(event->type, &to))
 		ledger_task_event(run, event, to);
+	if (event->type == ENG_EV_RUN_DUE) {
+		froe_assert(run->version == 0 && task_count > 0);
+		mem_free(run->tasks);
+		run->version = event->version;
+		run->deadline_ns = event->deadline_ns;
+		run->priority = event->priority;
+		run->tasks = mem_array(task_count, sizeof(struct ledger_task));
+		run->task_count = task_count;
+	}
 	if (event->type != ENG_EV_RUN_CLOSED)
 		return;
 	for (uint32_t i = 0; i < run->task_count; i++)
@@ -248,7 +260,7 @@ ledger_run_event(struct ledger *ledger, struct ledger_run *run, const struct eng
 	ledger->runs_open--;
 }
 
-/* Keeps one event; task_count: of the version of a RUN_STARTED. */
+/* Keeps one event; task_count: of the version of a RUN_STARTED or RUN_DUE. */
 static inline const struct eng_event *
 ledger_keep(struct ledger *ledger, const struct eng_event *event, uint32_t task_count)
 {
@@ -258,7 +270,7 @@ ledger_keep(struct ledger *ledger, const struct eng_event *event, uint32_t task_
 	if (copy->type == ENG_EV_RUN_STARTED)
 		ledger_run_open(ledger, copy, task_count);
 	if (copy->run != 0)
-		ledger_run_event(ledger, ledger_run(ledger, copy->run), copy);
+		ledger_run_event(ledger, ledger_run(ledger, copy->run), copy, task_count);
 	else
 		froe_assert(copy->run_event_no == 0);
 	return copy;
@@ -312,6 +324,11 @@ event_size(const struct eng_event *event)
 	size += uuid_is_nil(event->id) ? 0 : span_size(sizeof(event->id.bytes));
 	size += span_size(event->name.size) + span_size(event->text.size);
 	size += span_size(event->payload.size);
+	size += uuid_is_nil(event->parent) ? 0 : span_size(sizeof(event->parent.bytes));
+	size += field_size(event->child_index) + field_size(event->start_ns);
+	size += field_size(event->key_until_ns) + field_size(event->late);
+	size += span_size(event->child_key.size) + span_size(event->key.size);
+	size += span_size(event->actor.size);
 	for (uint32_t i = 0; i < event->action_count; i++)
 		size += span_size(event->actions[i].size);
 	for (uint32_t i = 0; i < event->metadata_count; i++)
@@ -340,7 +357,11 @@ event_equal(const struct eng_event *a, const struct eng_event *b)
 	    a->downtime_ns == b->downtime_ns && uuid_equal(a->id, b->id) &&
 	    bytes_equal(a->name, b->name) && bytes_equal(a->text, b->text) &&
 	    bytes_equal(a->payload, b->payload) && a->action_count == b->action_count &&
-	    a->metadata_count == b->metadata_count;
+	    a->metadata_count == b->metadata_count && uuid_equal(a->parent, b->parent) &&
+	    a->child_index == b->child_index && a->start_ns == b->start_ns &&
+	    a->key_until_ns == b->key_until_ns && a->late == b->late &&
+	    bytes_equal(a->child_key, b->child_key) && bytes_equal(a->key, b->key) &&
+	    bytes_equal(a->actor, b->actor);
 	for (uint32_t i = 0; equal && i < a->action_count; i++)
 		equal = bytes_equal(a->actions[i], b->actions[i]);
 	for (uint32_t i = 0; equal && i < a->metadata_count; i++)

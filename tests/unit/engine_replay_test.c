@@ -45,7 +45,19 @@ story_tell(struct driver *d)
 	assert_int_equal(driver_try(d, &start), FROE_OK);
 	uint64_t first = driver_reply(d)->run, second = driver_start(d, "wf");
 	uint64_t third = driver_start(d, "wf");
-	uint64_t worker = driver_worker(d, 1, 3, "wf:a wf:b wf:c wf:f");
+	uint64_t worker = driver_worker(d, 1, 8, "wf:a wf:b wf:c wf:f");
+	struct eng_command child = driver_task_command(d, ENG_CMD_TASK_LOG, first, "a");
+	start = driver_start_command(d, "wf");
+	start.run_start.child = true;
+	start.run_start.parent = child.task.fence;
+	start.run_start.worker = child.task.worker;
+	start.run_start.child_key = bytes_text("one");
+	start.run_start.delay_ms = 10;
+	assert_int_equal(driver_try(d, &start), FROE_OK);
+	driver_advance(d, 10 * MS); /* RUN_DUE */
+	start = driver_start_command(d, "wf");
+	start.run_start.key = bytes_text("key");
+	assert_int_equal(driver_try(d, &start), FROE_OK);
 	driver_fail(d, first, "a"); /* ATTEMPT_ENDED, TASK_DELAYED */
 	driver_advance(d, 50 * MS);
 	struct eng_command command = driver_task_command(d, ENG_CMD_TASK_LOG, first, "a");
@@ -60,10 +72,10 @@ story_tell(struct driver *d)
 	driver_cancel(d, second);
 	driver_worker_say(d, ENG_CMD_WORKER_DETACH, worker, false);
 	driver_crash(d, SECOND);
-	driver_worker(d, 1, 3, "wf:a wf:b wf:c wf:f"); /* WORKER_ATTACHED */
+	driver_worker(d, 1, 8, "wf:a wf:b wf:c wf:f"); /* WORKER_ATTACHED */
 	driver_worker_say(d, ENG_CMD_WORKER_DRAIN, worker, false);
 	driver_worker_say(d, ENG_CMD_WORKER_LEAVE, worker, true);
-	driver_worker(d, 2, 3, "wf:a wf:b wf:c wf:e wf:f");
+	driver_worker(d, 2, 8, "wf:a wf:b wf:c wf:e wf:f");
 	driver_complete(d, third, "a");
 	driver_complete(d, third, "b");
 	driver_complete(d, third, "c");

@@ -6,6 +6,41 @@
 
 #define WORKER_SLOTS 4
 
+/* Children, open and closed; keys of both kinds; runs that wait for their time or their cancel. */
+static void
+driver_relatives(struct driver *driver)
+{
+	driver_define(driver, "parent", "p");
+	driver_worker(driver, 4, 2, "parent:p");
+	uint64_t parents[2] = {driver_start(driver, "parent"), driver_start(driver, "parent")};
+	for (uint32_t i = 0; i < 10; i++) {
+		struct eng_command lease =
+		    driver_task_command(driver, ENG_CMD_TASK_LOG, parents[i % 2], "p");
+		struct eng_command command = driver_start_command(driver, "slow");
+		command.run_start.child = true;
+		command.run_start.parent = lease.task.fence;
+		command.run_start.worker = lease.task.worker;
+		command.run_start.child_index = i;
+		command.run_start.child_key = bytes_text(i < 3 ? "key" + i : "");
+		command.run_start.delay_ms = i > 7 ? 7000 : 0;
+		assert_int_equal(driver_try(driver, &command), FROE_OK);
+	}
+	driver_cancel(driver, driver_reply(driver)->run);
+	struct eng_command cancel = driver_command(driver, ENG_CMD_RUN_CANCEL);
+	cancel.run_cancel.run = ledger_run(&driver->ledger, parents[0])->id;
+	cancel.run_cancel.children = true;
+	assert_int_equal(driver_try(driver, &cancel), FROE_OK); /* its children are doomed */
+	for (uint32_t i = 0; i < 20; i++) {
+		char name[] = {'k', (char)('a' + i), 0};
+		struct eng_command command = driver_start_command(driver, "slow");
+		command.run_start.key = bytes_text(name);
+		command.run_start.key_ttl_ms = i % 4 == 0 ? 0 : 100 + i % 3;
+		command.run_start.key_until_end = i % 4 == 0;
+		assert_int_equal(driver_try(driver, &command), FROE_OK);
+	}
+	driver_cancel(driver, driver_reply(driver)->run); /* its key knows */
+}
+
 /* A state with something of everything in it. */
 static void
 driver_fill(struct driver *driver)
@@ -40,6 +75,7 @@ driver_fill(struct driver *driver)
 	for (int i = 0; i < 3; i++)
 		driver_start(driver, "slow");
 	driver_cancel(driver, driver_start(driver, "one"));
+	driver_relatives(driver);
 	driver_worker_say(driver, ENG_CMD_WORKER_DETACH, other, false);
 	driver_worker_say(driver, ENG_CMD_WORKER_DRAIN, slow, false);
 	driver->now_ns += 1000 * MS;

@@ -29,7 +29,9 @@ static const struct {
     {ENG_EV_TENANT_CREATED, "TENANT_CREATED", " tenant name "},
     {ENG_EV_WORKFLOW_PUT, "WORKFLOW_PUT", " tenant workflow version name payload "},
     {ENG_EV_RUN_STARTED, "RUN_STARTED",
-        " deadline_ns priority tenant workflow version id payload metadata "},
+        " deadline_ns priority tenant workflow version id payload metadata parent child_index"
+        " child_key start_ns key key_until_ns "},
+    {ENG_EV_RUN_DUE, "RUN_DUE", " deadline_ns priority version late "},
     {ENG_EV_TASK_QUEUED, "TASK_QUEUED", " task reason deadline_ns priority "},
     {ENG_EV_TASK_ASSIGNED, "TASK_ASSIGNED", " task lease attempt worker deadline_ns invocation "},
     {ENG_EV_TASK_COMPLETED, "TASK_COMPLETED", " task lease payload "},
@@ -39,7 +41,7 @@ static const struct {
     {ENG_EV_TASK_CANCELLED, "TASK_CANCELLED", " task lease reason "},
     {ENG_EV_TASK_SKIPPED, "TASK_SKIPPED", " task reason "},
     {ENG_EV_LEASE_REFRESHED, "LEASE_REFRESHED", " task lease deadline_ns "},
-    {ENG_EV_RUN_CANCEL_REQUESTED, "RUN_CANCEL_REQUESTED", " reason text actor "},
+    {ENG_EV_RUN_CANCEL_REQUESTED, "RUN_CANCEL_REQUESTED", " reason text actor parent "},
     {ENG_EV_RUN_CLOSED, "RUN_CLOSED", " status "},
     {ENG_EV_WORKER_REGISTERED, "WORKER_REGISTERED",
         " worker tenant id name slots incarnation actions "},
@@ -130,7 +132,14 @@ event_full(enum eng_event_type type, struct arena *arena)
 	    .condition_count = 3,
 	    .data = actions,
 	    .data_count = 2,
+	    .child_index = UINT32_MAX - 1,
+	    .child_key = bytes_text("child"),
+	    .start_ns = 12,
+	    .key = bytes_text("key"),
+	    .key_until_ns = UINT64_MAX,
+	    .late = 1,
 	};
+	memset(event.parent.bytes, 0x5a, sizeof(event.parent.bytes));
 	memset(event.id.bytes, 0xa5, sizeof(event.id.bytes));
 	if (type == ENG_EV_WORKFLOW_PUT)
 		event.payload = definition_bytes(arena);
@@ -206,6 +215,15 @@ expect_same(size_t type, const struct eng_event *put, const struct eng_event *go
 	EXPECT_BYTES(name);
 	EXPECT_BYTES(text);
 	EXPECT_BYTES(payload);
+	EXPECT_NUMBER(child_index);
+	EXPECT_NUMBER(start_ns);
+	EXPECT_NUMBER(key_until_ns);
+	EXPECT_NUMBER(late);
+	EXPECT_BYTES(child_key);
+	EXPECT_BYTES(key);
+	EXPECT_BYTES(actor);
+	struct uuid parent = carries(type, "parent") ? put->parent : (struct uuid){0};
+	assert_true(uuid_equal(got->parent, parent));
 	assert_true(uuid_is_nil(got->id) != carries(type, "id"));
 	if (carries(type, "id"))
 		assert_true(uuid_equal(got->id, put->id));
@@ -337,7 +355,7 @@ static void
 test_record__unknown_types(void **state)
 {
 	static const uint16_t optional[] = {0x8000, 0x8002, 0xffff};
-	static const uint16_t required[] = {0, 22, 23, 255, 0x7fff};
+	static const uint16_t required[] = {0, 255, 4000, 0x7fff};
 	struct log_record record = {.lsn.v = 0xabc, .body = bytes_text("anything at all")};
 	struct froe_fault fault = {0};
 	struct eng_event event;

@@ -1,0 +1,229 @@
+/*
+ * engine/apply_run: a run comes into being; a scheduled one gets its version; one closes, and what
+ * its children and its key make of that.
+ */
+#include "engine/apply_int.h"
+
+static void
+run_init_tasks(struct eng *eng, struct eng_run *run)
+{
+	for (uint16_t i = 0; i < run->version->task_count; i++) {
+		run->tasks[i].index = i;
+		run->tasks[i].pending = run->version->nodes[i].parent_count;
+	}
+	run->open = run->version->task_count;
+	eng->counts.tasks[ENG_TASK_WAITING] += run->open;
+}
+
+/* The version that it starts with: the one without tasks while it is scheduled. */
+static enum froe_err
+find_version(const struct apply *apply, struct eng_version **ret_version)
+{
+	const struct eng *eng = apply->eng;
+	const struct eng_event *event = apply->event;
+	struct eng_tenant *tenant = eng_tenant_get(eng, event->tenant);
+	if (tenant == NULL || event->workflow == 0 || event->workflow > eng->workflow_count)
+		return misfit(apply, "no such tenant or workflow");
+	struct eng_workflow *workflow = eng->workflows[event->workflow - 1];
+	if (event->version > workflow->version_count || workflow->tenant != tenant ||
+	    (event->version == 0) != (event->start_ns != 0))
+		return misfit(apply, "no such version");
+	if (event->priority > FROE_PRIORITY_MAX ||
+	    (event->priority < FROE_PRIORITY_MIN && event->version != 0))
+		return misfit(apply, "its priority is none");
+	if (event->version == 0 && event->deadline_ns != 0 && event->deadline_ns < event->start_ns)
+		return misfit(apply, "its deadline is before its time");
+	*ret_version = event->version != 0 ? workflow->versions[event->version - 1]
+	                                   : workflow->unbound;
+	return FROE_OK;
+}
+
+static enum froe_err
+check_identity(const struct apply *apply)
+{
+	const struct eng *eng = apply->eng;
+	const struct eng_event *event = apply->event;
+	if (event->run != eng->run_last + 1 || event->run_event_no != 1)
+		return misfit(apply, "not the next run");
+	if (eng_run_by_id(eng, event->id) != NULL || map_get_uuid(&eng->closed, event->id) != NULL)
+		return misfit(apply, "its id is in use");
+	const struct eng_idem *key = event->key.size != 0
+	    ? idem_find(eng_tenant_get(eng, event->tenant), event->key)
+	    : NULL;
+	if (event->key.size > FROE_NAME_BYTES_MAX ||
+	    (key != NULL && idem_valid(key, event->time_ns)))
+		return misfit(apply, "its idempotency key is in use, or none");
+	const char *fault = metadata_fault(event->metadata, event->metadata_count);
+	return fault != NULL ? misfit(apply, fault) : FROE_OK;
+}
+
+/* The task that starts it; NULL: it has no parent. */
+static enum froe_err
+find_parent(const struct apply *apply, struct eng_task **ret_task)
+{
+	const struct eng_event *event = apply->event;
+	uint32_t number;
+	*ret_task = NULL;
+	if (uuid_is_nil(event->parent))
+		return FROE_OK;
+	struct eng_run *run = eng_run_by_id(apply->eng, uuid_run_of(event->parent, &number));
+	if (run == NULL || run->tenant->id != event->tenant || number == 0 ||
+	    number > run->version->task_count || event->child_key.size > FROE_NAME_BYTES_MAX)
+		return misfit(apply, "no such parent");
+	if (child_find(run, number - 1, event->child_index, event->child_key) != NULL ||
+	    run->tasks[number - 1].child_count == FROE_TASK_CHILDREN_MAX)
+		return misfit(apply, "its parent has this child already, or too many");
+	*ret_task = &run->tasks[number - 1];
+	return FROE_OK;
+}
+
+static void
+run_link_parent(struct eng_run *run, struct eng_task *parent, const struct eng_event *event)
+{
+	if (parent == NULL)
+		return;
+	run->parent = event->parent;
+	run->child = child_add(
+	    task_run(parent), parent->index, event->child_index, event->child_key);
+	run->child->id = run->id;
+	run->child->run = run->key;
+	run->child->open = true;
+}
+
+static void
+run_link_key(struct eng *eng, struct eng_run *run, const struct eng_event *event)
+{
+	idems_forget(eng, run->tenant, event->time_ns);
+	if (event->key.size == 0)
+		return;
+	struct eng_idem *old = idem_find(run->tenant, event->key);
+	if (old != NULL)
+		idem_free(eng, old);
+	run->idempotency = idem_add(run->tenant, event->key, event->key_until_ns);
+	run->idempotency->id = run->id;
+	run->idempotency->run = run->key;
+	run->idempotency->open = true;
+}
+
+/* Its deadline; or, while it is scheduled, its time. */
+static void
+run_arm(struct eng *eng, struct eng_run *run)
+{
+	uint64_t due_ns = run_unbound(run) ? run->start_ns : run->deadline_ns;
+	if (due_ns != 0)
+		timer_arm(eng, ENG_WALL, &run->timer, due_ns);
+}
+
+static struct eng_run *
+run_new(const struct eng_event *event, struct eng_version *version)
+{
+	struct eng_run *run =
+	    mem_zalloc(sizeof(*run) + version->task_count * sizeof(run->tasks[0]));
+	run->key = event->run;
+	run->id = event->id;
+	run->tenant = version->workflow->tenant;
+	run->version = version;
+	run->priority = event->priority;
+	run->created_ns = event->time_ns;
+	run->start_ns = event->start_ns;
+	run->deadline_ns = event->deadline_ns;
+	run->event_count = 1;
+	run->metadata = metadata_copy(event->metadata, event->metadata_count);
+	run->status = ENG_QUEUED;
+	run->timer.owner = ENG_TIMER_RUN;
+	return run;
+}
+
+enum froe_err
+apply_run_started(struct apply *apply)
+{
+	struct eng *eng = apply->eng;
+	struct eng_version *version = NULL;
+	struct eng_task *parent = NULL;
+	enum froe_err err = find_version(apply, &version);
+	if (err == FROE_OK)
+		err = check_identity(apply);
+	if (err == FROE_OK)
+		err = find_parent(apply, &parent);
+	if (err != FROE_OK)
+		return err;
+	struct eng_run *run = run_new(apply->event, version);
+	run_init_tasks(eng, run);
+	list_push(&eng->runs, &run->link);
+	map_put_u64(&eng->runs_by_key, run->key, run);
+	map_put_uuid(&eng->runs_by_id, run->id, run);
+	eng->run_last = run->key;
+	eng->counts.runs++;
+	eng->counts.runs_open[run->status]++;
+	eng->counts.runs_started++;
+	run_link_parent(run, parent, apply->event);
+	run_link_key(eng, run, apply->event);
+	run_arm(eng, run);
+	return FROE_OK;
+}
+
+/* The same run with room for its tasks. Nothing points into an unbound one but what is mended
+ * here. */
+static struct eng_run *
+run_bind(struct eng *eng, struct eng_run *unbound, struct eng_version *version)
+{
+	wheel_remove(&eng->wheels[ENG_WALL], &unbound->timer.timer);
+	struct eng_run *run =
+	    mem_zalloc(sizeof(*run) + version->task_count * sizeof(run->tasks[0]));
+	*run = *unbound;
+	run->version = version;
+	list_replace(&unbound->link, &run->link);
+	list_replace(&unbound->doomed_link, &run->doomed_link);
+	run->timer = (struct eng_timer){.owner = ENG_TIMER_RUN};
+	map_put_u64(&eng->runs_by_key, run->key, run);
+	map_put_uuid(&eng->runs_by_id, run->id, run);
+	mem_free(unbound);
+	return run;
+}
+
+enum froe_err
+apply_run_due(struct apply *apply)
+{
+	const struct eng_event *event = apply->event;
+	struct eng_run *run;
+	enum froe_err err = find_run(apply, &run);
+	if (err != FROE_OK)
+		return err;
+	if (!run_unbound(run) || run->cancel_reason != ENG_REASON_NONE)
+		return misfit(apply, "it does not wait for its time");
+	const struct eng_workflow *workflow = run->version->workflow;
+	if (event->version == 0 || event->version > workflow->version_count)
+		return misfit(apply, "no such version");
+	if (event->priority < FROE_PRIORITY_MIN || event->priority > FROE_PRIORITY_MAX)
+		return misfit(apply, "its priority is none");
+	run = run_bind(apply->eng, run, workflow->versions[event->version - 1]);
+	run->event_count++;
+	run->priority = event->priority;
+	run->deadline_ns = event->deadline_ns;
+	run_init_tasks(apply->eng, run);
+	run_arm(apply->eng, run);
+	return FROE_OK;
+}
+
+/* The run is over. Children of one that was cancelled with its descendants are next. */
+void
+run_leave(struct eng *eng, struct eng_run *run, uint32_t status)
+{
+	struct list *at;
+	if (run->child != NULL) {
+		run->child->open = false;
+		run->child->status = (uint8_t)status;
+	}
+	if (run->idempotency != NULL)
+		idem_run_closed(eng, run->idempotency, (uint8_t)status);
+	if (run->children == NULL || uuid_is_nil(run->doom))
+		return;
+	list_for_each(at, &run->children->all) {
+		const struct eng_child *child = container_of(at, struct eng_child, link);
+		struct eng_run *to = child->open ? eng_run_get(eng, child->run) : NULL;
+		if (to == NULL || !uuid_is_nil(to->doom) || to->cancel_reason != ENG_REASON_NONE)
+			continue;
+		to->doom = run->doom;
+		list_push(&eng->doomed, &to->doomed_link);
+	}
+}

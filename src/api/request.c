@@ -616,7 +616,7 @@ static enum froe_err
 take_condition(const Froe__Condition *from, size_t index, struct eng_condition *to,
     struct froe_fault *fault)
 {
-	char field[40];
+	char field[48];
 	bool sleep = from->kind == FROE__CONDITION_KIND__CONDITION_SLEEP;
 	bool approval = from->kind == FROE__CONDITION_KIND__CONDITION_APPROVAL;
 	*to = (struct eng_condition){

@@ -90,6 +90,9 @@ bench_connect(const struct cli *cli, int *ret_status)
 		options.address = getenv("FROE_ADDRESS");
 	if (options.tenant == NULL)
 		options.tenant = getenv("FROE_TENANT");
+	struct froe_tls_options tls;
+	if (cli_client_tls(cli, options.address, &tls))
+		options.tls = &tls;
 	if (froe_client_open(&options, &client, &error) == FROE_OK)
 		return client;
 	*ret_status = cli_fail(&error);

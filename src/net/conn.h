@@ -228,6 +228,13 @@ conn_ending(const struct conn *conn)
 	return conn->state >= CONN_FLUSHING;
 }
 
+/* The subject of the other side's verified certificate, "CN=worker-7"; "": it has shown none. */
+static inline const char *
+conn_subject(const struct conn *conn)
+{
+	return conn->tls != NULL ? tls_peer(conn->tls) : "";
+}
+
 /* Memory that its buffers hold. */
 static inline size_t
 conn_held_bytes(const struct conn *conn)

@@ -680,6 +680,48 @@ test_socket__addresses(void **state)
 		close(listener);
 }
 
+/* A datagram socket has a peer without a packet being sent. */
+static bool
+peer_is_local(const char *host, char text[IO_PEER_SIZE])
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(4711)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(4711)};
+	bool four = inet_pton(AF_INET, host, &v4.sin_addr) == 1;
+	if (!four)
+		assert_int_equal(inet_pton(AF_INET6, host, &v6.sin6_addr), 1);
+	int socket_fd = socket(four ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
+	int connected = four ? connect(socket_fd, (struct sockaddr *)&v4, sizeof(v4))
+			     : connect(socket_fd, (struct sockaddr *)&v6, sizeof(v6));
+	bool local = io_socket_peer(socket_fd, text);
+	if (connected != 0) /* no route there from here */
+		snprintf(text, IO_PEER_SIZE, "no route");
+	close(socket_fd);
+	return local;
+}
+
+static void
+test_socket__who_is_at_the_other_end(void **state)
+{
+	char text[IO_PEER_SIZE];
+	int pair[2];
+	(void)state;
+	assert_true(peer_is_local("127.0.0.1", text));
+	assert_string_equal(text, "127.0.0.1:4711");
+	assert_true(peer_is_local("127.77.0.3", text));
+	if (peer_is_local("::1", text))
+		assert_string_equal(text, "[::1]:4711");
+	assert_false(peer_is_local("192.0.2.7", text));
+	if (strcmp(text, "no route") != 0)
+		assert_string_equal(text, "192.0.2.7:4711");
+	assert_false(peer_is_local("2001:db8::7", text));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_true(io_socket_peer(pair[0], text));
+	close(pair[0]);
+	close(pair[1]);
+	assert_false(io_socket_peer(-1, text));
+	assert_string_equal(text, "unknown");
+}
+
 #define TESTS(TEST)                                                                                \
 	TEST(test_socket__echoes_single_bytes), TEST(test_socket__echoes_odd_chunks),              \
 	    TEST(test_socket__echoes_large_chunks), TEST(test_socket__echoes_many_connections),    \
@@ -689,6 +731,7 @@ test_socket__addresses(void **state)
 	    TEST(test_socket__cancel_before_the_first_turn),                                       \
 	    TEST(test_socket__cancelled_accept_leaves_the_backlog),                                \
 	    TEST(test_socket__short_sends_to_a_slow_reader),                                       \
+	    TEST(test_socket__who_is_at_the_other_end),                                            \
 	    TEST(test_socket__cancel_of_a_waiting_send), TEST(test_socket__a_reset_is_closed),     \
 	    TEST(test_socket__accept_without_descriptors_ends_and_starts_again),                   \
 	    TEST(test_socket__handed_over_to_another_loop),                                        \

@@ -161,6 +161,20 @@ test_secure__bytes_in_and_out(void **state)
 	struct conn_stats stats;
 	conn_set_stats(&w.set, &stats);
 	assert_int_equal(stats.secured, 1);
+	assert_string_equal(conn_subject(&w.conn), "");
+	world_close(&w);
+}
+
+static void
+test_secure__who_it_is(void **state)
+{
+	struct world w;
+	(void)state;
+	world_open(&w, context_open(true, "server", "ca", TLS_ASK_REQUIRED),
+	    context_open(false, "worker-7", "ca", TLS_ASK_REQUIRED));
+	assert_string_equal(conn_subject(&w.conn), "");
+	world_shake(&w);
+	assert_string_equal(conn_subject(&w.conn), "CN=worker-7");
 	world_close(&w);
 }
 
@@ -430,6 +444,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_secure__bytes_in_and_out),
+	    cmocka_unit_test(test_secure__who_it_is),
 	    cmocka_unit_test(test_secure__bytes_that_came_before),
 	    cmocka_unit_test(test_secure__a_reader_that_never_reads),
 	    cmocka_unit_test(test_secure__held_input_is_bounded),

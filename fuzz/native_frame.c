@@ -65,7 +65,7 @@ give(struct world *w, const struct answer *answer)
 	Froe__Done done = FROE__DONE__INIT;
 	Froe__RunEvent event = FROE__RUN_EVENT__INIT;
 	struct api_effect effect = {.conn = HANDLE, .request = answer->request,
-	    .number = answer->number};
+	    .number = answer->number, .roles = ENG_ROLES_ALL};
 	switch (answer->number) {
 	case FROE__ENVELOPE__BODY_WELCOME:
 		effect.message = &welcome.base;

@@ -92,10 +92,11 @@ struct froe_tls_options {
 };
 
 struct froe_client_options {
-	/* "host:port", "[::1]:port", or "tls://host:port"; NULL: 127.0.0.1:7077 */
+	/* "host:port", "[::1]:port", "tls://host:port" or "unix:DATA/admin.sock"; NULL:
+	 * 127.0.0.1:7077 */
 	const char *address;
-	const char *tenant;        /* NULL: "default" */
-	const char *token;         /* NULL: none */
+	const char *tenant;        /* NULL: the token's, or "default" */
+	const char *token;         /* NULL: FROE_TOKEN of the environment, or none */
 	const char *name;          /* for the server's logs; NULL: "libfroe/VERSION" */
 	uint64_t push_window_size; /* events and tasks sent ahead; default and least: 8 MiB */
 	uint32_t open_ms;          /* how long froe_client_open tries; 0: one attempt */
@@ -510,6 +511,63 @@ enum froe_err froe_task_log(struct froe_task *task, const char *line, struct fro
 /* Moves the execution deadline add_ms further away; waits for the answer, up to timeout_ms. */
 enum froe_err froe_task_refresh(struct froe_task *task, uint64_t add_ms, int timeout_ms,
     struct froe_error *error);
+
+/* ------------------------------------------------------------------------------------ access */
+
+struct froe_token_options {
+	const char *name;           /* shown in lists, and with what the token was used for */
+	const char *tenant;         /* NULL: the connection's; "*": every tenant */
+	const char *const *roles;   /* "admin", "client", "worker", "operator" */
+	size_t role_count;
+	const char *const *actions; /* a worker's pool: "orders:ship", "orders:*"; none: any */
+	size_t action_count;
+	uint64_t expires_ms;        /* from now; 0: 90 days; at most 366 days */
+	bool never_expires;
+	uint64_t reserved[4];       /* zero */
+};
+
+#define FROE_TOKEN_TEXT_SIZE 68    /* with the terminating zero */
+#define FROE_TOKEN_ID_TEXT_SIZE 11 /* the same */
+
+struct froe_token {
+	char text[FROE_TOKEN_TEXT_SIZE]; /* told once: the server keeps a digest only */
+	char id[FROE_TOKEN_ID_TEXT_SIZE];
+	uint64_t expires_ns; /* 0: never */
+};
+
+/* Takes a connection of the role admin. FROE_CLOSED: whether it was made is unknown; look at the
+ * list and revoke what you cannot account for. */
+enum froe_err froe_token_create(struct froe_client *client,
+    const struct froe_token_options *options, int timeout_ms, struct froe_token *ret_token,
+    struct froe_error *error);
+
+/* From now on the token opens nothing, and what it had opened is closed. */
+enum froe_err froe_token_revoke(struct froe_client *client, const char *id, int timeout_ms,
+    struct froe_error *error);
+
+struct froe_token_row {
+	const char *id;
+	const char *name;
+	const char *tenant; /* or "*" */
+	const char *const *roles;
+	size_t role_count;
+	const char *const *actions;
+	size_t action_count;
+	uint64_t created_ns;
+	uint64_t expires_ns; /* 0: never */
+	const char *created_by;
+	uint64_t uses;       /* since the server started */
+	uint64_t used_ns;    /* the latest; 0: none */
+};
+
+struct froe_token_list {
+	const struct froe_token_row *rows; /* oldest first; those that have expired too */
+	size_t row_count;
+};
+
+enum froe_err froe_token_list(struct froe_client *client, int timeout_ms,
+    struct froe_token_list **ret_list, struct froe_error *error);
+void froe_token_list_free(struct froe_token_list *list); /* NULL is allowed */
 
 #ifdef __cplusplus
 }

@@ -73,6 +73,15 @@
 /* A page of a listing. */
 #define FROE_LIST_MAX 1000u
 
+/* Access. A token lives 90 days unless said otherwise, and a year at most (or for ever). */
+#define FROE_TOKENS_MAX 1000u /* so that a list of them is one message */
+#define FROE_TOKEN_ACTIONS_MAX 64u
+#define FROE_TOKEN_ACTIONS_BYTES_MAX 1024u
+#define FROE_TOKEN_MS_DEFAULT (UINT64_C(90) * 86400 * 1000)
+#define FROE_TOKEN_MS_MAX (UINT64_C(366) * 86400 * 1000)
+/* A token in use that ends within this is warned of. */
+#define FROE_TOKEN_WARN_MS (UINT64_C(14) * 86400 * 1000)
+
 #define FROE_HEARTBEAT_MS 4000u
 #define FROE_HEARTBEAT_LOST_MS 30000u
 #define FROE_RECONNECT_GRACE_MS 5000u

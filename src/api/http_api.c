@@ -1,5 +1,7 @@
 #include "api/http_api.h"
 
+#include <strings.h>
+
 void
 http_api_open(struct http_api *http, struct conn *conn, struct api_port *port,
     const atomic_bool *ready, uint64_t handle)
@@ -51,6 +53,18 @@ route_ready(struct http_api *http, const struct http_request *request)
 	return true;
 }
 
+/* The token of "Bearer TOKEN"; empty: none. */
+static struct bytes
+bearer(struct bytes authorization)
+{
+	static const char SCHEME[] = "bearer ";
+	size_t size = sizeof(SCHEME) - 1;
+	if (authorization.size <= size ||
+	    strncasecmp((const char *)authorization.data, SCHEME, size) != 0)
+		return bytes_of(NULL, 0);
+	return bytes_of(authorization.data + size, authorization.size - size);
+}
+
 /* False: no room at the port. */
 static bool
 route_metrics(struct http_api *http, const struct http_request *request)
@@ -58,6 +72,7 @@ route_metrics(struct http_api *http, const struct http_request *request)
 	struct api_command command = {
 	    .op = API_OP_METRICS,
 	    .origin = {.conn = http->handle, .request = http->asked + 1},
+	    .open = {.token = bearer(request->authorization), .peer = http->peer},
 	};
 	http->asked++;
 	http->waiting = true;
@@ -184,6 +199,21 @@ http_api_step(struct http_api *http)
 	return progress;
 }
 
+static void
+answer_refused(struct http_api *http, enum froe_err err)
+{
+	bool unknown = err == FROE_UNAUTHENTICATED;
+	answer(http, (struct http_response){
+	    .status = unknown ? 401 : 403,
+	    .extra = unknown ? "WWW-Authenticate: Bearer realm=\"froe\"\r\n" : NULL,
+	    .body = bytes_text(unknown
+	            ? "this takes a token: Authorization: Bearer froe1_...\n"
+	            : "this takes a token of the role operator or admin, for all tenants\n"),
+	    .head = http->head,
+	    .keep_alive = http->keep_alive,
+	});
+}
+
 void
 http_api_deliver(struct http_api *http, const struct api_effect *effect)
 {
@@ -191,13 +221,16 @@ http_api_deliver(struct http_api *http, const struct api_effect *effect)
 		return;
 	froe_assert(effect->number == API_METRICS_NUMBER);
 	http->waiting = false;
-	answer(http, (struct http_response){
-	    .status = 200,
-	    .type = "text/plain; version=0.0.4; charset=utf-8",
-	    .body = effect->packed,
-	    .head = http->head,
-	    .keep_alive = http->keep_alive,
-	});
+	if (effect->err != FROE_OK)
+		answer_refused(http, effect->err);
+	else
+		answer(http, (struct http_response){
+		    .status = 200,
+		    .type = "text/plain; version=0.0.4; charset=utf-8",
+		    .body = effect->packed,
+		    .head = http->head,
+		    .keep_alive = http->keep_alive,
+		});
 	conn_ready(http->conn);
 }
 

@@ -22,6 +22,7 @@ struct http_api {
 	struct api_port *port;
 	const atomic_bool *ready;
 	uint64_t handle;
+	struct api_peer peer; /* the owner fills it in after http_api_open */
 	struct http_scan scan;
 	uint64_t asked;    /* number of the latest /metrics */
 	uint32_t unsent;   /* answers that may still be in the output */

@@ -11,6 +11,7 @@
  */
 #include "api/native.h"
 
+#include "api/access.h"
 #include "api/envelope.h"
 #include "api/request.h"
 #include "api/wire.h"
@@ -205,10 +206,14 @@ take_request(struct native *native, const Froe__Envelope *envelope, const char *
 		    "request %llu is still under way: give each "
 		    "request a number of its own",
 		    (unsigned long long)request);
-	enum froe_err err = text_bad[0] != 0
-	    ? fault_set_field(&fault, FROE_INVALID_ARGUMENT, text_bad,
-	          "%s is not UTF-8 text without zero bytes", text_bad)
-	    : request_decode(envelope, native->arena, &command, &fault);
+	enum froe_err err = access_check((uint32_t)envelope->body_case, native->roles, &fault);
+	if (err == FROE_OK && text_bad[0] != 0)
+		err = fault_set_field(&fault, FROE_INVALID_ARGUMENT, text_bad,
+		    "%s is not UTF-8 text without zero bytes", text_bad);
+	if (err == FROE_OK)
+		err = request_decode(envelope, native->arena, &command, &fault);
+	if (err == FROE_OK)
+		err = access_starts_check(&command, native->roles, &fault);
 	if (err == FROE_PROTOCOL)
 		return native_break(native, FROE_PROTOCOL, "%s", fault.text);
 	if (err != FROE_OK) {
@@ -250,6 +255,7 @@ take_hello(struct native *native, const Froe__Envelope *envelope, const char *te
 		native_end(native, CONN_CLOSE_REFUSED);
 		return TAKEN_LAST;
 	}
+	command.open.peer = native->peer;
 	uint64_t window = command.open.push_window;
 	if (window > NATIVE_PUSH_BYTES_MAX)
 		command.open.push_window = NATIVE_PUSH_BYTES_MAX;
@@ -468,8 +474,10 @@ native_deliver(struct native *native, const struct api_effect *effect)
 {
 	if (native->state == NATIVE_CLOSED || !conn_serving(native->conn))
 		return;
-	if (native->state == NATIVE_OPENING && effect->number == FROE__ENVELOPE__BODY_WELCOME)
+	if (native->state == NATIVE_OPENING && effect->number == FROE__ENVELOPE__BODY_WELCOME) {
 		sm_move(NATIVE_TABLE, &native->state, NATIVE_OPEN);
+		native->roles = effect->roles;
+	}
 	size_t size = envelope_size(effect);
 	if (size > FROE_MESSAGE_BYTES_MAX)
 		native_send_too_large(native, effect, size);

@@ -53,6 +53,8 @@ struct native {
 	struct api_port *port;
 	struct arena *arena;
 	uint64_t handle;
+	struct api_peer peer; /* the owner fills it in after native_open */
+	uint32_t roles;       /* as the Welcome had them; what they allow: api/access */
 	struct map requests; /* number -> bytes set aside, + 1 */
 	size_t owed_bytes;
 	uint64_t credit_kept;     /* granted by the client, not yet passed on */

@@ -176,7 +176,10 @@ clone_engine(struct clone *clone, struct eng_command *command)
 	case ENG_CMD_WORKER_DETACH:
 	case ENG_CMD_WORKER_DRAIN:
 	case ENG_CMD_WORKER_LEAVE:
+	case ENG_CMD_TOKEN_REVOKE:
 		break;
+	case ENG_CMD_TOKEN_CREATE:
+		froe_never("the hub makes it");
 	}
 }
 
@@ -186,7 +189,15 @@ clone_command(struct clone *clone, struct api_command *command)
 {
 	switch (command->op) {
 	case API_OP_OPEN:
+	case API_OP_METRICS:
 		clone_bytes(clone, &command->open.tenant);
+		clone_bytes(clone, &command->open.token);
+		break;
+	case API_OP_TOKEN_CREATE:
+		clone_bytes(clone, &command->token_create.name);
+		clone_bytes(clone, &command->token_create.tenant);
+		clone_texts(clone, &command->token_create.actions,
+		    command->token_create.action_count);
 		break;
 	case API_OP_ENGINE:
 		clone_engine(clone, &command->engine);
@@ -206,7 +217,8 @@ clone_command(struct clone *clone, struct api_command *command)
 	case API_OP_RUN_UNWATCH:
 	case API_OP_APPROVAL_LIST:
 	case API_OP_HEARTBEAT:
-	case API_OP_METRICS:
+	case API_OP_TOKEN_LIST:
+	case API_OP_TOKEN_REVOKE:
 		break;
 	}
 }

@@ -53,6 +53,16 @@ enum api_op {
 	API_OP_APPROVAL_LIST,
 	API_OP_HEARTBEAT,  /* of the worker registered on this connection */
 	API_OP_METRICS,    /* for /metrics: answered with API_METRICS_NUMBER */
+	API_OP_TOKEN_CREATE,
+	API_OP_TOKEN_LIST,
+	API_OP_TOKEN_REVOKE,
+};
+
+/* Who is at the other end of a connection, as the kernel knows it. */
+struct api_peer {
+	uint64_t source; /* a hash of the address (IPv6: of its /64); 0: not known */
+	bool local;      /* came through <data>/admin.sock as this user or root */
+	uint32_t uid;    /* local */
 };
 
 struct api_command {
@@ -62,9 +72,22 @@ struct api_command {
 	union {
 		struct eng_command engine; /* the shard fills in tenant and worker */
 		struct {
-			struct bytes tenant;
+			struct bytes tenant; /* empty: the token's, or the default one */
 			uint64_t push_window;
-		} open;
+			struct bytes token;
+			struct api_peer peer;
+		} open; /* METRICS too: token and peer */
+		struct {
+			struct bytes name;
+			struct bytes tenant; /* empty: the connection's */
+			uint32_t roles;
+			const struct bytes *actions;
+			uint32_t action_count;
+			uint64_t expires_ms; /* from now; UINT64_MAX: never */
+		} token_create;
+		struct {
+			uint64_t kid;
+		} token_revoke;
 		struct {
 			uint64_t bytes;
 		} credit;
@@ -109,7 +132,9 @@ struct api_effect {
 	uint32_t number;
 	const ProtobufCMessage *message;
 	struct bytes packed;
-	bool close; /* after this, close the connection (Goaway) */
+	bool close; /* after this, close the connection (Goaway, a token that ended) */
+	uint32_t roles;    /* Welcome: what the session may do, a set of enum eng_role */
+	enum froe_err err; /* API_METRICS_NUMBER: why there is no text */
 };
 
 /* The number of the effect that answers API_OP_METRICS: `packed` is the text. */

@@ -1,4 +1,4 @@
-#include "api/request.h"
+#include "api/request_int.h"
 
 #include "api/definition.h"
 #include "base/json.h"
@@ -8,7 +8,7 @@
 
 /* ------------------------------------------------------------------------------ the parts */
 
-static struct bytes
+struct bytes
 text_of(const char *text)
 {
 	return text != NULL ? bytes_text(text) : bytes_of(NULL, 0);
@@ -21,7 +21,7 @@ bytes_in(protobuf_c_boolean present, ProtobufCBinaryData data)
 }
 
 /* Names are shown to people: no control characters. UTF-8 was checked on the wire. */
-static enum froe_err
+enum froe_err
 take_name(const char *text, const char *field, bool required, struct bytes *ret_name,
     struct froe_fault *fault)
 {
@@ -149,13 +149,12 @@ engine_command(struct api_command *command, enum eng_command_type type)
 
 /* ------------------------------------------------------------------------------- requests */
 
-/* A tenant's name goes into keys, file names and metrics labels: [a-z0-9A-Z][a-zA-Z0-9._-]*. */
-static enum froe_err
+/* A tenant's name goes into keys, file names and metrics labels: [a-z0-9A-Z][a-zA-Z0-9._-]*.
+ * Empty: whoever takes it knows which one is meant. */
+enum froe_err
 take_tenant(const char *text, struct bytes *ret_tenant, struct froe_fault *fault)
 {
 	struct bytes name = text_of(text);
-	if (name.size == 0)
-		name = bytes_text("default");
 	if (name.size > FROE_NAME_BYTES_MAX)
 		return fault_set_field(fault, FROE_TOO_LARGE, "tenant",
 		    "tenant has %zu bytes; a name has at most %u", name.size, FROE_NAME_BYTES_MAX);
@@ -174,7 +173,7 @@ take_tenant(const char *text, struct bytes *ret_tenant, struct froe_fault *fault
 enum froe_err
 request_hello(const Froe__Hello *hello, struct api_command *ret_command, struct froe_fault *fault)
 {
-	struct bytes client, token;
+	struct bytes client;
 	if (hello->version != REQUEST_PROTOCOL_VERSION)
 		return fault_set_field(fault, FROE_UNSUPPORTED, "version",
 		    "version %u of the protocol is not spoken here, only %u: use a client of the "
@@ -185,7 +184,8 @@ request_hello(const Froe__Hello *hello, struct api_command *ret_command, struct 
 	if (err == FROE_OK)
 		err = take_name(hello->client, "client", /* required= */ false, &client, fault);
 	if (err == FROE_OK)
-		err = take_text(hello->token, "token", REQUEST_TOKEN_BYTES_MAX, &token, fault);
+		err = take_text(hello->token, "token", REQUEST_TOKEN_BYTES_MAX,
+		    &ret_command->open.token, fault);
 	return err;
 }
 
@@ -788,6 +788,13 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 		return decode_log(envelope->task_log, ret_command, fault);
 	case FROE__ENVELOPE__BODY_TASK_OUTPUT_GET:
 		return decode_output_get(envelope->task_output_get, ret_command, fault);
+	case FROE__ENVELOPE__BODY_TOKEN_CREATE:
+		return decode_token_create(envelope->token_create, arena, ret_command, fault);
+	case FROE__ENVELOPE__BODY_TOKEN_LIST:
+		ret_command->op = API_OP_TOKEN_LIST;
+		return FROE_OK;
+	case FROE__ENVELOPE__BODY_TOKEN_REVOKE:
+		return decode_token_revoke(envelope->token_revoke, ret_command, fault);
 	case FROE__ENVELOPE__BODY_DURABLE_STEP:
 		return decode_durable_step(envelope->durable_step, arena, ret_command, fault);
 	case FROE__ENVELOPE__BODY_TASK_EVICT:
@@ -824,6 +831,7 @@ request_answer_bytes_max(const struct api_command *command)
 		return 0;
 	case API_OP_RUN_GET:
 	case API_OP_OUTPUT_GET:
+	case API_OP_TOKEN_LIST:
 		return FROE_MESSAGE_BYTES_MAX;
 	case API_OP_RUN_LIST:
 		return ANSWER_BYTES_SMALL + (size_t)command->list.limit * ANSWER_BYTES_ROW;
@@ -846,6 +854,8 @@ request_answer_bytes_max(const struct api_command *command)
 	case API_OP_RUN_UNWATCH:
 	case API_OP_HEARTBEAT:
 	case API_OP_METRICS:
+	case API_OP_TOKEN_CREATE:
+	case API_OP_TOKEN_REVOKE:
 		return ANSWER_BYTES_SMALL;
 	}
 	froe_never("an op of enum api_op");

@@ -79,20 +79,21 @@ bench_connect(const struct cli *cli, int *ret_status)
 {
 	struct froe_client *client;
 	struct froe_error error;
+	char token[CLI_TOKEN_SIZE];
 	struct froe_client_options options = {
 	    .address = cli_text(cli, "address"),
 	    .tenant = cli_text(cli, "tenant"),
+	    .token = token,
 	    .open_ms = BENCH_CALL_MS,
 	    .no_thread = true,
 	};
 
-	if (options.address == NULL)
-		options.address = getenv("FROE_ADDRESS");
-	if (options.tenant == NULL)
-		options.tenant = getenv("FROE_TENANT");
 	struct froe_tls_options tls;
 	if (cli_client_tls(cli, options.address, &tls))
 		options.tls = &tls;
+	*ret_status = FROE_EXIT_FAILED;
+	if (!cli_token(cli, token))
+		return NULL;
 	if (froe_client_open(&options, &client, &error) == FROE_OK)
 		return client;
 	*ret_status = cli_fail(&error);

@@ -80,7 +80,11 @@ _Noreturn void cli_usage(const struct cli *cli, const char *format, ...)
 /* Reports a failed call; the exit status for it. */
 int cli_fail(const struct froe_error *error);
 
-/* Connects to --address, FROE_ADDRESS or the default; NULL: *ret_status is the exit status. */
+/* The token of --token or --token-file, or empty. False: the file cannot be read; it was said. */
+#define CLI_TOKEN_SIZE 1024
+bool cli_token(const struct cli *cli, char token[CLI_TOKEN_SIZE]);
+
+/* Connects to --address or the default, with the token; NULL: *ret_status is the exit status. */
 struct froe_client *cli_connect(const struct cli *cli, int *ret_status);
 
 /* The options of TLS for this address; false: it is plaintext. Ends with status 2 when options of
@@ -109,6 +113,9 @@ int cli_log_dump(struct cli *cli);
 int cli_log_verify(struct cli *cli);
 int cli_backup(struct cli *cli);
 int cli_restore(struct cli *cli);
+int cli_token_create(struct cli *cli);
+int cli_token_list(struct cli *cli);
+int cli_token_revoke(struct cli *cli);
 int cli_bench_run(struct cli *cli);
 
 #endif

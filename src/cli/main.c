@@ -5,6 +5,7 @@
 
 #include "base/fault.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +20,13 @@
 	    {"tls-key", "FILE", "PEM: its key"},                                                   \
 	{                                                                                          \
 		"tls-name", "NAME", "whom the certificate is for (default: the address's host)"    \
+	},                                                                                         \
+	    {"token-file", "FILE", "a file with a token in its first line"},                       \
+	{                                                                                          \
+		"token", "TOKEN", "the token itself; others on this machine may see it"            \
 	}
-#define OPTION_TENANT {"tenant", "NAME", "the tenant (default default)"}
+#define OPTION_TENANT {"tenant", "NAME", "the tenant (default: the token's)"}
+#define OPTION_DATA {"data", "DIR", "its server's admin.sock, which asks for no token"}
 #define OPTION_OUTPUT {"output", "table|json|ids", "how to print (default table)"}
 #define OPTIONS_SERVER                                                                             \
 	{"listen", "HOST:PORT", "where to listen (default 127.0.0.1:7077; port 0: any)"},          \
@@ -44,7 +50,7 @@
 
 static const struct cli_option server_rows[] = {
     {"data", "DIR", "the data directory; made if absent"},
-    {"auth", "off", "off: everyone who can connect may do everything"},
+    {"auth", "on|off", "off: everyone may do everything; on loopback only (default on)"},
     OPTIONS_SERVER,
     {0},
 };
@@ -116,6 +122,21 @@ static const struct cli_option restore_rows[] = {
     {"check", NULL, "only verify the backup"},
     {0},
 };
+static const struct cli_option token_create_rows[] = {
+    {"name", "NAME", "what it is for; named wherever it was used"},
+    {"role", "LIST", "of admin, client, worker, operator"},
+    {"tenant", "NAME", "whose it is (default: the connection's); '*': all tenants"},
+    {"pool", "LIST", "a worker's actions only: orders:ship, or 'orders:*'"},
+    {"expires", "D|never", "from now (default 90d, at most 366d)"},
+    {"data", "DIR", "through its admin.sock, or its files when no server runs"},
+    {"segment-bytes", "N", "of the store, where --data makes it"},
+    OPTION_ADDRESS,
+    {0},
+};
+static const struct cli_option token_list_rows[] = {
+    OPTION_OUTPUT, OPTION_DATA, OPTION_ADDRESS, OPTION_TENANT, {0}};
+static const struct cli_option token_revoke_rows[] = {
+    OPTION_DATA, OPTION_ADDRESS, OPTION_TENANT, {0}};
 static const struct cli_option bench_rows[] = {
     {"inflight", "N", "runs under way at a time (default 1)"},
     {"time", "D", "how long to measure (default 5s)"},
@@ -148,6 +169,10 @@ const struct cli_command cli_commands[] = {
     {"backup", "DIR", 1, 1, "copy a data directory to DIR and verify it, also under load",
         backup_rows, cli_backup},
     {"restore", "", 0, 0, "make a data directory of a backup", restore_rows, cli_restore},
+    {"token create", "", 0, 0, "make a token", token_create_rows, cli_token_create},
+    {"token list", "", 0, 0, "list tokens", token_list_rows, cli_token_list},
+    {"token revoke", "ID...", 1, -1, "end tokens, and the connections they opened",
+        token_revoke_rows, cli_token_revoke},
     {"bench run", "", 0, 0, "measure trigger, run, result on a running server", bench_rows,
         cli_bench_run},
     {"doctor", "", 0, 0, "say whether this machine and directory are fit to serve", doctor_rows,
@@ -205,19 +230,60 @@ cli_fail(const struct froe_error *error)
 	return FROE_EXIT_FAILED;
 }
 
+/* The first line of a file. False: said why. */
+static bool
+token_read(const char *path, char token[CLI_TOKEN_SIZE])
+{
+	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	bool ok = file != NULL && fgets(token, CLI_TOKEN_SIZE, file) != NULL;
+	if (file == NULL)
+		fprintf(stderr, "froe: cannot read the token file %s: %s\n", path, strerror(errno));
+	else if (!ok)
+		fprintf(stderr, "froe: the token file %s is empty\n", path);
+	else
+		token[strcspn(token, " \t\r\n")] = 0;
+	if (file != NULL && file != stdin)
+		fclose(file);
+	return ok;
+}
+
+/* What the command line says comes before any setting. */
+bool
+cli_token(const struct cli *cli, char token[CLI_TOKEN_SIZE])
+{
+	const char *text = cli_given(cli, "token"), *path = cli_given(cli, "token-file");
+	token[0] = 0;
+	if (text == NULL && path == NULL)
+		text = cli_text(cli, "token");
+	if (text == NULL && path == NULL)
+		path = cli_text(cli, "token-file");
+	if (text == NULL && path != NULL)
+		return token_read(path, token);
+	if (text != NULL)
+		snprintf(token, CLI_TOKEN_SIZE, "%s", text);
+	return true;
+}
+
 struct froe_client *
 cli_connect(const struct cli *cli, int *ret_status)
 {
 	struct froe_client *client;
 	struct froe_error error;
+	char token[CLI_TOKEN_SIZE];
 	struct froe_client_options options = {
 	    .address = cli_text(cli, "address"),
 	    .tenant = cli_text(cli, "tenant"),
+	    .token = token,
 	    .open_ms = CONNECT_MS,
 	};
 	struct froe_tls_options tls;
 	if (cli_client_tls(cli, options.address, &tls))
 		options.tls = &tls;
+	*ret_status = FROE_EXIT_FAILED;
+	if (!cli_token(cli, token))
+		return NULL;
+	if (options.tenant != NULL && strcmp(options.tenant, "*") == 0)
+		options.tenant = NULL; /* of a token to be made: nobody comes as all tenants */
 	if (froe_client_open(&options, &client, &error) == FROE_OK)
 		return client;
 	*ret_status = cli_fail(&error);

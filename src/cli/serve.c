@@ -76,13 +76,14 @@ cli_server(struct cli *cli)
 	options.data = cli_text(cli, "data");
 	if (options.data == NULL)
 		cli_usage(cli, "--data is missing: say where the data shall lie");
-	if (auth != NULL && strcmp(auth, "off") != 0)
-		cli_usage(cli, "--auth: \"%s\": only off exists so far", auth);
-	if (auth == NULL)
-		cli_usage(cli, "this version has no tokens yet: say --auth off");
-	if (!is_loopback(options.listen))
-		cli_usage(cli, "--auth off listens on loopback only, not on %s", options.listen);
-	options.auth_off = true;
+	if (auth != NULL && strcmp(auth, "off") != 0 && strcmp(auth, "on") != 0)
+		cli_usage(cli, "--auth: \"%s\" is neither on nor off", auth);
+	options.auth_off = auth != NULL && strcmp(auth, "off") == 0;
+	if (options.auth_off && !is_loopback(options.listen))
+		cli_usage(cli,
+		    "--auth off listens on loopback only, not on %s: whoever reaches it could do "
+		    "everything; leave --auth off out and make tokens with \"froe token create\"",
+		    options.listen);
 	return server_run(&options);
 }
 

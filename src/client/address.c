@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #define SCHEME_TLS "tls://"
 
@@ -48,11 +49,36 @@ address_split(const char *text, struct host_port *ret_parts, struct froe_fault *
 	return FROE_OK;
 }
 
+/* "unix:PATH" */
+static bool
+address_unix(const char *text, struct sockaddr_un *ret_name)
+{
+	static const char SCHEME[] = "unix:";
+	size_t skip = sizeof(SCHEME) - 1;
+	*ret_name = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strncmp(text, SCHEME, skip) != 0)
+		return false;
+	/* One that is too long is found out by address_check. */
+	snprintf(ret_name->sun_path, sizeof(ret_name->sun_path), "%s", text + skip);
+	return true;
+}
+
 enum froe_err
 address_check(const char *text, char ret_host[ADDRESS_HOST_SIZE], bool *ret_tls,
     struct froe_fault *fault)
 {
 	struct host_port parts;
+	struct sockaddr_un name;
+	if (address_unix(text, &name)) {
+		size_t size = strlen(text) - strlen("unix:");
+		ret_host[0] = 0;
+		*ret_tls = false;
+		if (size > 0 && size < sizeof(name.sun_path))
+			return FROE_OK;
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "address",
+		    "the path in \"%.200s\" has %zu bytes; a socket's has 1 to %zu: go to its "
+		    "directory and give a relative one", text, size, sizeof(name.sun_path) - 1);
+	}
 	enum froe_err err = address_split(text, &parts, fault);
 	if (err != FROE_OK)
 		return err;
@@ -65,6 +91,13 @@ enum froe_err
 address_resolve(const char *text, struct address_list *ret_list, struct froe_fault *fault)
 {
 	struct host_port parts;
+	struct sockaddr_un name;
+	if (address_unix(text, &name)) {
+		*ret_list = (struct address_list){.count = 1};
+		memcpy(&ret_list->addresses[0].storage, &name, sizeof(name));
+		ret_list->addresses[0].size = sizeof(name);
+		return FROE_OK;
+	}
 	enum froe_err err = address_split(text, &parts, fault);
 	if (err != FROE_OK)
 		return err;

@@ -1,5 +1,5 @@
 /*
- * client/address: "host:port" or "tls://host:port" to socket addresses.
+ * client/address: "host:port", "tls://host:port" or "unix:PATH" to socket addresses.
  *
  * Ownership   an address list owns its addresses.
  * Threading   address_resolve may ask a name server and then waits: call it without locks.

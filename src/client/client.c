@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -344,11 +345,12 @@ static struct froe_client *
 client_new(const struct froe_client_options *options)
 {
 	struct froe_client *client = mem_zalloc(sizeof(*client));
+	const char *token = getenv("FROE_TOKEN");
 	client->magic = CLIENT_MAGIC;
 	client->epoll_fd = client->wake_fd = client->link.fd = -1;
 	client->address = text_or(options->address, ADDRESS_DEFAULT);
-	client->tenant = text_or(options->tenant, "default");
-	client->token = text_or(options->token, "");
+	client->tenant = text_or(options->tenant, "");
+	client->token = text_or(options->token, token != NULL ? token : "");
 	client->name = text_or(options->name, "libfroe/" FROE_VERSION);
 	client->push_window = options->push_window_size > PUSH_WINDOW_MIN ?
 	    options->push_window_size : PUSH_WINDOW_MIN;

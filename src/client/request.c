@@ -23,6 +23,9 @@ static const struct request_kind kinds[] = {
     {BODY(TASK_COMPLETE), BODY(DONE), .repeat = true, .worker = true},
     {BODY(TASK_FAIL), BODY(DONE), .repeat = true, .worker = true},
     {BODY(TASK_REFRESH), BODY(TASK_REFRESHED), .repeat = false, .worker = true},
+    {BODY(TOKEN_CREATE), BODY(TOKEN_CREATED), .repeat = false, .worker = false},
+    {BODY(TOKEN_LIST), BODY(TOKEN_PAGE), .repeat = true, .worker = false},
+    {BODY(TOKEN_REVOKE), BODY(DONE), .repeat = false, .worker = false},
     {BODY(TASK_LOG), BODY(DONE), .repeat = false, .worker = true},
 };
 

@@ -235,3 +235,51 @@ froe_run_page_free(struct froe_run_page *page)
 	arena_release(&box->arena);
 	mem_free(box);
 }
+
+/* ------------------------------------------------------------------------------------ tokens */
+
+struct token_box {
+	struct froe_token_list list;
+	struct arena arena;
+};
+
+static void
+token_copy(struct arena *arena, const Froe__TokenView *wire, struct froe_token_row *to)
+{
+	*to = (struct froe_token_row){
+	    .id = text_copy(arena, wire->id),
+	    .name = text_copy(arena, wire->name),
+	    .tenant = text_copy(arena, wire->tenant),
+	    .roles = texts_copy(arena, wire->roles, wire->n_roles),
+	    .role_count = wire->n_roles,
+	    .actions = texts_copy(arena, wire->actions, wire->n_actions),
+	    .action_count = wire->n_actions,
+	    .created_ns = wire->created_ns,
+	    .expires_ns = wire->expires_ns,
+	    .created_by = text_copy(arena, wire->created_by),
+	    .uses = wire->uses,
+	    .used_ns = wire->used_ns,
+	};
+}
+
+struct froe_token_list *
+token_list_copy(const Froe__TokenPage *wire)
+{
+	struct token_box *box = mem_zalloc(sizeof(*box));
+	arena_init(&box->arena, 0);
+	struct froe_token_row *rows = take(&box->arena, wire->n_tokens, sizeof(rows[0]));
+	for (size_t i = 0; i < wire->n_tokens; i++)
+		token_copy(&box->arena, wire->tokens[i], &rows[i]);
+	box->list = (struct froe_token_list){.rows = rows, .row_count = wire->n_tokens};
+	return &box->list;
+}
+
+void
+froe_token_list_free(struct froe_token_list *list)
+{
+	struct token_box *box = (struct token_box *)list;
+	if (box == NULL)
+		return;
+	arena_release(&box->arena);
+	mem_free(box);
+}

@@ -108,12 +108,27 @@ check_runs(const struct eng *eng, struct eng_counts *counted)
 	}
 }
 
+static void
+check_tokens(const struct eng *eng) /* 9 */
+{
+	struct list *at;
+	uint64_t count = 0;
+	list_for_each(at, &eng->tokens) {
+		const struct eng_token *token = container_of(at, struct eng_token, link);
+		froe_assert(map_get_u64(&eng->tokens_by_kid, token->view.kid) == token);
+		count++;
+	}
+	froe_assert(count == eng->tokens_by_kid.count);
+	froe_assert(count == eng->counts.tokens);
+}
+
 void
 eng_check(const struct eng *eng)
 {
 	struct eng_counts counted = {0};
 	check_workers(eng, &counted);
 	check_runs(eng, &counted);
+	check_tokens(eng);
 	froe_assert(counted.workers == eng->counts.workers); /* 7 */
 	froe_assert(counted.slots == eng->counts.slots);
 	froe_assert(counted.runs == eng->counts.runs);
@@ -261,6 +276,21 @@ digest_queues(struct digest *digest, const struct eng_workflow *workflow)
 	}
 }
 
+static void
+digest_token(struct digest *digest, const struct eng_token_view *token)
+{
+	digest_word(digest, token->kid);
+	digest_bytes(digest, token->digest);
+	digest_bytes(digest, token->name);
+	digest_bytes(digest, token->scope);
+	digest_bytes(digest, token->actor);
+	digest_word(digest, (uint64_t)token->roles << 32 | token->action_count);
+	for (uint32_t i = 0; i < token->action_count; i++)
+		digest_bytes(digest, token->actions[i]);
+	digest_word(digest, token->created_ns);
+	digest_word(digest, token->expires_ns);
+}
+
 uint64_t
 eng_hash(const struct eng *eng)
 {
@@ -301,5 +331,7 @@ eng_hash(const struct eng *eng)
 		digest_word(&digest, (uint64_t)closed->tenant << 32 | closed->status);
 	}
 	digest_word(&digest, durable_keys_hash(eng));
+	list_for_each(at, &eng->tokens)
+		digest_token(&digest, &container_of(at, struct eng_token, link)->view);
 	return digest.value;
 }

@@ -175,6 +175,8 @@ enum eng_command_type {
 	ENG_CMD_TASK_EVICT,      /* its worker parks a task that waits */
 	ENG_CMD_EVENT_PUSH,      /* -> the event's number */
 	ENG_CMD_APPROVAL_DECIDE,
+	ENG_CMD_TOKEN_CREATE,
+	ENG_CMD_TOKEN_REVOKE,
 };
 
 struct eng_fence {
@@ -202,6 +204,18 @@ struct eng_start {
 	uint32_t child_index;
 	struct bytes child_key;      /* not empty: instead of the index */
 };
+
+/* What a token is allowed. On disk: bits are not reused. */
+enum eng_role {
+	ENG_ROLE_ADMIN = 1,    /* everything, tokens too */
+	ENG_ROLE_CLIENT = 2,   /* starts runs, reads them */
+	ENG_ROLE_WORKER = 4,   /* registers workflows, does tasks */
+	ENG_ROLE_OPERATOR = 8, /* reads, and interferes with runs and workers */
+};
+#define ENG_ROLES_ALL 15u
+#define ENG_DIGEST_BYTES 32u
+/* The scope of a token that is good for every tenant. */
+#define ENG_SCOPE_ALL "*"
 
 struct eng_command {
 	enum eng_command_type type;
@@ -272,6 +286,20 @@ struct eng_command {
 			bool approved;
 			struct bytes reason;
 		} approval_decide;
+		struct {
+			uint64_t kid; /* which token: random, below 2^50; chosen outside */
+			struct bytes digest; /* ENG_DIGEST_BYTES, of its secret */
+			struct bytes name;
+			struct bytes scope; /* a tenant's name, or ENG_SCOPE_ALL */
+			uint32_t roles; /* of enum eng_role */
+			const struct bytes *actions; /* patterns a worker is limited to */
+			uint32_t action_count; /* 0: any action */
+			uint64_t expires_ns; /* 0: never */
+		} token_create;
+		struct {
+			uint64_t kid;
+			struct bytes scope; /* of who asks: another scope's token is not found */
+		} token_revoke;
 	};
 };
 
@@ -330,7 +358,7 @@ struct eng_event {
 	struct bytes actor; /* who asked for it */
 	struct bytes text;
 	struct bytes payload; /* input, output, encoded definition */
-	const struct bytes *actions;
+	const struct bytes *actions; /* TOKEN_CREATED: patterns */
 	uint32_t action_count;
 	const struct bytes *metadata; /* key, value, key, value, ... */
 	uint32_t metadata_count;
@@ -343,6 +371,10 @@ struct eng_event {
 	struct bytes key;       /* RUN_STARTED: idempotency */
 	uint64_t key_until_ns;  /* 0: until the run has ended */
 	uint32_t late;          /* RUN_DUE: it fell due while nobody served */
+	uint64_t kid;
+	struct bytes digest;
+	struct bytes scope;
+	uint32_t roles;
 	const struct eng_definition *definition; /* decoded from payload; WORKFLOW_PUT */
 	uint32_t node;
 	uint32_t which;       /* condition, by index */
@@ -529,6 +561,30 @@ struct bytes eng_tenant_name(const struct eng *eng, struct eng_tenant_id tenant)
 void eng_workers(const struct eng *eng,
     void (*each)(void *context, uint64_t worker, bool attached, struct bytes name), void *context);
 struct bytes eng_worker_name(const struct eng *eng, uint64_t worker); /* empty: unknown */
+/* Does it hold a lease of this run? */
+bool eng_worker_holds(const struct eng *eng, uint64_t worker, struct uuid run);
+
+/* A token as state has it; borrowed until the next step. */
+struct eng_token_view {
+	uint64_t kid;
+	struct bytes digest;
+	struct bytes name;
+	struct bytes scope;
+	struct bytes actor; /* who made it */
+	const struct bytes *actions;
+	uint32_t action_count;
+	uint32_t roles;
+	uint64_t created_ns;
+	uint64_t expires_ns; /* 0: never */
+};
+bool eng_token(const struct eng *eng, uint64_t kid, struct eng_token_view *ret_view);
+/* All of them, oldest first. */
+void eng_tokens(const struct eng *eng,
+    void (*each)(void *context, const struct eng_token_view *view), void *context);
+/* May a token (or caller) of this scope do something with what is in that one? */
+bool eng_scope_covers(struct bytes scope, struct bytes other);
+/* Does a list of patterns allow the action? "orders:*" allows what begins with "orders:". */
+bool eng_actions_allow(const struct bytes *patterns, uint32_t count, struct bytes action);
 
 /* Open approvals of a tenant with a number above `after`, ascending, up to `count` of them; how
  * many there were. Bytes are borrowed from state. */
@@ -546,6 +602,7 @@ size_t eng_approvals(const struct eng *eng, struct eng_tenant_id tenant, uint64_
     struct eng_approval_view *to, size_t count);
 
 struct eng_counts {
+	uint64_t tokens;
 	uint64_t tenants, workflows, workers, slots, slots_used;
 	uint64_t runs, runs_started, runs_closed[6]; /* by enum eng_status */
 	uint64_t runs_open[6];                       /* the same, of those that have not ended */

@@ -18,6 +18,7 @@
  *            10. an open child and its entry name each other; a key and its open run do.
  *            11. a run is in `doomed` iff it has a doom and its cancel is not requested.
  * See         durable_int.h for what a durable task adds
+ *             9. a token is in the list and in the map.
  */
 #ifndef ENGINE_ENGINE_INT_H
 #define ENGINE_ENGINE_INT_H
@@ -243,6 +244,11 @@ struct eng_closed {
 	uint8_t status;
 };
 
+struct eng_token {
+	struct list link; /* eng->tokens, oldest first */
+	struct eng_token_view view; /* its bytes are the token's own */
+};
+
 /* A step being decided: only emit() reaches the state. */
 struct eng_turn {
 	struct eng *eng;
@@ -270,6 +276,8 @@ struct eng {
 	struct list closed_order;
 	struct map closed;
 	struct slab closed_slab;
+	struct list tokens;
+	struct map tokens_by_kid;
 	uint64_t closed_count;
 	uint64_t run_last;
 	uint64_t worker_last;
@@ -407,6 +415,12 @@ void idem_run_closed(struct eng *eng, struct eng_idem *idem, uint8_t status);
 /* apply.c: the only code that changes state */
 enum froe_err eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fault)
     FROE_CHECKED;
+/* apply_token.c */
+enum froe_err apply_token_created(struct eng *eng, const struct eng_event *event,
+    struct froe_fault *fault) FROE_CHECKED;
+enum froe_err apply_token_revoked(struct eng *eng, const struct eng_event *event,
+    struct froe_fault *fault) FROE_CHECKED;
+void token_free(struct eng *eng, struct eng_token *token);
 void run_free(struct eng *eng, struct eng_run *run);
 void worker_free(struct eng *eng, struct eng_worker *worker);
 
@@ -458,6 +472,8 @@ void decide_durable_step(struct eng_turn *turn);
 void decide_task_evict(struct eng_turn *turn);
 void decide_event_push(struct eng_turn *turn);
 void decide_approval_decide(struct eng_turn *turn);
+void decide_token_create(struct eng_turn *turn);
+void decide_token_revoke(struct eng_turn *turn);
 
 /* After every command: ends leases of leaving workers, assigns what can run. */
 void decide_leaving(struct eng_turn *turn);

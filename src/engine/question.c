@@ -305,3 +305,18 @@ eng_queues(const struct eng *eng, void (*each)(void *context, const struct eng_q
 		}
 	}
 }
+
+bool
+eng_worker_holds(const struct eng *eng, uint64_t worker, struct uuid run)
+{
+	const struct eng_worker *holder = eng_worker_get(eng, worker);
+	const struct eng_run *held = eng_run_by_id(eng, run);
+	struct list *at;
+	if (holder == NULL || held == NULL)
+		return false;
+	list_for_each(at, &holder->leases) {
+		if (task_run(container_of(at, struct eng_task, lease_link)) == held)
+			return true;
+	}
+	return false;
+}

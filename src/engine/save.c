@@ -207,6 +207,7 @@ save_engine(struct save *save)
 	put_number(save, eng->counts.deliveries);
 	put_number(save, eng->started_ns);
 	put_number(save, start_rows(eng));
+	put_number(save, eng->counts.tokens);
 	save_object(save, ENG_OBJ_ENGINE, 0);
 }
 
@@ -243,6 +244,7 @@ load_engine(struct eng_load *load)
 	load->engine.deliveries = take_number(take);
 	load->engine.started_ns = take_number(take);
 	load->engine.start_rows = take_number(take);
+	load->engine.tokens = take_number(take);
 	return take_end(load, take, "its counters");
 }
 
@@ -332,6 +334,33 @@ load_closed(struct eng_load *load)
 	return take_end(load, take, "a closed run");
 }
 
+/* -------------------------------------------------------------------------------------- tokens */
+
+/* As the log has them, in their order. */
+static void
+save_tokens(struct save *save)
+{
+	struct list *at;
+	list_for_each(at, &save->eng->tokens) {
+		const struct eng_token_view *token =
+		    &container_of(at, struct eng_token, link)->view;
+		struct eng_event event = {
+		    .type = ENG_EV_TOKEN_CREATED,
+		    .time_ns = token->created_ns,
+		    .kid = token->kid,
+		    .digest = token->digest,
+		    .name = token->name,
+		    .scope = token->scope,
+		    .actor = token->actor,
+		    .actions = token->actions,
+		    .action_count = token->action_count,
+		    .roles = token->roles,
+		    .deadline_ns = token->expires_ns,
+		};
+		save_event(save, &event);
+	}
+}
+
 /* -------------------------------------------------------------------------- the whole, in order */
 
 static void
@@ -365,6 +394,7 @@ static const struct save_row save_table[] = {
     {ENG_OBJ_QUEUE, save_queues, load_queue},
     {ENG_OBJ_TIMERS, save_timers, load_timers},
     {ENG_OBJ_CLOSED, save_closed, load_closed},
+    {0, save_tokens, NULL},
 };
 #define SAVE_TABLE_ROWS (sizeof(save_table) / sizeof(save_table[0]))
 
@@ -408,7 +438,8 @@ load_event(struct eng_load *load, const struct eng_event *event)
 {
 	if (event->type == ENG_EV_WORKER_REGISTERED)
 		return load_worker_event(load, event);
-	if (event->type == ENG_EV_TENANT_CREATED || event->type == ENG_EV_WORKFLOW_PUT)
+	if (event->type == ENG_EV_TENANT_CREATED || event->type == ENG_EV_WORKFLOW_PUT ||
+	    event->type == ENG_EV_TOKEN_CREATED)
 		return eng_apply(load->eng, event, load->fault);
 	return load_bad(load, "an event that is not saved");
 }
@@ -443,6 +474,7 @@ load_counts_check(const struct eng_load *load)
 	    eng->counts.approvals != engine->approvals ||
 	    eng->counts.deliveries != engine->deliveries ||
 	    eng->closed_count != engine->closed || start_rows(eng) != engine->start_rows ||
+	    eng->counts.tokens != engine->tokens ||
 	    eng->worker_last > engine->worker_last ||
 	    eng->wheels[ENG_UPTIME].count + eng->wheels[ENG_WALL].count != engine->timers)
 		return load_bad(load, "records are missing, or too many");

@@ -68,6 +68,7 @@ eng_open(void)
 	list_init(&eng->doomed);
 	list_init(&eng->closed_order);
 	list_init(&eng->deliveries);
+	list_init(&eng->tokens);
 	slab_init(&eng->closed_slab, sizeof(struct eng_closed), 256);
 	arena_init(&eng->arena, 0);
 	arena_init(&eng->dispatch_arena, 0);
@@ -124,6 +125,8 @@ eng_close(struct eng *eng)
 	durable_keys_release(eng);
 	while (!list_empty(&eng->workers))
 		worker_free(eng, container_of(eng->workers.next, struct eng_worker, link));
+	while (!list_empty(&eng->tokens))
+		token_free(eng, container_of(eng->tokens.next, struct eng_token, link));
 	for (uint32_t i = 0; i < eng->workflow_count; i++)
 		workflow_close(eng->workflows[i]);
 	for (uint32_t i = 0; i < eng->tenant_count; i++)
@@ -137,6 +140,7 @@ eng_close(struct eng *eng)
 	map_release(&eng->workers_by_uuid);
 	map_release(&eng->closed);
 	map_release(&eng->approvals);
+	map_release(&eng->tokens_by_kid);
 	slab_release(&eng->closed_slab);
 	arena_release(&eng->arena);
 	arena_release(&eng->dispatch_arena);

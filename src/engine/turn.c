@@ -139,6 +139,12 @@ decide(struct eng_turn *turn)
 	case ENG_CMD_APPROVAL_DECIDE:
 		decide_approval_decide(turn);
 		return;
+	case ENG_CMD_TOKEN_CREATE:
+		decide_token_create(turn);
+		return;
+	case ENG_CMD_TOKEN_REVOKE:
+		decide_token_revoke(turn);
+		return;
 	}
 	froe_never("an unknown command");
 }
@@ -248,6 +254,16 @@ delivery_bytes(const struct eng *eng, const struct eng_command *command)
 }
 
 static size_t
+token_payload(const struct eng_command *command)
+{
+	size_t size = command->token_create.name.size + command->token_create.scope.size +
+	    command->token_create.digest.size;
+	for (uint32_t i = 0; i < command->token_create.action_count; i++)
+		size += command->token_create.actions[i].size + 8;
+	return size;
+}
+
+static size_t
 command_payload(const struct eng_command *command)
 {
 	if (command->type == ENG_CMD_RUN_START)
@@ -268,6 +284,8 @@ command_payload(const struct eng_command *command)
 		return command->approval_decide.reason.size;
 	if (command->type == ENG_CMD_DURABLE_STEP)
 		return durable_bytes(command);
+	if (command->type == ENG_CMD_TOKEN_CREATE)
+		return token_payload(command);
 	return 0;
 }
 

@@ -287,6 +287,24 @@ enum froe_err io_listen(const char *address, int *ret_socket, uint16_t *ret_port
  * is this machine, by a loopback address. */
 #define IO_PEER_SIZE 64u
 bool io_socket_peer(int socket, char ret_text[IO_PEER_SIZE]);
+/* A Unix socket at `dir`/`name`, mode 0600. One that is there already is replaced: the caller holds
+ * a lock that says nobody listens on it. A path that is too long for the kernel's structure is
+ * reached through a descriptor of the directory. */
+enum froe_err io_listen_unix(const char *dir, const char *name, int *ret_socket,
+    struct froe_fault *fault);
+
+
+/* The same for machines. */
+struct io_peer {
+	enum {
+		IO_PEER_UNKNOWN,
+		IO_PEER_INET,
+		IO_PEER_UNIX,
+	} kind;
+	uint8_t address[16]; /* INET: IPv6, or IPv4 mapped into it */
+	uint32_t uid;        /* UNIX: of the process that connected */
+};
+void io_peer_find(int socket, struct io_peer *ret_peer);
 
 /* ----------------------------------------------------------------- shorthands over the vtable */
 

@@ -2,6 +2,7 @@
  * io_listen: split "host:port", resolve, and listen on the first address that lets us.
  * io_socket_peer: the other end's address.
  */
+#define _GNU_SOURCE /* struct ucred */
 #include "io/socket_int.h"
 
 #include "base/fault.h"
@@ -9,12 +10,15 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define SOCKET_BACKLOG 4096
@@ -189,4 +193,76 @@ io_socket_peer(int socket, char ret_text[IO_PEER_SIZE])
 		return IN6_IS_ADDR_LOOPBACK(&name.v6.sin6_addr);
 	}
 	return name.any.sa_family == AF_UNIX;
+}
+
+/* ------------------------------------------------------------------------------ Unix sockets */
+
+/* Returns the listening socket or -errno. */
+static int
+unix_listen(const struct sockaddr_un *name)
+{
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (listener < 0)
+		return -errno;
+	/* The mode of the socket before bind is that of the file which bind makes: there is no
+	 * moment at which others could connect. */
+	bool ok = fchmod(listener, 0600) == 0;
+	ok = ok && bind(listener, (const struct sockaddr *)name, sizeof(*name)) == 0;
+	ok = ok && listen(listener, SOCKET_BACKLOG) == 0;
+	if (!ok) {
+		int sys_errno = errno;
+		close(listener);
+		return -sys_errno;
+	}
+	return listener;
+}
+
+enum froe_err
+io_listen_unix(const char *dir, const char *name, int *ret_socket, struct froe_fault *fault)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int directory = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		return fault_set_errno(fault, errno, "opening the directory %.200s", dir);
+	int size =
+	    snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/%s", directory, name);
+	froe_assert(size > 0 && (size_t)size < sizeof(at.sun_path));
+	int failed = unlinkat(directory, name, 0) == 0 || errno == ENOENT ? 0 : -errno;
+	int listener = failed != 0 ? failed : unix_listen(&at);
+	close(directory);
+	if (listener < 0)
+		return fault_set_errno(fault, -listener, "listening on %.200s/%s", dir, name);
+	*ret_socket = listener;
+	return FROE_OK;
+}
+
+static void
+peer_unix(int socket, struct io_peer *ret_peer)
+{
+	struct ucred who;
+	socklen_t size = sizeof(who);
+	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0)
+		return; /* unknown: nobody */
+	ret_peer->kind = IO_PEER_UNIX;
+	ret_peer->uid = who.uid;
+}
+
+void
+io_peer_find(int socket, struct io_peer *ret_peer)
+{
+	union socket_name name = {0};
+	socklen_t size = sizeof(name);
+	*ret_peer = (struct io_peer){.kind = IO_PEER_UNKNOWN};
+	if (getpeername(socket, &name.any, &size) != 0)
+		return; /* it has gone already */
+	if (name.any.sa_family == AF_UNIX) {
+		peer_unix(socket, ret_peer);
+	} else if (name.any.sa_family == AF_INET) {
+		ret_peer->kind = IO_PEER_INET;
+		ret_peer->address[10] = ret_peer->address[11] = 0xff;
+		memcpy(&ret_peer->address[12], &name.v4.sin_addr, 4);
+	} else if (name.any.sa_family == AF_INET6) {
+		ret_peer->kind = IO_PEER_INET;
+		memcpy(ret_peer->address, &name.v6.sin6_addr, 16);
+	}
 }

@@ -14,6 +14,7 @@
 #include "base/fault.h"
 
 #include <llhttp.h>
+#include <strings.h>
 
 /* ------------------------------------------------------------------------- the head's end */
 
@@ -119,7 +120,10 @@ head_end(struct http_scan *scan, struct bytes input, size_t *ret_size, unsigned 
 
 struct head {
 	struct bytes target;
+	struct bytes authorization;
 	unsigned hosts;
+	unsigned authorizations;
+	bool in_authorization; /* the field whose value comes */
 	bool complete;
 	bool body;
 	bool keep_alive;
@@ -135,18 +139,31 @@ on_url(llhttp_t *parser, const char *at, size_t size)
 	return 0;
 }
 
+static bool
+is_field(const char *at, size_t size, const char *name)
+{
+	return size == strlen(name) && strncasecmp(at, name, size) == 0;
+}
+
 static int
 on_header_field(llhttp_t *parser, const char *at, size_t size)
 {
 	struct head *head = parser->data;
-	static const char HOST[] = "host";
-	if (size != sizeof(HOST) - 1)
+	head->hosts += is_field(at, size, "host");
+	head->in_authorization = is_field(at, size, "authorization");
+	head->authorizations += head->in_authorization;
+	return 0;
+}
+
+static int
+on_header_value(llhttp_t *parser, const char *at, size_t size)
+{
+	struct head *head = parser->data;
+	if (!head->in_authorization)
 		return 0;
-	for (size_t i = 0; i < size; i++) {
-		if ((at[i] | 0x20) != HOST[i])
-			return 0;
-	}
-	head->hosts++;
+	if (head->authorization.size == 0)
+		head->authorization.data = (const uint8_t *)at;
+	head->authorization.size += size;
 	return 0;
 }
 
@@ -166,6 +183,7 @@ on_headers_complete(llhttp_t *parser)
 static const llhttp_settings_t SETTINGS = {
     .on_url = on_url,
     .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
     .on_headers_complete = on_headers_complete,
 };
 
@@ -187,6 +205,8 @@ head_objection(const struct head *head, const llhttp_t *parser, unsigned *ret_st
 	*ret_status = 400;
 	if (head->hosts > 1 || (head->hosts == 0 && parser->http_minor == 1))
 		return "HTTP/1.1 wants exactly one Host";
+	if (head->authorizations > 1)
+		return "more than one Authorization";
 	if (head->target.size == 0 || head->target.data[0] != '/')
 		return "the target is not a path";
 	*ret_status = 413;
@@ -204,6 +224,7 @@ request_fill(const struct head *head, const llhttp_t *parser, struct http_reques
 	    .method = method_of(parser),
 	    .path = bytes_of(head->target.data, path_size),
 	    .query = bytes_of(NULL, 0),
+	    .authorization = head->authorization,
 	    .keep_alive = head->keep_alive,
 	};
 	if (mark != NULL)
@@ -247,6 +268,8 @@ status_text(unsigned status)
 	switch (status) {
 	case 200: return "OK";
 	case 400: return "Bad Request";
+	case 401: return "Unauthorized";
+	case 403: return "Forbidden";
 	case 404: return "Not Found";
 	case 405: return "Method Not Allowed";
 	case 413: return "Content Too Large";

@@ -34,6 +34,7 @@ struct http_request {
 	enum http_method method;
 	struct bytes path;  /* without the query */
 	struct bytes query; /* after the '?', or empty */
+	struct bytes authorization; /* the field's value, or empty */
 	bool keep_alive;
 };
 

@@ -2,7 +2,10 @@
 
 #include "base/duration.h"
 #include "base/mem.h"
+#include "io/file.h"
 #include "io/journal.h"
+#include "io/private.h"
+#include "server/access.h"
 #include "server/transport.h"
 
 #include <inttypes.h>
@@ -72,6 +75,13 @@ hot_metrics(void *context, struct buf *to)
 	    edge.secured, edge.closed[CONN_CLOSE_TLS], expires_s);
 }
 
+static void
+hot_warn(void *context, const char *text)
+{
+	(void)context;
+	journal(JOURNAL_WARNING, "access", "%s", text);
+}
+
 /* -------------------------------------------------------------------------------------- opening */
 
 static enum froe_exit
@@ -108,12 +118,14 @@ open_hub(struct hot *hot)
 	    .heartbeat_ms = options->heartbeat_ms,
 	    .heartbeat_lost_ms = options->heartbeat_lost_ms,
 	    .reconnect_grace_ms = options->reconnect_grace_ms,
+	    .auth = !options->auth_off,
 	};
 	hub_init(&hot->hub, &hub);
 	hot->hub.shard = &hot->shard;
 	hot->hub.deliver = hot_deliver;
 	hot->hub.metrics = hot_metrics;
 	hot->hub.opened = open_index;
+	hot->hub.warn = hot_warn;
 	hot->hub.deliver_context = hot;
 }
 
@@ -162,11 +174,48 @@ open_shard_again(struct hot *hot, struct froe_fault *fault)
 	return err == FROE_OK ? open_shard(hot, fault) : err;
 }
 
+/* Tokens that were made under another key are good for nothing: that is to be said. */
+static enum froe_err
+open_key(struct hot *hot, struct froe_fault *fault)
+{
+	struct eng_counts counts;
+	bool created;
+	enum froe_err err = access_key(hot->options->data, hot->hub.options.token_key, &created,
+	    fault);
+	eng_counts(hot->shard.eng, &counts);
+	if (err == FROE_OK && created && counts.tokens > 0)
+		journal(JOURNAL_WARNING, "token_key_lost",
+		    "token.key was missing and is new: the %" PRIu64 " tokens there are, are void",
+		    counts.tokens);
+	return err;
+}
+
 static enum froe_err
 open_hub_and_index(struct hot *hot, struct froe_fault *fault)
 {
 	hub_start(&hot->hub, &hot->shard, &hot->indexer);
 	return indexer_start(&hot->indexer, hot->io, fault);
+}
+
+/* Without it the server serves; what its owner would do there takes a token then. */
+static int
+open_admin(struct hot *hot)
+{
+	struct froe_fault fault;
+	int listener;
+	if (io_listen_unix(hot->options->data, ACCESS_SOCKET, &listener, &fault) == FROE_OK)
+		return listener;
+	journal(JOURNAL_WARNING, "admin_socket", "no admin.sock: %s", fault.text);
+	return -1;
+}
+
+static void
+close_admin(struct hot *hot)
+{
+	char path[PATH_MAX];
+	struct froe_fault fault;
+	snprintf(path, sizeof(path), "%s/%s", hot->options->data, ACCESS_SOCKET);
+	FROE_DROP(io_path_unlink(hot->env, path, &fault), "the next start replaces it");
 }
 
 static enum froe_err
@@ -181,6 +230,7 @@ open_loops(struct hot *hot, struct tls_context *tls, struct froe_fault *fault)
 	hot->port = (struct hot_port){.port.post = hot_post, .hot = hot};
 	struct loop_options loop = {
 	    .listener = listener,
+	    .admin_listener = open_admin(hot),
 	    .port = &hot->port.port,
 	    .ready = &hot->ready,
 	    .edge_only = options->edge_only,
@@ -213,9 +263,13 @@ hot_open(struct hot *hot, const struct server_options *options, struct tls_conte
 {
 	*hot = (struct hot){.options = options, .env = env};
 	sem_init(&hot->told, /* pshared= */ 0, 0);
-	enum froe_err err = open_shard(hot, fault);
+	enum froe_err err = private_dir_check(options->data, fault);
+	if (err == FROE_OK)
+		err = open_shard(hot, fault);
 	if (err == FROE_OK && hot->index_applied > hot->shard.report.last_frame_seq)
 		err = open_shard_again(hot, fault);
+	if (err == FROE_OK)
+		err = open_key(hot, fault);
 	if (err == FROE_OK)
 		err = io_open(env, &hot->io, fault);
 	if (err == FROE_OK)
@@ -251,6 +305,7 @@ hot_close(struct hot *hot)
 {
 	edge_stop(&hot->edge);
 	loop_close(hot->loop);
+	close_admin(hot);
 	bridge_release(&hot->bridge);
 	keeper_stop(&hot->keeper);
 	indexer_stop(&hot->indexer);

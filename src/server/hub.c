@@ -31,6 +31,9 @@ hub_init(struct hub *hub, const struct hub_options *options)
 	list_init(&hub->reading);
 	list_init(&hub->forgets);
 	list_init(&hub->backlog);
+	list_init(&hub->refusals);
+	hub->sources = mem_array(HUB_SOURCES, sizeof(*hub->sources));
+	hub->access_due_ns = UINT64_MAX;
 	arena_init(&hub->arena, 0);
 	buf_init(&hub->outbox);
 	buf_init(&hub->released);
@@ -57,6 +60,8 @@ conn_free(struct hub *hub, struct hub_conn *conn)
 		hub_push_free(container_of(at, struct hub_push, link));
 	list_remove(&conn->woken);
 	map_release(&conn->requests);
+	mem_free(conn->actor);
+	mem_free((void *)(uintptr_t)conn->scope.data);
 	map_remove_u64(&hub->conns, conn->handle);
 	mem_free(conn);
 	hub->stats.connections--;
@@ -93,6 +98,20 @@ hub_item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin,
 	    .number = number,
 	    .conn = origin->conn,
 	    .request = origin->request,
+	};
+	item_push(hub, &item, message);
+}
+
+void
+hub_item_close(struct hub *hub, uint64_t frame, uint64_t conn, uint32_t number,
+    const ProtobufCMessage *message)
+{
+	struct hub_item item = {
+	    .frame = frame,
+	    .kind = HUB_ITEM_EFFECT,
+	    .number = number,
+	    .conn = conn,
+	    .close = true,
 	};
 	item_push(hub, &item, message);
 }
@@ -137,7 +156,12 @@ item_release(struct hub *hub, const struct hub_item *item, const uint8_t *bytes)
 	    .request = item->request,
 	    .number = item->number,
 	    .packed = bytes_of(bytes, item->size),
+	    .close = item->close,
 	};
+	if (item->kind == HUB_ITEM_EFFECT && item->number == FROE__ENVELOPE__BODY_WELCOME) {
+		const struct hub_conn *conn = hub_conn_find(hub, item->conn);
+		effect.roles = conn != NULL ? conn->roles : 0;
+	}
 	switch (item->kind) {
 	case HUB_ITEM_EFFECT:
 		hub->deliver(hub->deliver_context, &effect);
@@ -213,6 +237,8 @@ hook_event(void *context, const struct eng_event *event, uint64_t frame)
 	hub_index_event(hub, event, frame);
 	if (event->type == ENG_EV_WORKER_LEAVING)
 		hub_worker_gone(hub, event->worker);
+	else if (event->type == ENG_EV_TOKEN_REVOKED)
+		hub_access_revoked(hub, event->kid, frame);
 	if (hub->change_watches > 0 && event->run != 0)
 		hub_watch_event(hub, event, frame);
 }
@@ -319,8 +345,7 @@ hub_has_room(const struct hub *hub)
 	    indexer_room(hub->indexer) > INDEXER_ROOM_MIN && list_empty(&hub->backlog);
 }
 
-/* Runs a command of the engine for a connection. */
-static bool
+bool
 hub_engine(struct hub *hub, const struct api_command *command, const struct eng_command *engine)
 {
 	if (!shard_has_room(hub->shard, engine))
@@ -332,18 +357,40 @@ hub_engine(struct hub *hub, const struct api_command *command, const struct eng_
 	return true;
 }
 
+/* The tenant that a Hello means. False: it is not for whoever asks. */
+static bool
+open_tenant(const struct api_command *command, const struct hub_who *who, struct bytes *ret_tenant)
+{
+	*ret_tenant = command->open.tenant;
+	if (ret_tenant->size == 0)
+		*ret_tenant = bytes_equal(who->scope, bytes_text(ENG_SCOPE_ALL))
+		    ? bytes_text("default")
+		    : who->scope;
+	return eng_scope_covers(who->scope, *ret_tenant);
+}
+
 static bool
 hub_open_conn(struct hub *hub, const struct api_command *command)
 {
+	struct hub_who who;
 	struct eng_command engine = {
 	    .type = ENG_CMD_TENANT_OPEN,
 	    .origin = command->origin,
-	    .tenant_open.name = command->open.tenant.size != 0 ? command->open.tenant
-	                                                       : bytes_text("default"),
+	    .tenant_open.name = command->open.tenant,
 	};
 	uint64_t window = command->open.push_window;
 	if (!shard_has_room(hub->shard, &engine))
 		return false;
+	const char *refused = hub_access_judge(hub, command, &who);
+	if (refused != NULL) {
+		hub_access_refuse(hub, command, refused);
+		return true;
+	}
+	if (!open_tenant(command, &who, &engine.tenant_open.name)) {
+		hub_queue_error(hub, &command->origin, FROE_FORBIDDEN, "tenant",
+		    "the token is for another tenant: leave the tenant out");
+		return true;
+	}
 	froe_assert(hub_conn_find(hub, command->origin.conn) == NULL);
 	struct hub_conn *conn = mem_zalloc(sizeof(*conn));
 	conn->handle = command->origin.conn;
@@ -351,6 +398,7 @@ hub_open_conn(struct hub *hub, const struct api_command *command)
 	list_init(&conn->pushes);
 	list_init(&conn->watches);
 	list_init(&conn->ended);
+	hub_access_bind(hub, conn, &who);
 	map_put_u64(&hub->conns, conn->handle, conn);
 	hub->stats.connections++;
 	return hub_engine(hub, command, &engine);
@@ -486,10 +534,11 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 {
 	struct eng_command engine = command->engine;
 	struct eng_start *starts = NULL;
-	if (!command_fits(hub, conn, command))
+	if (!command_fits(hub, conn, command) || !hub_access_actions(hub, conn, command))
 		return true;
 	engine.origin = command->origin;
 	engine.tenant = conn->tenant;
+	engine.actor = bytes_text(conn->actor);
 	switch (engine.type) {
 	case ENG_CMD_RUN_START:
 		if (run_refused(hub, conn, command))
@@ -533,6 +582,8 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 	case ENG_CMD_TENANT_OPEN:
 	case ENG_CMD_WORKER_DETACH:
 	case ENG_CMD_TASK_PROVIDE:
+	case ENG_CMD_TOKEN_CREATE:
+	case ENG_CMD_TOKEN_REVOKE:
 		froe_never("a session does not send this");
 	}
 	bool done = hub_engine(hub, command, &engine);
@@ -576,8 +627,8 @@ hub_command(struct hub *hub, const struct api_command *command)
 		return false;
 	if (command->op == API_OP_OPEN)
 		return hub_open_conn(hub, command);
-	if (conn == NULL)
-		return true; /* it has closed meanwhile */
+	if (conn == NULL || conn->cut)
+		return true; /* it has closed meanwhile, or is about to be */
 	if (conn->tenant.v == 0) {
 		hub_queue_error(hub, &command->origin, FROE_FAILED_PRECONDITION, "",
 		    "this connection's Hello was refused: open another one");
@@ -592,8 +643,18 @@ hub_command(struct hub *hub, const struct api_command *command)
 	case API_OP_RUN_GET:
 	case API_OP_RUN_LIST:
 	case API_OP_RUN_WATCH:
-	case API_OP_OUTPUT_GET:
 		hub_read_open(hub, conn, command);
+		return true;
+	case API_OP_OUTPUT_GET:
+		if (hub_access_output(hub, conn, command))
+			hub_read_open(hub, conn, command);
+		return true;
+	case API_OP_TOKEN_CREATE:
+		return hub_token_create(hub, conn, command);
+	case API_OP_TOKEN_REVOKE:
+		return hub_token_revoke(hub, conn, command);
+	case API_OP_TOKEN_LIST:
+		hub_token_list(hub, conn, command);
 		return true;
 	case API_OP_RUN_UNWATCH:
 		hub_unwatch(hub, conn, command);
@@ -638,6 +699,7 @@ hub_turn(struct hub *hub, uint64_t mono_ns)
 	hub_index_turn(hub);
 	hub_read_answers(hub);
 	hub_read_expire(hub);
+	hub_access_turn(hub);
 	if (hub_push_loaded(hub))
 		FROE_DROP(hub_worker_turn(hub), "what has no room now comes again");
 }
@@ -647,7 +709,10 @@ hub_deadline_ns(const struct hub *hub)
 {
 	uint64_t worker_ns = wheel_next(&hub->wheel);
 	uint64_t read_ns = hub_read_deadline_ns(hub);
+	uint64_t access_ns = hub_access_deadline_ns(hub);
 	uint64_t due_ns = worker_ns < read_ns ? worker_ns : read_ns;
+	if (access_ns < due_ns)
+		due_ns = access_ns;
 	if (!list_empty(&hub->backlog) && due_ns > hub->mono_ns + BACKLOG_RETRY_NS)
 		due_ns = hub->mono_ns + BACKLOG_RETRY_NS;
 	return list_empty(&hub->loaded) ? due_ns : hub->mono_ns;
@@ -671,6 +736,7 @@ hub_release(struct hub *hub)
 	hub_push_release_all(hub);
 	hub_read_release_all(hub);
 	hub_worker_release_all(hub);
+	hub_access_release_all(hub);
 	map_release(&hub->conns);
 	map_release(&hub->watches);
 	map_release(&hub->workers);

@@ -10,7 +10,7 @@
  *             what is sent unasked, within each connection's window; hub_watch.c: watched runs;
  *             hub_durable.c: nodes of durable tasks, approvals;
  *             hub_read.c: views, lists, outputs; hub_index.c: rows for the index; hub_worker.c:
- *             liveness.
+ *             liveness; hub_access.c: tokens.
  * Ownership   owns its connections, watches and workers; borrows shard, indexer and the deliver
  *             hook.
  * Threading   the hot thread (or the simulator).
@@ -27,6 +27,7 @@
 #define SERVER_HUB_H
 
 #include "api/port.h"
+#include "api/token.h"
 #include "base/histogram.h"
 #include "base/map.h"
 #include "froe/limits.h"
@@ -39,6 +40,16 @@ struct hub_options {
 	uint32_t heartbeat_ms;
 	uint32_t heartbeat_lost_ms;
 	uint32_t reconnect_grace_ms;
+	bool auth; /* false: everyone is an admin */
+	uint8_t token_key[TOKEN_KEY_BYTES];
+};
+
+/* Failed log-ins by address. */
+#define HUB_SOURCES 1024u
+struct hub_source {
+	uint64_t source;
+	uint64_t since_ns; /* boot-time clock: when its minute began */
+	uint32_t failures;
 };
 
 struct hub_stats {
@@ -49,6 +60,8 @@ struct hub_stats {
 	uint64_t connections;
 	struct histogram assign;   /* from queued until a worker got the lease */
 	struct histogram dispatch; /* from the lease until it was sent, durable */
+	uint64_t auth_failures;
+	uint64_t auth_cut; /* connections whose token ended */
 };
 
 struct hub {
@@ -60,6 +73,8 @@ struct hub {
 	void (*metrics)(void *context, struct buf *to); /* what others add to /metrics */
 	/* Recovery is about to replay this store: time to open the index and call hub_replays(). */
 	void (*opened)(void *context, struct uuid store);
+	/* Something an operator should read, one line; may be NULL. */
+	void (*warn)(void *context, const char *text);
 	void *deliver_context;
 
 	struct buf outbox;         /* items: struct hub_item, then its bytes */
@@ -87,6 +102,12 @@ struct hub {
 	struct buf places;         /* of one index row */
 	struct buf texts;          /* its metadata */
 	const struct api_command *command; /* being run: hooks relate effects to it */
+	struct map token_uses;     /* kid -> struct hub_use */
+	struct hub_source *sources; /* HUB_SOURCES */
+	struct list refusals;      /* answers to failed log-ins that are held back */
+	uint64_t access_due_ns;    /* boot-time clock: tokens of open connections are looked at */
+	const struct token *minted; /* during TOKEN_CREATE */
+	uint64_t minted_expires_ns;
 	struct hub_stats stats;
 	struct failpoint failpoint;
 };

@@ -30,6 +30,21 @@ struct hub_conn {
 	struct list woken;           /* hub->woken: the next of `ended` may be read */
 	struct map requests;         /* request -> struct hub_watch, of both lists */
 	size_t event_bytes;          /* of its HUB_PUSH_EVENT and HUB_PUSH_CLOSED */
+	uint64_t kid;                /* of its token; 0: none */
+	uint32_t roles;
+	uint64_t expires_ns;         /* engine time; 0: never */
+	char *actor;                 /* owned */
+	struct bytes scope;          /* owned */
+	bool cut;                    /* its token has ended: nothing it says counts */
+};
+
+/* Who opens a connection, or asks for /metrics. The scope is borrowed until the next step. */
+struct hub_who {
+	uint64_t kid;
+	uint32_t roles;
+	uint64_t expires_ns;
+	struct bytes scope;
+	char actor[FROE_NAME_BYTES_MAX + 1];
 };
 
 enum hub_push_kind {
@@ -134,6 +149,7 @@ struct hub_item {
 	uint64_t request;
 	void *object;
 	size_t size;
+	bool close;
 };
 
 /* hub.c */
@@ -141,6 +157,12 @@ struct hub_conn *hub_conn_find(const struct hub *hub, uint64_t handle);
 void hub_item_object(struct hub *hub, uint64_t frame, enum hub_item_kind kind, void *object);
 void hub_item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin,
     uint32_t number, const ProtobufCMessage *message);
+/* The last that the connection hears. */
+void hub_item_close(struct hub *hub, uint64_t frame, uint64_t conn, uint32_t number,
+    const ProtobufCMessage *message);
+/* Runs a command of the engine for a connection. False: no room now. */
+bool hub_engine(struct hub *hub, const struct api_command *command,
+    const struct eng_command *engine);
 /* Queues an answer behind everything that was decided before it. */
 void hub_queue_reply(struct hub *hub, const struct eng_origin *origin, uint32_t number,
     const ProtobufCMessage *message);
@@ -203,6 +225,28 @@ void hub_read_answers(struct hub *hub);
 void hub_read_expire(struct hub *hub); /* those that wait too long */
 uint64_t hub_read_deadline_ns(const struct hub *hub);
 void hub_read_release_all(struct hub *hub);
+
+/* hub_access.c */
+/* NULL: *ret_who is who asks; else what to tell somebody who is unknown. */
+const char *hub_access_judge(struct hub *hub, const struct api_command *command,
+    struct hub_who *ret_who);
+void hub_access_refuse(struct hub *hub, const struct api_command *command, const char *text);
+void hub_access_bind(struct hub *hub, struct hub_conn *conn, const struct hub_who *who);
+void hub_access_revoked(struct hub *hub, uint64_t kid, uint64_t frame);
+void hub_access_turn(struct hub *hub);
+uint64_t hub_access_deadline_ns(const struct hub *hub);
+/* False: refused, and answered. */
+bool hub_access_actions(struct hub *hub, const struct hub_conn *conn,
+    const struct api_command *command);
+bool hub_access_output(struct hub *hub, const struct hub_conn *conn,
+    const struct api_command *command);
+bool hub_token_create(struct hub *hub, struct hub_conn *conn, const struct api_command *command);
+void hub_token_created(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
+bool hub_token_revoke(struct hub *hub, struct hub_conn *conn, const struct api_command *command);
+void hub_token_list(struct hub *hub, const struct hub_conn *conn,
+    const struct api_command *command);
+uint64_t hub_access_expiring(const struct hub *hub); /* tokens in use that end soon */
+void hub_access_release_all(struct hub *hub);
 
 /* hub_metrics.c */
 void hub_metrics(struct hub *hub, const struct api_command *command);

@@ -3,6 +3,7 @@
  */
 #include "server/hub_int.h"
 
+#include "api/access.h"
 #include "base/duration.h"
 
 #include <inttypes.h>
@@ -149,11 +150,48 @@ metric_log(const struct hub *hub, struct buf *to)
 	    (uint64_t)log_space(hub->shard->log));
 }
 
+/* True: who asks may not see them, and was told so. */
+static bool
+metrics_refused(struct hub *hub, const struct api_command *command)
+{
+	struct hub_who who;
+	struct api_effect effect = {
+	    .conn = command->origin.conn,
+	    .request = command->origin.request,
+	    .number = API_METRICS_NUMBER,
+	    .err = FROE_FORBIDDEN,
+	};
+	const char *refused = hub_access_judge(hub, command, &who);
+	if (refused != NULL) {
+		hub_access_refuse(hub, command, refused);
+		return true;
+	}
+	if ((who.roles & ACCESS_METRICS_ROLES) != 0 &&
+	    bytes_equal(who.scope, bytes_text(ENG_SCOPE_ALL)))
+		return false;
+	hub->deliver(hub->deliver_context, &effect);
+	return true;
+}
+
+static void
+metric_access(const struct hub *hub, struct buf *to, const struct eng_counts *counts)
+{
+	metric(to, "froe_tokens", "gauge", "Tokens that are not revoked", counts->tokens);
+	metric(to, "froe_tokens_expiring", "gauge",
+	    "Tokens used since the start that expire within 14 days", hub_access_expiring(hub));
+	metric(to, "froe_auth_failures_total", "counter", "Connections and scrapes without a valid "
+	    "token", hub->stats.auth_failures);
+	metric(to, "froe_auth_cut_total", "counter",
+	    "Connections closed because their token was revoked or expired", hub->stats.auth_cut);
+}
+
 void
 hub_metrics(struct hub *hub, const struct api_command *command)
 {
 	struct eng_counts counts;
 	struct buf text;
+	if (metrics_refused(hub, command))
+		return;
 	buf_init(&text);
 	eng_counts(hub->shard->eng, &counts);
 	metric_runs(&text, &counts);
@@ -171,6 +209,7 @@ hub_metrics(struct hub *hub, const struct api_command *command)
 	    hub->stats.workers_lost);
 	metric_queues(hub, &text);
 	metric_latencies(hub, &text);
+	metric_access(hub, &text, &counts);
 	metric_log(hub, &text);
 	if (hub->metrics != NULL)
 		hub->metrics(hub->deliver_context, &text);

@@ -101,10 +101,12 @@ change_name(enum eng_event_type type)
 	case ENG_EV_NODE_SATISFIED:
 	case ENG_EV_APPROVAL_DECIDED:
 		return "satisfied";
-	case ENG_EV_MEMO_PUT:
-	case ENG_EV_EVENT_PUSHED:
 	case ENG_EV_RUN_DUE:
 		return "due";
+	case ENG_EV_MEMO_PUT:
+	case ENG_EV_EVENT_PUSHED:
+	case ENG_EV_TOKEN_CREATED:
+	case ENG_EV_TOKEN_REVOKED:
 	case ENG_EV_ENGINE_STARTED:
 	case ENG_EV_TENANT_CREATED:
 	case ENG_EV_WORKFLOW_PUT:

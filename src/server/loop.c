@@ -17,9 +17,12 @@
 #include "api/native.h"
 #include "api/wire.h"
 #include "base/duration.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "io/journal.h"
 #include "net/sniff.h"
+
+#include <unistd.h>
 
 #define SLOTS_MAX (UINT32_C(1) << 24)
 #define LINKS_PER_SLAB 64
@@ -44,6 +47,7 @@ struct link {
 	uint32_t slot;
 	struct list waiting; /* for room at the port */
 	bool leaving;        /* being reaped: the session takes leave */
+	struct api_peer peer;
 	union {
 		struct native native;
 		struct http_api http;
@@ -57,13 +61,20 @@ struct slot {
 	struct link *link; /* NULL: free */
 };
 
+/* One listening socket. */
+struct gate {
+	struct loop *loop;
+	struct io_op accept;
+	int listener;      /* -1: none, or closed */
+	uint64_t retry_ns; /* 0: accept is under way or not wanted */
+};
+enum { GATE_PORT, GATE_ADMIN, GATE_COUNT };
+
 struct loop {
 	struct api_port port; /* first: what sessions post to; it refuses while stalled */
 	struct api_port *outer;
 	struct conn_set set;
-	struct io_op accept;
-	int listener;
-	uint64_t accept_retry_ns; /* 0: accept is under way or not wanted */
+	struct gate gates[GATE_COUNT];
 	const atomic_bool *ready;
 	loop_handover_fn *handover;
 	void *handover_context;
@@ -144,6 +155,24 @@ slot_find(const struct loop *loop, uint64_t handle)
 
 /* ---------------------------------------------------------------------------- accepting */
 
+/* The kernel's word on who is there. Addresses of one IPv6 /64 are one source: whoever has one of
+ * them has all. A Unix socket is admin.sock: its mode keeps others away, and this does again. */
+static void
+peer_find(int socket, struct api_peer *ret_peer)
+{
+	struct io_peer peer;
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	io_peer_find(socket, &peer);
+	*ret_peer = (struct api_peer){0};
+	if (peer.kind == IO_PEER_INET) {
+		bool v4 = memcmp(peer.address, mapped, sizeof(mapped)) == 0;
+		ret_peer->source = hash64(peer.address, v4 ? 16 : 8, 0) | 1;
+	} else if (peer.kind == IO_PEER_UNIX) {
+		ret_peer->local = peer.uid == (uint32_t)geteuid() || peer.uid == 0;
+		ret_peer->uid = peer.uid;
+	}
+}
+
 static void
 link_open(struct loop *loop, int socket, struct bytes input)
 {
@@ -158,6 +187,7 @@ link_open(struct loop *loop, int socket, struct bytes input)
 	link->magic = LINK_MAGIC;
 	link->slot = slot;
 	link->session = LINK_NONE;
+	peer_find(socket, &link->peer);
 	loop->slots[slot].link = link;
 	conn_open(&link->conn, &loop->set, socket, input);
 }
@@ -165,14 +195,15 @@ link_open(struct loop *loop, int socket, struct bytes input)
 static void
 on_accept(struct io_op *op, int32_t result)
 {
-	struct loop *loop = container_of(op, struct loop, accept);
+	struct gate *gate = container_of(op, struct gate, accept);
+	struct loop *loop = gate->loop;
 	if (result >= 0) {
 		conn_count(&loop->set.count.accepted, 1);
 		link_open(loop, result, bytes_of(NULL, 0));
 	}
 	if (!io_op_active(op) && !loop->draining) {
 		conn_set_now(&loop->set);
-		loop->accept_retry_ns = loop->set.now_ns + ACCEPT_RETRY_NS;
+		gate->retry_ns = loop->set.now_ns + ACCEPT_RETRY_NS;
 	}
 }
 
@@ -185,17 +216,41 @@ loop_adopt(struct loop *loop, int socket, struct bytes input)
 
 /* Ends accepting; the listener is closed once the kernel no longer uses it. */
 static void
-accept_stop(struct loop *loop)
+gate_stop(struct gate *gate)
 {
-	loop->accept_retry_ns = 0;
-	if (loop->listener < 0)
+	struct io *io = gate->loop->set.io;
+	gate->retry_ns = 0;
+	if (gate->listener < 0)
 		return;
-	if (io_op_active(&loop->accept)) {
-		io_cancel(loop->set.io, &loop->accept);
+	if (io_op_active(&gate->accept)) {
+		io_cancel(io, &gate->accept);
 		return;
 	}
-	io_socket_close(loop->set.io, loop->listener);
-	loop->listener = -1;
+	io_socket_close(io, gate->listener);
+	gate->listener = -1;
+}
+
+static void
+accept_stop(struct loop *loop)
+{
+	for (int i = 0; i < GATE_COUNT; i++)
+		gate_stop(&loop->gates[i]);
+}
+
+static bool
+accept_stopped(const struct loop *loop)
+{
+	return loop->gates[GATE_PORT].listener < 0 && loop->gates[GATE_ADMIN].listener < 0;
+}
+
+static void
+gate_start(struct loop *loop, int which, int listener)
+{
+	struct gate *gate = &loop->gates[which];
+	*gate = (struct gate){.loop = loop, .listener = listener};
+	io_op_init(&gate->accept, on_accept);
+	if (listener >= 0)
+		io_accept(loop->set.io, &gate->accept, listener);
 }
 
 /* ---------------------------------------------------------------------------------- life */
@@ -228,8 +283,6 @@ loop_open(struct loop **ret_loop, uint8_t index, struct io *io, const struct loo
 	conn_set_init(&loop->set, io);
 	if (options->head_ms != 0)
 		loop->set.timer_ns[CONN_TIMER_HEAD] = options->head_ms * NS_PER_MS;
-	io_op_init(&loop->accept, on_accept);
-	loop->listener = options->listener;
 	loop->ready = options->ready;
 	arena_init(&loop->arena, WIRE_ARENA_BYTES_MAX);
 	slab_init(&loop->links, sizeof(struct link), LINKS_PER_SLAB);
@@ -242,8 +295,8 @@ loop_open(struct loop **ret_loop, uint8_t index, struct io *io, const struct loo
 	loop->edge_only = options->edge_only;
 	loop->plain = options->plain;
 	loop->tls = options->tls;
-	if (loop->listener >= 0)
-		io_accept(io, &loop->accept, loop->listener);
+	gate_start(loop, GATE_PORT, options->listener);
+	gate_start(loop, GATE_ADMIN, options->admin_listener);
 	*ret_loop = loop;
 	return FROE_OK;
 }
@@ -276,7 +329,7 @@ loop_close(struct loop *loop)
 	accept_stop(loop);
 	loop_resume(loop);
 	loop_input(loop);
-	for (int turn = 0; loop->used > 0 || loop->listener >= 0; turn++) {
+	for (int turn = 0; loop->used > 0 || !accept_stopped(loop); turn++) {
 		froe_assert(turn < CLOSE_TURNS_MAX); /* the kernel owes us each completion */
 		io_step(loop->set.io, io_mono_ns(loop->set.io->env) + NS_PER_MS);
 		accept_stop(loop);
@@ -297,7 +350,7 @@ static const char *
 link_plain_refusal(const struct loop *loop, const struct link *link)
 {
 	char peer[IO_PEER_SIZE];
-	if (link->conn.tls != NULL || loop->plain == LOOP_PLAIN_ALL)
+	if (link->conn.tls != NULL || loop->plain == LOOP_PLAIN_ALL || link->peer.local)
 		return NULL;
 	if (loop->plain == LOOP_PLAIN_LOCAL && io_socket_peer(link->conn.socket, peer))
 		return NULL;
@@ -311,6 +364,7 @@ link_serve_native(struct loop *loop, struct link *link)
 	conn_serve(&link->conn, CONN_NATIVE);
 	link->session = LINK_NATIVE;
 	native_open(&link->native, &link->conn, &loop->port, &loop->arena, link_handle(loop, link));
+	link->native.peer = link->peer;
 	if (refusal != NULL)
 		native_refuse(&link->native, refusal);
 }
@@ -322,6 +376,7 @@ link_serve_http(struct loop *loop, struct link *link)
 	conn_serve(&link->conn, CONN_HTTP);
 	link->session = LINK_HTTP;
 	http_api_open(&link->http, &link->conn, &loop->port, loop->ready, link_handle(loop, link));
+	link->http.peer = link->peer;
 	if (refusal != NULL)
 		http_api_refuse(&link->http, refusal);
 }
@@ -461,10 +516,13 @@ link_step(struct loop *loop, struct link *link)
 static void
 accept_again(struct loop *loop)
 {
-	if (loop->accept_retry_ns == 0 || loop->accept_retry_ns > loop->set.now_ns)
-		return;
-	loop->accept_retry_ns = 0;
-	io_accept(loop->set.io, &loop->accept, loop->listener);
+	for (int i = 0; i < GATE_COUNT; i++) {
+		struct gate *gate = &loop->gates[i];
+		if (gate->retry_ns == 0 || gate->retry_ns > loop->set.now_ns)
+			continue;
+		gate->retry_ns = 0;
+		io_accept(loop->set.io, &gate->accept, gate->listener);
+	}
 }
 
 void
@@ -545,8 +603,12 @@ loop_deadline_ns(const struct loop *loop)
 	if (!list_empty(&loop->set.ready))
 		return 0;
 	uint64_t due_ns = conn_set_due_ns(&loop->set);
-	return loop->accept_retry_ns != 0 && loop->accept_retry_ns < due_ns ? loop->accept_retry_ns
-	                                                                    : due_ns;
+	for (int i = 0; i < GATE_COUNT; i++) {
+		uint64_t retry_ns = loop->gates[i].retry_ns;
+		if (retry_ns != 0 && retry_ns < due_ns)
+			due_ns = retry_ns;
+	}
+	return due_ns;
 }
 
 void

@@ -1,6 +1,7 @@
 #include "server/record.h"
 
 #include "api/definition.h"
+#include "api/token.h"
 #include "base/duration.h"
 #include "base/json.h"
 #include "proto/record.pb-c.h"
@@ -49,6 +50,8 @@ static const struct type_row type_table[] = {
     [ENG_EV_EVENT_PUSHED] = TYPE(EVENT_PUSHED, event_pushed),
     [ENG_EV_APPROVAL_DECIDED] = TYPE(APPROVAL_DECIDED, approval_decided),
     [ENG_EV_RUN_DUE] = TYPE(RUN_DUE, run_due),
+    [ENG_EV_TOKEN_CREATED] = TYPE(TOKEN_CREATED, token_created),
+    [ENG_EV_TOKEN_REVOKED] = TYPE(TOKEN_REVOKED, token_revoked),
 };
 
 /* Those that a reader may skip, from RECORD_TYPE_OPTIONAL on. */
@@ -119,6 +122,10 @@ static const struct member members[] = {
     MEMBER(47, invocation, MEMBER_U32),
     MEMBER(48, number, MEMBER_U64),
     MEMBER(49, approved, MEMBER_U32),
+    MEMBER(70, kid, MEMBER_U64),
+    MEMBER(71, digest, MEMBER_BYTES),
+    MEMBER(72, scope, MEMBER_BYTES),
+    MEMBER(73, roles, MEMBER_U32),
 };
 
 /* Larger than any generated struct of record.proto. */
@@ -488,6 +495,16 @@ print_list(struct buf *to, const struct eng_event *event, const struct member *m
 	buf_push_text(to, "]");
 }
 
+/* As in the token's text. */
+static void
+print_kid(struct buf *to, uint64_t kid)
+{
+	char text[TOKEN_KID_TEXT_SIZE] = "";
+	if (kid >> TOKEN_KID_BITS == 0)
+		token_kid_format(kid, text);
+	buf_printf(to, "\"%s\"", text);
+}
+
 static void
 print_member(struct buf *to, const struct eng_event *event, const struct member *member)
 {
@@ -498,6 +515,10 @@ print_member(struct buf *to, const struct eng_event *event, const struct member 
 	}
 	if (at == (const uint8_t *)&event->status) {
 		buf_printf(to, "\"%s\"", status_name(event->status));
+		return;
+	}
+	if (at == (const uint8_t *)&event->kid) {
+		print_kid(to, event->kid);
 		return;
 	}
 	switch (member->kind) {

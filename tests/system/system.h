@@ -276,26 +276,33 @@ sleep_ms(uint32_t ms)
 	nanosleep(&span, NULL);
 }
 
-/* Asks over HTTP/1.1; the whole answer, head and body, in `to`. */
+/* Asks over HTTP/1.1, with more header lines; the whole answer, head and body, in `to`. */
 static size_t
-http_get(const struct server *server, const char *path, char *to, size_t size)
+http_get_with(const struct server *server, const char *path, const char *more, char *to,
+    size_t size)
 {
 	struct sockaddr_in address = {
 	    .sin_family = AF_INET, .sin_port = htons((uint16_t)server->port)};
-	char request[256];
+	char request[512];
 	size_t have = 0;
 	ssize_t got;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	int length = snprintf(request, sizeof(request),
-	    "GET %s HTTP/1.1\r\nHost: froe\r\nConnection: close\r\n\r\n", path);
+	    "GET %s HTTP/1.1\r\nHost: froe\r\nConnection: close\r\n%s\r\n", path, more);
 	assert_int_equal(write(fd, request, (size_t)length), length);
 	while (have < size - 1 && (got = read(fd, to + have, size - 1 - have)) > 0)
 		have += (size_t)got;
 	to[have] = 0;
 	close(fd);
 	return have;
+}
+
+static inline size_t
+http_get(const struct server *server, const char *path, char *to, size_t size)
+{
+	return http_get_with(server, path, "", to, size);
 }
 
 #endif

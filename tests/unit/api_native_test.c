@@ -195,7 +195,7 @@ static void
 deliver(struct world *w, uint64_t request, uint32_t number, const ProtobufCMessage *message)
 {
 	struct api_effect effect = {.conn = HANDLE, .request = request, .number = number,
-	    .message = message};
+	    .message = message, .roles = ENG_ROLES_ALL};
 	native_deliver(&w->native, &effect);
 	settle(w);
 }

@@ -67,7 +67,11 @@ test_request__hello(void **state)
 	assert_int_equal(request_hello(&hello, &command, &fault), FROE_OK);
 	assert_int_equal(command.op, API_OP_OPEN);
 	assert_int_equal(command.open.push_window, 77);
-	assert_true(bytes_equal(command.open.tenant, bytes_text("default")));
+	assert_int_equal(command.open.tenant.size, 0); /* whose is judged with the token */
+	assert_int_equal(command.open.token.size, 0);
+	hello.token = "froe1_";
+	assert_int_equal(request_hello(&hello, &command, &fault), FROE_OK);
+	assert_true(bytes_equal(command.open.token, bytes_text("froe1_")));
 	hello.tenant = "Acme.x_1-y";
 	assert_int_equal(request_hello(&hello, &command, &fault), FROE_OK);
 	static const char *const BAD[] = {"-a", ".a", "_a", "a b", "a/b", "\xc3\xa4", "a\n"};

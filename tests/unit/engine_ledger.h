@@ -101,6 +101,8 @@ ledger_copy(struct ledger *ledger, const struct eng_event *event)
 	copy->name = ledger_bytes(ledger, event->name);
 	copy->text = ledger_bytes(ledger, event->text);
 	copy->payload = ledger_bytes(ledger, event->payload);
+	copy->digest = ledger_bytes(ledger, event->digest);
+	copy->scope = ledger_bytes(ledger, event->scope);
 	struct bytes *actions = arena_copy(&ledger->arena, event->actions,
 	    event->action_count * sizeof(*actions));
 	for (uint32_t i = 0; i < event->action_count; i++)
@@ -329,6 +331,8 @@ event_size(const struct eng_event *event)
 	size += field_size(event->key_until_ns) + field_size(event->late);
 	size += span_size(event->child_key.size) + span_size(event->key.size);
 	size += span_size(event->actor.size);
+	size += span_size(event->digest.size) + span_size(event->scope.size);
+	size += field_size(event->kid) + field_size(event->roles);
 	for (uint32_t i = 0; i < event->action_count; i++)
 		size += span_size(event->actions[i].size);
 	for (uint32_t i = 0; i < event->metadata_count; i++)
@@ -361,7 +365,8 @@ event_equal(const struct eng_event *a, const struct eng_event *b)
 	    a->child_index == b->child_index && a->start_ns == b->start_ns &&
 	    a->key_until_ns == b->key_until_ns && a->late == b->late &&
 	    bytes_equal(a->child_key, b->child_key) && bytes_equal(a->key, b->key) &&
-	    bytes_equal(a->actor, b->actor);
+	    bytes_equal(a->actor, b->actor) && bytes_equal(a->digest, b->digest) &&
+	    bytes_equal(a->scope, b->scope) && a->kid == b->kid && a->roles == b->roles;
 	for (uint32_t i = 0; equal && i < a->action_count; i++)
 		equal = bytes_equal(a->actions[i], b->actions[i]);
 	for (uint32_t i = 0; equal && i < a->metadata_count; i++)

@@ -83,6 +83,9 @@ story_tell(struct driver *d)
 	driver_start(d, "wf");
 	driver_start(d, "wf");
 	story_durable(d);
+	driver_token(d, 1, "first", "*", ENG_ROLE_ADMIN, 0);
+	driver_token(d, 2, "second", "test", ENG_ROLE_WORKER, d->now_ns + SECOND);
+	assert_int_equal(driver_token_revoke(d, 1, "*"), FROE_OK);
 }
 
 static enum froe_err

@@ -70,7 +70,7 @@ server_say(struct server *server, struct eng_origin to, uint32_t number,
     const ProtobufCMessage *message)
 {
 	struct api_effect effect = {.conn = to.conn, .request = to.request, .number = number,
-	    .message = message};
+	    .message = message, .roles = ENG_ROLES_ALL};
 	server_deliver(server, &effect);
 }
 
@@ -214,6 +214,7 @@ server_open_and_run(void *argument)
 	struct server *server = argument;
 	struct froe_fault fault;
 	struct loop_options options = {
+	    .admin_listener = -1,
 	    .port = &server->port,
 	    .ready = &server->ready,
 	    .edge_only = test_on_edge,

@@ -58,6 +58,9 @@ static const struct {
     {ENG_EV_EVENT_PUSHED, "EVENT_PUSHED", " tenant name payload actor number "},
     {ENG_EV_APPROVAL_DECIDED, "APPROVAL_DECIDED",
         " task text actor node which approval approved "},
+    {ENG_EV_TOKEN_CREATED, "TOKEN_CREATED",
+        " deadline_ns name actions actor kid digest scope roles "},
+    {ENG_EV_TOKEN_REVOKED, "TOKEN_REVOKED", " actor kid "},
     {ENG_EV_TASK_LOGGED, "TASK_LOGGED", " task lease attempt text "},
 };
 #define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
@@ -118,6 +121,10 @@ event_full(enum eng_event_type type, struct arena *arena)
 	    .payload = bytes_text("{\"a\":\n[1, 2],\r\n\"b\":\"\\n\"}"),
 	    .actions = actions,
 	    .action_count = 3,
+	    .kid = (UINT64_C(1) << 50) - 1,
+	    .digest = bytes_text("\x01\xff\x80"),
+	    .scope = bytes_text("*"),
+	    .roles = 9,
 	    .metadata = actions,
 	    .metadata_count = 3,
 	    .actor = bytes_text("ann"),
@@ -211,7 +218,11 @@ expect_same(size_t type, const struct eng_event *put, const struct eng_event *go
 	EXPECT_NUMBER(fingerprint);
 	EXPECT_NUMBER(number);
 	EXPECT_NUMBER(approval);
+	EXPECT_NUMBER(kid);
+	EXPECT_NUMBER(roles);
 	EXPECT_BYTES(actor);
+	EXPECT_BYTES(digest);
+	EXPECT_BYTES(scope);
 	EXPECT_BYTES(name);
 	EXPECT_BYTES(text);
 	EXPECT_BYTES(payload);

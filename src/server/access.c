@@ -1,0 +1,189 @@
+#include "server/access.h"
+
+#include "api/access.h"
+#include "api/request.h"
+#include "api/token.h"
+#include "base/duration.h"
+#include "base/mem.h"
+#include "io/private.h"
+#include "server/keeper.h"
+#include "server/shard.h"
+
+#include <stdlib.h>
+
+_Static_assert(ACCESS_TOKEN_TEXT_SIZE == TOKEN_TEXT_SIZE, "a token's text");
+#define KEY_FILE "token.key"
+
+enum froe_err
+access_key(const char *dir, uint8_t key[32], bool *ret_created, struct froe_fault *fault)
+{
+	return private_key(dir, KEY_FILE, key, TOKEN_KEY_BYTES, ret_created, fault);
+}
+
+/* --------------------------------------------------------------------- without a server */
+
+struct offline {
+	struct shard shard;
+	struct io *io;
+	struct keeper keeper;
+	enum froe_err err; /* the answer to the step */
+	struct froe_fault *fault;
+};
+
+static void
+hook_event(void *context, const struct eng_event *event, uint64_t frame)
+{
+	(void)context;
+	(void)event;
+	(void)frame;
+}
+
+static void
+hook_effect(void *context, const struct eng_effect *effect, uint64_t frame)
+{
+	struct offline *offline = context;
+	(void)frame;
+	if (effect->type != ENG_EFF_REPLY)
+		return;
+	offline->err = effect->err;
+	if (effect->err != FROE_OK)
+		*offline->fault = *effect->fault;
+}
+
+/* The same judge as for a request that came over a socket. */
+static enum froe_err
+token_command(const struct access_token *token, struct arena *arena,
+    struct api_command *ret_command, struct froe_fault *fault)
+{
+	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
+	Froe__TokenCreate create = FROE__TOKEN_CREATE__INIT;
+	envelope.body_case = FROE__ENVELOPE__BODY_TOKEN_CREATE;
+	envelope.token_create = &create;
+	create.name = (char *)(uintptr_t)token->name;
+	create.tenant = (char *)(uintptr_t)token->tenant;
+	create.roles = (char **)(uintptr_t)token->roles;
+	create.n_roles = token->role_count;
+	create.actions = (char **)(uintptr_t)token->actions;
+	create.n_actions = token->action_count;
+	create.expires_ms = token->expires_ms;
+	create.never_expires = token->never_expires;
+	return request_decode(&envelope, arena, ret_command, fault);
+}
+
+static enum froe_err
+offline_open(struct offline *offline, const char *dir, uint64_t segment_bytes,
+    struct froe_fault *fault)
+{
+	struct io_env *env = io_env_posix();
+	struct shard_options options = {
+	    .log =
+	        {
+	            .dir = dir,
+	            .segment_bytes = segment_bytes,
+	            .inflight_max = LOG_INFLIGHT_MAX,
+	            .spares = 1,
+	        },
+	};
+	struct shard_hooks hooks = {
+	    .event = hook_event, .effect = hook_effect, .context = offline};
+	*offline = (struct offline){.fault = fault};
+	enum froe_err err = private_dir_check(dir, fault);
+	if (err == FROE_OK)
+		err = shard_open(&offline->shard, env, &options, &hooks, fault);
+	if (err != FROE_OK)
+		return err;
+	err = io_open(env, &offline->io, fault);
+	if (err != FROE_OK) {
+		shard_close(&offline->shard);
+		return err;
+	}
+	err = keeper_start(&offline->keeper, offline->shard.log, fault);
+	if (err != FROE_OK) {
+		io_close(offline->io);
+		shard_close(&offline->shard);
+		return err;
+	}
+	shard_start(&offline->shard, offline->io);
+	return FROE_OK;
+}
+
+static enum froe_err
+offline_flush(struct offline *offline)
+{
+	struct log *log = offline->shard.log;
+	while (log_durable_seq(log) < log_tail_seq(log)) {
+		if (log_failed(log, offline->fault))
+			return offline->fault->code;
+		log_flush(log);
+		io_step(offline->io, io_mono_ns(offline->shard.env) + NS_PER_S);
+	}
+	return FROE_OK;
+}
+
+static void
+offline_close(struct offline *offline)
+{
+	keeper_stop(&offline->keeper);
+	io_close(offline->io);
+	shard_close(&offline->shard);
+}
+
+static enum froe_err
+offline_create(struct offline *offline, const char *dir, const struct api_command *command,
+    struct token *token, uint64_t *ret_expires_ns)
+{
+	uint8_t key[TOKEN_KEY_BYTES], digest[TOKEN_DIGEST_BYTES];
+	bool created;
+	enum froe_err err = access_key(dir, key, &created, offline->fault);
+	if (err != FROE_OK)
+		return err;
+	token_mint(offline->shard.env, token);
+	token_digest(key, token, digest);
+	token_wipe(key, sizeof(key));
+	struct bytes tenant = command->token_create.tenant;
+	struct eng_command engine = {
+	    .type = ENG_CMD_TOKEN_CREATE,
+	    .actor = bytes_text("offline"),
+	    .token_create = {
+	        .kid = token->kid,
+	        .digest = bytes_of(digest, sizeof(digest)),
+	        .name = command->token_create.name,
+	        .scope = tenant.size != 0 ? tenant : bytes_text("default"),
+	        .roles = command->token_create.roles,
+	        .actions = command->token_create.actions,
+	        .action_count = command->token_create.action_count,
+	    },
+	};
+	if (command->token_create.expires_ms != UINT64_MAX)
+		engine.token_create.expires_ns = offline->shard.clock.now_ns +
+		    command->token_create.expires_ms * NS_PER_MS;
+	*ret_expires_ns = engine.token_create.expires_ns;
+	FROE_DROP(shard_step(&offline->shard, &engine), "hook_effect has the answer");
+	log_stop(offline->shard.log, offline->shard.clock.now_ns);
+	err = offline_flush(offline);
+	return err != FROE_OK ? err : offline->err;
+}
+
+enum froe_err
+access_token_create(const char *dir, const struct access_token *token,
+    char ret_text[ACCESS_TOKEN_TEXT_SIZE], uint64_t *ret_expires_ns, struct froe_fault *fault)
+{
+	struct offline offline;
+	struct api_command command;
+	struct token minted;
+	struct arena arena;
+	arena_init(&arena, 0);
+	enum froe_err err = token_command(token, &arena, &command, fault);
+	if (err == FROE_OK)
+		err = offline_open(&offline, dir, token->segment_bytes, fault);
+	if (err == FROE_OK) {
+		err = offline_create(&offline, dir, &command, &minted, ret_expires_ns);
+		offline_close(&offline);
+	}
+	arena_release(&arena);
+	if (err != FROE_OK)
+		return err;
+	token_format(&minted, ret_text);
+	token_wipe(&minted, sizeof(minted));
+	return FROE_OK;
+}

@@ -155,7 +155,7 @@ world_begin(void)
 	log_close(log);
 	for (unsigned file = 0; file < FILES; file++)
 		image_read(file);
-	err = seg_header_decode(world->images[0], "segment 1", &header, &fault);
+	err = seg_header_decode(world->images[0], "segment 1", SEG_HOT, &header, &fault);
 	froe_assert(err == FROE_OK);
 	world->seed = header.seed;
 	atexit(world_end);

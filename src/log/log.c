@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "io/file.h"
 #include "log/cut_int.h"
+#include "log/retention_int.h"
 
 #include <inttypes.h>
 
@@ -109,6 +110,11 @@ open_store(struct log *log, struct log_report *report, struct froe_fault *fault)
 		err = slots_open(&log->watermark, log->env, log->paths.shard, SLOTS_WATERMARK,
 		    log->store.id, log->options.read_only, fault);
 	}
+	if (err == FROE_OK) {
+		const struct slots_value *value = &log->manifest.value;
+		err = shelf_open(&log->shelf, log->env, &log->paths, log->store.id,
+		    value->manifest.cold, value->manifest.segment_oldest, fault);
+	}
 	return err;
 }
 
@@ -200,6 +206,17 @@ open_epoch_max(const struct log *log, const struct recovery *recovery)
 	return epoch;
 }
 
+/* What an unfinished retirement or merge left. */
+static enum froe_err
+open_clean(struct log *log, struct froe_fault *fault)
+{
+	uint64_t oldest = log->manifest.value.manifest.segment_oldest;
+	enum froe_err err = shelf_clean(&log->shelf, log->env, &log->paths, fault);
+	if (err == FROE_OK)
+		err = retired_clean(log->env, &log->paths, oldest, fault);
+	return err;
+}
+
 /* Everything after the verdict: from here on the store is this process's. */
 static enum froe_err
 open_writable(struct log *log, struct recovery *recovery, struct froe_fault *fault)
@@ -212,7 +229,11 @@ open_writable(struct log *log, struct recovery *recovery, struct froe_fault *fau
 		err = open_epoch(log, recovery, fault);
 	if (err == FROE_OK)
 		err = open_segments(log, recovery, fault);
+	if (err == FROE_OK)
+		err = open_clean(log, fault);
 	log->chain = recovery->chain;
+	log->opened_end = recovery->report->end;
+	atomic_store_explicit(&log->time_ns, recovery->chain.time_ns, memory_order_relaxed);
 	log->durable_seq = recovery->chain.seq;
 	log->durable_lsn = recovery->report->end;
 	log->watermark_seq = recovery->chain.seq;
@@ -248,6 +269,9 @@ log_new(struct io_env *env, const struct log_options *options)
 	log->env = env;
 	log->options = *options;
 	log->lock = -1;
+	log_read_init(log);
+	map_init(&log->reopened);
+	pthread_mutex_init(&log->reopened_lock, NULL);
 	log->manifest.file = -1;
 	log->watermark.file = -1;
 	if (log->options.inflight_max == 0 || log->options.inflight_max > LOG_INFLIGHT_MAX)
@@ -279,6 +303,10 @@ void
 log_close(struct log *log)
 {
 	log_write_release(log);
+	log_read_release(log);
+	shelf_release(&log->shelf);
+	map_release(&log->reopened);
+	pthread_mutex_destroy(&log->reopened_lock);
 	spares_release(&log->spares);
 	segment_close(log->env, log->segment);
 	slots_close(&log->manifest);

@@ -54,6 +54,12 @@ struct log_options {
 	bool read_only; /* verify and dump: no lock is taken for writing, nothing is changed */
 };
 
+/* What retention has to know of a record, whatever its type. */
+enum log_record_flags {
+	LOG_RECORD_CLOSES = 1,  /* its run has ended at the record's time */
+	LOG_RECORD_REOPENS = 2, /* and goes on now */
+};
+
 /* One record to append. */
 struct log_entry {
 	uint16_t type;
@@ -215,6 +221,7 @@ struct log_snapshot_ref {
 };
 struct log_manifest {
 	uint64_t segment_oldest;              /* the first that lies in log/ */
+	uint64_t cold; /* the newest cold file: it and those it names are valid; 0: none */
 	struct log_snapshot_ref snapshots[2]; /* the newest, and the one before it */
 };
 struct log_manifest log_manifest_read(const struct log *log);
@@ -229,20 +236,27 @@ uint64_t log_sealed(const struct log *log);
 
 /* ------------------------------------------------------------------------------------ reading */
 
-/* An asynchronous read of one record through the loop, by its place. Checks the record's own hash.
- * A record that is not durable yet is answered from memory, before log_read_start returns. */
+/* An asynchronous read of one record through the loop, by its place, or, once its segment was
+ * retired, by its run and number. Checks the record's own hash. A record that is not durable yet is
+ * answered from memory, before log_read_start returns. FROE_NOT_FOUND: it is past retention. */
+struct log_read_file;
 struct log_read {
 	struct io_op op;
 	struct log *log;
 	struct log_place place;
+	uint64_t from; /* what is read of the file */
+	uint64_t at;   /* where in it the record lies, or the extent that holds it */
+	size_t size;
+	bool cold;
 	void (*done)(struct log_read *read, enum froe_err err, const struct log_record *record);
 	void *buffer; /* owned while active; record's body points into it during `done` */
 	size_t buffer_size;
 	size_t have;
 	unsigned tries;
-	int file;
+	struct log_read_file *file;
 };
 void log_read_start(struct log *log, struct log_read *read, struct log_place place,
+    uint64_t run_key, uint32_t run_event_no,
     void (*done)(struct log_read *read, enum froe_err err, const struct log_record *record));
 
 /* Scans a store offline, frame by frame, for dump and verify: calls `each` for all records from

@@ -11,11 +11,16 @@
 #ifndef LOG_LOG_INT_H
 #define LOG_LOG_INT_H
 
+#include "base/list.h"
+#include "base/map.h"
 #include "base/sm.h"
 #include "log/chain_int.h"
+#include "log/shelf_int.h"
 #include "log/slots_int.h"
 #include "log/spares_int.h"
 #include "log/store_int.h"
+
+#include <pthread.h>
 
 /* Four in flight, one waiting behind them, and the two that a step may begin: a seal and its own.
  * 7 MiB of buffers stay below the 8 MiB that an ordinary user may lock. */
@@ -67,6 +72,13 @@ struct log {
 	bool manifest_failed;
 	_Atomic uint64_t sealed_no; /* the newest segment that is sealed, durably */
 	struct slots watermark;
+	struct shelf shelf;
+	struct lsn opened_end;    /* where this process went on */
+	_Atomic uint64_t time_ns; /* engine time of the newest step */
+	pthread_mutex_t reopened_lock;
+	struct list read_files; /* log/read.c */
+	unsigned read_file_count;
+	struct map reopened; /* runs with a record that reopens them */
 	struct spares spares;
 	struct segment *segment; /* the one frames go to */
 	uint64_t offset;         /* where the next frame goes */
@@ -103,5 +115,17 @@ void log_write_release(struct log *log);
 bool log_check(const struct log *log);
 /* The frame that holds this place and is not yet durable, or NULL. */
 const struct log_frame *log_frame_holding(const struct log *log, struct log_place place);
+
+/* read.c */
+void log_read_init(struct log *log);
+void log_read_release(struct log *log);
+/* The owner takes a new set, if there is one. */
+void log_read_turn(struct log *log);
+
+/* For retention. */
+uint64_t log_time_ns(const struct log *log);
+void log_note_reopened(struct log *log, uint64_t run_key);
+bool log_was_reopened(struct log *log, uint64_t run_key);
+void log_wake(struct log *log);
 
 #endif

@@ -9,6 +9,7 @@ log_manifest_read(const struct log *log)
 	const struct slots_value *value = &log->manifest.value;
 	return (struct log_manifest){
 	    .segment_oldest = value->manifest.segment_oldest,
+	    .cold = value->manifest.cold,
 	    .snapshots =
 		{
 		    {
@@ -40,9 +41,44 @@ log_manifest_write(struct log *log, const struct log_manifest *manifest, struct 
 	value.manifest.before = manifest->snapshots[1].number;
 	value.manifest.before_lsn = manifest->snapshots[1].lsn.v;
 	value.manifest.before_frame = manifest->snapshots[1].frame_seq;
+	value.manifest.cold = manifest->cold;
 	enum froe_err err = slots_write(&log->manifest, &value, fault);
 	log->manifest_failed = err != FROE_OK;
 	return err;
+}
+
+/* ------------------------------------------------------------------------------- for retention */
+
+uint64_t
+log_time_ns(const struct log *log)
+{
+	return atomic_load_explicit(&log->time_ns, memory_order_relaxed);
+}
+
+void
+log_note_reopened(struct log *log, uint64_t run_key)
+{
+	pthread_mutex_lock(&log->reopened_lock);
+	map_put_u64(&log->reopened, run_key, log); /* a set: any value */
+	pthread_mutex_unlock(&log->reopened_lock);
+}
+
+bool
+log_was_reopened(struct log *log, uint64_t run_key)
+{
+	pthread_mutex_lock(&log->reopened_lock);
+	bool found = map_get_u64(&log->reopened, run_key) != NULL;
+	pthread_mutex_unlock(&log->reopened_lock);
+	return found;
+}
+
+void
+log_wake(struct log *log)
+{
+	/* Acquire: pairs with log_start(). */
+	struct io *io = atomic_load_explicit(&log->wake_io, memory_order_acquire);
+	if (io != NULL)
+		io_wake(io);
 }
 
 uint64_t

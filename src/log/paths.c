@@ -69,5 +69,6 @@ paths_init(struct paths *paths, const char *dir, struct froe_fault *fault)
 	paths_set(paths->shard, path_join(paths->dir, "shard-0000"));
 	paths_set(paths->log, path_join(paths->shard, "log"));
 	paths_set(paths->quarantine, path_join(paths->shard, "quarantine"));
+	paths_set(paths->cold, path_join(paths->shard, "cold"));
 	return FROE_OK;
 }

@@ -21,6 +21,7 @@ struct paths {
 	char shard[PATHS_BYTES];
 	char log[PATHS_BYTES];
 	char quarantine[PATHS_BYTES];
+	char cold[PATHS_BYTES];
 };
 
 struct path {

@@ -50,7 +50,7 @@ reader_check_header(struct reader *reader, uint64_t no, uint64_t size, struct fr
 	enum froe_err err =
 	    io_file_read(reader->env, reader->file, blocks, SEG_HEADER_BYTES, 0, fault);
 	if (err == FROE_OK)
-		err = seg_header_decode(blocks, reader->name, &header, fault);
+		err = seg_header_decode(blocks, reader->name, SEG_HOT, &header, fault);
 	if (err != FROE_OK)
 		return err;
 	if (size != header.bytes)

@@ -53,8 +53,8 @@ recovery_each_name(void *context, const char *name)
 	struct recovery *recovery = context;
 	uint64_t no;
 
-	if (!seg_name_parse(name, &no))
-		return true;
+	if (!seg_name_parse(name, &no) || no < recovery->options.segment_oldest)
+		return true; /* an older one was retired, and is unlinked when the log is opened */
 	if (recovery->segment_count == recovery->segment_capacity) {
 		size_t capacity = recovery->segment_capacity * 2 + 16;
 		recovery->segments = mem_resize(recovery->segments, capacity * sizeof(uint64_t));

@@ -63,15 +63,15 @@ seg_header_encode(uint8_t *to, const struct seg_header *header)
 	le32_store(to + SEG_WINDOW, header->window);
 	le64_store(to + SEG_SEED, header->seed);
 	le64_store(to + SEG_CREATED, header->created_wall_ns);
-	to[SEG_KIND] = SEG_HOT;
+	to[SEG_KIND] = (uint8_t)header->kind;
 	le16_store(to + SEG_SHARD, 0);
 	block_close(to);
 	memcpy(to + LOG_BLOCK_BYTES, to, LOG_BLOCK_BYTES);
 }
 
 enum froe_err
-seg_header_decode(const uint8_t *from, const char *name, struct seg_header *ret_header,
-    struct froe_fault *fault)
+seg_header_decode(const uint8_t *from, const char *name, enum seg_kind kind,
+    struct seg_header *ret_header, struct froe_fault *fault)
 {
 	if (!block_verify(from, seg_magic)) {
 		from += LOG_BLOCK_BYTES;
@@ -90,9 +90,11 @@ seg_header_decode(const uint8_t *from, const char *name, struct seg_header *ret_
 	    .seed = le64_load(from + SEG_SEED),
 	    .created_wall_ns = le64_load(from + SEG_CREATED),
 	    .window = le32_load(from + SEG_WINDOW),
+	    .kind = kind,
 	};
-	if (le32_load(from + SEG_BLOCK_BYTES) != LOG_BLOCK_BYTES || from[SEG_KIND] != SEG_HOT ||
-	    le16_load(from + SEG_SHARD) != 0 || !seg_bytes_legal(header.bytes))
+	if (le32_load(from + SEG_BLOCK_BYTES) != LOG_BLOCK_BYTES || from[SEG_KIND] != kind ||
+	    le16_load(from + SEG_SHARD) != 0 ||
+	    (kind == SEG_HOT && !seg_bytes_legal(header.bytes)))
 		return fault_set(fault, FROE_INCOMPATIBLE,
 		    "%s: blocks of %u bytes, kind %u, shard %u, %llu bytes long: "
 		    "this froe cannot read it",

@@ -14,8 +14,8 @@
 
 enum seg_kind {
 	SEG_HOT = 1,
-	SEG_COLD = 2,     /* reserved */
-	SEG_SNAPSHOT = 3, /* reserved */
+	SEG_COLD = 2,
+	SEG_SNAPSHOT = 3,
 };
 
 struct seg_header {
@@ -25,6 +25,7 @@ struct seg_header {
 	uint64_t seed;
 	uint64_t created_wall_ns;
 	uint32_t window;
+	enum seg_kind kind;
 };
 
 /* A segment that is open, for writing too unless the log is read-only. */
@@ -48,9 +49,9 @@ bool seg_bytes_legal(uint64_t segment_bytes);
 /* Fills SEG_HEADER_BYTES: both copies. */
 void seg_header_encode(uint8_t *to, const struct seg_header *header);
 
-/* From both copies. `name` is for messages. */
-enum froe_err seg_header_decode(
-    const uint8_t *from, const char *name, struct seg_header *ret_header, struct froe_fault *fault);
+/* From both copies, of the kind that is expected. `name` is for messages. */
+enum froe_err seg_header_decode(const uint8_t *from, const char *name, enum seg_kind kind,
+    struct seg_header *ret_header, struct froe_fault *fault);
 
 void seg_name(uint64_t no, char name[SEG_NAME_SIZE]);
 bool seg_name_parse(const char *name, uint64_t *ret_no);

@@ -32,6 +32,7 @@ struct slots_value {
 			uint64_t before;         /* the one before it; 0: none */
 			uint64_t before_lsn;
 			uint64_t before_frame;
+			uint64_t cold; /* the newest cold file; 0: none */
 		} manifest;
 		struct {
 			uint64_t durable_seq;

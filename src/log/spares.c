@@ -293,6 +293,7 @@ spares_activate(struct spares *spares, unsigned number)
 	    .bytes = spares->segment_bytes,
 	    .created_wall_ns = io_wall_ns(spares->env),
 	    .window = seg_window(spares->segment_bytes),
+	    .kind = SEG_HOT,
 	};
 	struct froe_fault fault;
 

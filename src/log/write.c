@@ -341,8 +341,12 @@ log_append(struct log *log, uint64_t now_ns, const struct log_entry *entries, si
 	size_t span = 0;
 	froe_assert(log->state == LOG_RUNNING);
 	froe_assert(count > 0);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		span += rec_entry_span(&entries[i]);
+		if ((entries[i].flags & LOG_RECORD_REOPENS) != 0)
+			log_note_reopened(log, entries[i].run_key);
+	}
+	atomic_store_explicit(&log->time_ns, now_ns, memory_order_relaxed);
 	if (frame == NULL || frame->capacity - frame->used < span) {
 		if (frame != NULL)
 			frame_seal(log, frame, now_ns, 0);
@@ -535,6 +539,7 @@ watermark_done(struct io_op *op, int32_t result)
 void
 log_tick(struct log *log, uint64_t mono_ns)
 {
+	log_read_turn(log);
 	if (log_deadline_ns(log) <= mono_ns)
 		watermark_start(log, log->durable_seq, log->durable_lsn);
 }

@@ -183,7 +183,8 @@ history_read(struct history *history, uint32_t index)
 	read->index = index;
 	list_push(&history->reads, &read->link);
 	history->loading++;
-	log_read_start(history->shard->log, &read->read, history->places[index], read_done);
+	log_read_start(history->shard->log, &read->read, history->places[index], history->run,
+	    index + 1, read_done);
 }
 
 /* The first record alone (of a scheduled run, the second too): it says what is wanted. */

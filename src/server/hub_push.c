@@ -114,7 +114,8 @@ load_start(struct hub *hub, struct hub_push *push, const uint32_t *records, uint
 		struct log_read *read = &load->records[i].read;
 		struct log_place place;
 		if (resolver_place(hub->shard->resolver, push->run, records[i], &place))
-			log_read_start(hub->shard->log, read, place, load_read_done);
+			log_read_start(hub->shard->log, read, place, push->run, records[i],
+			    load_read_done);
 		else
 			load_read_done(read, FROE_NOT_FOUND, NULL);
 	}

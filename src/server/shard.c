@@ -115,6 +115,13 @@ step_reserve(struct shard *shard, size_t count)
 	shard->places = mem_resize(shard->places, shard->entry_capacity * sizeof(*shard->places));
 }
 
+/* What retention has to know of a run. */
+static uint8_t
+record_flags(enum eng_event_type type)
+{
+	return type == ENG_EV_RUN_CLOSED ? LOG_RECORD_CLOSES : 0;
+}
+
 /* All events of the step go into one frame; the resolver learns where the runs' lie. */
 static void
 step_append(struct shard *shard, const struct eng_output *output)
@@ -126,6 +133,7 @@ step_append(struct shard *shard, const struct eng_output *output)
 		const struct eng_event *event = &output->events[i];
 		shard->entries[i] = (struct log_entry){
 		    .type = (uint16_t)event->type,
+		    .flags = record_flags(event->type),
 		    .run_event_no = event->run_event_no,
 		    .run_key = event->run,
 		    .time_ns = event->time_ns,

@@ -322,6 +322,7 @@ header_of(uint64_t no)
 	    .seed = SEED,
 	    .created_wall_ns = WALL_NS,
 	    .window = seg_window(64 * MIB),
+	    .kind = SEG_HOT,
 	};
 }
 
@@ -341,14 +342,14 @@ test_log__segment_header_round_trip(void **state)
 			blocks[4095] ^= 1;
 			blocks[4096 + 500] ^= 1;
 		}
-		assert_int_equal(seg_header_decode(blocks, "x", &got, &fault), FROE_OK);
+		assert_int_equal(seg_header_decode(blocks, "x", SEG_HOT, &got, &fault), FROE_OK);
 		assert_true(uuid_equal(got.store, header.store));
 		assert_true(got.no == header.no && got.bytes == header.bytes);
 		assert_true(got.seed == header.seed && got.window == header.window);
 		assert_true(got.created_wall_ns == header.created_wall_ns);
 	}
 	blocks[0] ^= 1;
-	assert_int_equal(seg_header_decode(blocks, "x", &got, &fault), FROE_CORRUPT);
+	assert_int_equal(seg_header_decode(blocks, "x", SEG_HOT, &got, &fault), FROE_CORRUPT);
 	mem_pages_free(blocks, SEG_HEADER_BYTES);
 }
 
@@ -367,7 +368,8 @@ test_log__segment_header_refuses_what_it_does_not_know(void **state)
 		seg_header_encode(blocks, &header);
 		blocks[changes[i].at] = changes[i].value;
 		block_close(blocks);
-		assert_int_equal(seg_header_decode(blocks, "x", &got, &fault), FROE_INCOMPATIBLE);
+		assert_int_equal(
+		    seg_header_decode(blocks, "x", SEG_HOT, &got, &fault), FROE_INCOMPATIBLE);
 		mem_pages_free(blocks, SEG_HEADER_BYTES);
 	}
 }

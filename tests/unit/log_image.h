@@ -76,7 +76,7 @@ image_load(struct image *image, struct world *world, uint64_t no)
 	image->bytes = mem_pages(image->size);
 	OK(world, io_file_read(world->env, file, image->bytes, image->size, 0, &world->fault));
 	io_file_close(world->env, file);
-	OK(world, seg_header_decode(image->bytes, "test", &image->header, &world->fault));
+	OK(world, seg_header_decode(image->bytes, "test", SEG_HOT, &image->header, &world->fault));
 	image_find_frames(image);
 }
 

@@ -171,7 +171,7 @@ static enum froe_err
 read_place(struct world *world, struct log_place place)
 {
 	struct answer answer = {0};
-	log_read_start(world->log, &answer.read, place, answered);
+	log_read_start(world->log, &answer.read, place, 0, 0, answered);
 	for (unsigned i = 0; answer.calls == 0 && i < 100; i++)
 		world_turn(world);
 	assert_int_equal(answer.calls, 1);

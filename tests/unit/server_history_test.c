@@ -52,6 +52,7 @@ world_of(struct log *log)
 /* In the log's place: this program links without it. */
 void
 log_read_start(struct log *log, struct log_read *read, struct log_place place,
+    uint64_t run_key, uint32_t run_event_no,
     void (*done)(struct log_read *read, enum froe_err err, const struct log_record *record))
 {
 	struct world *world = world_of(log);

@@ -268,7 +268,8 @@ load_start(struct process *process, struct letter *letter, const uint32_t *recor
 		if (!resolver_place(process->shard.resolver, letter->run, records[i], &place))
 			judge_fail(process->judge, "run %" PRIu64 " record %u has no place",
 			    letter->run, records[i]);
-		log_read_start(process->shard.log, &load->records[i].read, place, load_done);
+		log_read_start(process->shard.log, &load->records[i].read, place, letter->run,
+		    records[i], load_done);
 	}
 }
 

@@ -109,8 +109,9 @@ struct froe_client_options {
  * Connects and shakes hands. Fails with FROE_UNAVAILABLE when no server answered within open_ms
  * (UINT32_MAX: tries forever), with the server's error when it refused. Once open, a lost
  * connection is opened again (after 50 ms, then twice as long each time up to 2 s, less a random
- * part). Requests that can be repeated without harm (all but task refreshes and log lines) are
- * then sent again; the others end with FROE_CLOSED: their outcome is unknown.
+ * part). Requests that can be repeated without harm (all but task refreshes, log lines, events
+ * and decisions of approvals) are then sent again; the others end with FROE_CLOSED: their outcome
+ * is unknown.
  */
 enum froe_err froe_client_open(const struct froe_client_options *options,
     struct froe_client **ret_client, struct froe_error *error);
@@ -177,6 +178,7 @@ struct froe_task_def {
 	uint64_t schedule_timeout_ms;      /* waiting for a worker; 0: none */
 	uint64_t execution_timeout_ms;     /* one attempt; 0: 60 s */
 	bool on_failure;                   /* runs when the others have settled and any failed */
+	bool durable;                      /* its steps are kept: see "durable tasks" below */
 	froe_handler *handler;             /* for froe_worker_workflow; NULL: done elsewhere */
 	void *context;                     /* of the handler */
 };
@@ -301,15 +303,32 @@ struct froe_attempt_view {
 	uint64_t assigned_ns;
 	uint64_t finished_ns; /* 0: not yet */
 	const char *error;
-	const char *outcome;  /* completed, failed, timed_out, lost, released, cancelled; "" */
+	/* completed, failed, timed_out, lost, released, cancelled, evicted; "" */
+	const char *outcome;
+	uint32_t invocation;  /* of a durable task that has come back; else 0 */
 	const char *position; /* log position of its end, else of its start */
+};
+
+/* A step of a durable task. */
+struct froe_node_view {
+	uint32_t node;        /* 1, 2, ... */
+	bool memo;            /* else a wait */
+	bool done;
+	const char *label;    /* "event order.paid" */
+	const char *outcome;  /* of a wait that is done: sleep, event, approved, rejected; "" */
+	const char *actor;    /* who decided */
+	const char *reason;
+	uint64_t approval;    /* number of its first approval; 0: none */
+	uint64_t created_ns;
+	uint64_t done_ns;
+	uint64_t due_ns;      /* of its earliest sleep; 0: none */
 };
 
 struct froe_task_view {
 	const char *name;
 	struct froe_id id;
 	enum froe_status status;
-	const char *state; /* waiting, queued, delayed, assigned, loading, closed */
+	const char *state; /* waiting, queued, delayed, assigned, evicted, loading, closed */
 	bool skipped;
 	uint64_t queued_ns;
 	uint64_t started_ns;
@@ -321,6 +340,8 @@ struct froe_task_view {
 	size_t parent_count;
 	const char *const *log;
 	size_t log_count;
+	const struct froe_node_view *nodes; /* of a durable task */
+	size_t node_count;
 	const struct froe_attempt_view *attempts;
 	size_t attempt_count;
 };
@@ -408,7 +429,11 @@ struct froe_worker_options {
 	 * was not. May be NULL. */
 	void (*on_result)(void *context, struct froe_id task, uint32_t attempt, enum froe_err err);
 	void *context;         /* of on_result */
-	uint64_t reserved[4];  /* zero */
+	/* A durable task that has waited this long is evicted: its slot and its thread are free,
+	 * and its handler is run again from its start when what it waits for has come. 0: one
+	 * second; below 0: at once. */
+	int64_t evict_after_ms;
+	uint64_t reserved[3]; /* zero */
 };
 
 /* A worker on a client's connection; one a client. It does nothing before froe_worker_start. */
@@ -478,7 +503,7 @@ uint64_t froe_task_left_ms(struct froe_task *task);
  * lease has lapsed for want of contact, or the worker stops. It stays true. */
 bool froe_task_cancelled(struct froe_task *task);
 
-/* Why: "cancelled", "timed_out", "lost", "stopping"; "" while it is not. */
+/* Why: "cancelled", "timed_out", "lost", "stopping", "evicted"; "" while it is not. */
 const char *froe_task_cancel_reason(struct froe_task *task);
 
 /* Waits until the task is cancelled (true) or timeout_ms is over (false). */
@@ -568,6 +593,101 @@ struct froe_token_list {
 enum froe_err froe_token_list(struct froe_client *client, int timeout_ms,
     struct froe_token_list **ret_list, struct froe_error *error);
 void froe_token_list_free(struct froe_token_list *list); /* NULL is allowed */
+
+/* ------------------------------------------------------------------------------ durable tasks */
+
+/*
+ * A task that is defined as durable may take steps, which are kept in its run's history by their
+ * number: memos (a value that is found once) and waits (for the first of several conditions). When
+ * its handler is run again, after a failure, a lost worker, a restart of the server or an eviction,
+ * it begins at its start, and each step that was taken before returns what it returned then, at
+ * once. So the handler has to take the same steps each time: what may differ (the time, dice, what
+ * another service says) goes into a memo. A step that differs fails the attempt for good, with
+ * FROE_NONDETERMINISM. Side effects belong behind a memo, or need a key: between two steps the code
+ * may run more than once.
+ *
+ * Each of these calls waits, and must be made by the handler's thread. FROE_CANCELLED: the task was
+ * cancelled, or evicted (froe_task_cancel_reason says "evicted"): the handler returns at once,
+ * whatever it returns then does not count. At most 10 000 steps a task.
+ */
+enum froe_condition_kind {
+	FROE_ON_SLEEP = 1,
+	FROE_ON_EVENT,
+	FROE_ON_APPROVAL,
+};
+
+struct froe_condition {
+	enum froe_condition_kind kind;
+	uint64_t sleep_ms;      /* SLEEP: counted from when the step is taken first */
+	uint64_t until_ns;      /* SLEEP: instead, a time */
+	const char *name;       /* EVENT: its key; APPROVAL: its name */
+	struct froe_bytes data; /* APPROVAL: JSON for who decides, at most 4096 bytes; or empty */
+};
+
+/* Borrowed until the handler returns. */
+struct froe_durable_result {
+	size_t which;              /* the condition that came first, by index */
+	struct froe_bytes payload; /* EVENT: what was pushed */
+	bool approved;             /* APPROVAL, and why, and who decided ("": not known) */
+	const char *reason;
+	const char *actor;
+	uint64_t time_ns;          /* when it came */
+};
+
+/* Waits for the first of 1 to 16 conditions: an event counts if it is pushed after the step was
+ * taken first; a sleep among others is their timeout. */
+enum froe_err froe_task_await(struct froe_task *task, const struct froe_condition *conditions,
+    size_t count, struct froe_durable_result *ret_result, struct froe_error *error);
+
+/* The same for one condition. A rejection is FROE_OK with `approved` false. */
+enum froe_err froe_task_sleep(struct froe_task *task, uint64_t ms, struct froe_error *error);
+enum froe_err froe_task_approval(struct froe_task *task, const char *name, struct froe_bytes data,
+    struct froe_durable_result *ret_result, struct froe_error *error);
+
+/* A value that is found once: memo_get returns what was kept, or FROE_NOT_FOUND: then the handler
+ * finds the value and keeps it by memo_put of the same key, as its next step. What memo_put returns
+ * (ret_value may be NULL) is the value that counts. */
+enum froe_err froe_task_memo_get(struct froe_task *task, const char *key,
+    struct froe_bytes *ret_value, struct froe_error *error);
+enum froe_err froe_task_memo_put(struct froe_task *task, const char *key, const void *json,
+    size_t size, struct froe_bytes *ret_value, struct froe_error *error);
+
+/* 1, and one more each time the task has come back from an eviction. */
+uint32_t froe_task_invocation(const struct froe_task *task);
+
+/* ------------------------------------------------------------------------ events and approvals */
+
+/* Pushes an event: JSON text (size 0: {}) under a key. All waits of the tenant on that key that are
+ * there now get it; it is on disk when this returns FROE_OK. ret_number may be NULL. */
+enum froe_err froe_event_push(struct froe_client *client, const char *key,
+    struct froe_bytes payload, int timeout_ms, uint64_t *ret_number, struct froe_error *error);
+
+struct froe_approval_row {
+	uint64_t number; /* dense per tenant */
+	struct froe_id run;
+	const char *workflow;
+	const char *task;
+	uint32_t node;   /* the step that waits */
+	const char *name;
+	struct froe_bytes data;
+	uint64_t created_ns;
+};
+
+struct froe_approval_page {
+	const struct froe_approval_row *rows; /* oldest first */
+	size_t row_count;
+	uint64_t next; /* `after` of the next page; 0: no more */
+};
+
+/* Open approvals with a greater number than `after`; limit: at most 1000, 0: 100. */
+enum froe_err froe_approval_list(struct froe_client *client, uint64_t after, uint32_t limit,
+    int timeout_ms, struct froe_approval_page **ret_page, struct froe_error *error);
+void froe_approval_page_free(struct froe_approval_page *page);
+
+/* Approves or rejects; reason may be NULL. FROE_FAILED_PRECONDITION: it was decided before (the
+ * text says how, and by whom), or nobody waits for it any more. */
+enum froe_err froe_approval_decide(struct froe_client *client, uint64_t approval, bool approved,
+    const char *reason, int timeout_ms, struct froe_error *error);
 
 #ifdef __cplusplus
 }

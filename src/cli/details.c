@@ -77,6 +77,16 @@ static const struct {
 	"object a\n"
 	"line, the last with `\"final\": true`."},
     {"runs cancel", "Returns when the cancel is on disk."},
+    {"events push",
+	"Prints the event's number once it is on disk. All steps of durable tasks that wait for\n"
+	"the key now get the JSON (default `{}`; `-` reads standard input); later ones do not."},
+    {"approvals list",
+	"The data is what the task shows to whoever decides. `--output ids` prints numbers, one a\n"
+	"line: `froe approvals list --output ids | froe approvals approve -`."},
+    {"approvals approve",
+	"Returns when the decision is on disk. One that was decided before, or is no longer asked "
+	"for,\n"
+	"is refused, and the message says by whom it was decided, if that is known."},
     {"worker exec",
 	"Registers the workflow with one task, `exec`, and runs the command for each attempt:\n"
 	"\n"

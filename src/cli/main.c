@@ -95,6 +95,20 @@ static const struct cli_option cancel_rows[] = {
     OPTION_TENANT,
     {0},
 };
+static const struct cli_option push_rows[] = {OPTION_ADDRESS, OPTION_TENANT, {0}};
+static const struct cli_option approvals_rows[] = {
+    {"limit", "N", "at most so many (default 100)"},
+    OPTION_OUTPUT,
+    OPTION_ADDRESS,
+    OPTION_TENANT,
+    {0},
+};
+static const struct cli_option decide_rows[] = {
+    {"reason", "TEXT", "kept in the run's history, and told to the task"},
+    OPTION_ADDRESS,
+    OPTION_TENANT,
+    {0},
+};
 static const struct cli_option exec_rows[] = {
     {"workflow", "NAME", "the workflow to register: one task, which runs the command"},
     {"slots", "N", "commands at a time (default 1)"},
@@ -161,6 +175,14 @@ const struct cli_command cli_commands[] = {
     {"runs get", "ID", 1, 1, "show a run with its tasks and attempts", get_rows, cli_runs_get},
     {"runs watch", "ID", 1, 1, "follow a run to its end", watch_rows, cli_runs_watch},
     {"runs cancel", "ID", 1, 1, "cancel a run", cancel_rows, cli_runs_cancel},
+    {"events push", "KEY [JSON|@FILE|-]", 1, 2, "push an event to all that wait for its key",
+        push_rows, cli_events_push},
+    {"approvals list", "", 0, 0, "list what waits for a decision, oldest first", approvals_rows,
+        cli_approvals_list},
+    {"approvals approve", "NUMBER|-", 1, 1, "approve what a task asks for", decide_rows,
+        cli_approvals_approve},
+    {"approvals reject", "NUMBER|-", 1, 1, "reject what a task asks for", decide_rows,
+        cli_approvals_reject},
     {"worker exec", "-- CMD...", 1, -1, "run a command for each task of a workflow", exec_rows,
         cli_worker_exec},
     {"log dump", "", 0, 0, "print the log's records", dump_rows, cli_log_dump},

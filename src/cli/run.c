@@ -2,51 +2,13 @@
  * cli/run: `froe run`: starts a run, and waits for its end if asked.
  */
 #include "cli/cli.h"
+#include "cli/payload.h"
 
 #include "base/bytes.h"
 #include "base/fault.h"
-#include "base/json.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-static void
-read_file(const struct cli *cli, FILE *file, const char *name, struct buf *to)
-{
-	size_t got;
-	do {
-		got = fread(buf_reserve(to, 65536), 1, 65536, file);
-		buf_commit(to, got);
-	} while (got > 0 && buf_used(to) <= FROE_PAYLOAD_BYTES_MAX);
-	if (ferror(file))
-		cli_usage(cli, "--input: cannot read %s: %s", name, strerror(errno));
-}
-
-/* JSON, @FILE or -: checked here, so that the mistake is named before anything is sent. */
-static void
-read_input(const struct cli *cli, struct buf *to)
-{
-	const char *text = cli_text(cli, "input");
-	size_t at;
-	if (text == NULL) {
-		buf_push_text(to, "{}");
-	} else if (strcmp(text, "-") == 0) {
-		read_file(cli, stdin, "standard input", to);
-	} else if (text[0] == '@') {
-		FILE *file = fopen(text + 1, "rb");
-		if (file == NULL)
-			cli_usage(cli, "--input: cannot open %s: %s", text + 1, strerror(errno));
-		read_file(cli, file, text + 1, to);
-		fclose(file);
-	} else {
-		buf_push_text(to, text);
-	}
-	if (buf_used(to) > FROE_PAYLOAD_BYTES_MAX)
-		cli_usage(cli, "--input: larger than 4 MiB");
-	if (!json_valid(to->data, buf_used(to), &at))
-		cli_usage(cli, "--input: not JSON, at byte %zu", at);
-}
 
 /* Each --metadata KEY=VALUE; the keys are cut out of `copies`. */
 static size_t
@@ -112,7 +74,7 @@ cli_run(struct cli *cli)
 	int status;
 	buf_init(&input);
 	buf_init(&keys);
-	read_input(cli, &input);
+	payload_read(cli, cli_text(cli, "input"), "--input", &input);
 	struct froe_run_options options = {
 	    .workflow = cli->arguments[0],
 	    .input = {input.data, buf_used(&input)},

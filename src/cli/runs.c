@@ -55,6 +55,26 @@ strings_json(const char *name, const char *const *strings, size_t count, struct 
 }
 
 static void
+node_json(const struct froe_node_view *node, struct buf *to)
+{
+	buf_printf(to, "{\"node\":%u,\"kind\":\"%s\",\"done\":%s,", node->node,
+	    node->memo ? "memo" : "wait", node->done ? "true" : "false");
+	json_text(to, "label", node->label);
+	buf_push_text(to, ",");
+	json_text(to, "outcome", node->outcome);
+	if (node->approval != 0)
+		buf_printf(to, ",\"approval\":%" PRIu64, node->approval);
+	buf_push_text(to, ",");
+	json_text(to, "actor", node->actor);
+	buf_push_text(to, ",");
+	json_text(to, "reason", node->reason);
+	json_time(to, "created", node->created_ns);
+	json_time(to, "finished", node->done_ns);
+	json_time(to, "due", node->due_ns);
+	buf_push_text(to, "}");
+}
+
+static void
 task_json(const struct froe_task_view *task, struct buf *to)
 {
 	buf_push_text(to, "{");
@@ -77,6 +97,12 @@ task_json(const struct froe_task_view *task, struct buf *to)
 		if (i > 0)
 			buf_push_text(to, ",");
 		attempt_json(&task->attempts[i], to);
+	}
+	buf_push_text(to, "],\"nodes\":[");
+	for (size_t i = 0; i < task->node_count; i++) {
+		if (i > 0)
+			buf_push_text(to, ",");
+		node_json(&task->nodes[i], to);
 	}
 	buf_push_text(to, "]}");
 }

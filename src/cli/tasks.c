@@ -110,6 +110,33 @@ task_row(const struct froe_task_view *task, const struct graph_row *row, size_t 
 	buf_push_text(to, "\n");
 }
 
+/* A step of a durable task: what it is, and what came of it. */
+static void
+node_row(const struct froe_node_view *node, int indent, struct buf *to)
+{
+	char when[TIMESTAMP_TEXT_SIZE];
+	uint64_t ns = node->done ? node->done_ns : node->due_ns;
+	timestamp_format(ns, when);
+	buf_printf(to, "  %*s  %u. ", indent, "", node->node);
+	push_line(to, node->label);
+	if (!node->done)
+		buf_printf(
+		    to, ": waits%s%s", ns != 0 ? ", at most until " : "", ns != 0 ? when : "");
+	else
+		buf_printf(to, ": %s %s", node->memo ? "kept" : node->outcome, when);
+	if (!node->done && node->approval != 0)
+		buf_printf(to, " (approval %llu)", (unsigned long long)node->approval);
+	if (node->actor[0] != 0) {
+		buf_push_text(to, " by ");
+		push_line(to, node->actor);
+	}
+	if (node->reason[0] != 0) {
+		buf_push_text(to, ": ");
+		push_line(to, node->reason);
+	}
+	buf_push_text(to, "\n");
+}
+
 void
 tasks_print(
     const struct froe_run_view *run, bool payloads, const struct terminal *terminal, struct buf *to)
@@ -127,6 +154,8 @@ tasks_print(
 	for (size_t i = 0; i < run->task_count; i++) {
 		const struct froe_task_view *task = &run->tasks[rows[i].node];
 		task_row(task, &rows[i], width, terminal, to);
+		for (size_t n = 0; n < task->node_count; n++)
+			node_row(&task->nodes[n], (int)rows[i].width, to);
 		if (payloads && task->output.size != 0) {
 			buf_printf(to, "  %*s  ", (int)rows[i].width, "");
 			buf_push(to, task->output.data, task->output.size);

@@ -138,6 +138,7 @@ uint64_t worker_deadline_ns(const struct froe_worker *worker);
 bool worker_serving(const struct froe_worker *worker);
 void worker_dispatch(struct froe_worker *worker, const Froe__Dispatch *dispatch);
 void worker_revoke(struct froe_worker *worker, const Froe__Revoke *revoke);
+void worker_node_done(struct froe_worker *worker, const Froe__NodeDone *done);
 void worker_inline(struct froe_worker *worker); /* runs queued handlers on this thread */
 bool worker_inline_waits(const struct froe_worker *worker);
 

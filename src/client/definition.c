@@ -61,6 +61,8 @@ task_encode(struct arena *arena, const struct froe_task_def *task)
 	wire->execution_timeout_ms = task->execution_timeout_ms;
 	wire->has_on_failure = task->on_failure;
 	wire->on_failure = task->on_failure;
+	wire->has_durable = task->durable;
+	wire->durable = task->durable;
 	return wire;
 }
 

@@ -27,6 +27,11 @@ static const struct request_kind kinds[] = {
     {BODY(TOKEN_LIST), BODY(TOKEN_PAGE), .repeat = true, .worker = false},
     {BODY(TOKEN_REVOKE), BODY(DONE), .repeat = false, .worker = false},
     {BODY(TASK_LOG), BODY(DONE), .repeat = false, .worker = true},
+    {BODY(DURABLE_STEP), BODY(NODE_DONE), .repeat = true, .worker = true},
+    {BODY(TASK_EVICT), BODY(DONE), .repeat = true, .worker = true},
+    {BODY(EVENT_PUSH), BODY(EVENT_PUSHED), .repeat = false, .worker = false},
+    {BODY(APPROVAL_LIST), BODY(APPROVAL_PAGE), .repeat = true, .worker = false},
+    {BODY(APPROVAL_DECIDE), BODY(DONE), .repeat = false, .worker = false},
 };
 
 const struct request_kind *

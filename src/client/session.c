@@ -382,7 +382,8 @@ session_frame(struct froe_client *client, const Froe__Envelope *envelope, size_t
 		session_greeted(client, envelope);
 		return;
 	}
-	if (body == FROE__ENVELOPE__BODY_DISPATCH || body == FROE__ENVELOPE__BODY_RUN_EVENT)
+	if (body == FROE__ENVELOPE__BODY_DISPATCH || body == FROE__ENVELOPE__BODY_RUN_EVENT ||
+	    body == FROE__ENVELOPE__BODY_NODE_DONE)
 		session_credit(client, size);
 	if (body == FROE__ENVELOPE__BODY_PING)
 		session_pong(client, envelope);
@@ -392,6 +393,8 @@ session_frame(struct froe_client *client, const Froe__Envelope *envelope, size_t
 		worker_dispatch(client->worker, envelope->dispatch);
 	else if (body == FROE__ENVELOPE__BODY_REVOKE)
 		worker_revoke(client->worker, envelope->revoke);
+	else if (body == FROE__ENVELOPE__BODY_NODE_DONE)
+		worker_node_done(client->worker, envelope->node_done);
 	else if (body == FROE__ENVELOPE__BODY_ERROR)
 		session_denounced(client, envelope->error);
 	else if (body == FROE__ENVELOPE__BODY_GOAWAY)

@@ -111,7 +111,8 @@ held_new(struct froe_worker *worker, const Froe__Dispatch *dispatch)
 	struct froe_task *task = mem_alloc(sizeof(*task) + layout.used);
 	*task = (struct froe_task){.worker = worker, .state = TASK_QUEUED, .fd = -1,
 	    .lease = dispatch->lease, .attempt = dispatch->attempt, .retries = dispatch->retries,
-	    .deadline_ns = UINT64_MAX};
+	    .deadline_ns = UINT64_MAX, .durable = dispatch->durable,
+	    .invocation = dispatch->invocation != 0 ? dispatch->invocation : 1};
 	layout = (struct layout){.base = task->block};
 	lay_task(&layout, dispatch, task);
 	FROE_DROP(wire_id_get(dispatch->task, &task->id), "checked by worker_dispatch");
@@ -131,6 +132,7 @@ held_free(struct froe_task *task)
 		mem_free(task->parents[i].fetched);
 	if (task->fd >= 0)
 		close(task->fd);
+	durable_free(task);
 	mem_free(task->output);
 	mem_free(task->error);
 	mem_free(task);
@@ -152,11 +154,12 @@ held_cancel(struct froe_task *task, const char *reason)
 	snprintf(task->reason, sizeof(task->reason), "%s", reason);
 	if (task->fd >= 0)
 		FROE_DROP(write(task->fd, &one, sizeof(one)), "a fresh counter has room");
+	durable_wake(task);
 	client_notify(task->worker->client);
 }
 
 /* With the lock: a lease lapses by the clock alone, even if nobody steps the client. */
-static void
+void
 task_look(struct froe_task *task)
 {
 	if (task->cancelled || clock_now_ns() < worker_lapse_ns(task->worker))

@@ -14,6 +14,10 @@ struct page_box {
 	struct froe_run_page page;
 	struct arena arena;
 };
+struct approval_box {
+	struct froe_approval_page page;
+	struct arena arena;
+};
 struct event_box {
 	struct froe_event event;
 	struct arena arena;
@@ -117,7 +121,26 @@ attempt_copy(struct arena *arena, const Froe__AttemptView *wire, struct froe_att
 	    .finished_ns = wire->finished_ns,
 	    .error = text_copy(arena, wire->error),
 	    .outcome = text_copy(arena, wire->outcome),
+	    .invocation = wire->invocation,
 	    .position = text_copy(arena, wire->position),
+	};
+}
+
+static void
+node_copy(struct arena *arena, const Froe__NodeView *wire, struct froe_node_view *to)
+{
+	*to = (struct froe_node_view){
+	    .node = wire->node,
+	    .memo = wire->kind == FROE__NODE_KIND__NODE_MEMO,
+	    .done = wire->state == FROE__NODE_STATE__NODE_DONE,
+	    .label = text_copy(arena, wire->label),
+	    .outcome = text_copy(arena, wire->outcome),
+	    .actor = text_copy(arena, wire->actor),
+	    .reason = text_copy(arena, wire->reason),
+	    .approval = wire->approval,
+	    .created_ns = wire->created_ns,
+	    .done_ns = wire->done_ns,
+	    .due_ns = wire->due_ns,
 	};
 }
 
@@ -127,6 +150,9 @@ task_copy(struct arena *arena, const Froe__TaskView *wire, struct froe_task_view
 	struct froe_attempt_view *attempts = take(arena, wire->n_attempts, sizeof(attempts[0]));
 	for (size_t i = 0; i < wire->n_attempts; i++)
 		attempt_copy(arena, wire->attempts[i], &attempts[i]);
+	struct froe_node_view *nodes = take(arena, wire->n_nodes, sizeof(nodes[0]));
+	for (size_t i = 0; i < wire->n_nodes; i++)
+		node_copy(arena, wire->nodes[i], &nodes[i]);
 	*to = (struct froe_task_view){
 	    .name = text_copy(arena, wire->name),
 	    .id = id_copy(wire->id),
@@ -143,6 +169,8 @@ task_copy(struct arena *arena, const Froe__TaskView *wire, struct froe_task_view
 	    .parent_count = wire->n_parents,
 	    .log = texts_copy(arena, wire->log, wire->n_log),
 	    .log_count = wire->n_log,
+	    .nodes = nodes,
+	    .node_count = wire->n_nodes,
 	    .attempts = attempts,
 	    .attempt_count = wire->n_attempts,
 	};
@@ -278,6 +306,41 @@ void
 froe_token_list_free(struct froe_token_list *list)
 {
 	struct token_box *box = (struct token_box *)list;
+	if (box == NULL)
+		return;
+	arena_release(&box->arena);
+	mem_free(box);
+}
+
+struct froe_approval_page *
+approval_page_copy(const Froe__ApprovalPage *wire)
+{
+	struct approval_box *box = mem_zalloc(sizeof(*box));
+	struct arena *arena = &box->arena;
+	arena_init(arena, 0);
+	struct froe_approval_row *rows = take(arena, wire->n_rows, sizeof(rows[0]));
+	for (size_t i = 0; i < wire->n_rows; i++) {
+		const Froe__ApprovalRow *row = wire->rows[i];
+		rows[i] = (struct froe_approval_row){
+		    .number = row->number,
+		    .run = id_copy(row->run),
+		    .workflow = text_copy(arena, row->workflow),
+		    .task = text_copy(arena, row->task),
+		    .node = row->node,
+		    .name = text_copy(arena, row->name),
+		    .data = bytes_copy(arena, row->data),
+		    .created_ns = row->created_ns,
+		};
+	}
+	box->page = (struct froe_approval_page){
+	    .rows = rows, .row_count = wire->n_rows, .next = wire->next};
+	return &box->page;
+}
+
+void
+froe_approval_page_free(struct froe_approval_page *page)
+{
+	struct approval_box *box = (struct approval_box *)page;
 	if (box == NULL)
 		return;
 	arena_release(&box->arena);

@@ -17,6 +17,7 @@
 #define REGISTER_AGAIN_NS ((uint64_t)1000 * 1000000)
 #define STOP_NOTICE_NS ((uint64_t)1000 * 1000000)
 #define LEAVE_NS ((uint64_t)2000 * 1000000)
+#define EVICT_AFTER_NS ((uint64_t)1000 * 1000000)
 
 static const struct sm_row worker_table[] = {
     [WORKER_NEW] = {"new", SM_TO(WORKER_DOWN) | SM_TO(WORKER_LEFT)},
@@ -95,6 +96,17 @@ register_refused(struct froe_worker *worker, const struct froe_error *error)
 	}
 }
 
+/* Their results may have been sent to the connection that broke. */
+static void
+steps_again(struct froe_worker *worker)
+{
+	struct list *node;
+	list_for_each(node, &worker->tasks)
+	{
+		durable_again(container_of(node, struct froe_task, node));
+	}
+}
+
 static void
 register_answer(struct froe_client *client, struct request *request, const Froe__Envelope *envelope,
     const struct froe_error *error)
@@ -121,6 +133,7 @@ register_answer(struct froe_client *client, struct request *request, const Froe_
 	}
 	if (worker->draining)
 		drain_submit(worker, /* leave= */ false, NULL, NULL);
+	steps_again(worker);
 	client_notify(client);
 }
 
@@ -291,6 +304,15 @@ worker_dispatch(struct froe_worker *worker, const Froe__Dispatch *dispatch)
 }
 
 void
+worker_node_done(struct froe_worker *worker, const Froe__NodeDone *done)
+{
+	struct froe_task *task =
+	    worker != NULL ? task_find(worker, done->task, done->lease) : NULL;
+	if (task != NULL)
+		durable_done(task, done);
+}
+
+void
 worker_revoke(struct froe_worker *worker, const Froe__Revoke *revoke)
 {
 	if (worker == NULL)
@@ -314,6 +336,16 @@ worker_name(const char *name)
 	return mem_strdup(text);
 }
 
+/* A hundred years are for ever, and far from overflow. */
+static uint64_t
+evict_after_ns(int64_t ms)
+{
+	const int64_t most_ms = INT64_C(100) * 366 * 86400 * 1000;
+	if (ms <= 0)
+		return 0;
+	return (uint64_t)(ms < most_ms ? ms : most_ms) * 1000000u;
+}
+
 static struct froe_worker *
 worker_new(struct froe_client *client, const struct froe_worker_options *options)
 {
@@ -326,6 +358,9 @@ worker_new(struct froe_client *client, const struct froe_worker_options *options
 	worker->incarnation = dice_u64(&client->dice) | 1; /* never 0 */
 	worker->slots = options->slots != 0 ? options->slots : 1;
 	worker->inline_handlers = options->inline_handlers;
+	worker->evict_after_ns = EVICT_AFTER_NS;
+	if (options->evict_after_ms != 0)
+		worker->evict_after_ns = evict_after_ns(options->evict_after_ms);
 	worker->on_result = options->on_result;
 	worker->context = options->context;
 	worker->retry_ns = UINT64_MAX;
@@ -569,6 +604,17 @@ worker_leave(struct froe_worker *worker)
 	result_detach(worker);
 }
 
+/* Those that wait are evicted at once, rather than hold up the drain. */
+static void
+steps_wake(struct froe_worker *worker)
+{
+	struct list *node;
+	list_for_each(node, &worker->tasks)
+	{
+		durable_wake(container_of(node, struct froe_task, node));
+	}
+}
+
 void
 froe_worker_stop(struct froe_worker *worker, uint32_t limit_ms)
 {
@@ -581,6 +627,7 @@ froe_worker_stop(struct froe_worker *worker, uint32_t limit_ms)
 	}
 	worker->draining = true;
 	worker->empty = list_empty(&worker->tasks);
+	steps_wake(worker);
 	if (worker->state == WORKER_SERVING)
 		drain_submit(worker, /* leave= */ false, NULL, NULL);
 	uint64_t deadline_ns = clock_now_ns() + (uint64_t)limit_ms * 1000000u;

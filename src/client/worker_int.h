@@ -40,6 +40,7 @@ struct froe_worker {
 	bool inline_handlers;
 	void (*on_result)(void *context, struct froe_id task, uint32_t attempt, enum froe_err err);
 	void *context;
+	uint64_t evict_after_ns;
 	struct worker_action *actions;
 	size_t action_count;
 	struct buf *puts; /* encoded WorkflowPut messages */
@@ -113,6 +114,13 @@ struct froe_task {
 	size_t failure_count;
 	struct froe_pair *metadata;
 	size_t metadata_count;
+	bool durable;
+	uint32_t invocation;
+
+	/* durable.c */
+	uint32_t step_last;     /* the newest that is done */
+	struct task_step *step; /* under way; NULL: none */
+	struct task_result *results;
 
 	/* what the handler says */
 	void *output;
@@ -129,6 +137,14 @@ struct froe_task {
 struct froe_task *held_new(struct froe_worker *worker, const Froe__Dispatch *dispatch);
 void held_free(struct froe_task *task); /* also out of the lists; with the lock */
 void held_cancel(struct froe_task *task, const char *reason);
+
+void task_look(struct froe_task *task); /* a lease lapses by the clock alone; with the lock */
+
+/* ---- durable.c: with the lock */
+void durable_done(struct froe_task *task, const Froe__NodeDone *done);
+void durable_again(struct froe_task *task); /* a new registration: pending steps are asked again */
+void durable_wake(struct froe_task *task);  /* its step, if it waits, looks at what has changed */
+void durable_free(struct froe_task *task);
 
 /* ---- pool.c: with the lock */
 void pool_push(struct froe_worker *worker, struct froe_task *task);

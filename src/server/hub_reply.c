@@ -223,11 +223,11 @@ hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	case ENG_CMD_EVENT_PUSH:
 		reply_event_pushed(hub, effect, frame);
 		return;
-	case ENG_CMD_TASK_EVICT:
-	case ENG_CMD_APPROVAL_DECIDE:
 	case ENG_CMD_TOKEN_CREATE:
 		hub_token_created(hub, effect, frame);
 		return;
+	case ENG_CMD_TASK_EVICT:
+	case ENG_CMD_APPROVAL_DECIDE:
 	case ENG_CMD_TOKEN_REVOKE:
 	case ENG_CMD_WORKER_LEAVE:
 	case ENG_CMD_WORKER_DRAIN:

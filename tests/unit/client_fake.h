@@ -47,7 +47,7 @@ struct fake {
 	const char *refuse;   /* text of an error that answers Hello */
 	bool down;            /* connections are closed at once */
 	unsigned connections; /* hands shaken */
-	unsigned counts[64];  /* messages received, by their number in Envelope */
+	unsigned counts[256]; /* messages received, by their number in Envelope */
 	uint64_t credit;      /* granted so far */
 	uint64_t pushed;      /* sent of it */
 	uint64_t watch;       /* for scripts: the last watch */

@@ -1,0 +1,419 @@
+/*
+ * Steps of durable tasks. A handler that takes a step sleeps until the server has answered it: with
+ * the node's result, or with "pending", after which the result comes as a push; or until the task
+ * is cancelled. A step that has been pending for the worker's evict_after asks for eviction: the
+ * lease ends, the handler is told by way of a cancellation ("evicted"), and the task comes back as
+ * another dispatch. A push may be lost with its connection, so that each new registration asks for
+ * the pending steps again.
+ */
+#include "client/worker_int.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+
+#define EVICT_AGAIN_NS ((uint64_t)1000 * 1000000)
+
+/* What a step has returned to its handler; freed with the task. */
+struct task_result {
+	struct task_result *next;
+	char bytes[];
+};
+
+/* On the stack of the handler that takes it. */
+struct task_step {
+	struct froe_task *task;
+	Froe__DurableStep *message;
+	uint64_t asked; /* request under way; 0: none */
+	uint64_t evict; /* the same, of its eviction */
+	uint64_t evict_ns;
+	bool look; /* something has changed: */
+	bool pending;
+	bool done;
+	bool absent;
+	bool failed;
+	struct froe_error error;
+	bool stored;
+	struct froe_durable_result result;
+};
+
+void
+durable_free(struct froe_task *task)
+{
+	while (task->results != NULL) {
+		struct task_result *result = task->results;
+		task->results = result->next;
+		mem_free(result);
+	}
+}
+
+/* ---------------------------------------------------------------------------------- results */
+
+static const char *
+result_keep(struct froe_task *task, const void *data, size_t size)
+{
+	struct task_result *result = mem_alloc(sizeof(*result) + size + 1);
+	result->next = task->results;
+	task->results = result;
+	if (size > 0)
+		memcpy(result->bytes, data, size);
+	result->bytes[size] = 0;
+	return result->bytes;
+}
+
+static const char *
+result_text(struct froe_task *task, const char *text)
+{
+	return text != NULL && text[0] != 0 ? result_keep(task, text, strlen(text)) : "";
+}
+
+static void
+step_look(struct task_step *step)
+{
+	step->look = true;
+	client_notify(step->task->worker->client);
+}
+
+void
+durable_wake(struct froe_task *task)
+{
+	if (task->step != NULL)
+		step_look(task->step);
+}
+
+static void
+step_take(struct task_step *step, const Froe__NodeDone *done)
+{
+	struct froe_worker *worker = step->task->worker;
+	if (done->state == FROE__NODE_STATE__NODE_PENDING) {
+		if (!step->pending)
+			step->evict_ns = clock_now_ns() + worker->evict_after_ns;
+		step->pending = true;
+	} else if (done->state == FROE__NODE_STATE__NODE_ABSENT) {
+		step->absent = true;
+	} else {
+		step->done = true;
+		step->stored = done->stored;
+		step->result = (struct froe_durable_result){
+		    .which = done->which,
+		    .payload.size = done->payload.len,
+		    .payload.data =
+		        result_keep(step->task, done->payload.data, done->payload.len),
+		    .approved = done->approved,
+		    .reason = result_text(step->task, done->reason),
+		    .actor = result_text(step->task, done->actor),
+		    .time_ns = done->time_ns,
+		};
+	}
+	step_look(step);
+}
+
+void
+durable_done(struct froe_task *task, const Froe__NodeDone *done)
+{
+	struct task_step *step = task->step;
+	if (step != NULL && step->message->node == done->node && !step->done)
+		step_take(step, done);
+}
+
+/* ----------------------------------------------------------------------------------- asking */
+
+/* The lease is over: nothing that the handler still says counts. */
+static void
+step_lapse(struct task_step *step, const char *reason)
+{
+	step->task->revoked = true;
+	held_cancel(step->task, reason);
+}
+
+static void
+step_answer(struct froe_client *client, struct request *request, const Froe__Envelope *envelope,
+    const struct froe_error *error)
+{
+	struct task_step *step = request->context;
+	(void)client;
+	step->asked = 0;
+	if (envelope != NULL) {
+		if (!step->done)
+			step_take(step, envelope->node_done);
+		return;
+	}
+	if (error->code == FROE_LEASE_LAPSED) {
+		step_lapse(step, "lost");
+		return;
+	}
+	/* The server has failed the attempt by this answer. */
+	step->task->revoked = step->task->revoked || error->code == FROE_NONDETERMINISM;
+	step->failed = true;
+	step->error = *error;
+	step_look(step);
+}
+
+static void
+step_ask(struct task_step *step)
+{
+	struct froe_client *client = step->task->worker->client;
+	step->asked = client_request_id(client);
+	client_submit(client, request_new(step->asked, FROE__ENVELOPE__BODY_DURABLE_STEP,
+	    &step->message->base, step_answer, step));
+}
+
+void
+durable_again(struct froe_task *task)
+{
+	if (task->step != NULL && task->step->pending && !task->step->done &&
+	    task->step->asked == 0)
+		step_ask(task->step);
+}
+
+/* ---------------------------------------------------------------------------------- eviction */
+
+static void
+evict_answer(struct froe_client *client, struct request *request, const Froe__Envelope *envelope,
+    const struct froe_error *error)
+{
+	struct task_step *step = request->context;
+	(void)client;
+	step->evict = 0;
+	if (envelope != NULL)
+		step_lapse(step, "evicted");
+	else if (error->code == FROE_LEASE_LAPSED)
+		step_lapse(step, "lost");
+	else if (froe_err_class(error->code) == FROE_CLASS_RETRY)
+		step->evict_ns = clock_now_ns() + EVICT_AGAIN_NS;
+	else /* its result is on its way */
+		step->evict_ns = UINT64_MAX;
+	step_look(step);
+}
+
+static void
+step_evict(struct task_step *step)
+{
+	struct froe_client *client = step->task->worker->client;
+	Froe__TaskEvict evict = FROE__TASK_EVICT__INIT;
+	evict.has_task = true;
+	evict.task = wire_id(&step->task->id);
+	evict.has_lease = true;
+	evict.lease = step->task->lease;
+	evict.has_node = true;
+	evict.node = step->message->node;
+	step->evict_ns = UINT64_MAX;
+	step->evict = client_request_id(client);
+	client_submit(client, request_new(step->evict, FROE__ENVELOPE__BODY_TASK_EVICT,
+	    &evict.base, evict_answer, step));
+}
+
+/* ----------------------------------------------------------------------------------- waiting */
+
+static uint64_t
+step_evict_ns(const struct task_step *step)
+{
+	if (!step->pending || step->evict != 0 || step->evict_ns == UINT64_MAX)
+		return UINT64_MAX;
+	return step->task->worker->draining ? 0 : step->evict_ns;
+}
+
+static bool
+step_over(const struct task_step *step)
+{
+	return step->done || step->absent || step->failed || step->task->cancelled;
+}
+
+static void
+step_wait(struct task_step *step)
+{
+	struct froe_task *task = step->task;
+	struct froe_client *client = task->worker->client;
+	while (!step_over(step)) {
+		uint64_t deadline_ns = worker_lapse_ns(task->worker);
+		uint64_t evict_ns = step_evict_ns(step);
+		if (evict_ns <= clock_now_ns()) {
+			step_evict(step);
+			continue;
+		}
+		client_wait(
+		    client, &step->look, evict_ns < deadline_ns ? evict_ns : deadline_ns);
+		step->look = false;
+		task_look(task);
+	}
+}
+
+static void
+request_drop(struct froe_client *client, uint64_t id)
+{
+	struct request *request = id != 0 ? map_get_u64(&client->requests, id) : NULL;
+	if (request != NULL && !request->abandoned)
+		call_abandon(client, request);
+}
+
+static enum froe_err
+step_end(struct task_step *step, struct froe_error *error)
+{
+	struct froe_task *task = step->task;
+	if (step->done || step->absent) {
+		task->step_last += step->done ? 1 : 0;
+		return FROE_OK;
+	}
+	if (step->failed)
+		return error_copy(error, &step->error);
+	return error_set(error, FROE_CANCELLED, "the task is %s: return at once", task->reason);
+}
+
+/* With the lock. */
+static enum froe_err
+step_begin(struct task_step *step, struct froe_error *error)
+{
+	struct froe_task *task = step->task;
+	struct froe_client *client = task->worker->client;
+	enum froe_err err = client_may_wait(client, error);
+	if (err == FROE_OK)
+		err = call_room(client, step->message->value.len, error);
+	if (err == FROE_OK && !task->durable)
+		err = error_set(error, FROE_FAILED_PRECONDITION,
+		    "task %s is not durable: set `durable` in its definition", task->name);
+	if (err == FROE_OK && task->cancelled)
+		err = error_set(
+		    error, FROE_CANCELLED, "the task is %s: return at once", task->reason);
+	froe_assert(task->step == NULL); /* a task's steps are taken by one thread */
+	return err;
+}
+
+static enum froe_err
+step_make(struct task_step *step, struct froe_error *error)
+{
+	struct froe_task *task = step->task;
+	struct froe_client *client = task->worker->client;
+	client_lock(client);
+	enum froe_err err = step_begin(step, error);
+	if (err == FROE_OK) {
+		step->message->has_task = true;
+		step->message->task = wire_id(&task->id);
+		step->message->has_lease = true;
+		step->message->lease = task->lease;
+		step->message->has_node = true;
+		step->message->node = task->step_last + 1;
+		task->step = step;
+		step_ask(step);
+		step_wait(step);
+		task->step = NULL;
+		request_drop(client, step->asked);
+		request_drop(client, step->evict);
+		err = step_end(step, error);
+	}
+	client_unlock(client);
+	return err;
+}
+
+/* ------------------------------------------------------------------------------------- memos */
+
+static enum froe_err
+memo_make(struct froe_task *task, const char *key, const struct froe_bytes *value,
+    struct task_step *step, struct froe_error *error)
+{
+	Froe__DurableStep message = FROE__DURABLE_STEP__INIT;
+	*step = (struct task_step){.task = task, .message = &message, .evict_ns = UINT64_MAX};
+	message.has_kind = true;
+	message.kind = FROE__NODE_KIND__NODE_MEMO;
+	message.name = wire_text(key);
+	message.has_value = value != NULL;
+	if (value != NULL)
+		message.value = wire_bytes(value->data, value->size);
+	return step_make(step, error);
+}
+
+enum froe_err
+froe_task_memo_get(struct froe_task *task, const char *key, struct froe_bytes *ret_value,
+    struct froe_error *error)
+{
+	struct task_step step;
+	enum froe_err err = memo_make(task, key, NULL, &step, error);
+	if (err == FROE_OK && step.absent)
+		return error_set_field(error, FROE_NOT_FOUND, "key",
+		    "the task has not kept %s yet: find it and call froe_task_memo_put", key);
+	if (err == FROE_OK)
+		*ret_value = step.result.payload;
+	return err;
+}
+
+enum froe_err
+froe_task_memo_put(struct froe_task *task, const char *key, const void *json, size_t size,
+    struct froe_bytes *ret_value, struct froe_error *error)
+{
+	struct task_step step;
+	struct froe_bytes value = {.data = json, .size = size};
+	size_t at;
+	if (!json_valid(json, size, &at)) {
+		return error_set_field(error, FROE_INVALID_ARGUMENT, "value",
+		    "the value is not JSON: wrong at byte %zu", at);
+	}
+	enum froe_err err = memo_make(task, key, &value, &step, error);
+	if (err != FROE_OK || ret_value == NULL)
+		return err;
+	*ret_value = step.result.payload;
+	if (step.stored)
+		*ret_value = (struct froe_bytes){
+		    .data = result_keep(task, json, size), .size = size};
+	return FROE_OK;
+}
+
+/* ------------------------------------------------------------------------------------- waits */
+
+static void
+condition_encode(const struct froe_condition *condition, Froe__Condition *wire)
+{
+	froe__condition__init(wire);
+	wire->has_kind = true;
+	wire->kind = (Froe__ConditionKind)condition->kind;
+	wire->name = wire_text(condition->name);
+	wire->has_sleep_ms = condition->sleep_ms != 0;
+	wire->sleep_ms = condition->sleep_ms;
+	wire->has_until_ns = condition->until_ns != 0;
+	wire->until_ns = condition->until_ns;
+	wire->has_data = condition->data.size != 0;
+	wire->data = wire_bytes(condition->data.data, condition->data.size);
+}
+
+enum froe_err
+froe_task_await(struct froe_task *task, const struct froe_condition *conditions, size_t count,
+    struct froe_durable_result *ret_result, struct froe_error *error)
+{
+	Froe__Condition wire[FROE_CONDITIONS_MAX], *rows[FROE_CONDITIONS_MAX];
+	Froe__DurableStep message = FROE__DURABLE_STEP__INIT;
+	struct task_step step = {.task = task, .message = &message, .evict_ns = UINT64_MAX};
+	if (count == 0 || count > FROE_CONDITIONS_MAX) {
+		return error_set_field(error, FROE_INVALID_ARGUMENT, "conditions",
+		    "a wait has 1 to %u conditions, not %zu", FROE_CONDITIONS_MAX, count);
+	}
+	for (size_t i = 0; i < count; i++) {
+		condition_encode(&conditions[i], &wire[i]);
+		rows[i] = &wire[i];
+	}
+	message.has_kind = true;
+	message.kind = FROE__NODE_KIND__NODE_WAIT;
+	message.conditions = rows;
+	message.n_conditions = count;
+	enum froe_err err = step_make(&step, error);
+	if (err == FROE_OK && ret_result != NULL)
+		*ret_result = step.result;
+	return err;
+}
+
+enum froe_err
+froe_task_sleep(struct froe_task *task, uint64_t ms, struct froe_error *error)
+{
+	struct froe_condition sleep = {.kind = FROE_ON_SLEEP, .sleep_ms = ms};
+	return froe_task_await(task, &sleep, 1, NULL, error);
+}
+
+enum froe_err
+froe_task_approval(struct froe_task *task, const char *name, struct froe_bytes data,
+    struct froe_durable_result *ret_result, struct froe_error *error)
+{
+	struct froe_condition approval = {.kind = FROE_ON_APPROVAL, .name = name, .data = data};
+	return froe_task_await(task, &approval, 1, ret_result, error);
+}
+
+uint32_t
+froe_task_invocation(const struct froe_task *task)
+{
+	return task->invocation;
+}

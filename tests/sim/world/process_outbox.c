@@ -326,7 +326,7 @@ dispatch_release(struct process *process, struct letter *letter)
 	return true;
 }
 
-/* What the dead process's reads had is given back in its place. */
+/* The buffers of the dead process's reads are given back in its place; files are the log's. */
 static void
 load_free(struct process_load *load)
 {
@@ -335,7 +335,6 @@ load_free(struct process_load *load)
 		struct load_record *row = &load->records[i];
 		if (row->done)
 			continue;
-		io_file_close(load->process->env, row->read.file);
 		mem_pages_free(row->read.buffer, row->read.buffer_size);
 	}
 	mem_free(load->letter);

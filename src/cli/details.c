@@ -32,7 +32,8 @@ static const char general[] =
     "Commands that talk to a server try for two seconds to connect to `--address`, by default\n"
     "127.0.0.1:7077. Once connected they outlive a restart of the server: `froe run --wait` "
     "goes on\n"
-    "waiting.\n"
+    "waiting. With `tls://` before it the connection is encrypted and the server's certificate\n"
+    "verified, always: `--tls-ca` names who signs it, or the certificate itself.\n"
     "\n"
     "The server writes one line an event to standard error: as text, with "
     "`FROE_LOG_FORMAT=json` as\n"
@@ -56,18 +57,22 @@ static const struct {
 	const char *text;
 } details[] = {
     {"server",
-	"Serves the data directory until SIGTERM or SIGINT; one process, one directory, one port."},
+	"Serves the data directory until SIGTERM or SIGINT; one process, one directory, one port.\n"
+	"\n"
+	"With `--tls-cert` and `--tls-key` it speaks TLS 1.3 on that port, and plaintext on loopback\n"
+	"only; without them it listens on loopback, or elsewhere if `--tls off` says so. SIGHUP "
+	"reads\n"
+	"the files again."},
     {"dev",
 	"The same as `froe server` in a temporary directory, which it removes at the end, with\n"
 	"access control off. It prints three things to try."},
-    {"run",
-	"Prints the run's id as soon as the run is acknowledged, that is, on disk. A lost "
-	"connection\n"
-	"does not start it twice.\n"
-	"\n"
-	"With `--wait` it prints the result instead; a run that does not complete is exit "
-	"status 1\n"
-	"and its error on standard error."},
+    {"run", "Prints the run's id as soon as the run is acknowledged, that is, on disk. A lost "
+	    "connection\n"
+	    "does not start it twice.\n"
+	    "\n"
+	    "With `--wait` it prints the result instead; a run that does not complete is exit "
+	    "status 1\n"
+	    "and its error on standard error."},
     {"runs list",
 	"Never older than what was acknowledged before, to anyone. `--output json` prints\n"
 	"`{\"runs\": [...], \"next\": CURSOR}`; `next` is 0 on the last page."},
@@ -117,11 +122,11 @@ static const struct {
     {"log dump",
 	"Reads the directory itself, with or without a server; a position is what `dump` prints."},
     {"doctor",
-        "Looks at the kernel, io_uring, the file system, the latency of a synced write, free "
-        "space,\n"
-        "limits and the clock; each line has a fact and, where it is wanting, what to do. Exit "
-        "status\n"
-        "1 when something is bad."},
+	"Looks at the kernel, io_uring, the file system, the latency of a synced write, free "
+	"space,\n"
+	"limits and the clock; each line has a fact and, where it is wanting, what to do. Exit "
+	"status\n"
+	"1 when something is bad."},
     {"completion", "    source <(froe completion bash)\n"
 		   "    froe completion zsh > \"${fpath[1]}/_froe\"\n"
 		   "    froe completion fish > ~/.config/fish/completions/froe.fish"},

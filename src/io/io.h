@@ -283,18 +283,13 @@ io_close(struct io *io) /* cancels what is active; no handler is called any more
 enum froe_err io_listen(const char *address, int *ret_socket, uint16_t *ret_port,
     struct froe_fault *fault);
 
-/* "192.0.2.7:40312", "[2001:db8::1]:40312": who is at the other end of a connected socket. True: it
- * is this machine, by a loopback address. */
-#define IO_PEER_SIZE 64u
-bool io_socket_peer(int socket, char ret_text[IO_PEER_SIZE]);
 /* A Unix socket at `dir`/`name`, mode 0600. One that is there already is replaced: the caller holds
  * a lock that says nobody listens on it. A path that is too long for the kernel's structure is
  * reached through a descriptor of the directory. */
 enum froe_err io_listen_unix(const char *dir, const char *name, int *ret_socket,
     struct froe_fault *fault);
 
-
-/* The same for machines. */
+/* Who is at the other end of a connected socket. */
 struct io_peer {
 	enum {
 		IO_PEER_UNKNOWN,
@@ -302,9 +297,15 @@ struct io_peer {
 		IO_PEER_UNIX,
 	} kind;
 	uint8_t address[16]; /* INET: IPv6, or IPv4 mapped into it */
+	uint16_t port;
+	bool loopback;       /* INET: it is this machine */
 	uint32_t uid;        /* UNIX: of the process that connected */
 };
 void io_peer_find(int socket, struct io_peer *ret_peer);
+
+#define IO_PEER_SIZE 64u
+/* "192.0.2.7:40312", "[2001:db8::1]:40312", "uid 1000", "unknown". */
+void io_peer_format(const struct io_peer *peer, char to[IO_PEER_SIZE]);
 
 /* ----------------------------------------------------------------- shorthands over the vtable */
 

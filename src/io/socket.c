@@ -1,6 +1,6 @@
 /*
  * io_listen: split "host:port", resolve, and listen on the first address that lets us.
- * io_socket_peer: the other end's address.
+ * io_peer_find: the other end's address.
  */
 #define _GNU_SOURCE /* struct ucred */
 #include "io/socket_int.h"
@@ -172,29 +172,6 @@ io_listen(const char *address, int *ret_socket, uint16_t *ret_port, struct froe_
 	return FROE_OK;
 }
 
-bool
-io_socket_peer(int socket, char ret_text[IO_PEER_SIZE])
-{
-	union socket_name name = {0};
-	socklen_t size = sizeof(name);
-	char host[INET6_ADDRSTRLEN];
-
-	snprintf(ret_text, IO_PEER_SIZE, "unknown");
-	if (getpeername(socket, &name.any, &size) != 0)
-		return false;
-	if (name.any.sa_family == AF_INET) {
-		inet_ntop(AF_INET, &name.v4.sin_addr, host, sizeof(host));
-		snprintf(ret_text, IO_PEER_SIZE, "%s:%u", host, ntohs(name.v4.sin_port));
-		return ntohl(name.v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-	}
-	if (name.any.sa_family == AF_INET6) {
-		inet_ntop(AF_INET6, &name.v6.sin6_addr, host, sizeof(host));
-		snprintf(ret_text, IO_PEER_SIZE, "[%s]:%u", host, ntohs(name.v6.sin6_port));
-		return IN6_IS_ADDR_LOOPBACK(&name.v6.sin6_addr);
-	}
-	return name.any.sa_family == AF_UNIX;
-}
-
 /* ------------------------------------------------------------------------------ Unix sockets */
 
 /* Returns the listening socket or -errno. */
@@ -261,8 +238,30 @@ io_peer_find(int socket, struct io_peer *ret_peer)
 		ret_peer->kind = IO_PEER_INET;
 		ret_peer->address[10] = ret_peer->address[11] = 0xff;
 		memcpy(&ret_peer->address[12], &name.v4.sin_addr, 4);
+		ret_peer->port = ntohs(name.v4.sin_port);
+		ret_peer->loopback = ret_peer->address[12] == IN_LOOPBACKNET;
 	} else if (name.any.sa_family == AF_INET6) {
 		ret_peer->kind = IO_PEER_INET;
 		memcpy(ret_peer->address, &name.v6.sin6_addr, 16);
+		ret_peer->port = ntohs(name.v6.sin6_port);
+		ret_peer->loopback = IN6_IS_ADDR_LOOPBACK(&name.v6.sin6_addr);
+	}
+}
+
+void
+io_peer_format(const struct io_peer *peer, char to[IO_PEER_SIZE])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	char host[INET6_ADDRSTRLEN];
+	bool v4 = memcmp(peer->address, mapped, sizeof(mapped)) == 0;
+
+	if (peer->kind == IO_PEER_UNIX) {
+		snprintf(to, IO_PEER_SIZE, "uid %u", peer->uid);
+	} else if (peer->kind == IO_PEER_INET) {
+		inet_ntop(v4 ? AF_INET : AF_INET6, peer->address + (v4 ? 12 : 0), host,
+		    sizeof(host));
+		snprintf(to, IO_PEER_SIZE, v4 ? "%s:%u" : "[%s]:%u", host, peer->port);
+	} else {
+		snprintf(to, IO_PEER_SIZE, "unknown");
 	}
 }

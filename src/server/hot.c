@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "io/file.h"
 #include "io/journal.h"
+#include "io/notify.h"
 #include "io/private.h"
 #include "server/access.h"
 #include "server/transport.h"
@@ -367,7 +368,19 @@ hot_deadline_ns(struct hot *hot, uint64_t mono_ns)
 		due_ns = earlier(due_ns, mono_ns + REFUSED_RETRY_NS);
 	if (hot->stop_at_ns != 0)
 		due_ns = earlier(due_ns, mono_ns + 10 * NS_PER_MS);
+	if (hot->watchdog_ns != 0)
+		due_ns = earlier(due_ns, hot->watchdog_at_ns);
 	return due_ns;
+}
+
+/* That turns are made is what the watchdog is to know: so it is told here. */
+static void
+hot_tell_watchdog(struct hot *hot, uint64_t mono_ns)
+{
+	if (hot->watchdog_ns == 0 || mono_ns < hot->watchdog_at_ns)
+		return;
+	FROE_DROP(notify_send("WATCHDOG=1"), "it asks again by its own means");
+	hot->watchdog_at_ns = mono_ns + hot->watchdog_ns;
 }
 
 /* One turn. `busy`: timers are due that did not get their turn. */
@@ -376,6 +389,7 @@ hot_turn(struct hot *hot, uint64_t mono_ns)
 {
 	struct log *log = hot->shard.log;
 	hot_check_log(hot, mono_ns);
+	hot_tell_watchdog(hot, mono_ns);
 	clock_read(&hot->shard.clock, mono_ns);
 	log_tick(log, mono_ns);
 	hub_release_durable(&hot->hub);
@@ -445,6 +459,7 @@ hot_run(struct hot *hot)
 {
 	uint64_t mono_ns = io_mono_ns(hot->env);
 	bool busy = true;
+	hot->watchdog_ns = notify_watchdog_ns() / 3;
 	atomic_store_explicit(&hot->ready, true, memory_order_release);
 	for (;;) {
 		io_step(hot->io, hot_wait_ns(hot, busy, mono_ns));

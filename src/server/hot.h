@@ -48,6 +48,8 @@ struct hot {
 	sem_t told; /* hot_stop has done with io: only then may it be closed */
 	uint16_t listen_port;
 	uint64_t stop_at_ns;         /* boot-time clock: then the rest is cut off */
+	uint64_t watchdog_ns;        /* how often the service manager hears of us; 0: never */
+	uint64_t watchdog_at_ns;     /* boot-time clock */
 	_Atomic int64_t tls_expires_s; /* the certificate; 0: there is none */
 };
 

@@ -35,8 +35,7 @@
 #define SAY_NS (10 * NS_PER_S)
 
 #define PLAIN_REFUSAL                                                                              \
-	"this server speaks plaintext with no one outside its own machine: connect with TLS "     \
-	"(tls://HOST:PORT, https://)"
+	"this server wants TLS here: connect to tls://HOST:PORT, or with a browser by https://"
 
 #define LINK_MAGIC 0x6c696e6bu
 
@@ -48,6 +47,7 @@ struct link {
 	struct list waiting; /* for room at the port */
 	bool leaving;        /* being reaped: the session takes leave */
 	struct api_peer peer;
+	bool loopback;       /* the peer is this machine */
 	union {
 		struct native native;
 		struct http_api http;
@@ -158,12 +158,14 @@ slot_find(const struct loop *loop, uint64_t handle)
 /* The kernel's word on who is there. Addresses of one IPv6 /64 are one source: whoever has one of
  * them has all. A Unix socket is admin.sock: its mode keeps others away, and this does again. */
 static void
-peer_find(int socket, struct api_peer *ret_peer)
+link_find_peer(struct link *link, int socket)
 {
 	struct io_peer peer;
+	struct api_peer *ret_peer = &link->peer;
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	io_peer_find(socket, &peer);
 	*ret_peer = (struct api_peer){0};
+	link->loopback = peer.loopback;
 	if (peer.kind == IO_PEER_INET) {
 		bool v4 = memcmp(peer.address, mapped, sizeof(mapped)) == 0;
 		ret_peer->source = hash64(peer.address, v4 ? 16 : 8, 0) | 1;
@@ -187,7 +189,7 @@ link_open(struct loop *loop, int socket, struct bytes input)
 	link->magic = LINK_MAGIC;
 	link->slot = slot;
 	link->session = LINK_NONE;
-	peer_find(socket, &link->peer);
+	link_find_peer(link, socket);
 	loop->slots[slot].link = link;
 	conn_open(&link->conn, &loop->set, socket, input);
 }
@@ -349,12 +351,9 @@ loop_close(struct loop *loop)
 static const char *
 link_plain_refusal(const struct loop *loop, const struct link *link)
 {
-	char peer[IO_PEER_SIZE];
-	if (link->conn.tls != NULL || loop->plain == LOOP_PLAIN_ALL || link->peer.local)
-		return NULL;
-	if (loop->plain == LOOP_PLAIN_LOCAL && io_socket_peer(link->conn.socket, peer))
-		return NULL;
-	return PLAIN_REFUSAL;
+	bool local = loop->plain == LOOP_PLAIN_LOCAL && link->loopback;
+	bool allowed = loop->plain == LOOP_PLAIN_ALL || local || link->peer.local;
+	return link->conn.tls != NULL || allowed ? NULL : PLAIN_REFUSAL;
 }
 
 static void
@@ -401,14 +400,16 @@ static void
 link_say_refused(struct loop *loop, const struct link *link)
 {
 	struct journal_line line;
-	char peer[IO_PEER_SIZE];
+	struct io_peer peer;
+	char text[IO_PEER_SIZE];
 	loop->tls_unsaid++;
 	if (loop->tls_said_ns != 0 && loop->set.now_ns < loop->tls_said_ns + SAY_NS)
 		return;
-	io_socket_peer(link->conn.socket, peer);
+	io_peer_find(link->conn.socket, &peer);
+	io_peer_format(&peer, text);
 	journal_begin(&line, JOURNAL_WARNING, "tls_refused", "a TLS connection was refused: %s",
 	    tls_fault(link->conn.tls)->text);
-	journal_text(&line, "peer", peer);
+	journal_text(&line, "peer", text);
 	journal_number(&line, "refused", loop->tls_unsaid);
 	journal_end(&line);
 	loop->tls_said_ns = loop->set.now_ns;

@@ -3,6 +3,7 @@
 #include "base/duration.h"
 #include "froe/limits.h"
 #include "io/journal.h"
+#include "io/notify.h"
 #include "server/hot.h"
 #include "server/transport.h"
 
@@ -63,7 +64,7 @@ static void
 server_announce(const struct hot *hot, uint64_t took_ns)
 {
 	const struct log_report *report = &hot->shard.report;
-	char address[300], line[320];
+	char address[300], line[340];
 	server_address(hot, address, sizeof(address));
 	struct journal_line said;
 	journal_begin(&said, JOURNAL_INFO, "serving", "froe %s serves on %s%s", FROE_VERSION,
@@ -83,6 +84,8 @@ server_announce(const struct hot *hot, uint64_t took_ns)
 		journal_number(&said, "bytes", report->cut_bytes);
 		journal_end(&said);
 	}
+	snprintf(line, sizeof(line), "READY=1\nSTATUS=serves on %s", address);
+	FROE_DROP(notify_send(line), "mostly nobody asked");
 	if (hot->options->ready_fd < 0)
 		return;
 	int size = snprintf(line, sizeof(line), "ready %s\n", address);
@@ -113,8 +116,9 @@ server_hot(void *context)
 		journal(JOURNAL_ERROR, "cannot_start", "%s", fault.text);
 		_exit((int)server->exit);
 	}
-	server_announce(&server->hot, io_mono_ns(server->env) - start_ns);
+	/* Before it is announced: whoever hears of it may send a signal at once. */
 	atomic_store_explicit(&server->hot.opened, true, memory_order_release);
+	server_announce(&server->hot, io_mono_ns(server->env) - start_ns);
 	hot_run(&server->hot);
 	hot_close(&server->hot);
 	return NULL;
@@ -181,6 +185,7 @@ server_run(const struct server_options *options)
 		return FROE_EXIT_FAILED;
 	}
 	server_wait(&server, &signals);
+	FROE_DROP(notify_send("STOPPING=1"), "mostly nobody asked");
 	if (!atomic_load_explicit(&server.hot.opened, memory_order_acquire))
 		_exit(FROE_EXIT_OK); /* still recovering: nothing to finish */
 	hot_stop(&server.hot);

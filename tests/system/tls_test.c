@@ -628,6 +628,20 @@ test_tls__the_command(void **state)
 	assert_int_equal(unsetenv("FROE_TLS_CA"), 0);
 }
 
+/* The owner's socket is not on any wire: it stays when all else must be encrypted. */
+static void
+test_tls__required_leaves_the_owner_in(void **state)
+{
+	static const char *const more[] = {"--tls", "required", NULL};
+	struct server strict;
+	(void)state;
+	secure_init(&strict, "server", more);
+	server_start(&strict);
+	EXPECT(0, "", "token list --data '%s'", strict.dir);
+	EXPECT(1, "wants TLS here", "runs list --address %s", strict.address);
+	server_release(&strict);
+}
+
 static void
 test_tls__what_a_server_does_not_start_with(void **state)
 {
@@ -663,6 +677,7 @@ main(void)
 	    cmocka_unit_test(test_tls__never_reading_is_bounded),
 	    cmocka_unit_test(test_tls__sighup_renews),
 	    cmocka_unit_test(test_tls__the_command),
+	    cmocka_unit_test(test_tls__required_leaves_the_owner_in),
 	    cmocka_unit_test(test_tls__what_a_server_does_not_start_with),
 	};
 	signal(SIGPIPE, SIG_IGN);

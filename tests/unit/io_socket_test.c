@@ -692,17 +692,20 @@ peer_is_local(const char *host, char text[IO_PEER_SIZE])
 	int socket_fd = socket(four ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
 	int connected = four ? connect(socket_fd, (struct sockaddr *)&v4, sizeof(v4))
 			     : connect(socket_fd, (struct sockaddr *)&v6, sizeof(v6));
-	bool local = io_socket_peer(socket_fd, text);
+	struct io_peer peer;
+	io_peer_find(socket_fd, &peer);
+	io_peer_format(&peer, text);
 	if (connected != 0) /* no route there from here */
 		snprintf(text, IO_PEER_SIZE, "no route");
 	close(socket_fd);
-	return local;
+	return peer.loopback;
 }
 
 static void
 test_socket__who_is_at_the_other_end(void **state)
 {
-	char text[IO_PEER_SIZE];
+	char text[IO_PEER_SIZE], self[IO_PEER_SIZE];
+	struct io_peer peer;
 	int pair[2];
 	(void)state;
 	assert_true(peer_is_local("127.0.0.1", text));
@@ -715,10 +718,15 @@ test_socket__who_is_at_the_other_end(void **state)
 		assert_string_equal(text, "192.0.2.7:4711");
 	assert_false(peer_is_local("2001:db8::7", text));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	assert_true(io_socket_peer(pair[0], text));
+	io_peer_find(pair[0], &peer);
+	io_peer_format(&peer, text);
+	snprintf(self, sizeof(self), "uid %u", (unsigned)getuid());
+	assert_string_equal(text, self);
+	assert_false(peer.loopback);
 	close(pair[0]);
 	close(pair[1]);
-	assert_false(io_socket_peer(-1, text));
+	io_peer_find(-1, &peer);
+	io_peer_format(&peer, text);
 	assert_string_equal(text, "unknown");
 }
 

@@ -144,6 +144,7 @@ take(struct world *w, const struct api_command *command)
 	case API_OP_RUN_LIST:
 	case API_OP_RUN_UNWATCH:
 	case API_OP_OUTPUT_GET:
+	case API_OP_STREAM_GET:
 	case API_OP_HEARTBEAT:
 		answer(w, request, FROE__ENVELOPE__BODY_DONE);
 		return;

@@ -371,6 +371,29 @@ enum froe_err froe_run_get(struct froe_client *client, struct froe_id run, bool 
     int timeout_ms, struct froe_run_view **ret_view, struct froe_error *error);
 void froe_run_view_free(struct froe_run_view *view);
 
+/* A page of the stream of a run. */
+struct froe_chunk {
+	uint32_t position; /* rises within the run; not dense */
+	const char *task;
+	uint32_t attempt;
+	uint64_t time_ns;
+	struct froe_bytes data;
+};
+
+struct froe_stream_page {
+	const struct froe_chunk *chunks;
+	size_t chunk_count;
+	uint32_t next; /* give it as `after` to go on */
+	bool ended;    /* the run has ended, and nothing comes after this */
+};
+
+/* Chunks of a run after a position (0: from the beginning), of one task or of all (NULL). Returns
+ * as soon as there is one; when there is none and the run is open it waits, and gives an empty page
+ * after at most half a minute. *ret_page is the caller's: froe_stream_page_free. */
+enum froe_err froe_stream_read(struct froe_client *client, struct froe_id run, const char *task,
+    uint32_t after, int timeout_ms, struct froe_stream_page **ret_page, struct froe_error *error);
+void froe_stream_page_free(struct froe_stream_page *page);
+
 struct froe_list_options {
 	uint32_t statuses;    /* bits 1 << enum froe_status; 0: all */
 	uint32_t limit;       /* at most 1000; 0: 50 */
@@ -532,6 +555,13 @@ void froe_task_retry_after(struct froe_task *task, uint64_t delay_ms);
 /* Adds a line to the task's log; does not wait. UTF-8, cut at 10 000 bytes. A line that is under
  * way when the connection breaks may be lost. */
 enum froe_err froe_task_log(struct froe_task *task, const char *line, struct froe_error *error);
+
+/* Adds a chunk to the task's stream: any bytes, 1 to 64 KiB (words of a model, progress). Readers
+ * see them in this order, each once, even when the connection breaks in between; a retry streams
+ * anew, and readers see which attempt a chunk is of. Waits for the disk at every 64th chunk only.
+ * From one thread of the handler at a time. */
+enum froe_err froe_task_stream(struct froe_task *task, const void *data, size_t size,
+    struct froe_error *error);
 
 /* Moves the execution deadline add_ms further away; waits for the answer, up to timeout_ms. */
 enum froe_err froe_task_refresh(struct froe_task *task, uint64_t add_ms, int timeout_ms,

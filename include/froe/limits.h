@@ -66,6 +66,11 @@
 #define FROE_PRIORITY_MIN 1u
 #define FROE_PRIORITY_MAX 3u
 
+/* Streams: a chunk, and how many of them a run may have. A page holds so much of them. */
+#define FROE_STREAM_CHUNK_BYTES_MAX 65536u
+#define FROE_STREAM_CHUNKS_MAX 100000u
+#define FROE_STREAM_PAGE_BYTES (256u << 10)
+
 /* Requests that one connection may have under way, and runs it may wait for. */
 #define FROE_REQUESTS_MAX 4096u
 #define FROE_WATCHES_MAX 65536u

@@ -156,6 +156,7 @@ clone_engine(struct clone *clone, struct eng_command *command)
 	case ENG_CMD_TASK_FAIL:
 	case ENG_CMD_TASK_REFRESH:
 	case ENG_CMD_TASK_LOG:
+	case ENG_CMD_TASK_STREAM:
 	case ENG_CMD_TASK_PROVIDE:
 		clone_bytes(clone, &command->task.bytes);
 		break;
@@ -210,6 +211,7 @@ clone_command(struct clone *clone, struct api_command *command)
 	case API_OP_RUN_GET:
 	case API_OP_RUN_WATCH:
 	case API_OP_OUTPUT_GET:
+	case API_OP_STREAM_GET:
 		clone_bytes(clone, &command->run.task);
 		break;
 	case API_OP_CLOSE:

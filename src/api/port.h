@@ -50,6 +50,7 @@ enum api_op {
 	API_OP_RUN_WATCH,
 	API_OP_RUN_UNWATCH,
 	API_OP_OUTPUT_GET,
+	API_OP_STREAM_GET,
 	API_OP_APPROVAL_LIST,
 	API_OP_HEARTBEAT,  /* of the worker registered on this connection */
 	API_OP_METRICS,    /* for /metrics: answered with API_METRICS_NUMBER */
@@ -95,7 +96,9 @@ struct api_command {
 			struct uuid run;
 			bool payloads;
 			bool changes;      /* WATCH */
-			struct bytes task; /* OUTPUT_GET */
+			struct bytes task; /* OUTPUT_GET; STREAM_GET: empty: of all */
+			uint32_t after;    /* STREAM_GET */
+			bool wait;         /* STREAM_GET */
 		} run;
 		struct {
 			uint64_t watch; /* request number */

@@ -601,6 +601,38 @@ decode_log(const Froe__TaskLog *log, struct api_command *command, struct froe_fa
 }
 
 static enum froe_err
+decode_stream(const Froe__TaskStream *stream, struct api_command *command, struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_TASK_STREAM);
+	enum froe_err err = take_fence(stream->has_task, stream->task, stream->lease,
+	    &engine->task.fence, fault);
+	if (err != FROE_OK)
+		return err;
+	engine->task.bytes = bytes_in(stream->has_data, stream->data);
+	engine->task.sequence = stream->sequence;
+	if (engine->task.bytes.size == 0)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "data",
+		    "data is empty: a chunk has at least one byte");
+	if (engine->task.bytes.size > FROE_STREAM_CHUNK_BYTES_MAX)
+		return fault_set_field(fault, FROE_TOO_LARGE, "data",
+		    "data has %zu bytes; a chunk has at most %u: send several",
+		    engine->task.bytes.size, FROE_STREAM_CHUNK_BYTES_MAX);
+	return FROE_OK;
+}
+
+static enum froe_err
+decode_stream_get(const Froe__StreamGet *get, struct api_command *command,
+    struct froe_fault *fault)
+{
+	enum froe_err err = decode_run(API_OP_STREAM_GET, get->has_run, get->run, command, fault);
+	if (err != FROE_OK)
+		return err;
+	command->run.after = get->after;
+	command->run.wait = get->wait;
+	return take_name(get->task, "task", /* required= */ false, &command->run.task, fault);
+}
+
+static enum froe_err
 decode_output_get(const Froe__TaskOutputGet *get, struct api_command *command,
     struct froe_fault *fault)
 {
@@ -786,6 +818,10 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 		return decode_refresh(envelope->task_refresh, ret_command, fault);
 	case FROE__ENVELOPE__BODY_TASK_LOG:
 		return decode_log(envelope->task_log, ret_command, fault);
+	case FROE__ENVELOPE__BODY_TASK_STREAM:
+		return decode_stream(envelope->task_stream, ret_command, fault);
+	case FROE__ENVELOPE__BODY_STREAM_GET:
+		return decode_stream_get(envelope->stream_get, ret_command, fault);
 	case FROE__ENVELOPE__BODY_TASK_OUTPUT_GET:
 		return decode_output_get(envelope->task_output_get, ret_command, fault);
 	case FROE__ENVELOPE__BODY_TOKEN_CREATE:
@@ -833,6 +869,8 @@ request_answer_bytes_max(const struct api_command *command)
 	case API_OP_OUTPUT_GET:
 	case API_OP_TOKEN_LIST:
 		return FROE_MESSAGE_BYTES_MAX;
+	case API_OP_STREAM_GET:
+		return 2 * (size_t)FROE_STREAM_PAGE_BYTES;
 	case API_OP_RUN_LIST:
 		return ANSWER_BYTES_SMALL + (size_t)command->list.limit * ANSWER_BYTES_ROW;
 	case API_OP_APPROVAL_LIST:

@@ -107,6 +107,7 @@ int cli_run(struct cli *cli);
 int cli_runs_list(struct cli *cli);
 int cli_runs_get(struct cli *cli);
 int cli_runs_watch(struct cli *cli);
+int cli_runs_stream(struct cli *cli);
 int cli_runs_cancel(struct cli *cli);
 int cli_worker_exec(struct cli *cli);
 int cli_events_push(struct cli *cli);

@@ -81,6 +81,10 @@ static const struct {
 	"A line for each change of a task, then one for the end. With `--output json` one "
 	"object a\n"
 	"line, the last with `\"final\": true`."},
+    {"runs stream",
+        "Chunks as they are, or with `--output json` one object a line with position, task and\n"
+        "attempt. Goes on until the run has ended; of a run that has ended it prints what "
+        "there is."},
     {"runs cancel", "Returns when the cancel is on disk."},
     {"events push",
 	"Prints the event's number once it is on disk. All steps of durable tasks that wait for\n"

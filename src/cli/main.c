@@ -89,6 +89,14 @@ static const struct cli_option get_rows[] = {
     {0},
 };
 static const struct cli_option watch_rows[] = {OPTION_OUTPUT, OPTION_ADDRESS, OPTION_TENANT, {0}};
+static const struct cli_option stream_rows[] = {
+    {"task", "NAME", "of this task only"},
+    {"after", "POSITION", "go on after this one, as --output json prints positions"},
+    OPTION_OUTPUT,
+    OPTION_ADDRESS,
+    OPTION_TENANT,
+    {0},
+};
 static const struct cli_option cancel_rows[] = {
     {"reason", "TEXT", "kept in the run's history"},
     OPTION_ADDRESS,
@@ -174,6 +182,8 @@ const struct cli_command cli_commands[] = {
     {"runs list", "", 0, 0, "list runs, newest first", list_rows, cli_runs_list},
     {"runs get", "ID", 1, 1, "show a run with its tasks and attempts", get_rows, cli_runs_get},
     {"runs watch", "ID", 1, 1, "follow a run to its end", watch_rows, cli_runs_watch},
+    {"runs stream", "ID", 1, 1, "print what a run's tasks stream, as it comes", stream_rows,
+        cli_runs_stream},
     {"runs cancel", "ID", 1, 1, "cancel a run", cancel_rows, cli_runs_cancel},
     {"events push", "KEY [JSON|@FILE|-]", 1, 2, "push an event to all that wait for its key",
         push_rows, cli_events_push},

@@ -139,3 +139,24 @@ froe_output_free(void *data)
 {
 	mem_free(data);
 }
+
+static void
+stream_take(struct call *call, const Froe__Envelope *envelope)
+{
+	struct froe_stream_page **ret_page = call->result;
+	*ret_page = stream_page_copy(envelope->stream_page);
+}
+
+enum froe_err
+froe_stream_read(struct froe_client *client, struct froe_id run, const char *task, uint32_t after,
+    int timeout_ms, struct froe_stream_page **ret_page, struct froe_error *error)
+{
+	Froe__StreamGet get = FROE__STREAM_GET__INIT;
+	struct call call = {.error = error, .take = stream_take, .result = ret_page};
+	get.has_run = get.has_after = get.has_wait = true;
+	get.run = wire_id(&run);
+	get.task = wire_text(task);
+	get.after = after;
+	get.wait = true;
+	return call_make(client, &call, FROE__ENVELOPE__BODY_STREAM_GET, &get.base, timeout_ms);
+}

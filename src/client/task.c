@@ -426,6 +426,42 @@ froe_task_log(struct froe_task *task, const char *line, struct froe_error *error
 	return err;
 }
 
+/* Chunks that may be under way before one is waited for. */
+#define STREAM_WINDOW 64u
+
+enum froe_err
+froe_task_stream(struct froe_task *task, const void *data, size_t size, struct froe_error *error)
+{
+	struct froe_client *client = task->worker->client;
+	Froe__TaskStream stream = FROE__TASK_STREAM__INIT;
+	struct call call = {.error = error};
+	if (size == 0 || size > FROE_STREAM_CHUNK_BYTES_MAX)
+		return error_set_field(error, FROE_INVALID_ARGUMENT, "data",
+		    "a chunk has 1 to %u bytes, not %zu", FROE_STREAM_CHUNK_BYTES_MAX, size);
+	stream.has_task = stream.has_lease = stream.has_data = stream.has_sequence = true;
+	stream.task = wire_id(&task->id);
+	stream.lease = task->lease;
+	stream.data = wire_bytes(data, size);
+	client_lock(client);
+	enum froe_err err = call_room(client, size, error);
+	if (err == FROE_OK && task->revoked)
+		err = error_set(
+		    error, FROE_LEASE_LAPSED, "the lease was taken back: %s", task->reason);
+	bool wait = (task->streamed + 1) % STREAM_WINDOW == 0;
+	if (err == FROE_OK) {
+		stream.sequence = ++task->streamed;
+		struct request *request = request_new(client_request_id(client),
+		    FROE__ENVELOPE__BODY_TASK_STREAM, &stream.base, wait ? call_answer : NULL,
+		    wait ? &call : NULL);
+		if (wait) /* a chunk given up would leave a gap: for as long as it takes */
+			err = call_wait(client, &call, request, client_deadline_ns(-1));
+		else
+			client_submit(client, request);
+	}
+	client_unlock(client);
+	return err;
+}
+
 static void
 refresh_take(struct call *call, const Froe__Envelope *envelope)
 {

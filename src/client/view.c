@@ -346,3 +346,46 @@ froe_approval_page_free(struct froe_approval_page *page)
 	arena_release(&box->arena);
 	mem_free(box);
 }
+
+/* ------------------------------------------------------------------------------------ streams */
+
+struct stream_box {
+	struct froe_stream_page page;
+	struct arena arena;
+};
+
+struct froe_stream_page *
+stream_page_copy(const Froe__StreamPage *wire)
+{
+	struct stream_box *box = mem_zalloc(sizeof(*box));
+	struct arena *arena = &box->arena;
+	arena_init(arena, 0);
+	struct froe_chunk *chunks = take(arena, wire->n_chunks, sizeof(chunks[0]));
+	for (size_t i = 0; i < wire->n_chunks; i++) {
+		const Froe__StreamChunk *chunk = wire->chunks[i];
+		chunks[i] = (struct froe_chunk){
+		    .position = chunk->position,
+		    .task = text_copy(arena, chunk->task),
+		    .attempt = chunk->attempt,
+		    .time_ns = chunk->time_ns,
+		    .data = bytes_copy(arena, chunk->data),
+		};
+	}
+	box->page = (struct froe_stream_page){
+	    .chunks = chunks,
+	    .chunk_count = wire->n_chunks,
+	    .next = wire->next,
+	    .ended = wire->ended,
+	};
+	return &box->page;
+}
+
+void
+froe_stream_page_free(struct froe_stream_page *page)
+{
+	struct stream_box *box = (struct stream_box *)page;
+	if (box == NULL)
+		return;
+	arena_release(&box->arena);
+	mem_free(box);
+}

@@ -15,6 +15,7 @@ struct froe_event *event_copy(const Froe__RunEvent *wire);
 struct froe_run_view *run_view_copy(const Froe__RunView *wire);
 struct froe_run_page *run_page_copy(const Froe__RunPage *wire);
 struct froe_approval_page *approval_page_copy(const Froe__ApprovalPage *wire);
+struct froe_stream_page *stream_page_copy(const Froe__StreamPage *wire);
 
 struct froe_token_list *token_list_copy(const Froe__TokenPage *wire);
 

@@ -128,6 +128,7 @@ struct froe_task {
 	char *error;
 	bool fatal;
 	uint64_t retry_after_ms;
+	uint32_t streamed; /* chunks sent */
 	enum froe_err err;
 
 	_Alignas(16) uint8_t block[];

@@ -330,6 +330,7 @@ apply_task_assigned(struct apply *apply)
 	task_move(eng, task, ENG_TASK_ASSIGNED);
 	task->lease++;
 	task->attempt = event->attempt;
+	task->streamed = 0;
 	durable_assigned(task, event->invocation);
 	task->deadline_ns = event->deadline_ns;
 	task->worker = worker;
@@ -422,6 +423,21 @@ apply_task_logged(struct apply *apply)
 	if (apply->event->task >= run->version->task_count)
 		return misfit(apply, "no such task");
 	run->event_count++;
+	return FROE_OK;
+}
+
+static enum froe_err
+apply_task_streamed(struct apply *apply)
+{
+	struct eng_run *run;
+	enum froe_err err = find_run(apply, &run);
+	if (err != FROE_OK)
+		return err;
+	if (apply->event->task >= run->version->task_count)
+		return misfit(apply, "no such task");
+	run->event_count++;
+	run->chunks++;
+	run->tasks[apply->event->task].streamed++;
 	return FROE_OK;
 }
 
@@ -624,6 +640,8 @@ eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fau
 		return apply_run_due(&apply);
 	case ENG_EV_TASK_LOGGED:
 		return apply_task_logged(&apply);
+	case ENG_EV_TASK_STREAMED:
+		return apply_task_streamed(&apply);
 	case ENG_EV_NODE_WAITED:
 		return apply_node_waited(&apply);
 	case ENG_EV_MEMO_PUT:

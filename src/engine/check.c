@@ -215,7 +215,7 @@ digest_run(struct digest *digest, const struct eng_run *run)
 	digest_word(digest, run->version->number);
 	digest_word(digest, run->created_ns);
 	digest_word(digest, run->deadline_ns);
-	digest_word(digest, run->event_count);
+	digest_word(digest, (uint64_t)run->chunks << 32 | run->event_count);
 	digest_word(digest, (uint64_t)run->priority << 32 | run->open);
 	digest_word(digest, (uint64_t)run->status << 32 | run->cancel_reason);
 	digest_relations(digest, run);
@@ -229,6 +229,7 @@ digest_run(struct digest *digest, const struct eng_run *run)
 		digest_word(digest, (uint64_t)task->output << 32 | task->error);
 		digest_word(digest, task->worker != NULL ? task->worker->id : 0);
 		digest_word(digest, task->queued_ns);
+		digest_word(digest, task->streamed);
 		const struct timer *timer = &task->timer.timer;
 		digest_word(digest, wheel_active(timer) ? timer->deadline_ns : 0);
 		digest_word(digest, durable_hash(task));

@@ -389,6 +389,37 @@ decide_task_log(struct eng_turn *turn)
 	reply_ok(turn);
 }
 
+void
+decide_task_stream(struct eng_turn *turn)
+{
+	struct eng_task *task = command_lease(turn);
+	if (task == NULL)
+		return;
+	uint32_t sequence = turn->command->task.sequence;
+	if (sequence != 0 && sequence <= task->streamed) { /* sent again: it is there */
+		reply_ok(turn);
+		return;
+	}
+	if (sequence > task->streamed + 1) {
+		reply_fault(turn, FROE_INVALID_ARGUMENT, "sequence",
+		    "the lease has streamed %u chunks: the next one is %u, not %u", task->streamed,
+		    task->streamed + 1, sequence);
+		return;
+	}
+	if (task_run(task)->chunks >= FROE_STREAM_CHUNKS_MAX) {
+		reply_fault(turn, FROE_RESOURCE_EXHAUSTED, "data",
+		    "the run has streamed %u chunks, the most there are: send larger ones, fewer",
+		    FROE_STREAM_CHUNKS_MAX);
+		return;
+	}
+	struct eng_event event = task_event(task, ENG_EV_TASK_STREAMED, ENG_REASON_NONE);
+	event.lease = task->lease;
+	event.attempt = task->attempt;
+	event.payload = turn->command->task.bytes;
+	emit(turn, &event);
+	reply_ok(turn);
+}
+
 /* The bytes of a dispatch have come: send it, if the lease is still the one. */
 void
 decide_task_provide(struct eng_turn *turn)

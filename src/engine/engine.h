@@ -170,6 +170,7 @@ enum eng_command_type {
 	ENG_CMD_TASK_FAIL,
 	ENG_CMD_TASK_REFRESH,    /* -> timeout left */
 	ENG_CMD_TASK_LOG,
+	ENG_CMD_TASK_STREAM,     /* a chunk of its stream */
 	ENG_CMD_TASK_PROVIDE,    /* the answer to a dispatch whose bytes were not in memory */
 	ENG_CMD_DURABLE_STEP,    /* -> the node's state and result */
 	ENG_CMD_TASK_EVICT,      /* its worker parks a task that waits */
@@ -261,10 +262,12 @@ struct eng_command {
 		struct {
 			struct eng_worker_id worker;
 			struct eng_fence fence;
-			struct bytes bytes;      /* COMPLETE: output; FAIL: error text; LOG: line */
+			struct bytes bytes;      /* COMPLETE: output; FAIL: error text; LOG: line;
+			                          * STREAM: a chunk */
 			bool fatal;              /* FAIL */
 			uint64_t retry_after_ms; /* FAIL */
 			uint64_t add_ms;         /* REFRESH */
+			uint32_t sequence;       /* STREAM: within the lease, from 1; 0: the next */
 		} task;
 		struct {
 			struct eng_worker_id worker;

@@ -157,6 +157,7 @@ struct eng_task {
 	uint32_t attempt;
 	uint32_t failures;
 	uint32_t losses;
+	uint32_t streamed; /* chunks of this lease */
 	uint32_t output; /* record; 0: none */
 	uint32_t error;
 	uint16_t index;
@@ -210,6 +211,7 @@ struct eng_run {
 	struct uuid doom;               /* cancelled with its descendants, or to be: by whom */
 	struct list doomed_link;        /* eng->doomed: it is to be */
 	uint32_t event_count;
+	uint32_t chunks; /* of streams: counted apart, and bounded */
 	uint32_t priority;
 	uint32_t open;
 	uint8_t status;
@@ -467,6 +469,7 @@ void decide_task_complete(struct eng_turn *turn);
 void decide_task_fail(struct eng_turn *turn);
 void decide_task_refresh(struct eng_turn *turn);
 void decide_task_log(struct eng_turn *turn);
+void decide_task_stream(struct eng_turn *turn);
 void decide_task_provide(struct eng_turn *turn);
 void decide_durable_step(struct eng_turn *turn);
 void decide_task_evict(struct eng_turn *turn);

@@ -23,6 +23,7 @@ save_task(struct save *save, const struct eng_task *task)
 	put_number(save, task->error);
 	put_number(save, task->failures);
 	put_number(save, task->losses);
+	put_number(save, task->streamed);
 	put_group_close(save, group);
 }
 
@@ -39,6 +40,7 @@ load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task 
 	task->error = take_u32(&take);
 	task->failures = take_u32(&take);
 	task->losses = take_u32(&take);
+	task->streamed = take_u32(&take);
 	if (task->state > ENG_TASK_SKIPPED || task->state == ENG_TASK_SETTLING)
 		return load_bad(load, "a task's state");
 	if (task->output > run->event_count || task->error > run->event_count)
@@ -88,6 +90,7 @@ save_run(struct save *save, const struct eng_run *run)
 	put_number(save, run->created_ns);
 	put_number(save, run->deadline_ns);
 	put_number(save, run->event_count);
+	put_number(save, run->chunks);
 	put_number(save, run->priority);
 	put_number(save, run->status);
 	put_number(save, run->cancel_reason);
@@ -202,6 +205,7 @@ load_run(struct eng_load *load)
 	run->created_ns = take_number(take);
 	run->deadline_ns = take_number(take);
 	run->event_count = take_u32(take);
+	run->chunks = take_u32(take);
 	run->priority = take_u32(take);
 	uint8_t status = take_u8(take);
 	if (status > ENG_RUNNING && status != ENG_EVICTED)

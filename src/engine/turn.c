@@ -124,6 +124,9 @@ decide(struct eng_turn *turn)
 	case ENG_CMD_TASK_LOG:
 		decide_task_log(turn);
 		return;
+	case ENG_CMD_TASK_STREAM:
+		decide_task_stream(turn);
+		return;
 	case ENG_CMD_TASK_PROVIDE:
 		decide_task_provide(turn);
 		return;
@@ -272,7 +275,7 @@ command_payload(const struct eng_command *command)
 		return command->workflow_put.definition.encoded.size +
 		    command->workflow_put.definition.name.size;
 	if (command->type == ENG_CMD_TASK_COMPLETE || command->type == ENG_CMD_TASK_FAIL ||
-	    command->type == ENG_CMD_TASK_LOG)
+	    command->type == ENG_CMD_TASK_LOG || command->type == ENG_CMD_TASK_STREAM)
 		return command->task.bytes.size;
 	if (command->type == ENG_CMD_RUN_CANCEL)
 		return command->run_cancel.reason.size + START_BYTES;

@@ -2,19 +2,23 @@
  * log/log: the append-only log of one shard: the truth.
  *
  * Purpose     Takes steps (all records of one engine step), puts them into frames, writes each
- * frame with one durable write, and tells up to where the log is durable. At open, recovers:
- *             verifies, decides between torn tail and damage, and replays every record.
+ *             frame with one durable write, and tells up to where the log is durable. At open,
+ *             recovers: verifies, decides between torn tail and damage, and replays every record.
  * Ownership   The log owns its files and frame buffers. A struct log_entry's body is borrowed
  *             for the call. A struct log_record handed to a replay function is valid during the
- * call. Threading   One owner (loop 0, or the simulator). Exceptions: log_spares_step() is called
- * by the housekeeping thread, log_short_of_space() by any. Invariants  1. frames are written in
- * order, at most log_options.inflight_max at once, and become durable as a contiguous prefix. 2.
- * all records of a step sit in one frame.
- *             3. an acknowledged byte is never written again. 4. after one write error nothing
- *             becomes durable any more (log_failed).
+ *             call.
+ * Threading   One owner (loop 0, or the simulator). Exceptions: log_spares_step() is called by the
+ *             housekeeping thread, log_short_of_space() by any.
+ * Invariants  1. frames are written in order, at most log_options.inflight_max at once, and become
+ *                durable as a contiguous prefix.
+ *             2. all records of a step sit in one frame.
+ *             3. an acknowledged byte is never written again.
+ *             4. after one write error nothing becomes durable any more (log_failed).
  * Units       positions are LSNs: segment << 32 | byte offset of the record's header in the
- * segment. Failure     log_open: FROE_CORRUPT (refuse to start: exit 65), FROE_INCOMPATIBLE,
- * FROE_IN_USE, FROE_IO, FROE_NO_SPACE. Afterwards only log_failed(). See         docs/log-format.md
+ *             segment.
+ * Failure     log_open: FROE_CORRUPT (refuse to start: exit 65), FROE_INCOMPATIBLE, FROE_IN_USE,
+ *             FROE_IO, FROE_NO_SPACE. Afterwards only log_failed().
+ * See         docs/log-format.md
  */
 #ifndef LOG_LOG_H
 #define LOG_LOG_H

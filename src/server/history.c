@@ -658,6 +658,8 @@ fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 	case ENG_EV_TASK_LOGGED:
 		fold_logged(fold, task, event);
 		return;
+	case ENG_EV_TASK_STREAMED:
+		return; /* StreamGet shows it */
 	case ENG_EV_NODE_WAITED:
 		fold_waited(fold, task, event);
 		return;

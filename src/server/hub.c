@@ -27,6 +27,8 @@ hub_init(struct hub *hub, const struct hub_options *options)
 	list_init(&hub->loading);
 	list_init(&hub->loaded);
 	list_init(&hub->woken);
+	list_init(&hub->streams_waiting);
+	list_init(&hub->streams_reading);
 	list_init(&hub->reads);
 	list_init(&hub->reading);
 	list_init(&hub->forgets);
@@ -225,7 +227,8 @@ hub_idle(const struct hub *hub)
 bool
 hub_reading(const struct hub *hub)
 {
-	return !list_empty(&hub->loading) || !list_empty(&hub->reading);
+	return !list_empty(&hub->loading) || !list_empty(&hub->reading) ||
+	    !list_empty(&hub->streams_reading);
 }
 
 /* --------------------------------------------------------------------------------------- hooks */
@@ -239,6 +242,8 @@ hook_event(void *context, const struct eng_event *event, uint64_t frame)
 		hub_worker_gone(hub, event->worker);
 	else if (event->type == ENG_EV_TOKEN_REVOKED)
 		hub_access_revoked(hub, event->kid, frame);
+	if (!list_empty(&hub->streams_waiting) && event->run != 0)
+		hub_stream_event(hub, event);
 	if (hub->change_watches > 0 && event->run != 0)
 		hub_watch_event(hub, event, frame);
 }
@@ -559,6 +564,7 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 	case ENG_CMD_TASK_FAIL:
 	case ENG_CMD_TASK_REFRESH:
 	case ENG_CMD_TASK_LOG:
+	case ENG_CMD_TASK_STREAM:
 		engine.task.worker.v = conn->worker;
 		hub_worker_seen(hub, conn->worker);
 		break;
@@ -643,6 +649,7 @@ hub_command(struct hub *hub, const struct api_command *command)
 	case API_OP_RUN_GET:
 	case API_OP_RUN_LIST:
 	case API_OP_RUN_WATCH:
+	case API_OP_STREAM_GET:
 		hub_read_open(hub, conn, command);
 		return true;
 	case API_OP_OUTPUT_GET:
@@ -700,6 +707,7 @@ hub_turn(struct hub *hub, uint64_t mono_ns)
 	hub_read_answers(hub);
 	hub_read_expire(hub);
 	hub_access_turn(hub);
+	hub_stream_expire(hub);
 	if (hub_push_loaded(hub))
 		FROE_DROP(hub_worker_turn(hub), "what has no room now comes again");
 }
@@ -710,9 +718,11 @@ hub_deadline_ns(const struct hub *hub)
 	uint64_t worker_ns = wheel_next(&hub->wheel);
 	uint64_t read_ns = hub_read_deadline_ns(hub);
 	uint64_t access_ns = hub_access_deadline_ns(hub);
+	uint64_t stream_ns = hub_stream_deadline_ns(hub);
 	uint64_t due_ns = worker_ns < read_ns ? worker_ns : read_ns;
 	if (access_ns < due_ns)
 		due_ns = access_ns;
+	due_ns = stream_ns < due_ns ? stream_ns : due_ns;
 	if (!list_empty(&hub->backlog) && due_ns > hub->mono_ns + BACKLOG_RETRY_NS)
 		due_ns = hub->mono_ns + BACKLOG_RETRY_NS;
 	return list_empty(&hub->loaded) ? due_ns : hub->mono_ns;
@@ -735,6 +745,7 @@ hub_release(struct hub *hub)
 	hub_index_release_all(hub);
 	hub_push_release_all(hub);
 	hub_read_release_all(hub);
+	hub_stream_release_all(hub);
 	hub_worker_release_all(hub);
 	hub_access_release_all(hub);
 	map_release(&hub->conns);

@@ -135,6 +135,13 @@ struct hub_load {
 	} records[];
 };
 
+/* What a StreamGet asks for. */
+struct hub_stream_ask {
+	struct bytes task; /* empty: all */
+	uint32_t after;
+	bool wait;
+};
+
 enum hub_item_kind {
 	HUB_ITEM_EFFECT, /* packed bytes follow */
 	HUB_ITEM_PUSH,   /* a struct hub_push */
@@ -247,6 +254,15 @@ void hub_token_list(struct hub *hub, const struct hub_conn *conn,
     const struct api_command *command);
 uint64_t hub_access_expiring(const struct hub *hub); /* tokens in use that end soon */
 void hub_access_release_all(struct hub *hub);
+/* hub_stream.c */
+/* The run's records lie in `places`, which are copied. */
+void hub_stream_begin(struct hub *hub, const struct eng_origin *origin, struct eng_tenant_id tenant,
+    uint64_t run, const struct log_place *places, uint32_t count,
+    const struct hub_stream_ask *ask);
+void hub_stream_event(struct hub *hub, const struct eng_event *event);
+void hub_stream_expire(struct hub *hub);
+uint64_t hub_stream_deadline_ns(const struct hub *hub);
+void hub_stream_release_all(struct hub *hub);
 
 /* hub_metrics.c */
 void hub_metrics(struct hub *hub, const struct api_command *command);

@@ -25,7 +25,9 @@ struct hub_read {
 	struct eng_tenant_id tenant;
 	struct uuid run;
 	enum history_want want;
-	char *task;         /* OUTPUT_GET; owned */
+	char *task;         /* OUTPUT_GET, STREAM_GET; owned */
+	uint32_t after;     /* STREAM_GET */
+	bool wait;          /* STREAM_GET */
 	uint64_t cookie;
 	uint64_t due_ns;
 	uint64_t position;       /* the frame it waits for */
@@ -242,6 +244,12 @@ static void
 read_load(struct hub_read *read, uint64_t run, const struct log_place *places, uint32_t count)
 {
 	const char *task = read->task != NULL ? read->task : "";
+	if (read->op == API_OP_STREAM_GET) {
+		struct hub_stream_ask ask = {bytes_text(task), read->after, read->wait};
+		hub_stream_begin(read->hub, &read->origin, read->tenant, run, places, count, &ask);
+		read_free(read);
+		return;
+	}
 	list_remove(&read->link);
 	list_push(&read->hub->reading, &read->link);
 	read->history =
@@ -419,6 +427,10 @@ hub_read_open(struct hub *hub, struct hub_conn *conn, const struct api_command *
 	if (command->op == API_OP_OUTPUT_GET) {
 		read->want = HISTORY_OUTPUT;
 		read->task = text_copy(command->run.task);
+	} else if (command->op == API_OP_STREAM_GET) {
+		read->task = text_copy(command->run.task);
+		read->after = command->run.after;
+		read->wait = command->run.wait;
 	}
 	read_run(read);
 }

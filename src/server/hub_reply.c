@@ -235,6 +235,7 @@ hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	case ENG_CMD_TASK_COMPLETE:
 	case ENG_CMD_TASK_FAIL:
 	case ENG_CMD_TASK_LOG:
+	case ENG_CMD_TASK_STREAM:
 		reply_done(hub, effect, frame);
 		return;
 	case ENG_CMD_ENGINE_START:

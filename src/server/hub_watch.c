@@ -94,6 +94,8 @@ change_name(enum eng_event_type type)
 		return "skipped";
 	case ENG_EV_TASK_LOGGED:
 		return "logged";
+	case ENG_EV_TASK_STREAMED:
+		return NULL; /* a stream has readers of its own */
 	case ENG_EV_TASK_EVICTED:
 		return "evicted";
 	case ENG_EV_NODE_WAITED:

@@ -57,6 +57,7 @@ static const struct type_row type_table[] = {
 /* Those that a reader may skip, from RECORD_TYPE_OPTIONAL on. */
 static const struct type_row optional_table[] = {
     [ENG_EV_TASK_LOGGED - RECORD_TYPE_OPTIONAL] = TYPE(TASK_LOGGED, task_logged),
+    [ENG_EV_TASK_STREAMED - RECORD_TYPE_OPTIONAL] = TYPE(TASK_STREAMED, task_streamed),
 };
 
 enum member_kind {

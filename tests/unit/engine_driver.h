@@ -77,6 +77,7 @@ command_answered(const struct eng_command *command)
 	case ENG_CMD_TASK_FAIL:
 	case ENG_CMD_TASK_REFRESH:
 	case ENG_CMD_TASK_LOG:
+	case ENG_CMD_TASK_STREAM:
 	case ENG_CMD_DURABLE_STEP:
 	case ENG_CMD_TASK_EVICT:
 	case ENG_CMD_EVENT_PUSH:

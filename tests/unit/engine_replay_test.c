@@ -62,6 +62,8 @@ story_tell(struct driver *d)
 	driver_advance(d, 50 * MS);
 	struct eng_command command = driver_task_command(d, ENG_CMD_TASK_LOG, first, "a");
 	assert_int_equal(driver_try(d, &command), FROE_OK);
+	command = driver_task_command(d, ENG_CMD_TASK_STREAM, first, "a");
+	assert_int_equal(driver_try(d, &command), FROE_OK);
 	command = driver_task_command(d, ENG_CMD_TASK_REFRESH, first, "a");
 	command.task.add_ms = 100;
 	assert_int_equal(driver_try(d, &command), FROE_OK);

@@ -62,6 +62,7 @@ static const struct {
         " deadline_ns name actions actor kid digest scope roles "},
     {ENG_EV_TOKEN_REVOKED, "TOKEN_REVOKED", " actor kid "},
     {ENG_EV_TASK_LOGGED, "TASK_LOGGED", " task lease attempt text "},
+    {ENG_EV_TASK_STREAMED, "TASK_STREAMED", " task lease attempt payload "},
 };
 #define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
 
@@ -365,8 +366,8 @@ test_record__many_actions(void **state)
 static void
 test_record__unknown_types(void **state)
 {
-	static const uint16_t optional[] = {0x8000, 0x8002, 0xffff};
 	static const uint16_t required[] = {0, 255, 4000, 0x7fff};
+	static const uint16_t optional[] = {0x8000, 0x8003, 0xffff};
 	struct log_record record = {.lsn.v = 0xabc, .body = bytes_text("anything at all")};
 	struct froe_fault fault = {0};
 	struct eng_event event;

@@ -278,6 +278,7 @@ answer_decide(struct model *model)
 	case ENG_CMD_TASK_FAIL:
 	case ENG_CMD_TASK_REFRESH:
 	case ENG_CMD_TASK_LOG:
+	case ENG_CMD_TASK_STREAM:
 		model->answer.current = model_fence_current(model, command->task.worker.v,
 		    &command->task.fence);
 		if (!model->answer.current)

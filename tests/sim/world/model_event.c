@@ -352,6 +352,7 @@ static const struct event_row event_table[] = {
     {ENG_EV_WORKER_LEAVING, on_worker_leaving, OF_NOTHING},
     {ENG_EV_WORKER_LEFT, on_worker_left, OF_NOTHING},
     {ENG_EV_TASK_LOGGED, on_task_logged, OF_TASK},
+    {ENG_EV_TASK_STREAMED, on_task_streamed, OF_TASK},
 };
 
 static const struct event_row *

@@ -39,5 +39,6 @@ void on_task_cancelled(struct witness *witness);
 void on_task_skipped(struct witness *witness);
 void on_lease_refreshed(struct witness *witness);
 void on_task_logged(struct witness *witness);
+void on_task_streamed(struct witness *witness);
 
 #endif

@@ -406,6 +406,15 @@ on_lease_refreshed(struct witness *witness)
 }
 
 void
+on_task_streamed(struct witness *witness)
+{
+	require(witness, witness->task->state == MODEL_HELD, "nobody holds it");
+	require(witness, witness->event->lease == witness->task->lease, "not the current lease");
+	require(witness, witness->event->attempt == witness->task->attempt, "another attempt");
+	require(witness, caused_by_fence(witness, ENG_CMD_TASK_STREAM), "its holder sent nothing");
+}
+
+void
 on_task_logged(struct witness *witness)
 {
 	require(witness, witness->task->state == MODEL_HELD, "nobody holds it");

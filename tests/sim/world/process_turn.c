@@ -208,7 +208,8 @@ static bool
 has_fence(const struct eng_command *command)
 {
 	return command->type == ENG_CMD_TASK_COMPLETE || command->type == ENG_CMD_TASK_FAIL ||
-	    command->type == ENG_CMD_TASK_REFRESH || command->type == ENG_CMD_TASK_LOG;
+	    command->type == ENG_CMD_TASK_REFRESH || command->type == ENG_CMD_TASK_LOG ||
+	    command->type == ENG_CMD_TASK_STREAM;
 }
 
 bool

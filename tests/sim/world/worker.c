@@ -248,7 +248,9 @@ output_bytes(const struct world *world, const struct eng_fence *fence)
 static bool
 send_extra(struct world *world, const struct worker *worker, struct worker_task *task)
 {
-	enum eng_command_type type = task->refresh ? ENG_CMD_TASK_REFRESH : ENG_CMD_TASK_LOG;
+	enum eng_command_type type = task->refresh ? ENG_CMD_TASK_REFRESH
+	    : dice_hits(&world->dice, 50)          ? ENG_CMD_TASK_STREAM
+	                                           : ENG_CMD_TASK_LOG;
 	struct eng_command command = task_command(world, worker, &task->fence, type);
 	if (task->refresh)
 		command.task.add_ms = dice_range(&world->dice, 0, 30000);

@@ -1,0 +1,380 @@
+/*
+ * server/hub_stream: readers of streams: pages of chunks, and waiting for the next one.
+ *
+ * A chunk is a record of its run, so a reader is a cursor: a record number. Its request is
+ * answered with the chunks after it, or waits here until the run has another one or ends. Nothing
+ * is kept for a slow reader, and one that was away asks again where it was.
+ *
+ * A page looks at PAGE_RECORDS_MAX records; those that have left memory are read one by one.
+ */
+#include "server/hub_int.h"
+
+#include "base/mem.h"
+#include "server/record.h"
+
+#define PAGE_RECORDS_MAX 4096u
+#define WAIT_NS (UINT64_C(30) * 1000000000)
+/* Of a chunk in a page, besides its bytes and its task's name. */
+#define CHUNK_BYTES 32u
+
+struct hub_stream {
+	struct list link;     /* hub->streams_waiting or streams_reading */
+	struct list run_link; /* waiting: a ring of those that wait for the same run */
+	struct hub *hub;
+	struct eng_origin origin;
+	struct eng_tenant_id tenant;
+	uint64_t run;
+	char *task; /* "": all */
+	bool wait;
+	bool busy; /* in stream_go(): a read that is done at once stays out of it */
+	uint64_t due_ns;
+	struct eng_version_view version; /* once the first record was looked at */
+	struct log_place *places;	 /* of a run whose records the resolver does not know */
+	uint32_t count;			 /* records of the run */
+	uint32_t after;			 /* looked at; of a new page: its beginning */
+	uint32_t looked;		 /* in this page */
+	size_t bytes;			 /* of this page */
+	enum froe_err err;
+	struct log_read read;
+	bool reading;
+	bool forgotten;	    /* its places are in the index by now */
+	struct arena arena; /* of this page */
+	Froe__StreamChunk **chunks;
+	size_t chunk_count;
+	size_t chunk_capacity;
+};
+
+static void
+stream_free(struct hub_stream *stream)
+{
+	list_remove(&stream->link);
+	arena_release(&stream->arena);
+	mem_free(stream->chunks);
+	mem_free(stream->places);
+	mem_free(stream->task);
+	mem_free(stream);
+}
+
+/* ------------------------------------------------------------------------------------ waiting */
+
+/* In order of deadlines: one that was woken for nothing goes back to where it was. */
+static void
+wait_begin(struct hub_stream *stream)
+{
+	struct hub *hub = stream->hub;
+	struct hub_stream *other = map_get_u64(&hub->streams, stream->run);
+	struct list *at = &hub->streams_waiting;
+	while (at->prev != &hub->streams_waiting &&
+	       container_of(at->prev, struct hub_stream, link)->due_ns > stream->due_ns)
+		at = at->prev;
+	list_push(at, &stream->link);
+	if (other != NULL)
+		list_push(&other->run_link, &stream->run_link);
+	else
+		map_put_u64(&hub->streams, stream->run, stream);
+}
+
+static void
+wait_end(struct hub_stream *stream)
+{
+	struct hub *hub = stream->hub;
+	if (!list_empty(&stream->run_link))
+		map_put_u64(&hub->streams, stream->run,
+		    container_of(stream->run_link.next, struct hub_stream, run_link));
+	else
+		map_remove_u64(&hub->streams, stream->run);
+	list_remove(&stream->run_link);
+	list_remove(&stream->link);
+}
+
+static bool
+stream_open(const struct hub_stream *stream)
+{
+	enum eng_status status;
+	return eng_run_status(stream->hub->shard->eng, stream->run, &status);
+}
+
+/* ------------------------------------------------------------------------------------- a page */
+
+static void
+chunk_add(struct hub_stream *stream, const struct eng_event *event, uint32_t position)
+{
+	struct bytes name = stream->version.tasks[event->task].name;
+	if (stream->task[0] != 0 && !bytes_equal(name, bytes_text(stream->task)))
+		return;
+	if (stream->chunk_count == stream->chunk_capacity) {
+		stream->chunk_capacity =
+		    stream->chunk_capacity != 0 ? stream->chunk_capacity * 2 : 16;
+		stream->chunks =
+		    mem_resize(stream->chunks, stream->chunk_capacity * sizeof(stream->chunks[0]));
+	}
+	Froe__StreamChunk *chunk = arena_alloc(&stream->arena, sizeof(*chunk));
+	char *text = arena_alloc(&stream->arena, name.size + 1);
+	memcpy(text, name.data, name.size);
+	text[name.size] = 0;
+	froe__stream_chunk__init(chunk);
+	chunk->has_position = chunk->has_attempt = chunk->has_time_ns = chunk->has_data = true;
+	chunk->position = position;
+	chunk->task = text;
+	chunk->attempt = event->attempt;
+	chunk->time_ns = event->time_ns;
+	chunk->data = (ProtobufCBinaryData){event->payload.size,
+	    arena_copy(&stream->arena, event->payload.data, event->payload.size)};
+	stream->chunks[stream->chunk_count++] = chunk;
+	stream->bytes += event->payload.size + name.size + CHUNK_BYTES;
+}
+
+/* The first record says whose run it is, and of which version: so it is looked at first. */
+static enum froe_err
+first_take(struct hub_stream *stream, const struct eng_event *event)
+{
+	if (event->type != ENG_EV_RUN_STARTED)
+		return FROE_CORRUPT;
+	if (event->tenant != stream->tenant.v)
+		return FROE_NOT_FOUND;
+	if (!eng_version(
+		stream->hub->shard->eng, event->workflow, event->version, &stream->version))
+		return FROE_CORRUPT;
+	for (uint32_t i = 0; stream->task[0] != 0 && i < stream->version.task_count; i++) {
+		if (bytes_equal(stream->version.tasks[i].name, bytes_text(stream->task)))
+			return FROE_OK;
+	}
+	return stream->task[0] != 0 ? FROE_INVALID_ARGUMENT : FROE_OK;
+}
+
+static enum froe_err
+record_take(struct hub_stream *stream, uint32_t number, const struct log_record *record)
+{
+	struct eng_event event;
+	enum froe_err err = FROE_OK;
+	bool first = stream->version.tasks == NULL;
+	if (!first && record->type != ENG_EV_TASK_STREAMED)
+		return FROE_OK;
+	struct arena arena;
+	arena_init(&arena, 0);
+	err = record_decode(record, &arena, &event, NULL);
+	if (err == FROE_OK && first)
+		err = first_take(stream, &event);
+	else if (err == FROE_OK && event.task < stream->version.task_count)
+		chunk_add(stream, &event, number);
+	arena_release(&arena);
+	return err;
+}
+
+/* ------------------------------------------------------------------------------------ reading */
+
+static void stream_go(struct hub_stream *stream);
+
+/* The number of the record to look at now. */
+static uint32_t
+stream_next(const struct hub_stream *stream)
+{
+	return stream->version.tasks == NULL ? 1 : stream->after + 1;
+}
+
+static void
+stream_took(struct hub_stream *stream, const struct log_record *record)
+{
+	bool first = stream->version.tasks == NULL;
+	uint32_t number = stream_next(stream);
+	stream->err = record_take(stream, number, record);
+	if (!first) {
+		stream->after = number;
+		stream->looked++;
+	}
+}
+
+static void
+read_done(struct log_read *read, enum froe_err err, const struct log_record *record)
+{
+	struct hub_stream *stream = container_of(read, struct hub_stream, read);
+	stream->reading = false;
+	list_remove(&stream->link);
+	if (err == FROE_OK)
+		stream_took(stream, record);
+	else
+		stream->err = err;
+	if (!stream->busy)
+		stream_go(stream);
+}
+
+static bool
+stream_place(const struct hub_stream *stream, uint32_t number, struct log_place *ret_place)
+{
+	if (stream->places == NULL)
+		return resolver_place(stream->hub->shard->resolver, stream->run, number, ret_place);
+	*ret_place = stream->places[number - 1];
+	return true;
+}
+
+/* Looks at the next record, in memory or by a read: that may be done when this returns. */
+static void
+stream_look(struct hub_stream *stream)
+{
+	struct hub *hub = stream->hub;
+	uint32_t number = stream_next(stream);
+	struct resolver_record found;
+	struct log_place place;
+	if (stream->places == NULL &&
+	    resolver_record(hub->shard->resolver, stream->run, number, &found)) {
+		struct log_record record = {
+		    .type = found.type,
+		    .time_ns = found.time_ns,
+		    .run_key = stream->run,
+		    .run_event_no = number,
+		    .body = found.body,
+		};
+		stream_took(stream, &record);
+	} else if (stream_place(stream, number, &place)) {
+		stream->reading = true;
+		list_push(&hub->streams_reading, &stream->link);
+		log_read_start(hub->shard->log, &stream->read, place, read_done);
+	} else { /* it closed while we read: asked again, the index knows where it lies */
+		stream->forgotten = true;
+	}
+}
+
+/* ------------------------------------------------------------------------------------ answers */
+
+static void
+stream_answer(struct hub_stream *stream, bool ended)
+{
+	Froe__StreamPage page = FROE__STREAM_PAGE__INIT;
+	page.chunks = stream->chunks;
+	page.n_chunks = stream->chunk_count;
+	page.has_next = page.has_ended = true;
+	page.next = stream->after;
+	page.ended = ended;
+	hub_queue_reply(stream->hub, &stream->origin, FROE__ENVELOPE__BODY_STREAM_PAGE, &page.base);
+	stream_free(stream);
+}
+
+static void
+stream_fail(struct hub_stream *stream)
+{
+	enum froe_err err = stream->err;
+	const char *field = err == FROE_INVALID_ARGUMENT ? "task" : "run";
+	const char *text = err == FROE_NOT_FOUND	  ? "no run has this id"
+			   : err == FROE_INVALID_ARGUMENT ? "the run's workflow has no such task"
+							  : "a record of the run cannot be read";
+	hub_queue_error(stream->hub, &stream->origin, err, field, text);
+	stream_free(stream);
+}
+
+/* How many records the run has by now; one that has ended has no more. */
+static void
+stream_count(struct hub_stream *stream)
+{
+	uint32_t count;
+	if (stream->places == NULL &&
+	    resolver_run(stream->hub->shard->resolver, stream->run, &count) != NULL)
+		stream->count = count;
+}
+
+static void
+stream_go(struct hub_stream *stream)
+{
+	stream->busy = true;
+	stream_count(stream);
+	while (stream->err == FROE_OK && !stream->reading && !stream->forgotten &&
+	       stream->looked < PAGE_RECORDS_MAX && stream->bytes < FROE_STREAM_PAGE_BYTES &&
+	       stream_next(stream) <= stream->count)
+		stream_look(stream);
+	stream->busy = false;
+	if (stream->reading)
+		return;
+	bool all = stream->after >= stream->count && !stream->forgotten, open = stream_open(stream);
+	if (stream->err != FROE_OK)
+		stream_fail(stream);
+	else if (stream->chunk_count > 0 || !all || !open || !stream->wait)
+		stream_answer(stream, all && !open);
+	else
+		wait_begin(stream);
+}
+
+void
+hub_stream_begin(struct hub *hub, const struct eng_origin *origin, struct eng_tenant_id tenant,
+    uint64_t run, const struct log_place *places, uint32_t count, const struct hub_stream_ask *ask)
+{
+	struct hub_stream *stream = mem_zalloc(sizeof(*stream));
+	uint32_t known;
+	stream->hub = hub;
+	stream->origin = *origin;
+	stream->tenant = tenant;
+	stream->run = run;
+	stream->task = mem_zalloc(ask->task.size + 1);
+	if (ask->task.size > 0)
+		memcpy(stream->task, ask->task.data, ask->task.size);
+	stream->wait = ask->wait;
+	stream->after = ask->after;
+	stream->count = count;
+	stream->due_ns = hub->mono_ns + WAIT_NS;
+	if (!stream_open(stream) || resolver_run(hub->shard->resolver, run, &known) == NULL)
+		stream->places = mem_copy(places, count * sizeof(*places));
+	list_init(&stream->link);
+	list_init(&stream->run_link);
+	arena_init(&stream->arena, 0);
+	stream_go(stream);
+}
+
+/* -------------------------------------------------------------------------------------- waking */
+
+/* The run has a new record: those who wait look again. What they find is let out behind its
+ * frame. */
+void
+hub_stream_event(struct hub *hub, const struct eng_event *event)
+{
+	struct list woken;
+	struct hub_stream *stream;
+	if (event->type != ENG_EV_TASK_STREAMED && event->type != ENG_EV_RUN_CLOSED)
+		return;
+	list_init(&woken);
+	while ((stream = map_get_u64(&hub->streams, event->run)) != NULL) {
+		wait_end(stream);
+		list_push(&woken, &stream->link);
+	}
+	while (!list_empty(&woken)) {
+		stream = container_of(woken.next, struct hub_stream, link);
+		list_remove(&stream->link);
+		stream->looked = 0;
+		if (hub_conn_find(hub, stream->origin.conn) == NULL)
+			stream_free(stream);
+		else
+			stream_go(stream);
+	}
+}
+
+void
+hub_stream_expire(struct hub *hub)
+{
+	while (!list_empty(&hub->streams_waiting)) {
+		struct hub_stream *stream =
+		    container_of(hub->streams_waiting.next, struct hub_stream, link);
+		if (stream->due_ns > hub->mono_ns)
+			return;
+		wait_end(stream);
+		stream_answer(stream, false);
+	}
+}
+
+uint64_t
+hub_stream_deadline_ns(const struct hub *hub)
+{
+	return list_empty(&hub->streams_waiting)
+		   ? UINT64_MAX
+		   : container_of(hub->streams_waiting.next, struct hub_stream, link)->due_ns;
+}
+
+void
+hub_stream_release_all(struct hub *hub)
+{
+	while (!list_empty(&hub->streams_waiting)) {
+		struct hub_stream *stream =
+		    container_of(hub->streams_waiting.next, struct hub_stream, link);
+		wait_end(stream);
+		stream_free(stream);
+	}
+	while (!list_empty(&hub->streams_reading))
+		stream_free(container_of(hub->streams_reading.next, struct hub_stream, link));
+	map_release(&hub->streams);
+}

@@ -228,7 +228,8 @@ stream_look(struct hub_stream *stream)
 	} else if (stream_place(stream, number, &place)) {
 		stream->reading = true;
 		list_push(&hub->streams_reading, &stream->link);
-		log_read_start(hub->shard->log, &stream->read, place, read_done);
+		log_read_start(hub->shard->log, &stream->read, place, stream->run, number,
+		    read_done);
 	} else { /* it closed while we read: asked again, the index knows where it lies */
 		stream->forgotten = true;
 	}

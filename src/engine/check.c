@@ -293,6 +293,22 @@ digest_token(struct digest *digest, const struct eng_token_view *token)
 }
 
 uint64_t
+eng_size(const struct eng *eng)
+{
+	return eng->counts.runs + eng->closed_count + eng->counts.workers;
+}
+
+uint64_t
+eng_digest(const struct eng *eng)
+{
+	const uint64_t words[] = {eng->epoch, eng->downtime_ns, eng->run_last, eng->worker_last,
+	    eng->fair.turns, eng->fair.stamps, eng->closed_count, eng->tenant_count,
+	    eng->workflow_count, eng->wheels[ENG_UPTIME].count, eng->wheels[ENG_WALL].count,
+	    hash64(&eng->counts, sizeof(eng->counts), 0)};
+	return hash64(words, sizeof(words), 0);
+}
+
+uint64_t
 eng_hash(const struct eng *eng)
 {
 	struct digest digest = {0};

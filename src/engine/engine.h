@@ -627,6 +627,15 @@ struct eng_queue_view {
 void eng_queues(const struct eng *eng,
     void (*each)(void *context, const struct eng_queue_view *view), void *context);
 
+/* Open runs in order of their keys, with how many records each has. */
+void eng_run_lengths(const struct eng *eng,
+    void (*each)(void *context, uint64_t run, uint32_t records), void *context);
+
+/* Of counters only, in constant time: engines that differ in it differ. */
+uint64_t eng_digest(const struct eng *eng);
+/* How much eng_hash() has to look at: runs, ids of closed ones, workers. */
+uint64_t eng_size(const struct eng *eng);
+
 uint64_t eng_hash(const struct eng *eng); /* of the whole state; equal states, equal hashes */
 void eng_check(const struct eng *eng);    /* every invariant, slow */
 

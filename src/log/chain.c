@@ -12,6 +12,26 @@ chain_init(struct chain *chain, uint64_t segment_no)
 	};
 }
 
+void
+chain_at_base(struct chain *chain, const struct log_base *base)
+{
+	if (base->number == 0) {
+		chain_init(chain, 1);
+		return;
+	}
+	*chain = (struct chain){
+	    .known = true,
+	    .seq = base->frame_seq,
+	    .hash = base->frame_hash,
+	    .epoch = base->epoch,
+	    .time_ns = base->time_ns,
+	    .event_next = base->event_next,
+	    .segment_no = base->number + 1,
+	    .prev_segment_no = base->number,
+	    .prev_frames = base->segment_frames,
+	};
+}
+
 static bool
 chain_flag(const struct log_frame_header *header, enum log_frame_flags flag)
 {

@@ -9,6 +9,7 @@
 #define LOG_CHAIN_INT_H
 
 #include "log/frame_int.h"
+#include "log/snapshot.h"
 
 struct chain {
 	bool known; /* false: the log's beginning was retired; the first frame is taken as it is */
@@ -33,6 +34,9 @@ enum chain_verdict {
 
 /* For a log that starts with segment_no. */
 void chain_init(struct chain *chain, uint64_t segment_no);
+
+/* For frames that follow a snapshot. */
+void chain_at_base(struct chain *chain, const struct log_base *base);
 
 enum chain_verdict chain_check(const struct chain *chain, const struct log_frame_header *header,
     const uint8_t *frame, uint64_t segment_bytes);

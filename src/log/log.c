@@ -1,19 +1,21 @@
 /*
  * log/log: opening and closing.
  *
- * Open: lock; read STORE, or make the store; read the slots; recover (log/recovery_int.h); cut what
- * the decision says; raise the epoch in MANIFEST and renew WATERMARK; take the segment in which the
- * log ends, adopt the empty ones after it, make one more. Each step can be done again: a crash
- * anywhere leaves what the next open understands.
+ * Open: lock; read STORE, or make the store; read the slots; load a snapshot; recover
+ * (log/recovery_int.h); cut what the decision says; raise the epoch in MANIFEST and renew
+ * WATERMARK; take the segment in which the log ends, adopt the empty ones after it, make one more.
+ * Each step can be done again: a crash anywhere leaves what the next open understands.
  */
 #include "log/log_int.h"
 
 #include "base/mem.h"
 #include "io/file.h"
+#include "log/snapshot.h"
 #include "log/cut_int.h"
 #include "log/retention_int.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 static enum froe_err
 open_lock(struct log *log, struct froe_fault *fault)
@@ -241,6 +243,50 @@ open_writable(struct log *log, struct recovery *recovery, struct froe_fault *fau
 	return err;
 }
 
+/* Says why a snapshot is not used. */
+static void
+open_skip(struct log_report *report, uint64_t number, const struct froe_fault *fault)
+{
+	if (report->snapshot_skipped[0] == 0)
+		snprintf(report->snapshot_skipped, sizeof(report->snapshot_skipped),
+		    "snapshot %" PRIx64 ": %.200s", number, fault->text);
+}
+
+/* The newest snapshot that verifies and is wanted, or the beginning of the log. */
+static enum froe_err
+open_base(struct log *log, void *context, struct log_report *report, struct log_base *ret_base,
+    struct froe_fault *fault)
+{
+	const struct log_loader *loader = log->options.loader;
+	struct log_manifest manifest = log_manifest_read(log);
+	bool whole = manifest.segment_oldest == 1;
+	bool most = log->options.replay_most;
+	*ret_base = (struct log_base){0};
+	if (loader == NULL)
+		return FROE_OK;
+	for (unsigned i = 0; i < 2 && !(whole && most); i++) {
+		uint64_t number = manifest.snapshots[most ? 1 - i : i].number;
+		if (number == 0 || number + 1 < manifest.segment_oldest)
+			continue;
+		enum froe_err err = snapshot_read(log->env, log->options.dir, log->store.id,
+		    number, loader, context, whole, ret_base, fault);
+		if (err == FROE_OK) {
+			report->snapshot = number;
+			report->snapshot_frame_seq = ret_base->frame_seq;
+			return FROE_OK;
+		}
+		open_skip(report, number, fault);
+	}
+	*ret_base = (struct log_base){0};
+	if (whole)
+		return loader->begin(context, ret_base, whole, fault);
+	return fault_set(fault, FROE_CORRUPT,
+	    "no snapshot can be used (%s), and the log's beginning was retired: it begins with "
+	    "segment %" PRIx64 "; restore the data directory from a backup",
+	    report->snapshot_skipped[0] != 0 ? report->snapshot_skipped : "none is there",
+	    manifest.segment_oldest);
+}
+
 static enum froe_err
 open_all(struct log *log, log_replay_fn *replay, void *context, struct lsn from,
     struct log_report *report, struct froe_fault *fault)
@@ -254,6 +300,9 @@ open_all(struct log *log, log_replay_fn *replay, void *context, struct lsn from,
 	if (err != FROE_OK)
 		return err;
 	struct recovery_options options = open_recovery_options(log, replay, context, from);
+	err = open_base(log, context, report, &options.base, fault);
+	if (err != FROE_OK)
+		return err;
 	recovery_init(&recovery, log->env, &log->paths, log->store.id, &options, report);
 	err = recovery_run(&recovery, fault);
 	if (err == FROE_OK && !log->options.read_only)

@@ -33,6 +33,7 @@
 #include <stdint.h>
 
 struct log;
+struct log_loader; /* log/snapshot.h */
 
 struct lsn {
 	uint64_t v;
@@ -56,6 +57,10 @@ struct log_options {
 	bool dev;                /* tmpfs without O_DIRECT is allowed */
 	bool accept_tail_loss;   /* cut an undecidable tail instead of refusing */
 	bool read_only; /* verify and dump: no lock is taken for writing, nothing is changed */
+	/* Takes a snapshot, so that only what follows it is replayed; NULL: all is replayed. Its
+	 * context is the replay's. */
+	const struct log_loader *loader;
+	bool replay_most; /* as much as there is: from the log's beginning, or the older snapshot */
 };
 
 /* What retention has to know of a record, whatever its type. */
@@ -116,6 +121,9 @@ struct log_report {
 	bool clean;            /* the last frame was a clean stop */
 	uint64_t cut_bytes;    /* of a torn tail, moved to quarantine/ */
 	char cut_reason[96];
+	uint64_t snapshot;          /* the one that replay began with; 0: none */
+	uint64_t snapshot_frame_seq; /* the last frame that is in it */
+	char snapshot_skipped[256]; /* why a newer one was not taken; empty: there was none */
 	/* Refusal: the segment, offset and runs concerned are in the fault's text and here. */
 	struct lsn bad;
 	uint64_t bad_frame_seq;
@@ -124,8 +132,10 @@ struct log_report {
 };
 
 /*
- * Opens the store, creating it if absent, and replays all of it. When it returns OK and not
- * read_only, the tail is cut and zeroed, the epoch is raised, and the log is ready for log_start().
+ * Opens the store, creating it if absent; loads the newest snapshot that verifies, and replays the
+ * rest; or all, if there is none and the log begins with its first segment. When it returns OK and
+ * not read_only, the tail is cut and zeroed, the epoch is raised, and the log is ready for
+ * log_start().
  */
 enum froe_err log_open(struct io_env *env, const struct log_options *options,
     log_replay_fn *replay, void *context, struct log **ret_log, struct log_report *report,
@@ -234,6 +244,12 @@ struct log_manifest log_manifest_read(const struct log *log);
  * depends on it may be done in this process, and it is not written again. */
 enum froe_err log_manifest_write(struct log *log, const struct log_manifest *manifest,
     struct froe_fault *fault) FROE_CHECKED;
+
+uint64_t log_segment_bytes(const struct log *log);
+
+/* The segment that steps go to, and whether the next step may be the first of another one. */
+uint64_t log_segment(const struct log *log);
+bool log_segment_may_end(const struct log *log);
 
 /* The newest segment of which every frame, its seal too, is durable; 0: none. Any thread. */
 uint64_t log_sealed(const struct log *log);

@@ -82,6 +82,28 @@ log_wake(struct log *log)
 }
 
 uint64_t
+log_segment_bytes(const struct log *log)
+{
+	return log->store.segment_bytes;
+}
+
+uint64_t
+log_segment(const struct log *log)
+{
+	return log->segment->header.no;
+}
+
+/* By a bound: the largest step, behind a frame that is full. */
+bool
+log_segment_may_end(const struct log *log)
+{
+	uint64_t bytes = log->store.segment_bytes;
+	uint64_t bound = seg_frame_bytes(seg_step_bytes_max(bytes)) +
+	    seg_frame_bytes(seg_step_bytes(bytes)) + 4 * LOG_BLOCK_BYTES;
+	return log->offset + bound >= bytes;
+}
+
+uint64_t
 log_sealed(const struct log *log)
 {
 	/* Acquire: what was written before the seal is seen, too. */

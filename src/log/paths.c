@@ -23,6 +23,14 @@ path_segment(const struct paths *paths, uint64_t no)
 }
 
 struct path
+path_snapshot(const struct paths *paths, uint64_t no)
+{
+	char name[32];
+	snprintf(name, sizeof(name), "%016llx.snap", (unsigned long long)no);
+	return path_join(paths->ckpt, name);
+}
+
+struct path
 path_spare(const struct paths *paths, unsigned number)
 {
 	char name[32];
@@ -68,6 +76,7 @@ paths_init(struct paths *paths, const char *dir, struct froe_fault *fault)
 	paths_parent(paths);
 	paths_set(paths->shard, path_join(paths->dir, "shard-0000"));
 	paths_set(paths->log, path_join(paths->shard, "log"));
+	paths_set(paths->ckpt, path_join(paths->shard, "ckpt"));
 	paths_set(paths->quarantine, path_join(paths->shard, "quarantine"));
 	paths_set(paths->cold, path_join(paths->shard, "cold"));
 	return FROE_OK;

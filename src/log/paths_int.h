@@ -22,6 +22,7 @@ struct paths {
 	char log[PATHS_BYTES];
 	char quarantine[PATHS_BYTES];
 	char cold[PATHS_BYTES];
+	char ckpt[PATHS_BYTES]; /* snapshots; made with the first */
 };
 
 struct path {
@@ -32,6 +33,7 @@ enum froe_err paths_init(struct paths *paths, const char *dir, struct froe_fault
 
 struct path path_join(const char *directory, const char *name);
 struct path path_segment(const struct paths *paths, uint64_t no);
+struct path path_snapshot(const struct paths *paths, uint64_t no);
 struct path path_spare(const struct paths *paths, unsigned number);
 
 #endif

@@ -34,7 +34,13 @@ recovery_init(struct recovery *recovery, struct io_env *env, const struct paths 
 	    .evidence = options->watermark_seq,
 	};
 	reader_init(&recovery->reader, env, paths, store);
-	chain_init(&recovery->chain, options->segment_oldest);
+	if (options->base.number == 0) {
+		chain_init(&recovery->chain, options->segment_oldest);
+		return;
+	}
+	chain_at_base(&recovery->chain, &options->base);
+	if (recovery->evidence < options->base.frame_seq)
+		recovery->evidence = options->base.frame_seq;
 }
 
 void
@@ -614,6 +620,18 @@ recovery_next_segment(struct recovery *recovery, struct stop *stop, struct froe_
 	return err;
 }
 
+/* The segment that follows the base is there: it was made before the base's was sealed. */
+static enum froe_err
+recovery_find_first(struct recovery *recovery, struct froe_fault *fault)
+{
+	uint64_t first = recovery->chain.segment_no;
+	uint64_t oldest = recovery->options.segment_oldest;
+	recovery->at = (size_t)(first - oldest);
+	if (first < oldest || recovery->at >= recovery->segment_count)
+		return recovery_missing(recovery, first, fault);
+	return FROE_OK;
+}
+
 enum froe_err
 recovery_run(struct recovery *recovery, struct froe_fault *fault)
 {
@@ -623,7 +641,8 @@ recovery_run(struct recovery *recovery, struct froe_fault *fault)
 	enum froe_err err = recovery_sync_names(recovery, fault);
 	if (err == FROE_OK)
 		err = recovery_list(recovery, fault);
-	recovery->at = 0;
+	if (err == FROE_OK)
+		err = recovery_find_first(recovery, fault);
 	while (err == FROE_OK && move != RECOVERY_END) {
 		err = recovery_read_segment(recovery, &stop, &move, fault);
 		while (err == FROE_OK && move == RECOVERY_STOP)

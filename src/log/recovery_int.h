@@ -23,6 +23,7 @@ struct recovery_options {
 	uint64_t segment_bytes;
 	uint64_t watermark_seq;
 	uint64_t watermark_segment; /* segments from here on may hold unsynced writes */
+	struct log_base base;       /* where reading begins; number 0: at the oldest segment */
 	struct lsn from;            /* records before it are verified, not replayed */
 	bool read_only;
 	bool accept_tail_loss;

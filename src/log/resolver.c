@@ -137,6 +137,26 @@ resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
 	resolver->last = list;
 }
 
+void
+resolver_load(struct resolver *resolver, uint64_t run_key, const struct log_place *places,
+    uint32_t count)
+{
+	struct resolver_list *list = map_get_u64(&resolver->runs, run_key);
+	if (list == NULL) {
+		list = list_new(count > LIST_CAPACITY ? count : LIST_CAPACITY);
+		map_put_u64(&resolver->runs, run_key, list);
+	}
+	while (list->capacity - list->count < count) {
+		list = list_grow(list);
+		map_put_u64(&resolver->runs, run_key, list);
+	}
+	memcpy(list->places + list->count, places, count * sizeof(*places));
+	memset(list_entries(list) + list->count, 0, count * sizeof(struct resolver_entry));
+	list->count += count;
+	resolver->last_key = 0;
+	resolver->last = NULL;
+}
+
 static const struct resolver_list *
 list_with(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no)
 {

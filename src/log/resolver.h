@@ -24,6 +24,10 @@ void resolver_close(struct resolver *resolver);
 void resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
     struct log_place place, uint16_t type, uint64_t time_ns, struct bytes body);
 
+/* More places of a run, as a snapshot has them; nothing of them is cached. */
+void resolver_load(struct resolver *resolver, uint64_t run_key, const struct log_place *places,
+    uint32_t count);
+
 /* False: the run or the record is unknown here. */
 bool resolver_place(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
     struct log_place *ret_place);

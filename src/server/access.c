@@ -97,7 +97,7 @@ offline_open(struct offline *offline, const char *dir, uint64_t segment_bytes,
 		shard_close(&offline->shard);
 		return err;
 	}
-	err = keeper_start(&offline->keeper, offline->shard.log, fault);
+	err = keeper_start(&offline->keeper, &offline->shard, dir, /* snapshots= */ NULL, fault);
 	if (err != FROE_OK) {
 		io_close(offline->io);
 		shard_close(&offline->shard);

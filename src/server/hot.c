@@ -50,9 +50,55 @@ hot_handover(void *context, int socket, struct bytes input)
 }
 
 static void
+metric_number(
+    struct buf *to, const char *name, const char *type, const char *help, uint64_t value)
+{
+	buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, type,
+	    name, value);
+}
+
+static void
+metric_snapshots(const struct hot *hot, struct buf *to)
+{
+	struct snapshotter_stats stats;
+	const struct log_report *report = &hot->shard.report;
+	uint64_t now_ns = io_mono_ns(hot->env);
+	metric_number(to, "froe_recovery_snapshot", "gauge",
+	    "The snapshot that the start began with; 0: it replayed all of the log",
+	    report->snapshot);
+	metric_number(to, "froe_recovery_records", "gauge",
+	    "Records that the start replayed", report->records);
+	snapshotter_stats(&hot->keeper.snapshotter, &stats);
+	metric_number(to, "froe_snapshot_frame", "gauge",
+	    "The last frame of the log that is in the newest snapshot; 0: there is none",
+	    stats.frame_seq);
+	if (stats.made_ns != 0)
+		buf_printf(to,
+		    "# HELP froe_snapshot_age_seconds Since the newest snapshot was made, if this "
+		    "process made it\n# TYPE froe_snapshot_age_seconds gauge\n"
+		    "froe_snapshot_age_seconds %.3f\n",
+		    now_ns > stats.made_ns ? (double)(now_ns - stats.made_ns) / 1e9 : 0.0);
+	buf_printf(to,
+	    "# HELP froe_snapshot_took_seconds What making the newest one took\n"
+	    "# TYPE froe_snapshot_took_seconds gauge\nfroe_snapshot_took_seconds %.3f\n",
+	    (double)stats.took_ns / 1e9);
+	metric_number(to, "froe_snapshot_bytes", "gauge", "Of the newest one", stats.bytes);
+	metric_number(
+	    to, "froe_snapshots_total", "counter", "Made by this process", stats.made);
+	metric_number(to, "froe_snapshots_failed_total", "counter",
+	    "That could not be made, and were tried again", stats.failed);
+	metric_number(to, "froe_snapshots_compared_total", "counter",
+	    "That were compared with all of the live state, and equal", stats.compared);
+	metric_number(to, "froe_state_differs", "gauge",
+	    "1: replaying the log does not lead to the live state; see the log of the server",
+	    stats.alarms);
+}
+
+static void
 hot_metrics(void *context, struct buf *to)
 {
 	struct hot *hot = context;
+	metric_snapshots(hot, to);
 	struct conn_stats loop, edge;
 	loop_stats(hot->loop, &loop);
 	edge_stats(&hot->edge, &edge);
@@ -276,7 +322,8 @@ hot_open(struct hot *hot, const struct server_options *options, struct tls_conte
 	if (err == FROE_OK)
 		err = open_hub_and_index(hot, fault);
 	if (err == FROE_OK)
-		err = keeper_start(&hot->keeper, hot->shard.log, fault);
+		err = keeper_start(
+		    &hot->keeper, &hot->shard, options->data, &hot->snapshots, fault);
 	if (err == FROE_OK) {
 		shard_start(&hot->shard, hot->io);
 		err = open_loops(hot, tls, fault);

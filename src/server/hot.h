@@ -36,6 +36,7 @@ struct hot {
 	struct froe_fault index_fault;
 	uint64_t index_applied;
 	struct keeper keeper;
+	struct snapshotter_options snapshots;
 	struct loop *loop;
 	struct bridge bridge;
 	struct edge edge;

@@ -1,27 +1,61 @@
 #include "server/keeper.h"
 
+#include "base/duration.h"
+
+#include <sys/resource.h>
 #include <time.h>
 
+/* Enough for the hot thread to go first wherever both want the same processor. */
+#define SLOW_NICE 10
+
+static bool
+keeper_stops(const struct keeper *keeper)
+{
+	return atomic_load_explicit(&keeper->stop, memory_order_acquire);
+}
+
+/* An interrupted wait is only an early look. */
 static void
-keeper_sleep(struct keeper *keeper)
+sleep_for(sem_t *work, uint64_t ns)
 {
 	struct timespec until;
-	if (!log_short_of_space(keeper->log)) {
-		sem_wait(&keeper->work); /* an interrupted wait is only an early look */
+	if (ns == UINT64_MAX) {
+		sem_wait(work);
 		return;
 	}
 	timespec_get(&until, TIME_UTC);
-	until.tv_sec++;
-	sem_timedwait(&keeper->work, &until);
+	uint64_t nanoseconds = (uint64_t)until.tv_nsec + ns % NS_PER_S;
+	until.tv_sec += (time_t)(ns / NS_PER_S + nanoseconds / NS_PER_S);
+	until.tv_nsec = (long)(nanoseconds % NS_PER_S);
+	sem_timedwait(work, &until);
 }
 
 static void *
 keeper_run(void *context)
 {
 	struct keeper *keeper = context;
-	while (!atomic_load_explicit(&keeper->stop, memory_order_acquire)) {
+	while (!keeper_stops(keeper)) {
 		if (!log_spares_step(keeper->log))
-			keeper_sleep(keeper);
+			sleep_for(
+			    &keeper->work, log_short_of_space(keeper->log) ? NS_PER_S : UINT64_MAX);
+	}
+	return NULL;
+}
+
+static void *
+slow_run(void *context)
+{
+	struct keeper *keeper = context;
+	FROE_DROP(setpriority(PRIO_PROCESS, 0 /* on Linux: this thread */, SLOW_NICE),
+	    "it may be in the way then");
+	while (!keeper_stops(keeper)) {
+		if (snapshotter_step(&keeper->snapshotter))
+			continue;
+		uint64_t due_ns = snapshotter_due_ns(&keeper->snapshotter);
+		uint64_t now_ns = io_mono_ns(keeper->env);
+		if (due_ns != UINT64_MAX)
+			due_ns = due_ns > now_ns ? due_ns - now_ns : 1;
+		sleep_for(&keeper->slow_work, due_ns);
 	}
 	return NULL;
 }
@@ -31,19 +65,36 @@ keeper_wake(void *context)
 {
 	struct keeper *keeper = context;
 	sem_post(&keeper->work);
+	sem_post(&keeper->slow_work);
+}
+
+static enum froe_err
+slow_start(struct keeper *keeper, struct froe_fault *fault)
+{
+	int failed = pthread_create(&keeper->slow_thread, NULL, slow_run, keeper);
+	if (failed != 0) {
+		keeper_stop(keeper);
+		return fault_set_errno(fault, failed, "cannot start the thread for snapshots");
+	}
+	keeper->slow_running = true;
+	return FROE_OK;
 }
 
 enum froe_err
-keeper_start(struct keeper *keeper, struct log *log, struct froe_fault *fault)
+keeper_start(struct keeper *keeper, struct shard *shard, const char *dir,
+    const struct snapshotter_options *snapshots, struct froe_fault *fault)
 {
-	*keeper = (struct keeper){.log = log};
+	*keeper = (struct keeper){.log = shard->log, .env = shard->env};
 	sem_init(&keeper->work, 0, 0);
-	log_set_spares_wake(log, keeper_wake, keeper);
+	sem_init(&keeper->slow_work, 0, 0);
+	if (snapshots != NULL)
+		snapshotter_init(&keeper->snapshotter, shard, dir, snapshots);
+	log_set_spares_wake(shard->log, keeper_wake, keeper);
 	int failed = pthread_create(&keeper->thread, NULL, keeper_run, keeper);
 	if (failed != 0)
 		return fault_set_errno(fault, failed, "cannot start the housekeeping thread");
 	keeper->running = true;
-	return FROE_OK;
+	return snapshots != NULL ? slow_start(keeper, fault) : FROE_OK;
 }
 
 void
@@ -52,8 +103,14 @@ keeper_stop(struct keeper *keeper)
 	if (!keeper->running)
 		return;
 	atomic_store_explicit(&keeper->stop, true, memory_order_release);
+	snapshotter_stop(&keeper->snapshotter);
 	sem_post(&keeper->work);
+	sem_post(&keeper->slow_work);
 	pthread_join(keeper->thread, NULL);
+	if (keeper->slow_running)
+		pthread_join(keeper->slow_thread, NULL);
+	snapshotter_release(&keeper->snapshotter);
 	sem_destroy(&keeper->work);
+	sem_destroy(&keeper->slow_work);
 	keeper->running = false;
 }

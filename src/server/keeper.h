@@ -1,15 +1,17 @@
 /*
- * server/keeper: the housekeeping thread.
+ * server/keeper: the housekeeping threads.
  *
- * Purpose     Steps the log's background machine (spare segments, free space) so that the hot
+ * Purpose     One steps the log's background machine (spare segments, free space) so that the hot
  *             thread never waits for it. Sleeps until woken; while the disk is short of space it
- *             looks again each second, so that the state leaves by itself.
+ *             looks again each second, so that the state leaves by itself. The other one, of low
+ *             priority, does what takes long and may come late: snapshots.
  * Threading   keeper_start, keeper_stop: the hot thread. keeper_wake: any.
  */
 #ifndef SERVER_KEEPER_H
 #define SERVER_KEEPER_H
 
 #include "log/log.h"
+#include "server/snapshotter.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -17,14 +19,21 @@
 
 struct keeper {
 	struct log *log;
+	struct io_env *env;
+	struct snapshotter snapshotter;
 	pthread_t thread;
+	pthread_t slow_thread;
 	sem_t work;
+	sem_t slow_work;
 	atomic_bool stop;
 	bool running;
+	bool slow_running;
 };
 
-enum froe_err keeper_start(struct keeper *keeper, struct log *log, struct froe_fault *fault)
-    FROE_CHECKED;
+/* `dir`: the data directory; it and the shard outlive the threads. `snapshots` NULL: none is made.
+ */
+enum froe_err keeper_start(struct keeper *keeper, struct shard *shard, const char *dir,
+    const struct snapshotter_options *snapshots, struct froe_fault *fault) FROE_CHECKED;
 void keeper_stop(struct keeper *keeper);
 
 #endif

@@ -75,9 +75,14 @@ server_announce(const struct hot *hot, uint64_t took_ns)
 	journal_text(&said, "data", hot->options->data);
 	journal_text(&said, "io", hot->env->name);
 	journal_number(&said, "epoch", report->epoch);
+	journal_number(&said, "snapshot", report->snapshot);
 	journal_number(&said, "records_replayed", report->records);
 	journal_number(&said, "took_ms", took_ns / NS_PER_MS);
 	journal_end(&said);
+	if (report->snapshot_skipped[0] != 0)
+		journal(JOURNAL_WARNING, "snapshot_skipped",
+		    "a snapshot was not used, the log was replayed from further back: %s",
+		    report->snapshot_skipped);
 	if (report->cut_bytes > 0) {
 		journal_begin(&said, JOURNAL_WARNING, "tail_cut",
 		    "a torn tail was cut off and kept in quarantine/: %s", report->cut_reason);

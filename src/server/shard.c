@@ -3,61 +3,103 @@
 #include "base/mem.h"
 #include "server/record.h"
 
+#include <inttypes.h>
+
 /* Timers and cut work decided in one turn, so that sockets get theirs. */
 #define TURN_STEPS_MAX 1000
 
+/* ------------------------------------------------------------------------------------ recovery */
+
+static void
+shard_replays(struct shard *shard)
+{
+	if (!shard->replaying && shard->hooks.replays != NULL)
+		shard->seen = shard->hooks.replays(shard->hooks.context, &shard->report);
+	shard->replaying = true;
+}
+
+/* A snapshot takes the place of records that the hooks may still have to see. Where the log is
+ * whole, it is replayed for them. */
+static enum froe_err
+shard_begin(void *context, const struct log_base *base, bool whole, struct froe_fault *fault)
+{
+	struct shard *shard = context;
+	shard_replays(shard);
+	if (whole && shard->hooks.replays != NULL && base->frame_seq > shard->seen)
+		return fault_set(fault, FROE_FAILED_PRECONDITION,
+		    "the index lacks frames before %" PRIu64 ", which only the log has",
+		    base->frame_seq);
+	return state_loader.begin(&shard->state, base, whole, fault);
+}
+
+static enum froe_err
+shard_load(void *context, const struct log_record *record, struct froe_fault *fault)
+{
+	struct shard *shard = context;
+	return state_loader.record(&shard->state, record, fault);
+}
+
+static enum froe_err
+shard_loaded(void *context, uint64_t state_hash, struct froe_fault *fault)
+{
+	struct shard *shard = context;
+	return state_loader.end(&shard->state, state_hash, fault);
+}
+
+static const struct log_loader shard_loader = {
+    .begin = shard_begin,
+    .record = shard_load,
+    .end = shard_loaded,
+};
+
+/* The hooks look at the shard's engine and resolver. */
 static enum froe_err
 shard_replay(void *context, const struct log_record *record, struct froe_fault *fault)
 {
 	struct shard *shard = context;
 	struct eng_event event;
 	struct eng_run_info info = {0};
-	if (!shard->replaying && shard->hooks.replays != NULL)
-		shard->hooks.replays(shard->hooks.context, &shard->report);
-	shard->replaying = true;
-	arena_reset(&shard->arena);
-	enum froe_err err = record_decode(record, &shard->arena, &event, fault);
-	if (err != FROE_OK || event.type == 0)
-		return err;
-	FROE_DROP(eng_run_info(shard->eng, event.run,
-	              event.type == ENG_EV_RUN_CLOSED ? &shard->arena : NULL, &info),
-	    "a run that starts is not there yet");
-	err = eng_apply_logged(shard->eng, &event, fault);
-	if (err != FROE_OK)
-		return err;
-	if (event.run != 0) {
-		struct log_place place = {
-		    .lsn = record->lsn,
-		    .event_seq = record->event_seq,
-		    .size = LOG_RECORD_HEADER_BYTES + (uint32_t)record->body.size,
-		};
-		resolver_add(shard->resolver, event.run, event.run_event_no, place, record->type,
-		    record->time_ns, record->body);
-	}
-	if (shard->hooks.replayed != NULL)
+	shard_replays(shard);
+	shard->eng = shard->state.eng;
+	shard->resolver = shard->state.resolver;
+	enum froe_err err = state_apply(&shard->state, record, &event, &info, fault);
+	if (err == FROE_OK && event.type != 0 && shard->hooks.replayed != NULL)
 		shard->hooks.replayed(shard->hooks.context, &event, &info, record->frame_seq);
-	return FROE_OK;
+	return err;
+}
+
+/* From here on they are the shard's. */
+static void
+shard_take_state(struct shard *shard)
+{
+	shard->eng = shard->state.eng;
+	shard->resolver = shard->state.resolver;
+	shard->state.eng = NULL;
+	shard->state.resolver = NULL;
+	state_release(&shard->state);
 }
 
 enum froe_err
 shard_open(struct shard *shard, struct io_env *env, const struct shard_options *options,
     const struct shard_hooks *hooks, struct froe_fault *fault)
 {
-	*shard = (struct shard){
-	    .env = env,
-	    .eng = eng_open(),
-	    .resolver = resolver_open(options->cache_bytes),
-	    .hooks = *hooks,
-	};
-	arena_init(&shard->arena, 0);
+	struct log_options log = options->log;
+	*shard = (struct shard){.env = env, .hooks = *hooks};
+	log.loader = options->replay_all ? NULL : &shard_loader;
+	state_init(&shard->state, options->cache_bytes);
+	ring_init(&shard->notes, SHARD_NOTES);
 	buf_init(&shard->bodies);
-	enum froe_err err = log_open(env, &options->log, shard_replay, shard, &shard->log,
-	    &shard->report, fault);
+	enum froe_err err =
+	    log_open(env, &log, shard_replay, shard, &shard->log, &shard->report, fault);
 	if (err != FROE_OK) {
+		state_release(&shard->state);
 		shard->log = NULL;
+		shard->eng = NULL;
+		shard->resolver = NULL;
 		shard_close(shard);
 		return err;
 	}
+	shard_take_state(shard);
 	clock_init(&shard->clock, env, shard->report.last_time_ns);
 	return FROE_OK;
 }
@@ -84,9 +126,14 @@ shard_close(struct shard *shard)
 {
 	if (shard->log != NULL)
 		log_close(shard->log);
-	resolver_close(shard->resolver);
-	eng_close(shard->eng);
-	arena_release(&shard->arena);
+	if (shard->eng != NULL) {
+		resolver_close(shard->resolver);
+		eng_close(shard->eng);
+	}
+	struct shard_note *note;
+	while ((note = ring_pop(&shard->notes)) != NULL)
+		mem_free(note);
+	ring_release(&shard->notes);
 	buf_release(&shard->bodies);
 	mem_free(shard->entries);
 	mem_free(shard->places);
@@ -154,6 +201,22 @@ step_append(struct shard *shard, const struct eng_output *output)
 	}
 }
 
+/* The step was the first of a new segment. Without room for a note there is none. */
+static void
+shard_note(struct shard *shard, uint64_t segment, uint64_t digest, size_t count)
+{
+	struct shard_note *note = mem_zalloc(sizeof(*note));
+	*note = (struct shard_note){
+	    .segment = segment,
+	    .digest = digest,
+	    .event_seq = shard->places[count - 1].event_seq,
+	};
+	if (eng_size(shard->eng) <= SHARD_NOTE_SIZE_MAX)
+		note->state_hash = eng_hash(shard->eng);
+	if (!ring_push(&shard->notes, note))
+		mem_free(note);
+}
+
 size_t
 shard_step(struct shard *shard, const struct eng_command *command)
 {
@@ -161,10 +224,15 @@ shard_step(struct shard *shard, const struct eng_command *command)
 	struct eng_command step = *command;
 	step.hold = log_space(shard->log) >= LOG_SPACE_HARD;
 	io_random(shard->env, &random, sizeof(random));
+	bool near = shard->noting && log_segment_may_end(shard->log);
+	uint64_t digest = near ? eng_digest(shard->eng) : 0;
+	uint64_t segment = log_segment(shard->log);
 	const struct eng_output *output =
 	    eng_step(shard->eng, &step, shard->clock.now_ns, random);
 	if (output->event_count > 0)
 		step_append(shard, output);
+	if (shard->noting && log_segment(shard->log) != segment)
+		shard_note(shard, segment, digest, output->event_count);
 	uint64_t frame = log_tail_seq(shard->log);
 	for (size_t i = 0; i < output->event_count; i++)
 		shard->hooks.event(shard->hooks.context, &output->events[i], frame);

@@ -1,7 +1,7 @@
 /*
  * server/shard: engine, log and resolver as one: a command goes in, durable effects come out.
  *
- * Purpose     shard_open() recovers: every record of the log is applied to a fresh engine.
+ * Purpose     shard_open() recovers: a snapshot is loaded, the log's records after it are applied.
  *             shard_step() decides a command, appends its events to the frame being built, and
  *             hands each event and effect to the hooks, with the frame that must be durable
  *             before anything of it may be shown. Nothing else writes the log.
@@ -12,18 +12,20 @@
 #ifndef SERVER_SHARD_H
 #define SERVER_SHARD_H
 
-#include "base/arena.h"
+#include "base/ring.h"
 #include "engine/engine.h"
 #include "log/log.h"
 #include "log/resolver.h"
 #include "server/clock.h"
+#include "server/state.h"
 
 /* Called by shard_step, after the events were appended. Bytes are borrowed for the call. */
 struct shard_hooks {
 	void (*event)(void *context, const struct eng_event *event, uint64_t frame);
 	void (*effect)(void *context, const struct eng_effect *effect, uint64_t frame);
-	/* Recovery: the first record is about to be replayed; report->store is known. */
-	void (*replays)(void *context, const struct log_report *report);
+	/* Recovery begins; report->store is known. Returns a frame: the records of those before it
+	 * need not be seen again. */
+	uint64_t (*replays)(void *context, const struct log_report *report);
 	/* Recovery: each event that was applied, with what its run was before; may be NULL. */
 	void (*replayed)(void *context, const struct eng_event *event,
 	    const struct eng_run_info *info, uint64_t frame);
@@ -33,7 +35,18 @@ struct shard_hooks {
 struct shard_options {
 	struct log_options log;
 	size_t cache_bytes; /* recent payloads kept in memory */
+	bool replay_all;    /* no snapshot is used, where the whole log is there */
 };
+
+/* What the live engine was at a segment's end, for whoever makes a snapshot of it. */
+struct shard_note {
+	uint64_t segment;
+	uint64_t digest;     /* eng_digest(); 0: not known */
+	uint64_t event_seq;  /* the last of the first step behind the end */
+	uint64_t state_hash; /* eng_hash() then; 0: the state was too large to look at */
+};
+#define SHARD_NOTES 64u
+#define SHARD_NOTE_SIZE_MAX 4096u /* eng_size() up to which the hash is taken */
 
 struct shard {
 	struct io_env *env;
@@ -44,7 +57,10 @@ struct shard {
 	struct shard_hooks hooks;
 	struct log_report report;
 	bool replaying;
-	struct arena arena;         /* of one replayed record */
+	uint64_t seen;      /* recovery: the hooks have seen the frames before it */
+	struct state state; /* recovery */
+	struct ring notes;  /* struct shard_note; popped by the maker of snapshots */
+	bool noting;
 	struct buf bodies;          /* of one step */
 	struct log_entry *entries;
 	struct log_place *places;

@@ -13,6 +13,7 @@ static const char *const plant_names[PLANTS] = {
     [PLANT_EVENT_MISSED] = "event_missed",
     [PLANT_PAYLOAD_SWAPPED] = "payload_swapped",
     [PLANT_LOST_WRITE] = "lost_write",
+    [PLANT_STATE_DIFFERS] = "state_differs",
 };
 
 const char *

@@ -28,6 +28,7 @@ enum plant {
 	PLANT_EVENT_MISSED,
 	PLANT_PAYLOAD_SWAPPED,
 	PLANT_LOST_WRITE,
+	PLANT_STATE_DIFFERS,
 	PLANTS,
 };
 const char *plant_name(enum plant plant);

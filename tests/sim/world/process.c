@@ -80,7 +80,15 @@ open_shard(struct process *process, struct froe_fault *fault)
 	model_reset(process->model);
 	history_replay(process->history);
 	process->replaying = true;
+	options.replay_all = true;
+	options.log.read_only = plan_does(plan, KIND_SNAPSHOTS);
 	enum froe_err err = shard_open(&process->shard, process->env, &options, &hooks, fault);
+	if (err == FROE_NOT_FOUND && options.log.read_only) {
+		options.log.read_only = false;
+		err = shard_open(&process->shard, process->env, &options, &hooks, fault);
+	} else if (err == FROE_OK && options.log.read_only) {
+		err = process_open_again(process, &options, fault);
+	}
 	process->replaying = false;
 	return err;
 }
@@ -147,6 +155,7 @@ start_serving(struct process *process)
 	static const struct eng_command start = {.type = ENG_CMD_ENGINE_START};
 	process->housekeeping = true;
 	log_set_spares_wake(process->shard.log, wake_housekeeping, process);
+	process_snapshots_start(process);
 	process->clock_mono_ns = io_mono_ns(process->env);
 	process->clock_now_ns = process->shard.clock.now_ns;
 	check_clock(process);
@@ -210,6 +219,7 @@ process_end(struct process *process, enum death death)
 		plant_lost_write(process);
 	io_close(process->io);
 	outbox_drop(process);
+	process_snapshots_end(process);
 	shard_close(&process->shard);
 	process->io = NULL;
 	process->up = false;
@@ -252,6 +262,7 @@ process_stop(struct process *process)
 	judge_note(process->judge, "stopped", process->durable, process->history->count, 0);
 	io_close(process->io);
 	outbox_drop(process);
+	process_snapshots_end(process);
 	shard_close(&process->shard);
 	process->io = NULL;
 	process->up = false;

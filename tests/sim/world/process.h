@@ -13,7 +13,7 @@
 #define SIM_WORLD_PROCESS_H
 
 #include "base/list.h"
-#include "server/shard.h"
+#include "server/snapshotter.h"
 #include "sim/world/history.h"
 #include "sim/world/ledger.h"
 
@@ -73,6 +73,11 @@ struct process {
 	void *context;
 
 	struct shard shard;
+	struct snapshotter snapshotter;
+	bool snapshotting;
+	uint64_t snapshots_made;
+	uint64_t snapshots_failed;
+	uint64_t snapshots_compared;
 	struct io *io;
 	bool up;
 	bool failed;  /* it would exit now */

@@ -15,6 +15,14 @@ void process_recovered_worker(void *context, uint64_t number, bool attached, str
 /* process_reload.c: between steps */
 void process_reload(struct process *process);
 
+/* process_snapshot.c */
+void process_snapshots_start(struct process *process);
+void process_snapshots_end(struct process *process);
+void process_snapshots_turn(struct process *process);
+/* The shard has replayed all, reading only: opens it in earnest. */
+enum froe_err process_open_again(struct process *process, const struct shard_options *from,
+    struct froe_fault *fault);
+
 /* process_outbox.c */
 void outbox_push(struct process *process, const struct eng_effect *effect, uint64_t frame);
 void outbox_release(struct process *process); /* what has become durable */

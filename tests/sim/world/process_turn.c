@@ -348,6 +348,7 @@ process_turn_end(struct process *process)
 	while (worker_turn(process))
 		;
 	housekeeping_turn(process);
+	process_snapshots_turn(process);
 	log_flush(process->shard.log);
 	process_watch_log(process);
 	if (!process->failed)

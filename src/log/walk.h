@@ -1,0 +1,31 @@
+/*
+ * log/walk: reads the sealed part of a log that is being written, frame by frame, from a base on.
+ *
+ * Purpose     What a snapshot is made from: the records after the one before it. The chain is
+ *             checked as recovery checks it. Nothing is decided about an end: where no frame
+ *             verifies, there is none yet, or the log is damaged; its caller knows which segments
+ *             are sealed.
+ * Ownership   owns its file and buffer.
+ * Threading   its owner; the log may be written meanwhile, by another thread.
+ * Failure     walk_step: FROE_NOT_FOUND (no frame that verifies lies here), FROE_CORRUPT (a frame
+ *             verifies and does not follow), FROE_IO, or what `each` returned.
+ */
+#ifndef LOG_WALK_H
+#define LOG_WALK_H
+
+#include "log/snapshot.h"
+
+struct walk;
+
+struct walk *walk_open(struct io_env *env, const char *dir, struct uuid store,
+    const struct log_base *base, struct froe_fault *fault); /* NULL: *fault is set */
+void walk_close(struct walk *walk);
+
+/* One frame. After a segment's seal: at the beginning of the next one. */
+enum froe_err walk_step(
+    struct walk *walk, log_replay_fn *each, void *context, struct froe_fault *fault) FROE_CHECKED;
+
+/* False: in the middle of a segment. */
+bool walk_base(const struct walk *walk, struct log_base *ret_base);
+
+#endif

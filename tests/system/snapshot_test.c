@@ -1,0 +1,193 @@
+/*
+ * A server with small segments makes snapshots while it serves; killed, it starts from one, and
+ * its runs go on; with damaged ones it starts from what is left.
+ */
+#include "system/system.h"
+
+#define RUNS 300u
+#define PAD 16000
+
+static enum froe_err
+echo(struct froe_task *task, void *context)
+{
+	struct froe_bytes input = froe_task_input(task);
+	(void)context;
+	return froe_task_output(task, input.data, input.size, NULL);
+}
+
+static const struct froe_task_def only = {.name = "only", .handler = echo};
+static const struct froe_workflow echoes = {.name = "echo", .tasks = &only, .task_count = 1};
+
+static uint64_t
+metric(const struct server *server, const char *name)
+{
+	char answer[32768], needle[128];
+	http_get(server, "/metrics", answer, sizeof(answer));
+	snprintf(needle, sizeof(needle), "\n%s ", name);
+	const char *at = strstr(answer, needle);
+	assert_non_null(at);
+	return strtoull(at + strlen(needle), NULL, 10);
+}
+
+static void
+await_snapshots(const struct server *server, uint64_t count)
+{
+	uint64_t until_ms = now_ms() + 20000;
+	while (metric(server, "froe_snapshots_total") < count) {
+		assert_true(now_ms() < until_ms);
+		sleep_ms(20);
+	}
+	sleep_ms(1000); /* the index has what lies before */
+	assert_int_equal(metric(server, "froe_state_differs"), 0);
+	assert_int_equal(metric(server, "froe_snapshots_failed_total"), 0);
+}
+
+static char *
+input_of(unsigned number, char *to)
+{
+	sprintf(to, "{\"n\":%u,\"pad\":\"%0*u\"}", number, PAD, number);
+	return to;
+}
+
+static void
+expect_run(struct froe_client *client, struct froe_id run, unsigned number)
+{
+	static char input[PAD + 64];
+	expect_result(client, run, input_of(number, input));
+}
+
+/* Starts them; a third is left for a worker that comes later. */
+static void
+load(const struct server *server, struct froe_id *runs)
+{
+	static char input[PAD + 64];
+	struct worker worker;
+	worker_open(&worker, server, NULL, &echoes, 8);
+	for (unsigned i = 0; i < RUNS; i++) {
+		if (i == RUNS * 2 / 3) {
+			for (unsigned j = 0; j < i; j++)
+				expect_run(worker.client, runs[j], j);
+			worker_close(&worker);
+			worker.client = client_open(server, NULL);
+		}
+		runs[i] = start_run(worker.client, "echo", input_of(i, input));
+	}
+	froe_client_close(worker.client);
+}
+
+static void
+flip(const struct server *server, const char *folder, unsigned skip, unsigned wanted)
+{
+	char command[768];
+	/* A byte in the middle of the newest `wanted` files but `skip`. */
+	snprintf(command, sizeof(command),
+	    "cd %s/shard-0000/%s && ls | sort -r | tail -n +%u | head -n %u | while read f; do "
+	    "s=$(stat -c %%s $f); "
+	    "printf X | dd of=$f bs=1 seek=$((s / 2)) conv=notrunc 2>/dev/null; done",
+	    server->dir, folder, skip + 1, wanted);
+	assert_int_equal(system(command), 0);
+}
+
+/* The newest file's number. */
+static uint64_t
+newest_snapshot(const struct server *server)
+{
+	char command[512], name[64] = "";
+	snprintf(command, sizeof(command), "ls %s/shard-0000/ckpt | sort | tail -n 1", server->dir);
+	FILE *pipe = popen(command, "r");
+	assert_non_null(pipe);
+	assert_non_null(fgets(name, sizeof(name), pipe));
+	pclose(pipe);
+	return strtoull(name, NULL, 16);
+}
+
+static int
+verify(const struct server *server)
+{
+	char command[512];
+	snprintf(command, sizeof(command), "%s log verify --data %s%s", server_binary(),
+	    server->dir, getenv("FROE_VERBOSE") == NULL ? " >/dev/null 2>&1" : "");
+	int status = system(command);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void
+server_small(struct server *server)
+{
+	server_init(server);
+	server->extra[0] = "--segment-bytes";
+	server->extra[1] = "1048576";
+}
+
+static void
+test_snapshot__runs_go_on(void **state)
+{
+	static struct froe_id runs[RUNS];
+	struct server server;
+	struct worker worker;
+	(void)state;
+	server_small(&server);
+	server_start(&server);
+	load(&server, runs);
+	await_snapshots(&server, 3);
+	assert_true(metric(&server, "froe_snapshots_compared_total") > 0);
+	server_restart(&server);
+	assert_true(metric(&server, "froe_recovery_snapshot") > 0);
+	assert_true(metric(&server, "froe_recovery_records") < RUNS * 4);
+	struct froe_client *client = client_open(&server, NULL);
+	expect_run(client, runs[0], 0); /* closed long ago: its places are in the index */
+	worker_open(&worker, &server, NULL, &echoes, 8);
+	for (unsigned i = RUNS * 2 / 3; i < RUNS; i++) /* their inputs lie before the snapshot */
+		expect_run(client, runs[i], i);
+	await_snapshots(&server, 1);
+	server_restart(&server);
+	expect_run(client, runs[RUNS - 1], RUNS - 1);
+	worker_close(&worker);
+	froe_client_close(client);
+	server_end(&server, SIGKILL);
+	assert_int_equal(verify(&server), 0);
+	server_release(&server);
+}
+
+static void
+test_snapshot__damaged(void **state)
+{
+	static struct froe_id runs[RUNS];
+	struct server server;
+	struct worker worker;
+	uint64_t newest;
+	(void)state;
+	server_small(&server);
+	server_start(&server);
+	load(&server, runs);
+	await_snapshots(&server, 2);
+	server_end(&server, SIGKILL);
+	newest = newest_snapshot(&server);
+	flip(&server, "ckpt", 0, 1);
+	assert_int_equal(verify(&server), 65);
+	server_start(&server);
+	uint64_t older = metric(&server, "froe_recovery_snapshot");
+	assert_true(older > 0 && older < newest);
+	server_end(&server, SIGKILL);
+	flip(&server, "ckpt", 1, 1);
+	server_start(&server); /* the whole log is there */
+	assert_int_equal(metric(&server, "froe_recovery_snapshot"), 0);
+	worker_open(&worker, &server, NULL, &echoes, 8);
+	for (unsigned i = RUNS * 2 / 3; i < RUNS; i++)
+		expect_run(worker.client, runs[i], i);
+	await_snapshots(&server, 1); /* and another one is made */
+	worker_close(&worker);
+	server_restart(&server);
+	assert_true(metric(&server, "froe_recovery_snapshot") > newest);
+	server_release(&server);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_snapshot__runs_go_on),
+	    cmocka_unit_test(test_snapshot__damaged),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -82,10 +82,127 @@ test_example__order(void **state)
 	server_release(&server);
 }
 
+/* ---------------------------------------------------------------------------------- the agent */
+
+struct agent {
+	struct server server;
+	struct froe_client *client;
+	pid_t worker;
+	char ledger[300];
+};
+
+static void
+agent_begin(struct agent *agent)
+{
+	static const char *const none[] = {NULL};
+	server_start(&agent->server);
+	agent->worker = example_start(&agent->server, "agent", none);
+}
+
+/* kill -9 of both, then both begin again. */
+static void
+agent_kill(struct agent *agent)
+{
+	assert_int_equal(kill(agent->worker, SIGKILL), 0);
+	assert_int_equal(waitpid(agent->worker, NULL, 0), agent->worker);
+	server_end(&agent->server, SIGKILL);
+	agent_begin(agent);
+}
+
+/* Until its newest node is this step, and waits. */
+static uint64_t
+agent_until(struct agent *agent, struct froe_id run, const char *label)
+{
+	uint64_t by_ms = now_ms() + 20000, approval = 0;
+	for (bool waits = false; !waits; sleep_ms(10)) {
+		struct froe_run_view *view = get_run(agent->client, run);
+		const struct froe_task_view *task = &view->tasks[0];
+		const struct froe_node_view *node =
+		    task->node_count > 0 ? &task->nodes[task->node_count - 1] : NULL;
+		waits = node != NULL && !node->done && strstr(node->label, label) != NULL;
+		approval = node != NULL ? node->approval : 0;
+		froe_run_view_free(view);
+		assert_true(now_ms() < by_ms);
+	}
+	return approval;
+}
+
+static void
+run_command(const struct agent *agent, const char *arguments)
+{
+	char command[512];
+	snprintf(command, sizeof(command), "FROE_ADDRESS=%s %s %s >/dev/null",
+	    agent->server.address, server_binary(), arguments);
+	assert_int_equal(system(command), 0);
+}
+
+static int
+ledger_count(const struct agent *agent, const char *word)
+{
+	char line[256];
+	int count = 0;
+	FILE *file = fopen(agent->ledger, "r");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) != NULL)
+		count += strstr(line, word) != NULL ? 1 : 0;
+	fclose(file);
+	return count;
+}
+
+/* It is killed together with its server at each of its steps, and does each of them once. */
+static void
+test_example__agent(void **state)
+{
+	struct agent agent = {0};
+	struct froe_started started;
+	struct froe_error error;
+	struct froe_run_options options = {
+	    .workflow = "agent", .input = {"{\"goal\":\"tea\"}", 14}};
+	char command[64];
+	enum froe_err err;
+	(void)state;
+	server_init(&agent.server);
+	agent.server.extra[0] = "--reconnect-grace";
+	agent.server.extra[1] = "200ms";
+	snprintf(agent.ledger, sizeof(agent.ledger), "%s/ledger", agent.server.dir);
+	setenv("AGENT_LEDGER", agent.ledger, 1);
+	agent_begin(&agent);
+	agent.client = client_open(&agent.server, NULL);
+	do {
+		sleep_ms(10);
+		err = froe_run_start(agent.client, &options, 20000, &started, &error);
+	} while (err == FROE_NOT_FOUND);
+	assert_int_equal(err, FROE_OK);
+	agent_until(&agent, started.run, "event go");
+	agent_kill(&agent);
+	run_command(&agent, "events push go '{\"by\":\"test\"}'");
+	uint64_t approval = agent_until(&agent, started.run, "approval act");
+	agent_kill(&agent);
+	snprintf(command, sizeof(command), "approvals approve %llu --reason fine",
+	    (unsigned long long)approval);
+	run_command(&agent, command);
+	agent_kill(&agent);
+	expect_result(agent.client, started.run, "{\"acted\":true}");
+	assert_int_equal(ledger_count(&agent, "plan"), 1);
+	assert_true(ledger_count(&agent, "act") >= 1); /* killed between act and receipt: twice */
+	struct froe_run_view *view = get_run(agent.client, started.run);
+	assert_int_equal(view->tasks[0].node_count, 4);
+	assert_string_equal(view->tasks[0].nodes[1].outcome, "event");
+	assert_string_equal(view->tasks[0].nodes[2].outcome, "approved");
+	assert_string_equal(view->tasks[0].nodes[2].reason, "fine");
+	froe_run_view_free(view);
+	froe_client_close(agent.client);
+	kill(agent.worker, SIGTERM);
+	expect_success(agent.worker);
+	unsetenv("AGENT_LEDGER");
+	server_release(&agent.server);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_example__agent),
 	    cmocka_unit_test(test_example__flaky),
 	    cmocka_unit_test(test_example__order),
 	};

@@ -38,6 +38,15 @@
 #define FROE_WORKER_SLOTS_MAX 10000u
 #define FROE_WORKER_ACTIONS_MAX 1000u
 
+/* Slots have types: so many a worker, so many that one task takes, and so many different
+ * combinations that a tenant's tasks take (each is a list of workers to keep in order). What a
+ * worker has of all types together, and of slots released early, is at most FROE_WORKER_SLOTS_MAX:
+ * that many leases it may hold. */
+#define FROE_WORKER_SLOT_TYPES_MAX 8u
+#define FROE_TASK_SLOT_TYPES_MAX 4u
+#define FROE_TENANT_NEEDS_MAX 256u
+#define FROE_SLOT_DEFAULT "default"
+
 /* Additional metadata of a run: pairs, and what their keys and values take together. It travels
  * with each of the run's tasks and to all its children, so it is for ids and labels. */
 #define FROE_METADATA_PAIRS_MAX 64u

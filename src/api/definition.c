@@ -21,6 +21,19 @@ texts_of(char *const *texts, size_t count, struct arena *arena, const struct byt
 	return true;
 }
 
+static bool
+slots_of(Froe__Slots *const *protos, size_t count, struct arena *arena,
+    const struct eng_slots **ret_slots)
+{
+	struct eng_slots *to = arena_alloc(arena, count * sizeof(*to));
+	if (to == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		to[i] = (struct eng_slots){text_of(protos[i]->type), protos[i]->count};
+	*ret_slots = to;
+	return true;
+}
+
 static struct eng_backoff
 backoff_of(const Froe__Backoff *proto)
 {
@@ -51,7 +64,12 @@ task_of(
 	    .execution_timeout_ms = proto->execution_timeout_ms,
 	    .on_failure = proto->on_failure,
 	    .durable = proto->durable,
+	    .delivery = (uint32_t)proto->delivery,
+	    .priority = proto->priority,
 	};
+	if (!slots_of(proto->slots, proto->n_slots, arena, &ret_task->slots))
+		return false;
+	ret_task->slot_count = (uint32_t)proto->n_slots;
 	return texts_of(proto->parents, proto->n_parents, arena, &ret_task->parents);
 }
 
@@ -65,6 +83,21 @@ known_copy(const ProtobufCMessage *message, struct arena *arena)
 		copy->unknown_fields = NULL;
 	}
 	return copy;
+}
+
+static bool
+known_slots(Froe__TaskDefinition *task, struct arena *arena)
+{
+	Froe__Slots **slots = arena_alloc(arena, task->n_slots * sizeof(*slots));
+	if (slots == NULL)
+		return false;
+	for (size_t i = 0; i < task->n_slots; i++) {
+		slots[i] = known_copy(&task->slots[i]->base, arena);
+		if (slots[i] == NULL)
+			return false;
+	}
+	task->slots = slots;
+	return true;
 }
 
 static Froe__WorkflowDefinition *
@@ -82,6 +115,8 @@ known_definition(const Froe__WorkflowDefinition *proto, struct arena *arena)
 			return NULL;
 		if (task->backoff != NULL &&
 		    (task->backoff = known_copy(&task->backoff->base, arena)) == NULL)
+			return NULL;
+		if (!known_slots(task, arena))
 			return NULL;
 		known->tasks[i] = task;
 	}

@@ -47,11 +47,28 @@ clone_texts(struct clone *clone, const struct bytes **texts, uint32_t count)
 }
 
 static void
+clone_slots(struct clone *clone, const struct eng_slots **slots, uint32_t count)
+{
+	const struct eng_slots *from = *slots;
+	struct eng_slots *to =
+	    clone_take(clone, from, count * sizeof(*from), _Alignof(struct eng_slots));
+	for (uint32_t i = 0; i < count; i++) {
+		struct eng_slots one = from[i];
+		clone_bytes(clone, &one.type);
+		if (to != NULL)
+			to[i] = one;
+	}
+	if (to != NULL)
+		*slots = to;
+}
+
+static void
 clone_task(struct clone *clone, struct eng_task_definition *task)
 {
 	clone_bytes(clone, &task->name);
 	clone_bytes(clone, &task->action);
 	clone_texts(clone, &task->parents, task->parent_count);
+	clone_slots(clone, &task->slots, task->slot_count);
 	const uint64_t *table_ms = clone_take(clone, task->backoff.table_ms,
 	    task->backoff.table_count * sizeof(uint64_t), _Alignof(uint64_t));
 	if (table_ms != NULL)
@@ -151,12 +168,18 @@ clone_engine(struct clone *clone, struct eng_command *command)
 		    _Alignof(struct eng_fence));
 		if (held != NULL)
 			command->worker_register.held = held;
+		clone_slots(clone, &command->worker_register.types,
+		    command->worker_register.type_count);
+		break;
+	case ENG_CMD_WORKER_PAUSE:
+		clone_bytes(clone, &command->worker_pause.reason);
 		break;
 	case ENG_CMD_TASK_COMPLETE:
 	case ENG_CMD_TASK_FAIL:
 	case ENG_CMD_TASK_REFRESH:
 	case ENG_CMD_TASK_LOG:
 	case ENG_CMD_TASK_STREAM:
+	case ENG_CMD_TASK_RELEASE:
 	case ENG_CMD_TASK_PROVIDE:
 		clone_bytes(clone, &command->task.bytes);
 		break;
@@ -221,6 +244,9 @@ clone_command(struct clone *clone, struct api_command *command)
 	case API_OP_HEARTBEAT:
 	case API_OP_TOKEN_LIST:
 	case API_OP_TOKEN_REVOKE:
+	case API_OP_WORKER_LIST:
+	case API_OP_WORKER_GET:
+	case API_OP_WHY:
 		break;
 	}
 }

@@ -53,6 +53,9 @@ enum api_op {
 	API_OP_STREAM_GET,
 	API_OP_APPROVAL_LIST,
 	API_OP_HEARTBEAT,  /* of the worker registered on this connection */
+	API_OP_WORKER_LIST,
+	API_OP_WORKER_GET,
+	API_OP_WHY,
 	API_OP_METRICS,    /* for /metrics: answered with API_METRICS_NUMBER */
 	API_OP_TOKEN_CREATE,
 	API_OP_TOKEN_LIST,
@@ -103,6 +106,11 @@ struct api_command {
 		struct {
 			uint64_t watch; /* request number */
 		} unwatch;
+		struct {
+			struct uuid worker; /* GET */
+			uint32_t limit;     /* LIST */
+			uint64_t after;
+		} workers;
 		struct {
 			uint32_t statuses; /* bits 1 << enum eng_status; 0: all */
 			uint32_t limit;

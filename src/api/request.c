@@ -42,7 +42,7 @@ take_name(const char *text, const char *field, bool required, struct bytes *ret_
 	return FROE_OK;
 }
 
-static enum froe_err
+enum froe_err
 take_text(const char *text, const char *field, size_t size_max, struct bytes *ret_text,
     struct froe_fault *fault)
 {
@@ -55,8 +55,8 @@ take_text(const char *text, const char *field, size_t size_max, struct bytes *re
 	return FROE_OK;
 }
 
-static enum froe_err
-take_uuid(protobuf_c_boolean present, ProtobufCBinaryData data, const char *field,
+enum froe_err
+take_wire_uuid(protobuf_c_boolean present, ProtobufCBinaryData data, const char *field,
     struct uuid *ret_id, struct froe_fault *fault)
 {
 	if (!present || data.len != sizeof(ret_id->bytes))
@@ -75,7 +75,7 @@ take_run(protobuf_c_boolean present, ProtobufCBinaryData data, struct uuid *ret_
 {
 	struct uuid id = {0};
 	uint32_t number;
-	enum froe_err err = take_uuid(present, data, "run", &id, fault);
+	enum froe_err err = take_wire_uuid(present, data, "run", &id, fault);
 	if (err != FROE_OK)
 		return err;
 	uuid_run_of(id, &number);
@@ -87,13 +87,13 @@ take_run(protobuf_c_boolean present, ProtobufCBinaryData data, struct uuid *ret_
 	return FROE_OK;
 }
 
-static enum froe_err
+enum froe_err
 take_task(protobuf_c_boolean present, ProtobufCBinaryData data, const char *field,
     struct uuid *ret_id, struct froe_fault *fault)
 {
 	struct uuid id = {0};
 	uint32_t number;
-	enum froe_err err = take_uuid(present, data, field, &id, fault);
+	enum froe_err err = take_wire_uuid(present, data, field, &id, fault);
 	if (err != FROE_OK)
 		return err;
 	uuid_run_of(id, &number);
@@ -139,7 +139,7 @@ take_fence(protobuf_c_boolean has_task, ProtobufCBinaryData task, uint64_t lease
 	return FROE_OK;
 }
 
-static struct eng_command *
+struct eng_command *
 engine_command(struct api_command *command, enum eng_command_type type)
 {
 	command->op = API_OP_ENGINE;
@@ -476,80 +476,12 @@ decode_unwatch(const Froe__RunUnwatch *unwatch, struct api_command *command,
 }
 
 static enum froe_err
-take_actions(const Froe__WorkerRegister *worker, struct arena *arena, struct eng_command *engine,
+decode_release(const Froe__TaskRelease *release, struct api_command *command,
     struct froe_fault *fault)
 {
-	if (worker->n_actions == 0 || worker->n_actions > FROE_WORKER_ACTIONS_MAX)
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "actions",
-		    "a worker serves 1 to %u actions, not %zu", FROE_WORKER_ACTIONS_MAX,
-		    worker->n_actions);
-	struct bytes *actions = arena_alloc(arena, worker->n_actions * sizeof(*actions));
-	if (actions == NULL)
-		return fault_set_field(
-		    fault, FROE_TOO_LARGE, "actions", "the actions are too large");
-	for (size_t i = 0; i < worker->n_actions; i++) {
-		char field[32];
-		snprintf(field, sizeof(field), "actions[%zu]", i);
-		enum froe_err err = take_name(worker->actions[i], field, /* required= */ true,
-		    &actions[i], fault);
-		if (err != FROE_OK)
-			return err;
-	}
-	engine->worker_register.actions = actions;
-	engine->worker_register.action_count = (uint32_t)worker->n_actions;
-	return FROE_OK;
-}
-
-static enum froe_err
-take_held(const Froe__WorkerRegister *worker, struct arena *arena, struct eng_command *engine,
-    struct froe_fault *fault)
-{
-	if (worker->n_held > FROE_WORKER_SLOTS_MAX)
-		return fault_set_field(fault, FROE_TOO_LARGE, "held",
-		    "%zu leases are held; a worker has at most %u slots", worker->n_held,
-		    FROE_WORKER_SLOTS_MAX);
-	struct eng_fence *held = arena_alloc(arena, worker->n_held * sizeof(*held));
-	if (held == NULL)
-		return fault_set_field(
-		    fault, FROE_TOO_LARGE, "held", "the held leases are too large");
-	for (size_t i = 0; i < worker->n_held; i++) {
-		const Froe__HeldLease *lease = worker->held[i];
-		char field[32];
-		snprintf(field, sizeof(field), "held[%zu].task", i);
-		enum froe_err err =
-		    take_task(lease->has_task, lease->task, field, &held[i].task, fault);
-		if (err != FROE_OK)
-			return err;
-		held[i].lease = lease->lease;
-	}
-	engine->worker_register.held = held;
-	engine->worker_register.held_count = (uint32_t)worker->n_held;
-	return FROE_OK;
-}
-
-static enum froe_err
-decode_worker_register(const Froe__WorkerRegister *worker, struct arena *arena,
-    struct api_command *command, struct froe_fault *fault)
-{
-	struct eng_command *engine = engine_command(command, ENG_CMD_WORKER_REGISTER);
-	engine->worker_register.incarnation = worker->incarnation;
-	engine->worker_register.slots = worker->slots;
-	if (worker->slots == 0 || worker->slots > FROE_WORKER_SLOTS_MAX)
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "slots",
-		    "a worker has 1 to %u slots, not %u", FROE_WORKER_SLOTS_MAX, worker->slots);
-	if (worker->incarnation == 0)
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "incarnation",
-		    "incarnation is missing: give a number that is random for each process");
-	enum froe_err err = take_uuid(worker->has_id, worker->id, "id", &engine->worker_register.id,
-	    fault);
-	if (err == FROE_OK)
-		err = take_name(worker->name, "name", /* required= */ false,
-		    &engine->worker_register.name, fault);
-	if (err == FROE_OK)
-		err = take_actions(worker, arena, engine, fault);
-	if (err == FROE_OK)
-		err = take_held(worker, arena, engine, fault);
-	return err;
+	struct eng_command *engine = engine_command(command, ENG_CMD_TASK_RELEASE);
+	return take_fence(
+	    release->has_task, release->task, release->lease, &engine->task.fence, fault);
 }
 
 static enum froe_err
@@ -822,6 +754,17 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 		return decode_stream(envelope->task_stream, ret_command, fault);
 	case FROE__ENVELOPE__BODY_STREAM_GET:
 		return decode_stream_get(envelope->stream_get, ret_command, fault);
+	case FROE__ENVELOPE__BODY_TASK_RELEASE:
+		return decode_release(envelope->task_release, ret_command, fault);
+	case FROE__ENVELOPE__BODY_WORKER_LIST:
+		return decode_worker_list(envelope->worker_list, ret_command, fault);
+	case FROE__ENVELOPE__BODY_WORKER_GET:
+		return decode_worker_get(envelope->worker_get, ret_command, fault);
+	case FROE__ENVELOPE__BODY_WORKER_PAUSE:
+		return decode_worker_pause(envelope->worker_pause, ret_command, fault);
+	case FROE__ENVELOPE__BODY_WHY:
+		return decode_run(API_OP_WHY, envelope->why->has_run, envelope->why->run,
+		    ret_command, fault);
 	case FROE__ENVELOPE__BODY_TASK_OUTPUT_GET:
 		return decode_output_get(envelope->task_output_get, ret_command, fault);
 	case FROE__ENVELOPE__BODY_TOKEN_CREATE:
@@ -855,6 +798,9 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 #define ANSWER_BYTES_FAULTS 32768u /* WorkflowPut: ENG_FAULTS_MAX faults of 256 bytes and framing */
 #define ANSWER_BYTES_ROW 384u      /* of RunPage: an id, a name, six numbers */
 #define ANSWER_BYTES_STARTED 48u   /* of RunsStarted: an id, three numbers */
+#define ANSWER_BYTES_WORKER 2560u  /* of WorkerPage: an id, a name, eight types of slots */
+#define ANSWER_BYTES_GET (1u << 21) /* WorkerView: 1000 actions, 1000 leases with their names */
+#define ANSWER_BYTES_WHY 4096u     /* of WhyView: two names, an action, two sentences of them */
 #define ANSWER_BYTES_LEASE 40u     /* of WorkerRegistered.lapsed */
 /* Of ApprovalPage: its data, three names, an id, numbers and framing. */
 #define ANSWER_BYTES_APPROVAL (FROE_APPROVAL_DATA_BYTES_MAX + 3 * FROE_NAME_BYTES_MAX + 128u)
@@ -886,6 +832,13 @@ request_answer_bytes_max(const struct api_command *command)
 			return ANSWER_BYTES_SMALL +
 			    command->engine.worker_register.held_count * (size_t)ANSWER_BYTES_LEASE;
 		return ANSWER_BYTES_SMALL;
+	case API_OP_WORKER_LIST:
+		return ANSWER_BYTES_SMALL +
+		    (size_t)command->workers.limit * ANSWER_BYTES_WORKER;
+	case API_OP_WORKER_GET:
+		return ANSWER_BYTES_GET;
+	case API_OP_WHY:
+		return FROE_WORKFLOW_TASKS_MAX * (size_t)ANSWER_BYTES_WHY;
 	case API_OP_OPEN:
 	case API_OP_CLOSE:
 	case API_OP_CREDIT:

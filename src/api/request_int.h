@@ -11,6 +11,23 @@ enum froe_err take_name(const char *text, const char *field, bool required, stru
     struct froe_fault *fault) FROE_CHECKED;
 enum froe_err take_tenant(const char *text, struct bytes *ret_tenant, struct froe_fault *fault)
     FROE_CHECKED;
+enum froe_err take_text(const char *text, const char *field, size_t size_max,
+    struct bytes *ret_text, struct froe_fault *fault) FROE_CHECKED;
+enum froe_err take_wire_uuid(protobuf_c_boolean present, ProtobufCBinaryData data,
+    const char *field, struct uuid *ret_id, struct froe_fault *fault) FROE_CHECKED;
+enum froe_err take_task(protobuf_c_boolean present, ProtobufCBinaryData data, const char *field,
+    struct uuid *ret_id, struct froe_fault *fault) FROE_CHECKED;
+struct eng_command *engine_command(struct api_command *command, enum eng_command_type type);
+
+/* request_worker.c */
+enum froe_err decode_worker_register(const Froe__WorkerRegister *worker, struct arena *arena,
+    struct api_command *command, struct froe_fault *fault) FROE_CHECKED;
+enum froe_err decode_worker_list(const Froe__WorkerList *list, struct api_command *command,
+    struct froe_fault *fault) FROE_CHECKED;
+enum froe_err decode_worker_get(const Froe__WorkerGet *get, struct api_command *command,
+    struct froe_fault *fault) FROE_CHECKED;
+enum froe_err decode_worker_pause(const Froe__WorkerPause *pause, struct api_command *command,
+    struct froe_fault *fault) FROE_CHECKED;
 
 /* request_token.c */
 enum froe_err decode_token_create(const Froe__TokenCreate *create, struct arena *arena,

@@ -81,19 +81,29 @@ task_move(struct eng *eng, struct eng_task *task, enum eng_task_state to)
 {
 	task_run(task)->event_count++;
 	task_timer_stop(eng, task);
+	task->lapsing = 0;
 	eng->counts.tasks[task->state]--;
 	sm_move(eng_task_table, &task->state, (uint8_t)to);
 	eng->counts.tasks[task->state]++;
 }
 
-/* The worker's slot is free again, whatever becomes of the task. */
+/* The worker's slots are free again, whatever becomes of the task. */
 void
 task_release_slot(struct eng_task *task)
 {
-	if (task->worker == NULL)
+	struct eng_worker *worker = task->worker;
+	if (worker == NULL)
 		return;
 	list_remove(&task->lease_link);
-	fair_unassign(&task->worker->fair);
+	if (task->released)
+		worker->released_count--;
+	else
+		fair_unassign(&worker->fair, &task_node(task)->queue->fair.demand->need);
+	if (list_empty(&worker->dropped))
+		list_remove(&worker->dropping_link);
+	worker->lease_count--;
+	task->released = false;
+	task->dropped = false;
 	task->worker = NULL;
 }
 
@@ -318,11 +328,12 @@ apply_task_assigned(struct apply *apply)
 	struct eng *eng = apply->eng;
 	struct eng_task *task;
 	struct eng_worker *worker = eng_worker_get(eng, event->worker);
-	if (worker == NULL || worker->fair.used >= worker->fair.slots || !worker->fair.enabled)
-		return misfit(apply, "the worker cannot take it");
 	enum froe_err err = find_task(apply, ENG_TASK_ASSIGNED, &task);
 	if (err != FROE_OK)
 		return err;
+	if (worker == NULL || worker->tenant != task_run(task)->tenant ||
+	    !fair_worker_fits(&worker->fair, &task_node(task)->queue->fair))
+		return misfit(apply, "the worker cannot take it");
 	if (event->lease != (uint64_t)task->lease + 1)
 		return misfit(apply, "not the next lease");
 	if (!fair_worker_serves(&worker->fair, &task_node(task)->queue->action->fair))
@@ -336,6 +347,7 @@ apply_task_assigned(struct apply *apply)
 	task->worker = worker;
 	fair_assign(&eng->fair, &task->item, &worker->fair);
 	list_push(&worker->leases, &task->lease_link);
+	worker->lease_count++;
 	timer_arm(eng, ENG_UPTIME, &task->timer, task->deadline_ns);
 	run_status_set(eng, task_run(task), ENG_RUNNING);
 	return FROE_OK;
@@ -381,6 +393,58 @@ apply_task_delayed(struct apply *apply)
 		return err;
 	task_move(apply->eng, task, ENG_TASK_DELAYED);
 	timer_arm(apply->eng, ENG_WALL, &task->timer, apply->event->deadline_ns);
+	if (apply->event->retry_ns != 0) {
+		task->lapsing = apply->event->worker;
+		task->deadline_ns = apply->event->retry_ns;
+	}
+	return FROE_OK;
+}
+
+/* The task of an event that leaves its state as it is. */
+static enum froe_err
+find_task_in(const struct apply *apply, enum eng_task_state state, struct eng_task **ret_task)
+{
+	struct eng_run *run;
+	enum froe_err err = find_run(apply, &run);
+	if (err != FROE_OK)
+		return err;
+	if (apply->event->task >= run->version->task_count)
+		return misfit(apply, "no such task");
+	struct eng_task *task = &run->tasks[apply->event->task];
+	if (task->state != state || task->lease != apply->event->lease)
+		return misfit(apply, "not its state, or not its lease");
+	*ret_task = task;
+	return FROE_OK;
+}
+
+static enum froe_err
+apply_lease_ended(struct apply *apply)
+{
+	struct eng_task *task;
+	enum froe_err err = find_task_in(apply, ENG_TASK_DELAYED, &task);
+	if (err != FROE_OK)
+		return err;
+	if (task->lapsing == 0)
+		return misfit(apply, "no old lease is waited for");
+	task_run(task)->event_count++;
+	task->lapsing = 0;
+	timer_arm(apply->eng, ENG_WALL, &task->timer, task->deadline_ns);
+	return FROE_OK;
+}
+
+static enum froe_err
+apply_slots_released(struct apply *apply)
+{
+	struct eng_task *task;
+	enum froe_err err = find_task_in(apply, ENG_TASK_ASSIGNED, &task);
+	if (err != FROE_OK)
+		return err;
+	if (task->released)
+		return misfit(apply, "its slots were released before");
+	task_run(task)->event_count++;
+	task->released = true;
+	task->worker->released_count++;
+	fair_unassign(&task->worker->fair, &task_node(task)->queue->fair.demand->need);
 	return FROE_OK;
 }
 
@@ -441,154 +505,6 @@ apply_task_streamed(struct apply *apply)
 	return FROE_OK;
 }
 
-/* ------------------------------------------------------------------------------------ workers */
-
-/* A worker that is not leaving. */
-enum froe_err
-find_worker(const struct apply *apply, struct eng_worker **ret_worker)
-{
-	struct eng_worker *worker = eng_worker_get(apply->eng, apply->event->worker);
-	if (worker == NULL)
-		return misfit(apply, "no such worker");
-	if (worker->leaving)
-		return misfit(apply, "the worker is leaving");
-	*ret_worker = worker;
-	return FROE_OK;
-}
-
-void
-worker_enable(struct eng_worker *worker)
-{
-	fair_worker_enable(&worker->fair,
-	    worker->attached && !worker->draining && !worker->leaving);
-}
-
-static void
-worker_actions(struct eng_worker *worker, const struct eng_event *event)
-{
-	struct fair_action **fair = mem_array(event->action_count, sizeof(struct fair_action *));
-	worker->actions = mem_array(event->action_count, sizeof(struct eng_action *));
-	worker->action_count = event->action_count;
-	for (uint32_t i = 0; i < event->action_count; i++) {
-		worker->actions[i] = action_require(worker->tenant, event->actions[i]);
-		fair[i] = &worker->actions[i]->fair;
-	}
-	fair_worker_init(&worker->fair, &worker->tenant->fair, fair, event->action_count,
-	    event->slots);
-	mem_free(fair);
-}
-
-static enum froe_err
-apply_worker_registered(struct apply *apply)
-{
-	struct eng *eng = apply->eng;
-	const struct eng_event *event = apply->event;
-	struct eng_tenant *tenant = eng_tenant_get(eng, event->tenant);
-	if (tenant == NULL || event->worker != eng->worker_last + 1)
-		return misfit(apply, "not the next worker");
-	if (map_get_uuid(&eng->workers_by_uuid, event->id) != NULL)
-		return misfit(apply, "its id is in use");
-	if (event->slots == 0 || event->slots > FROE_WORKER_SLOTS_MAX || event->action_count == 0 ||
-	    event->action_count > FROE_WORKER_ACTIONS_MAX)
-		return misfit(apply, "its slots or actions are none, or too many");
-	struct eng_worker *worker = mem_zalloc(sizeof(*worker));
-	worker->id = event->worker;
-	worker->uuid = event->id;
-	worker->tenant = tenant;
-	worker->name = bytes_of(mem_copy(event->name.data, event->name.size), event->name.size);
-	worker->incarnation = event->incarnation;
-	worker->attached = true;
-	list_init(&worker->leases);
-	worker_actions(worker, event);
-	worker_enable(worker);
-	list_push(&eng->workers, &worker->link);
-	map_put_u64(&eng->workers_by_id, worker->id, worker);
-	map_put_uuid(&eng->workers_by_uuid, worker->uuid, worker);
-	eng->worker_last = worker->id;
-	eng->counts.workers++;
-	eng->counts.slots += event->slots;
-	return FROE_OK;
-}
-
-static enum froe_err
-apply_worker_attached(struct apply *apply)
-{
-	struct eng_worker *worker;
-	enum froe_err err = find_worker(apply, &worker);
-	if (err != FROE_OK)
-		return err;
-	worker->attached = true;
-	worker->draining = false;
-	worker_enable(worker);
-	return FROE_OK;
-}
-
-static enum froe_err
-apply_worker_detached(struct apply *apply)
-{
-	struct eng_worker *worker;
-	enum froe_err err = find_worker(apply, &worker);
-	if (err != FROE_OK)
-		return err;
-	worker->attached = false;
-	worker_enable(worker);
-	return FROE_OK;
-}
-
-static enum froe_err
-apply_worker_draining(struct apply *apply)
-{
-	struct eng_worker *worker;
-	enum froe_err err = find_worker(apply, &worker);
-	if (err != FROE_OK)
-		return err;
-	worker->draining = true;
-	worker_enable(worker);
-	return FROE_OK;
-}
-
-/* From here its id may register again: as another worker. */
-static enum froe_err
-apply_worker_leaving(struct apply *apply)
-{
-	struct eng_worker *worker;
-	enum froe_err err = find_worker(apply, &worker);
-	if (err != FROE_OK)
-		return err;
-	worker->leaving = true;
-	worker->leaving_reason = (uint8_t)apply->event->reason;
-	worker_enable(worker);
-	map_remove_uuid(&apply->eng->workers_by_uuid, worker->uuid);
-	list_push(&apply->eng->leaving, &worker->leaving_link);
-	return FROE_OK;
-}
-
-void
-worker_free(struct eng *eng, struct eng_worker *worker)
-{
-	list_remove(&worker->link);
-	list_remove(&worker->leaving_link);
-	map_remove_u64(&eng->workers_by_id, worker->id);
-	if (!worker->leaving)
-		map_remove_uuid(&eng->workers_by_uuid, worker->uuid);
-	eng->counts.workers--;
-	eng->counts.slots -= worker->fair.slots;
-	fair_worker_release(&worker->fair);
-	mem_free((void *)(uintptr_t)worker->name.data);
-	mem_free(worker->actions);
-	mem_free(worker);
-}
-
-static enum froe_err
-apply_worker_left(struct apply *apply)
-{
-	struct eng_worker *worker = eng_worker_get(apply->eng, apply->event->worker);
-	if (worker == NULL || !worker->leaving || !list_empty(&worker->leases))
-		return misfit(apply, "no such worker is leaving, or it still holds leases");
-	worker_free(apply->eng, worker);
-	return FROE_OK;
-}
-
 enum froe_err
 eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fault)
 {
@@ -638,6 +554,16 @@ eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fau
 		return apply_worker_left(&apply);
 	case ENG_EV_RUN_DUE:
 		return apply_run_due(&apply);
+	case ENG_EV_WORKER_PAUSED:
+		return apply_worker_paused(&apply);
+	case ENG_EV_WORKER_RESUMED:
+		return apply_worker_resumed(&apply);
+	case ENG_EV_SLOTS_RELEASED:
+		return apply_slots_released(&apply);
+	case ENG_EV_LEASES_DROPPED:
+		return apply_leases_dropped(&apply);
+	case ENG_EV_LEASE_ENDED:
+		return apply_lease_ended(&apply);
 	case ENG_EV_TASK_LOGGED:
 		return apply_task_logged(&apply);
 	case ENG_EV_TASK_STREAMED:

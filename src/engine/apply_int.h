@@ -36,12 +36,22 @@ void task_release_slot(struct eng_task *task);
 void task_close(struct eng *eng, struct eng_task *task, enum eng_task_state to);
 void timer_arm(struct eng *eng, enum eng_clock clock, struct eng_timer *timer,
     uint64_t deadline_ns);
+
 /* apply_run.c */
 enum froe_err apply_run_started(struct apply *apply);
 enum froe_err apply_run_due(struct apply *apply);
 void run_leave(struct eng *eng, struct eng_run *run, uint32_t status);
 
-void worker_enable(struct eng_worker *worker);
+/* apply_worker.c */
+enum froe_err apply_worker_registered(struct apply *apply);
+enum froe_err apply_worker_attached(struct apply *apply);
+enum froe_err apply_worker_detached(struct apply *apply);
+enum froe_err apply_worker_draining(struct apply *apply);
+enum froe_err apply_worker_paused(struct apply *apply);
+enum froe_err apply_worker_resumed(struct apply *apply);
+enum froe_err apply_worker_leaving(struct apply *apply);
+enum froe_err apply_worker_left(struct apply *apply);
+enum froe_err apply_leases_dropped(struct apply *apply);
 
 /* apply_durable.c */
 enum froe_err apply_node_waited(struct apply *apply);

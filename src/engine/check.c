@@ -29,26 +29,65 @@ check_task(const struct eng_run *run, struct eng_task *task)
 		pending += task_closed(&run->tasks[node->parents[i]]) ? 0 : 1;
 	froe_assert(task->pending == pending);
 	froe_assert(task->state != ENG_TASK_SETTLING); /* 6 */
+	if (task->lapsing != 0)
+		froe_assert(task->state == ENG_TASK_DELAYED); /* 9 */
+	if (task->released || task->dropped)
+		froe_assert(assigned);
+}
+
+/* Counts the leases of one list, and takes what they use out of `left`. */
+static uint32_t
+check_leases(const struct eng_worker *worker, struct list *leases, struct fair_slots *left,
+    uint32_t *ret_released)
+{
+	struct list *at;
+	uint32_t count = 0;
+	list_for_each(at, leases) {
+		struct eng_task *task = container_of(at, struct eng_task, lease_link);
+		const struct fair_need *need = &task_node(task)->queue->fair.demand->need;
+		froe_assert(task->worker == worker);
+		froe_assert(task->dropped == (leases == &worker->dropped));
+		count++;
+		*ret_released += task->released ? 1 : 0;
+		for (uint32_t i = 0; i < need->count && !task->released; i++) {
+			struct fair_slots *of = need_slots(left, worker->fair.type_count,
+			    need->amounts[i].type);
+			froe_assert(of != NULL && of->used >= need->amounts[i].count);
+			of->used -= need->amounts[i].count;
+		}
+	}
+	return count;
+}
+
+static void
+check_worker(const struct eng *eng, struct eng_worker *worker)
+{
+	struct fair_slots left[FAIR_WORKER_TYPES_MAX];
+	uint32_t released = 0;
+	memcpy(left, worker->fair.types, sizeof(left));
+	uint32_t count = check_leases(worker, &worker->leases, left, &released);
+	count += check_leases(worker, &worker->dropped, left, &released);
+	for (uint32_t i = 0; i < worker->fair.type_count; i++)
+		froe_assert(left[i].used == 0); /* 3 */
+	froe_assert(count == worker->lease_count); /* 3 */
+	froe_assert(released == worker->released_count); /* 3 */
+	froe_assert(worker->fair.slots + released <= FROE_WORKER_SLOTS_MAX);
+	froe_assert(worker->fair.enabled == (worker->attached && !worker->draining &&
+	    !worker->paused && !worker->leaving));
+	froe_assert(list_linked(&worker->leaving_link) == worker->leaving); /* 8 */
+	froe_assert(list_linked(&worker->dropping_link) == !list_empty(&worker->dropped)); /* 8 */
+	froe_assert((eng_worker_by_uuid(eng, worker->tenant->id, worker->uuid) == worker) !=
+	    worker->leaving); /* 8 */
+	froe_assert(eng_worker_get(eng, worker->id) == worker);
 }
 
 static void
 check_workers(const struct eng *eng, struct eng_counts *counted)
 {
-	struct list *at, *lease;
+	struct list *at;
 	list_for_each(at, &eng->workers) {
-		const struct eng_worker *worker = container_of(at, struct eng_worker, link);
-		uint32_t leases = 0;
-		list_for_each(lease, &worker->leases) {
-			const struct eng_task *task =
-			    container_of(lease, struct eng_task, lease_link);
-			froe_assert(task->worker == worker);
-			leases++;
-		}
-		froe_assert(leases == worker->fair.used); /* 3 */
-		froe_assert(list_linked(&worker->leaving_link) == worker->leaving); /* 8 */
-		froe_assert((map_get_uuid(&eng->workers_by_uuid, worker->uuid) == worker) !=
-		    worker->leaving);
-		froe_assert(eng_worker_get(eng, worker->id) == worker);
+		struct eng_worker *worker = container_of(at, struct eng_worker, link);
+		check_worker(eng, worker);
 		counted->workers++;
 		counted->slots += worker->fair.slots;
 	}
@@ -228,6 +267,9 @@ digest_run(struct digest *digest, const struct eng_run *run)
 		digest_word(digest, (uint64_t)task->failures << 32 | task->losses);
 		digest_word(digest, (uint64_t)task->output << 32 | task->error);
 		digest_word(digest, task->worker != NULL ? task->worker->id : 0);
+		digest_word(digest, task->lapsing);
+		digest_word(digest, task->lapsing != 0 ? task->deadline_ns : 0);
+		digest_word(digest, (uint64_t)task->released << 1 | (uint64_t)task->dropped);
 		digest_word(digest, task->queued_ns);
 		digest_word(digest, task->streamed);
 		const struct timer *timer = &task->timer.timer;
@@ -237,25 +279,54 @@ digest_run(struct digest *digest, const struct eng_run *run)
 }
 
 static void
-digest_worker(struct digest *digest, const struct eng_worker *worker)
+digest_leases(struct digest *digest, struct list *leases)
 {
 	struct list *at;
-	digest_word(digest, worker->id);
-	digest_uuid(digest, worker->uuid);
-	digest_bytes(digest, worker->name);
-	digest_word(digest, worker->incarnation);
-	digest_word(digest, (uint64_t)worker->fair.slots << 32 | worker->fair.used);
-	digest_word(digest, (uint64_t)worker->attached << 2 | (uint64_t)worker->draining << 1 |
-	        (uint64_t)worker->leaving);
-	digest_word(digest, (uint64_t)worker->leaving_reason << 32 | worker->tenant->id);
-	digest_word(digest, worker->fair.stamp);
-	for (uint32_t i = 0; i < worker->action_count; i++)
-		digest_bytes(digest, worker->actions[i]->named.name);
-	list_for_each(at, &worker->leases) {
+	list_for_each(at, leases) {
 		struct eng_task *task = container_of(at, struct eng_task, lease_link);
 		digest_word(digest, task_run(task)->key);
 		digest_word(digest, task->index);
 	}
+	digest_word(digest, 0);
+}
+
+static void
+digest_need(struct digest *digest, const struct eng_tenant *tenant, const struct fair_need *need)
+{
+	uint64_t sum = 0; /* the order of types is that of their numbers: it means nothing */
+	for (uint32_t i = 0; i < need->count; i++) {
+		struct digest one = {0};
+		digest_bytes(&one, slot_type_name(tenant, need->amounts[i].type));
+		digest_word(&one, need->amounts[i].count);
+		sum += one.value;
+	}
+	digest_word(digest, sum);
+}
+
+static void
+digest_worker(struct digest *digest, struct eng_worker *worker)
+{
+	digest_word(digest, worker->id);
+	digest_uuid(digest, worker->uuid);
+	digest_bytes(digest, worker->name);
+	digest_word(digest, worker->incarnation);
+	digest_word(digest, worker->registered_ns);
+	digest_word(digest, worker->lapse_ns);
+	for (uint32_t i = 0; i < worker->fair.type_count; i++) {
+		const struct fair_slots *slots = &worker->fair.types[i];
+		digest_bytes(digest, slot_type_name(worker->tenant, slots->type));
+		digest_word(digest, (uint64_t)slots->slots << 32 | slots->used);
+	}
+	if (worker->fair.kept != NULL)
+		digest_need(digest, worker->tenant, fair_worker_kept(&worker->fair));
+	digest_word(digest, (uint64_t)worker->paused << 3 | (uint64_t)worker->attached << 2 |
+	        (uint64_t)worker->draining << 1 | (uint64_t)worker->leaving);
+	digest_word(digest, (uint64_t)worker->leaving_reason << 32 | worker->tenant->id);
+	digest_word(digest, worker->fair.stamp);
+	for (uint32_t i = 0; i < worker->action_count; i++)
+		digest_bytes(digest, worker->actions[i]->named.name);
+	digest_leases(digest, &worker->leases);
+	digest_leases(digest, &worker->dropped);
 }
 
 static void
@@ -264,6 +335,7 @@ digest_queues(struct digest *digest, const struct eng_workflow *workflow)
 	struct list *at;
 	for (const struct eng_queue *queue = workflow->queues; queue != NULL; queue = queue->next) {
 		digest_bytes(digest, queue->action->named.name);
+		digest_need(digest, workflow->tenant, &queue->fair.demand->need);
 		digest_word(digest, queue->fair.turn);
 		digest_word(digest, (uint64_t)queue->fair.deficit);
 		for (int priority = 0; priority < FAIR_PRIORITIES; priority++) {
@@ -336,6 +408,11 @@ eng_hash(const struct eng *eng)
 	}
 	list_for_each(at, &eng->workers)
 		digest_worker(&digest, container_of(at, struct eng_worker, link));
+	list_for_each(at, &eng->left_order) {
+		const struct eng_left *left = container_of(at, struct eng_left, link);
+		digest_word(&digest, left->worker);
+		digest_bytes(&digest, left->name);
+	}
 	list_for_each(at, &eng->runs)
 		digest_run(&digest, container_of(at, struct eng_run, link));
 	list_for_each(at, &eng->doomed)

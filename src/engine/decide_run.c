@@ -68,6 +68,11 @@ decide_workflow_put(struct eng_turn *turn)
 		effect->fault_count = faults;
 		return;
 	}
+	const char *needs = needs_fault(command_tenant(turn), definition);
+	if (needs != NULL) {
+		reply_fault(turn, FROE_RESOURCE_EXHAUSTED, "tasks", "%s", needs);
+		return;
+	}
 	struct eng_workflow *workflow =
 	    eng_workflow_find(command_tenant(turn), definition->name);
 	uint32_t newest = workflow != NULL ? workflow->version_count : 0;
@@ -97,7 +102,7 @@ decide_doomed(struct eng_turn *turn)
 	struct eng *eng = turn->eng;
 	size_t start = eng->output.event_count;
 	/* One of the three in a step: see eng_step_bytes_max(). */
-	if (!list_empty(&eng->leaving) || !list_empty(&eng->deliveries))
+	if (eng_leases_end(eng) || !list_empty(&eng->deliveries))
 		return;
 	while (!list_empty(&eng->doomed) &&
 	    eng->output.event_count - start < ENG_STEP_DOOMED_MAX) {

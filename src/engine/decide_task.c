@@ -25,7 +25,9 @@ task_queue(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason)
 	const struct eng_task_definition *definition = task_definition(task);
 	struct eng_event event = task_event(task, ENG_EV_TASK_QUEUED, reason);
 	bool first = reason == ENG_REASON_READY;
-	event.priority = first ? task_run(task)->priority : ENG_RETRY_PRIORITY;
+	uint32_t priority =
+	    definition->priority != 0 ? definition->priority : task_run(task)->priority;
+	event.priority = first ? priority : ENG_RETRY_PRIORITY;
 	if (definition->schedule_timeout_ms != 0) {
 		event.deadline_ns = eng_uptime_ns(turn->eng, turn->now_ns) +
 		    delay_ns_of(definition->schedule_timeout_ms);
@@ -81,41 +83,81 @@ retry_delay_ns(struct eng_turn *turn, struct eng_task *task, uint64_t retry_afte
 	return span_ns != 0 ? delay_ns - turn->random % (span_ns + 1) : delay_ns;
 }
 
+/* Queued again at retry_ns, or when the old lease has surely lapsed, whichever is later. */
 static void
-task_retry(struct eng_turn *turn, struct eng_task *task, uint64_t retry_after_ms)
+task_delay(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason, uint64_t retry_ns,
+    uint64_t worker, uint64_t lapse_ns)
 {
-	uint64_t delay_ns = retry_delay_ns(turn, task, retry_after_ms);
-	if (delay_ns == 0) {
-		task_queue(turn, task, ENG_REASON_RETRY);
-		return;
+	struct eng_event event = task_event(task, ENG_EV_TASK_DELAYED, reason);
+	event.deadline_ns = retry_ns;
+	if (lapse_ns > turn->now_ns) {
+		event.worker = worker;
+		event.retry_ns = retry_ns;
+		event.deadline_ns = lapse_ns > retry_ns ? lapse_ns : retry_ns;
 	}
-	struct eng_event event = task_event(task, ENG_EV_TASK_DELAYED, ENG_REASON_RETRY);
-	event.deadline_ns = turn->now_ns + delay_ns;
-	emit(turn, &event);
+	if (event.deadline_ns > turn->now_ns)
+		emit(turn, &event);
+	else
+		task_queue(turn, task, reason);
+}
+
+/* At most once: whatever became of it, it has begun, or may have. */
+static bool
+attempt_final(const struct eng_task_definition *definition, const struct eng_task *task,
+    enum eng_reason reason)
+{
+	if (definition->delivery == ENG_AT_MOST_ONCE)
+		return true;
+	if (reason == ENG_REASON_RELEASED)
+		return false;
+	if (reason == ENG_REASON_LOST)
+		return task->losses > FROE_INFRA_RETRIES_MAX;
+	bool may_retry = reason == ENG_REASON_FAILED || reason == ENG_REASON_TIMED_OUT;
+	return !may_retry || task->failures > definition->retries;
 }
 
 /* The attempt is over without a result: again, later, or never. May close the run. */
-void
-task_attempt_end(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason,
-    struct bytes text, uint64_t retry_after_ms)
+static void
+attempt_end(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason,
+    struct bytes text, uint64_t retry_after_ms, uint64_t lapse_ns)
 {
+	const struct eng_task_definition *definition = task_definition(task);
+	uint64_t worker = task->worker->id, delay_ns = 0;
+	if (definition->delivery == ENG_AT_MOST_ONCE && reason == ENG_REASON_RELEASED) {
+		reason = ENG_REASON_NOT_DELIVERED;
+		text = text.size != 0 ? text : bytes_text("the worker does not have it");
+	}
 	struct eng_event event = task_event(task, ENG_EV_ATTEMPT_ENDED, reason);
 	event.lease = task->lease;
 	event.text = text;
 	emit(turn, &event);
-	if (reason == ENG_REASON_RELEASED ||
-	    (reason == ENG_REASON_LOST && task->losses <= FROE_INFRA_RETRIES_MAX)) {
-		task_queue(turn, task, reason);
+	if (attempt_final(definition, task, reason)) {
+		event = task_event(task, ENG_EV_TASK_FAILED, reason);
+		emit(turn, &event);
+		task_settled(turn, task);
 		return;
 	}
-	bool may_retry = reason == ENG_REASON_FAILED || reason == ENG_REASON_TIMED_OUT;
-	if (may_retry && task->failures <= task_definition(task)->retries) {
-		task_retry(turn, task, retry_after_ms);
-		return;
+	if (definition->delivery != ENG_EXACTLY_ONCE)
+		lapse_ns = 0;
+	if (reason == ENG_REASON_FAILED || reason == ENG_REASON_TIMED_OUT) {
+		delay_ns = retry_delay_ns(turn, task, retry_after_ms);
+		reason = ENG_REASON_RETRY;
 	}
-	event = task_event(task, ENG_EV_TASK_FAILED, reason);
-	emit(turn, &event);
-	task_settled(turn, task);
+	task_delay(turn, task, reason, turn->now_ns + delay_ns, worker, lapse_ns);
+}
+
+void
+task_attempt_end(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason,
+    struct bytes text, uint64_t retry_after_ms)
+{
+	attempt_end(turn, task, reason, text, retry_after_ms, /* lapse_ns= */ 0);
+}
+
+void
+task_attempt_lapse(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason,
+    struct bytes text, uint64_t lapse_ns)
+{
+	attempt_end(turn, task, reason, text, /* retry_after_ms= */ 0, lapse_ns);
 }
 
 void
@@ -316,6 +358,24 @@ run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason, s
 
 /* --------------------------------------------------------------------------------- commands */
 
+/* A late result is not used; but it says that its handler has ended. */
+static void
+fence_late(struct eng_turn *turn)
+{
+	const struct eng_fence *fence = &turn->command->task.fence;
+	uint32_t number;
+	struct eng_run *run = eng_run_by_id(turn->eng, uuid_run_of(fence->task, &number));
+	if (run == NULL || number == 0 || number > run->version->task_count)
+		return;
+	struct eng_task *task = &run->tasks[number - 1];
+	if (task->lapsing == 0 || task->lapsing != turn->command->task.worker.v ||
+	    task->lease != fence->lease)
+		return;
+	struct eng_event event = task_event(task, ENG_EV_LEASE_ENDED, ENG_REASON_NONE);
+	event.lease = task->lease;
+	emit(turn, &event);
+}
+
 struct eng_task *
 fence_lease(struct eng_turn *turn, uint64_t worker, const struct eng_fence *fence)
 {
@@ -336,8 +396,10 @@ void
 decide_task_complete(struct eng_turn *turn)
 {
 	struct eng_task *task = command_lease(turn);
-	if (task == NULL)
+	if (task == NULL) {
+		fence_late(turn);
 		return;
+	}
 	struct eng_event event = task_event(task, ENG_EV_TASK_COMPLETED, ENG_REASON_COMPLETED);
 	event.lease = task->lease;
 	event.payload = turn->command->task.bytes;
@@ -351,8 +413,10 @@ decide_task_fail(struct eng_turn *turn)
 {
 	const struct eng_command *command = turn->command;
 	struct eng_task *task = command_lease(turn);
-	if (task == NULL)
+	if (task == NULL) {
+		fence_late(turn);
 		return;
+	}
 	reply_ok(turn);
 	task_attempt_end(turn, task, command->task.fatal ? ENG_REASON_FATAL : ENG_REASON_FAILED,
 	    command->task.bytes, command->task.retry_after_ms);
@@ -420,6 +484,31 @@ decide_task_stream(struct eng_turn *turn)
 	reply_ok(turn);
 }
 
+/* Its slots are free for others, its lease stays, and with it the next attempt should the worker be
+ * lost. A worker holds no more leases than its registration may list. */
+void
+decide_task_release(struct eng_turn *turn)
+{
+	struct eng_task *task = command_lease(turn);
+	if (task == NULL)
+		return;
+	const struct eng_worker *worker = task->worker;
+	if (!task->released &&
+	    worker->fair.slots + worker->released_count >= FROE_WORKER_SLOTS_MAX) {
+		reply_fault(turn, FROE_RESOURCE_EXHAUSTED, "",
+		    "a worker's slots and the tasks that released theirs are at most %u",
+		    FROE_WORKER_SLOTS_MAX);
+		return;
+	}
+	if (!task->released) {
+		struct eng_event event =
+		    task_event(task, ENG_EV_SLOTS_RELEASED, ENG_REASON_NONE);
+		event.lease = task->lease;
+		emit(turn, &event);
+	}
+	reply_ok(turn);
+}
+
 /* The bytes of a dispatch have come: send it, if the lease is still the one. */
 void
 decide_task_provide(struct eng_turn *turn)
@@ -451,8 +540,8 @@ task_due(struct eng_turn *turn, struct eng_task *task)
 		return;
 	case ENG_TASK_ASSIGNED:
 		task_revoke(turn, task, ENG_REASON_TIMED_OUT);
-		task_attempt_end(turn, task, ENG_REASON_TIMED_OUT,
-		    bytes_text("the execution timeout has passed"), 0);
+		task_attempt_lapse(turn, task, ENG_REASON_TIMED_OUT,
+		    bytes_text("the execution timeout has passed"), turn->command->lapse_ns);
 		return;
 	case ENG_TASK_WAITING:
 	case ENG_TASK_SETTLING:

@@ -26,11 +26,15 @@
 #include "base/bytes.h"
 #include "base/fault.h"
 #include "base/uuid.h"
+#include "froe/limits.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct eng;
+
+/* Types of slots that one worker has, and one task needs. */
+#define ENG_WORKER_TYPES_MAX FROE_WORKER_SLOT_TYPES_MAX
 
 struct eng_tenant_id {
 	uint32_t v;
@@ -90,6 +94,20 @@ struct eng_backoff {
 	uint32_t jitter_percent;
 };
 
+/* How often an attempt may begin. */
+enum eng_delivery {
+	ENG_AT_LEAST_ONCE, /* again, when its worker is lost */
+	ENG_AT_MOST_ONCE,  /* never again: then the task has failed */
+	ENG_EXACTLY_ONCE,  /* again, but not before the lost worker has surely stopped */
+	ENG_DELIVERIES,
+};
+
+/* Slots of one type: what a worker has, what a task takes. */
+struct eng_slots {
+	struct bytes type;
+	uint32_t count;
+};
+
 struct eng_task_definition {
 	struct bytes name;
 	struct bytes action; /* empty: "workflow:task" */
@@ -101,6 +119,10 @@ struct eng_task_definition {
 	uint64_t execution_timeout_ms; /* 0: FROE_EXECUTION_TIMEOUT_MS */
 	bool on_failure;
 	bool durable; /* its steps are kept as nodes: a new attempt is answered from them */
+	uint32_t delivery; /* enum eng_delivery; checked */
+	uint32_t priority; /* of its first attempt; 0: the run's */
+	const struct eng_slots *slots; /* none: one of FROE_SLOT_DEFAULT */
+	uint32_t slot_count;
 };
 
 struct eng_definition {
@@ -166,11 +188,13 @@ enum eng_command_type {
 	ENG_CMD_WORKER_DETACH,   /* its connection broke: no new leases, those held stay */
 	ENG_CMD_WORKER_DRAIN,    /* no new leases */
 	ENG_CMD_WORKER_LEAVE,    /* it left or is lost: its leases end */
+	ENG_CMD_WORKER_PAUSE,    /* an operator: no new leases, or new ones again */
 	ENG_CMD_TASK_COMPLETE,
 	ENG_CMD_TASK_FAIL,
 	ENG_CMD_TASK_REFRESH,    /* -> timeout left */
 	ENG_CMD_TASK_LOG,
 	ENG_CMD_TASK_STREAM,     /* a chunk of its stream */
+	ENG_CMD_TASK_RELEASE,    /* its slots are free, its lease stays */
 	ENG_CMD_TASK_PROVIDE,    /* the answer to a dispatch whose bytes were not in memory */
 	ENG_CMD_DURABLE_STEP,    /* -> the node's state and result */
 	ENG_CMD_TASK_EVICT,      /* its worker parks a task that waits */
@@ -224,6 +248,9 @@ struct eng_command {
 	struct bytes actor; /* who asked: the name of a token; empty: not known */
 	struct eng_tenant_id tenant; /* all but ENGINE_START, TIMER, SCHEDULE, TENANT_OPEN */
 	bool hold;                   /* assign nothing now: the disk is nearly full */
+	/* When leases that end in this step without a word of their worker have surely lapsed
+	 * there: its last heartbeat, and how long it goes on without one. 0: now. */
+	uint64_t lapse_ns;
 	union {
 		struct {
 			uint64_t epoch;
@@ -251,14 +278,22 @@ struct eng_command {
 			uint64_t incarnation;
 			const struct bytes *actions;
 			uint32_t action_count;
-			uint32_t slots;
+			uint32_t slots; /* of FROE_SLOT_DEFAULT */
+			const struct eng_slots *types; /* slots of other types */
+			uint32_t type_count;
 			const struct eng_fence *held;
 			uint32_t held_count;
+			bool draining; /* it wants no new leases */
 		} worker_register;
 		struct {
 			struct eng_worker_id worker;
 			bool lost; /* LEAVE: it did not say so itself */
 		} worker;
+		struct {
+			struct uuid worker; /* its own id */
+			bool paused;
+			struct bytes reason;
+		} worker_pause;
 		struct {
 			struct eng_worker_id worker;
 			struct eng_fence fence;
@@ -332,6 +367,7 @@ enum eng_reason {
 	ENG_REASON_READY = 13,            /* queued: its parents are done */
 	ENG_REASON_FATAL = 14,            /* failed, not to be retried */
 	ENG_REASON_SATISFIED = 40,        /* queued: what an evicted task waited for has come */
+	ENG_REASON_NOT_DELIVERED = 60,    /* at most once: given back, and not sent again */
 };
 const char *eng_reason_name(enum eng_reason reason); /* "timed_out" */
 
@@ -356,6 +392,8 @@ struct eng_event {
 	uint64_t incarnation;
 	uint64_t epoch;
 	uint64_t downtime_ns;
+	uint64_t lapse_ns; /* when the worker's leases have surely lapsed */
+	uint64_t retry_ns; /* when the next attempt could begin, but for the old lease */
 	struct uuid id;
 	struct bytes name;
 	struct bytes actor; /* who asked for it */
@@ -363,6 +401,8 @@ struct eng_event {
 	struct bytes payload; /* input, output, encoded definition */
 	const struct bytes *actions; /* TOKEN_CREATED: patterns */
 	uint32_t action_count;
+	const struct bytes *types; /* of slots: "gpu=4" */
+	uint32_t type_count;
 	const struct bytes *metadata; /* key, value, key, value, ... */
 	uint32_t metadata_count;
 	/* RUN_STARTED: the task that started it; nil: none. RUN_CANCEL_REQUESTED: the run at which
@@ -467,6 +507,8 @@ struct eng_effect {
 	uint32_t started_count;
 	const struct eng_fence *lapsed; /* WORKER_REGISTER */
 	uint32_t lapsed_count;
+	bool draining; /* WORKER_REGISTER: it gets no new leases, because it drains */
+	bool paused;   /* WORKER_REGISTER: the same, because an operator paused it */
 };
 
 struct eng_output {
@@ -510,6 +552,7 @@ struct eng_dispatch {
 	uint32_t attempt;
 	uint32_t retries;
 	uint32_t priority;
+	enum eng_delivery delivery;
 	uint64_t timeout_ns; /* left */
 	uint32_t input;      /* record */
 	bool durable;
@@ -588,6 +631,88 @@ void eng_tokens(const struct eng *eng,
 bool eng_scope_covers(struct bytes scope, struct bytes other);
 /* Does a list of patterns allow the action? "orders:*" allows what begins with "orders:". */
 bool eng_actions_allow(const struct bytes *patterns, uint32_t count, struct bytes action);
+/* Of those that have left too, the newest ENG_LEFT_MAX; empty: unknown. */
+struct bytes eng_worker_name(const struct eng *eng, uint64_t worker);
+/* By its own id, if it is registered; 0: it is not. */
+uint64_t eng_worker_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id);
+
+/* A worker that is registered or leaving. Names live as long as the worker does. */
+struct eng_worker_view {
+	uint64_t number;
+	struct uuid id;
+	struct bytes name;
+	uint64_t incarnation;
+	uint64_t registered_ns;
+	bool attached;
+	bool draining;
+	bool paused;
+	bool leaving;
+	uint32_t leases;
+	uint32_t released; /* of them: their slots are free already */
+	uint32_t slots;    /* of all types */
+	uint32_t slots_used;
+	uint32_t type_count;
+	struct eng_slots types[ENG_WORKER_TYPES_MAX];
+	uint32_t types_used[ENG_WORKER_TYPES_MAX];
+	uint32_t action_count;
+};
+/* The tenant's first worker with a number above `after`; false: there is none. */
+bool eng_worker_next(const struct eng *eng, struct eng_tenant_id tenant, uint64_t after,
+    struct eng_worker_view *ret_view);
+bool eng_worker_view(const struct eng *eng, uint64_t worker, struct eng_worker_view *ret_view);
+struct bytes eng_worker_action(const struct eng *eng, uint64_t worker, uint32_t index);
+/* What it holds, oldest first. */
+struct eng_lease_view {
+	struct uuid task;
+	uint64_t lease;
+	struct bytes workflow;
+	struct bytes name;
+	uint32_t attempt;
+	bool released;
+};
+void eng_worker_leases(const struct eng *eng, uint64_t worker,
+    bool (*each)(void *context, const struct eng_lease_view *view), void *context);
+
+/* Why a task is where it is: from the state that decides, by the function that schedules. */
+enum eng_why_kind {
+	ENG_WHY_CLOSED,    /* it has ended: `state` */
+	ENG_WHY_RUNS,      /* `worker` works on it */
+	ENG_WHY_AWAY,      /* `worker` holds it, and its connection is broken */
+	ENG_WHY_PARENTS,   /* `count` parents are open; the first is `name` */
+	ENG_WHY_LAST,      /* the on-failure task: `count` others are open */
+	ENG_WHY_TIMER,     /* the next attempt's time, until_ns */
+	ENG_WHY_LAPSE,     /* exactly once: `worker` may still be at it, up to until_ns */
+	ENG_WHY_WAIT,      /* a durable task's node `count` waits: `name`; until_ns at the latest */
+	ENG_WHY_HELD,      /* the disk is nearly full: nothing is assigned */
+	ENG_WHY_NO_WORKER, /* no worker serves `action` */
+	ENG_WHY_IDLE,      /* `workers` do: `paused`, `draining`, the others' connections broken */
+	ENG_WHY_SMALL,     /* none of them has `need` slots of `type`; the largest has `slots` */
+	ENG_WHY_KEPT,      /* its turn has come: `worker` gets free for it, `used` still are not */
+	ENG_WHY_BEHIND,    /* what is free is kept for tasks that need more and came first */
+	ENG_WHY_NO_SLOT,   /* `used` of `slots` of `type` are in use; `count` tasks before it */
+	ENG_WHY_TURN,      /* a worker fits: others' turns come first; `count` tasks before it */
+};
+
+struct eng_why {
+	enum eng_why_kind kind;
+	enum eng_task_state state;
+	struct uuid task;
+	struct bytes task_name;
+	struct bytes action;
+	struct bytes name;
+	struct bytes type;
+	uint64_t worker;
+	uint64_t until_ns;
+	uint64_t since_ns; /* QUEUED: since when */
+	uint64_t count; /* tasks before it in its queue: counted up to ENG_WHY_COUNT_MAX */
+	uint32_t workers, paused, draining;
+	uint32_t need, slots, used;
+	uint32_t attempt;
+};
+#define ENG_WHY_COUNT_MAX 10000u
+/* An open run's task; false: no such. `hold`: as the command's. Borrowed from state. */
+bool eng_why(const struct eng *eng, uint64_t run, uint32_t task, bool hold,
+    struct eng_why *ret_why);
 
 /* Open approvals of a tenant with a number above `after`, ascending, up to `count` of them; how
  * many there were. Bytes are borrowed from state. */

@@ -7,16 +7,19 @@
  *             1. a task is in a fair queue iff QUEUED; in its worker's list of leases iff ASSIGNED.
  *             2. a task's timer is armed iff it is DELAYED, or ASSIGNED, or QUEUED with a schedule
  *                timeout.
- *             3. fair_worker.used is the number of the worker's leases.
+ *             3. a worker's used slots are the sum of its leases' needs, of those that have not
+ *                released them; its leases and released ones are counted.
  *             4. run.open is the number of its tasks that are not closed.
  *             5. a task's pending is the number of its parents that are not closed.
  *             6. no task is SETTLING between steps.
  *             7. counts are what a count of the objects gives.
- *             8. a worker is in `leaving` iff it is leaving, else in workers_by_uuid.
+ *             8. a worker is in `leaving` iff it is leaving, else in its tenant's workers; in
+ *                `dropping` iff it has leases that it is back without.
  *             9. a run is unbound iff it has no task and its timer is its start; else it has open
  *                tasks.
  *            10. an open child and its entry name each other; a key and its open run do.
  *            11. a run is in `doomed` iff it has a doom and its cancel is not requested.
+ *            12. a task is lapsing only while DELAYED.
  * See         durable_int.h for what a durable task adds
  *             9. a token is in the list and in the map.
  */
@@ -49,6 +52,10 @@
 #define ENG_KEYS_FORGOTTEN_MAX 16u
 /* A step stops cancelling descendants past this many events of its own. */
 #define ENG_STEP_DOOMED_MAX 256u
+/* A lease in LEASES_DROPPED: its run's key and its task. */
+#define ENG_DROPPED_BYTES 12u
+/* Workers that have left, whose names histories still show: a month of one a minute. */
+#define ENG_LEFT_MAX 43200u
 
 enum eng_clock {
 	ENG_UPTIME, /* schedule and execution timeouts */
@@ -68,12 +75,24 @@ struct eng_tenant {
 	struct fair_tenant fair;
 	struct map actions;   /* hash of name -> struct eng_named in struct eng_action */
 	struct map workflows; /* hash of name -> struct eng_named in struct eng_workflow */
+	struct map workers;   /* uuid -> struct eng_worker; those that are not leaving */
+	struct map slot_types; /* hash of name -> struct eng_named in struct eng_slot_type */
+	struct bytes *slot_names; /* slot_names[number - 1]: the types' own */
+	uint32_t slot_type_count;
+	struct fair_need *needs; /* that its tasks have, each once */
+	uint32_t need_count;
 	struct map keys;      /* hash of event key -> struct eng_named in struct eng_key */
 	struct list approvals; /* struct eng_approval: open ones, ascending numbers */
 	uint64_t approval_last;
 	struct map idems;      /* hash of name -> struct eng_named in struct eng_idem */
 	struct heap idems_due; /* those that have a time */
 	uint32_t idem_count;
+};
+
+/* A type of slots. Its number means nothing but itself: no state depends on it. */
+struct eng_slot_type {
+	struct eng_named named;
+	uint32_t number;
 };
 
 /* An idempotency key in use. */
@@ -94,7 +113,8 @@ struct eng_action {
 	struct fair_action fair;
 };
 
-/* Tasks of one workflow that need the same action: the unit of fairness inside a tenant. */
+/* Tasks of one workflow that need the same action and slots: the unit of fairness inside a
+ * tenant. */
 struct eng_queue {
 	struct eng_queue *next;
 	struct eng_action *action;
@@ -151,7 +171,8 @@ struct eng_task {
 	struct eng_timer timer;
 	struct list lease_link;
 	struct eng_worker *worker;
-	uint64_t deadline_ns; /* ASSIGNED: uptime */
+	uint64_t deadline_ns; /* ASSIGNED: uptime; lapsing: when it could begin, but for that */
+	uint64_t lapsing;     /* DELAYED: the worker whose old lease has to lapse first; 0: none */
 	uint64_t queued_ns;   /* when it was queued the last time; 0: never */
 	uint32_t lease;       /* the newest */
 	uint32_t attempt;
@@ -164,6 +185,8 @@ struct eng_task {
 	uint16_t pending;
 	uint16_t child_count;
 	uint8_t state; /* enum eng_task_state */
+	bool released; /* ASSIGNED: its slots are free already */
+	bool dropped;  /* ASSIGNED: its worker is back without it; the attempt is about to end */
 	struct eng_durable *durable; /* NULL: it has made no node */
 };
 
@@ -222,6 +245,7 @@ struct eng_run {
 struct eng_worker {
 	struct list link; /* eng->workers, ascending ids */
 	struct list leaving_link;
+	struct list dropping_link; /* eng->dropping */
 	uint64_t id;
 	struct uuid uuid;
 	struct eng_tenant *tenant;
@@ -231,10 +255,23 @@ struct eng_worker {
 	uint32_t action_count;
 	bool attached;
 	bool draining;
+	bool paused;
 	bool leaving;
 	uint8_t leaving_reason;
+	uint64_t lapse_ns; /* leaving: when it has surely stopped */
+	uint64_t registered_ns;
 	struct fair_worker fair;
-	struct list leases; /* oldest first */
+	struct list leases;  /* oldest first */
+	struct list dropped; /* leases that it is back without, newest first */
+	uint32_t lease_count; /* of both */
+	uint32_t released_count;
+};
+
+/* The name of a worker that has left. */
+struct eng_left {
+	struct list link; /* eng->left_order, oldest first */
+	uint64_t worker;
+	struct bytes name;
 };
 
 struct eng_closed {
@@ -272,9 +309,11 @@ struct eng {
 	struct map runs_by_id;
 	struct list workers;
 	struct map workers_by_id;
-	struct map workers_by_uuid;
 	struct list leaving;
 	struct list doomed; /* runs that are to be cancelled because an ancestor was */
+	struct list dropping;
+	struct list left_order;
+	struct map left;
 	struct list closed_order;
 	struct map closed;
 	struct slab closed_slab;
@@ -303,6 +342,13 @@ struct eng {
 };
 
 extern const struct sm_row eng_task_table[];
+
+/* Leases are about to end, in slices: decide_leaving(). */
+static inline bool
+eng_leases_end(const struct eng *eng)
+{
+	return !list_empty(&eng->leaving) || !list_empty(&eng->dropping);
+}
 
 static inline bool
 task_closed(const struct eng_task *task)
@@ -363,6 +409,8 @@ struct eng_tenant *eng_tenant_get(const struct eng *eng, uint32_t id);
 struct eng_workflow *eng_workflow_find(const struct eng_tenant *tenant, struct bytes name);
 struct eng_action *eng_action_find(const struct eng_tenant *tenant, struct bytes name);
 struct eng_worker *eng_worker_get(const struct eng *eng, uint64_t id);
+/* By its own id; NULL: no such worker, or it is leaving. */
+struct eng_worker *eng_worker_by_uuid(const struct eng *eng, uint32_t tenant, struct uuid id);
 struct eng_run *eng_run_get(const struct eng *eng, uint64_t key);
 struct eng_run *eng_run_by_id(const struct eng *eng, struct uuid id);
 /* The task whose current lease this is, held by this worker; NULL: lapsed. */
@@ -376,6 +424,20 @@ struct eng_version *version_open(struct eng_workflow *workflow,
 struct eng_version *version_unbound(struct eng_workflow *workflow);
 void version_close(struct eng_version *version);
 struct eng_action *action_require(struct eng_tenant *tenant, struct bytes name);
+
+/* slots.c */
+uint32_t slot_type_require(struct eng_tenant *tenant, struct bytes name);
+struct bytes slot_type_name(const struct eng_tenant *tenant, uint32_t number);
+/* What the task, with its defaults filled in, takes. */
+void need_of(struct eng_tenant *tenant, const struct eng_task_definition *task,
+    struct fair_need *ret_need);
+void need_keep(struct eng_tenant *tenant, const struct fair_need *need);
+/* NULL, or why the tenant's tasks cannot have these needs too. */
+const char *needs_fault(const struct eng_tenant *tenant, const struct eng_definition *definition);
+/* May slots have this for a type? */
+bool slot_type_valid(struct bytes name);
+/* "gpu=4", in the arena. */
+struct bytes slots_text(struct arena *arena, const struct eng_slots *slots);
 /* For "%.*s" of a name that may be hostile: at most max bytes, whole characters. */
 int name_clip(struct bytes name, size_t max);
 /* Makes a fault's text valid UTF-8 without control characters, whatever name went into it. */
@@ -425,6 +487,8 @@ enum froe_err apply_token_revoked(struct eng *eng, const struct eng_event *event
 void token_free(struct eng *eng, struct eng_token *token);
 void run_free(struct eng *eng, struct eng_run *run);
 void worker_free(struct eng *eng, struct eng_worker *worker);
+void left_remember(struct eng *eng, uint64_t worker, struct bytes name);
+void left_forget(struct eng *eng); /* the oldest */
 
 /* turn.c: what decide functions use */
 const struct eng_event *emit(struct eng_turn *turn, const struct eng_event *event);
@@ -438,6 +502,9 @@ void reply_fault(struct eng_turn *turn, enum froe_err err, const char *field, co
 void task_queue(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
 void task_attempt_end(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason,
     struct bytes text, uint64_t retry_after_ms);
+/* The same for one whose handler may still be at work, up to lapse_ns (0: it is not). */
+void task_attempt_lapse(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason,
+    struct bytes text, uint64_t lapse_ns);
 void task_revoke(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
 void task_cancel(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
 void task_settled(struct eng_turn *turn, struct eng_task *task);
@@ -453,6 +520,10 @@ struct eng_tenant *command_tenant(struct eng_turn *turn);
 /* decide_start.c: its time has come */
 void run_due(struct eng_turn *turn, struct eng_run *run);
 
+/* decide_worker.c */
+struct eng_event worker_event(const struct eng_worker *worker, enum eng_event_type type);
+void worker_leave(struct eng_turn *turn, struct eng_worker *worker, enum eng_reason reason);
+
 /* decide_*.c: one function a command */
 void decide_engine_start(struct eng_turn *turn);
 void decide_tenant_open(struct eng_turn *turn);
@@ -465,11 +536,13 @@ void decide_worker_register(struct eng_turn *turn);
 void decide_worker_detach(struct eng_turn *turn);
 void decide_worker_drain(struct eng_turn *turn);
 void decide_worker_leave(struct eng_turn *turn);
+void decide_worker_pause(struct eng_turn *turn);
 void decide_task_complete(struct eng_turn *turn);
 void decide_task_fail(struct eng_turn *turn);
 void decide_task_refresh(struct eng_turn *turn);
 void decide_task_log(struct eng_turn *turn);
 void decide_task_stream(struct eng_turn *turn);
+void decide_task_release(struct eng_turn *turn);
 void decide_task_provide(struct eng_turn *turn);
 void decide_durable_step(struct eng_turn *turn);
 void decide_task_evict(struct eng_turn *turn);
@@ -478,7 +551,7 @@ void decide_approval_decide(struct eng_turn *turn);
 void decide_token_create(struct eng_turn *turn);
 void decide_token_revoke(struct eng_turn *turn);
 
-/* After every command: ends leases of leaving workers, assigns what can run. */
+/* After every command: ends leases of workers that leave or dropped them, assigns what can run. */
 void decide_leaving(struct eng_turn *turn);
 void decide_deliveries(struct eng_turn *turn); /* pushed events to their waits, in slices */
 /* Cancels runs whose ancestor was; of ENG_CMD_SCHEDULE. */

@@ -18,9 +18,9 @@ eng_pending(const struct eng *eng)
 {
 	struct fair_item *item;
 	struct fair_worker *worker;
-	return !list_empty(&eng->leaving) || !list_empty(&eng->deliveries) ||
-	    !list_empty(&eng->doomed) ||
-	       fair_next(&eng->fair, &item, &worker);
+	return eng_leases_end(eng) ||
+	    !list_empty(&eng->deliveries) || !list_empty(&eng->doomed) ||
+	    fair_next(&eng->fair, &item, &worker);
 }
 
 /* On-failure task: the errors of the tasks that failed. Else: the parents' outputs. */
@@ -74,7 +74,8 @@ eng_dispatch(struct eng *eng, uint64_t key, uint32_t index, uint64_t lease, uint
 	    .action = definition->action,
 	    .attempt = task->attempt,
 	    .retries = task->failures,
-	    .priority = run->priority,
+	    .priority = definition->priority != 0 ? definition->priority : run->priority,
+	    .delivery = (enum eng_delivery)definition->delivery,
 	    .timeout_ns = task->deadline_ns > uptime_ns ? task->deadline_ns - uptime_ns : 0,
 	    .input = 1, /* RUN_STARTED */
 	    .durable = definition->durable,
@@ -224,7 +225,10 @@ struct bytes
 eng_worker_name(const struct eng *eng, uint64_t id)
 {
 	struct eng_worker *worker = eng_worker_get(eng, id);
-	return worker != NULL ? worker->name : bytes_of(NULL, 0);
+	const struct eng_left *left = map_get_u64(&eng->left, id);
+	if (worker == NULL && left == NULL)
+		return bytes_of(NULL, 0);
+	return worker != NULL ? worker->name : left->name;
 }
 
 size_t
@@ -330,4 +334,99 @@ eng_worker_holds(const struct eng *eng, uint64_t worker, struct uuid run)
 			return true;
 	}
 	return false;
+}
+
+uint64_t
+eng_worker_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id)
+{
+	const struct eng_worker *worker = eng_worker_by_uuid(eng, tenant.v, id);
+	return worker != NULL ? worker->id : 0;
+}
+
+static void
+worker_view(const struct eng_worker *worker, struct eng_worker_view *view)
+{
+	*view = (struct eng_worker_view){
+	    .number = worker->id,
+	    .id = worker->uuid,
+	    .name = worker->name,
+	    .incarnation = worker->incarnation,
+	    .registered_ns = worker->registered_ns,
+	    .attached = worker->attached,
+	    .draining = worker->draining,
+	    .paused = worker->paused,
+	    .leaving = worker->leaving,
+	    .leases = worker->lease_count,
+	    .released = worker->released_count,
+	    .slots = worker->fair.slots,
+	    .slots_used = worker->fair.used,
+	    .type_count = worker->fair.type_count,
+	    .action_count = worker->action_count,
+	};
+	for (uint32_t i = 0; i < worker->fair.type_count; i++) {
+		const struct fair_slots *slots = &worker->fair.types[i];
+		view->types[i].type = slot_type_name(worker->tenant, slots->type);
+		view->types[i].count = slots->slots;
+		view->types_used[i] = slots->used;
+	}
+}
+
+/* Workers lie in the order of their numbers. */
+bool
+eng_worker_next(const struct eng *eng, struct eng_tenant_id tenant, uint64_t after,
+    struct eng_worker_view *ret_view)
+{
+	const struct eng_worker *from = eng_worker_get(eng, after);
+	const struct list *at = from != NULL ? from->link.next : eng->workers.next;
+	for (; at != &eng->workers; at = at->next) {
+		const struct eng_worker *worker =
+		    container_of((struct list *)(uintptr_t)at, struct eng_worker, link);
+		if (worker->id <= after || worker->tenant->id != tenant.v)
+			continue;
+		worker_view(worker, ret_view);
+		return true;
+	}
+	return false;
+}
+
+bool
+eng_worker_view(const struct eng *eng, uint64_t number, struct eng_worker_view *ret_view)
+{
+	const struct eng_worker *worker = eng_worker_get(eng, number);
+	if (worker == NULL)
+		return false;
+	worker_view(worker, ret_view);
+	return true;
+}
+
+struct bytes
+eng_worker_action(const struct eng *eng, uint64_t number, uint32_t index)
+{
+	const struct eng_worker *worker = eng_worker_get(eng, number);
+	froe_assert(worker != NULL && index < worker->action_count);
+	return worker->actions[index]->named.name;
+}
+
+void
+eng_worker_leases(const struct eng *eng, uint64_t number,
+    bool (*each)(void *context, const struct eng_lease_view *view), void *context)
+{
+	const struct eng_worker *worker = eng_worker_get(eng, number);
+	struct list *at;
+	if (worker == NULL)
+		return;
+	list_for_each(at, &worker->leases) {
+		struct eng_task *task = container_of(at, struct eng_task, lease_link);
+		struct eng_run *run = task_run(task);
+		struct eng_lease_view view = {
+		    .task = uuid_task(run->id, task->index),
+		    .lease = task->lease,
+		    .workflow = run->version->workflow->named.name,
+		    .name = task_definition(task)->name,
+		    .attempt = task->attempt,
+		    .released = task->released,
+		};
+		if (!each(context, &view))
+			return;
+	}
 }

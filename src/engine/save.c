@@ -381,6 +381,7 @@ static const struct save_row save_table[] = {
     {0, save_workflows, NULL},
     {ENG_OBJ_WORKER, save_workers, load_worker},
     {ENG_OBJ_LEAVING, save_leaving, load_leaving},
+    {ENG_OBJ_LEFT, save_left, load_left},
     {ENG_OBJ_RUN, save_runs, load_run},
     {ENG_OBJ_DURABLE, save_durables, load_durable},
     {ENG_OBJ_APPROVAL, save_nothing, load_approval}, /* with DURABLE */
@@ -391,6 +392,8 @@ static const struct save_row save_table[] = {
     {ENG_OBJ_IDEMS, save_idems, load_idems},
     {ENG_OBJ_DOOMED, save_doomed, load_doomed},
     {ENG_OBJ_LEASES, save_leases, load_leases},
+    {ENG_OBJ_DROPPING, save_dropping, load_dropping},
+    {ENG_OBJ_KEPT, save_kept, load_kept},
     {ENG_OBJ_QUEUE, save_queues, load_queue},
     {ENG_OBJ_TIMERS, save_timers, load_timers},
     {ENG_OBJ_CLOSED, save_closed, load_closed},
@@ -430,6 +433,7 @@ eng_load_open(void)
 {
 	struct eng_load *load = mem_zalloc(sizeof(*load));
 	load->eng = eng_open();
+	fair_load_begin(&load->eng->fair);
 	return load;
 }
 
@@ -497,14 +501,15 @@ eng_load_close(struct eng_load *load, struct eng **ret_eng, struct froe_fault *f
 		eng_load_abort(load);
 		return err;
 	}
-	load_workers_finish(load);
+	bool kept = load_workers_finish(load);
 	load_engine_finish(load);
-	if (fair_valid(&load->eng->fair)) {
+	if (fair_load_end(&load->eng->fair) && kept) {
 		*ret_eng = load->eng;
 	} else {
 		err = load_bad(load, "whose turn it is");
 		eng_close(load->eng);
 	}
+	mem_free(load->kept);
 	mem_free(load);
 	return err;
 }
@@ -513,6 +518,8 @@ void
 eng_load_abort(struct eng_load *load)
 {
 	load_runs_abort(load);
+	load_workers_abort(load);
 	eng_close(load->eng);
+	mem_free(load->kept);
 	mem_free(load);
 }

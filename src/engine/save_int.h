@@ -66,6 +66,11 @@ struct eng_load {
 	struct load_engine engine;
 	struct take body; /* of the object that is being read */
 	uint64_t leaving;
+	struct load_kept {
+		struct eng_worker *worker;
+		struct fair_need need;
+	} *kept; /* owned */
+	size_t kept_count;
 	bool begun; /* ENGINE has come */
 	struct froe_fault *fault;
 };
@@ -87,10 +92,21 @@ enum froe_err load_worker(struct eng_load *load);
 enum froe_err load_worker_event(struct eng_load *load, const struct eng_event *event);
 void save_leaving(struct save *save);
 enum froe_err load_leaving(struct eng_load *load);
+void save_dropping(struct save *save);
+enum froe_err load_dropping(struct eng_load *load);
+void save_left(struct save *save);
+enum froe_err load_left(struct eng_load *load);
+void save_kept(struct save *save);
+enum froe_err load_kept(struct eng_load *load);
 void save_leases(struct save *save);
 enum froe_err load_leases(struct eng_load *load);
 enum froe_err load_workers_check(const struct eng_load *load);
-void load_workers_finish(struct eng_load *load);
+/* False: a worker cannot be kept for what it is said to be kept for. */
+bool load_workers_finish(struct eng_load *load);
+void load_workers_abort(struct eng_load *load);
+/* Slots by type: their numbers are this engine's own. */
+void put_need(struct save *save, const struct eng_tenant *tenant, const struct fair_need *need);
+bool take_need(struct take *take, struct eng_tenant *tenant, struct fair_need *ret_need);
 
 /* save_run.c */
 void save_runs(struct save *save);

@@ -50,6 +50,7 @@ queue_open(struct save *save, const struct eng_workflow *workflow, const struct 
 	put_number(save, queue->fair.turn);
 	put_number(save, (uint64_t)queue->fair.deficit);
 	put_number(save, priority);
+	put_need(save, workflow->tenant, &queue->fair.demand->need);
 }
 
 static void
@@ -88,12 +89,11 @@ save_queues(struct save *save)
 }
 
 static struct eng_queue *
-queue_find(const struct eng_load *load, uint32_t workflow, struct bytes action)
+queue_find(const struct eng_workflow *workflow, struct bytes action, const struct fair_need *need)
 {
-	if (workflow == 0 || workflow > load->eng->workflow_count)
-		return NULL;
-	struct eng_queue *queue = load->eng->workflows[workflow - 1]->queues;
-	while (queue != NULL && !bytes_equal(queue->action->named.name, action))
+	struct eng_queue *queue = workflow->queues;
+	while (queue != NULL && (!bytes_equal(queue->action->named.name, action) ||
+	        !need_equal(&queue->fair.demand->need, need)))
 		queue = queue->next;
 	return queue;
 }
@@ -102,11 +102,18 @@ enum froe_err
 load_queue(struct eng_load *load)
 {
 	struct take *take = &load->body;
-	uint32_t workflow = take_u32(take);
-	struct eng_queue *queue = queue_find(load, workflow, take_bytes(take));
+	uint32_t id = take_u32(take);
+	if (id == 0 || id > load->eng->workflow_count)
+		return load_bad(load, "a queue's workflow");
+	struct eng_workflow *workflow = load->eng->workflows[id - 1];
+	struct bytes action = take_bytes(take);
+	struct fair_need need;
 	uint64_t turn = take_number(take);
 	uint32_t deficit = take_u32(take);
 	uint8_t priority = take_u8(take);
+	struct eng_queue *queue = take_need(take, workflow->tenant, &need)
+	    ? queue_find(workflow, action, &need)
+	    : NULL;
 	if (queue == NULL || take->bad || priority >= FAIR_PRIORITIES)
 		return load_bad(load, "a queue");
 	if (queue->fair.length != 0 && queue->fair.turn != turn)

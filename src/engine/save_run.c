@@ -24,6 +24,10 @@ save_task(struct save *save, const struct eng_task *task)
 	put_number(save, task->failures);
 	put_number(save, task->losses);
 	put_number(save, task->streamed);
+	put_number(save, task->lapsing);
+	put_number(save, task->lapsing != 0 ? task->deadline_ns : 0);
+	put_number(save, task->released);
+	put_number(save, task->dropped);
 	put_group_close(save, group);
 }
 
@@ -41,12 +45,19 @@ load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task 
 	task->failures = take_u32(&take);
 	task->losses = take_u32(&take);
 	task->streamed = take_u32(&take);
+	task->lapsing = take_number(&take);
+	task->deadline_ns = take_number(&take);
+	task->released = take_u8(&take) != 0;
+	task->dropped = take_u8(&take) != 0;
 	if (task->state > ENG_TASK_SKIPPED || task->state == ENG_TASK_SETTLING)
 		return load_bad(load, "a task's state");
 	if (task->output > run->event_count || task->error > run->event_count)
 		return load_bad(load, "a task's records");
 	if ((worker != 0) != (task->state == ENG_TASK_ASSIGNED))
 		return load_bad(load, "a task's worker");
+	if ((task->lapsing != 0 && task->state != ENG_TASK_DELAYED) ||
+	    ((task->released || task->dropped) && task->state != ENG_TASK_ASSIGNED))
+		return load_bad(load, "a task's lease");
 	if (worker != 0) {
 		struct eng_worker *found = eng_worker_get(load->eng, worker);
 		if (found == NULL || found->tenant != run->tenant || task->lease == 0 ||
@@ -222,6 +233,8 @@ load_run(struct eng_load *load)
 	run->start_ns = take_number(take);
 	run->parent = take_uuid(take);
 	run->doom = take_uuid(take);
+	if (run->cancel_reason != ENG_REASON_NONE) /* it would have ended in the same step */
+		return load_bad(load, "a run that is being cancelled");
 	if (run->event_count == 0 || !run_stands(run))
 		return load_bad(load, "how a run stands");
 	return take_end(load, take, "a run");
@@ -350,7 +363,9 @@ task_check(const struct eng_load *load, const struct eng_run *run, struct eng_ta
 		return load_bad(load, "a task that is in no queue");
 	if (task->pending != 0 && task->state != ENG_TASK_WAITING && !task_closed(task))
 		return load_bad(load, "a task before its parents");
-	task->deadline_ns = task->state == ENG_TASK_ASSIGNED ? task->timer.timer.deadline_ns : 0;
+	if (task->lapsing == 0)
+		task->deadline_ns =
+		    task->state == ENG_TASK_ASSIGNED ? task->timer.timer.deadline_ns : 0;
 	return FROE_OK;
 }
 

@@ -50,6 +50,7 @@ eng_reason_name(enum eng_reason reason)
 	    [ENG_REASON_READY] = "ready",
 	    [ENG_REASON_FATAL] = "fatal",
 	    [ENG_REASON_SATISFIED] = "satisfied",
+	    [ENG_REASON_NOT_DELIVERED] = "not_delivered",
 	};
 	size_t count = sizeof(names) / sizeof(names[0]);
 	return (size_t)reason < count && names[reason] != NULL ? names[reason] : "unknown";
@@ -66,6 +67,8 @@ eng_open(void)
 	list_init(&eng->workers);
 	list_init(&eng->leaving);
 	list_init(&eng->doomed);
+	list_init(&eng->dropping);
+	list_init(&eng->left_order);
 	list_init(&eng->closed_order);
 	list_init(&eng->deliveries);
 	list_init(&eng->tokens);
@@ -93,6 +96,24 @@ workflow_close(struct eng_workflow *workflow)
 }
 
 static void
+slot_types_close(struct eng_tenant *tenant)
+{
+	for (size_t i = 0; i < tenant->slot_types.capacity; i++) {
+		struct eng_named *named = tenant->slot_types.entries[i].value;
+		while (named != NULL) {
+			struct eng_slot_type *type =
+			    container_of(named, struct eng_slot_type, named);
+			named = named->next;
+			mem_free((void *)(uintptr_t)type->named.name.data);
+			mem_free(type);
+		}
+	}
+	map_release(&tenant->slot_types);
+	mem_free(tenant->slot_names);
+	mem_free(tenant->needs);
+}
+
+static void
 tenant_close(struct eng *eng, struct eng_tenant *tenant)
 {
 	for (size_t i = 0; i < tenant->actions.capacity; i++) {
@@ -108,10 +129,12 @@ tenant_close(struct eng *eng, struct eng_tenant *tenant)
 	while (heap_first(&tenant->idems_due) != NULL)
 		idem_free(eng, container_of(heap_first(&tenant->idems_due), struct eng_idem, due));
 	heap_release(&tenant->idems_due);
+	slot_types_close(tenant);
 	map_release(&tenant->idems);
 	fair_tenant_release(&tenant->fair);
 	map_release(&tenant->actions);
 	map_release(&tenant->workflows);
+	map_release(&tenant->workers);
 	map_release(&tenant->keys); /* their waits went with their runs */
 	mem_free((void *)(uintptr_t)tenant->named.name.data);
 	mem_free(tenant);
@@ -127,6 +150,8 @@ eng_close(struct eng *eng)
 		worker_free(eng, container_of(eng->workers.next, struct eng_worker, link));
 	while (!list_empty(&eng->tokens))
 		token_free(eng, container_of(eng->tokens.next, struct eng_token, link));
+	while (!list_empty(&eng->left_order))
+		left_forget(eng);
 	for (uint32_t i = 0; i < eng->workflow_count; i++)
 		workflow_close(eng->workflows[i]);
 	for (uint32_t i = 0; i < eng->tenant_count; i++)
@@ -137,7 +162,7 @@ eng_close(struct eng *eng)
 	map_release(&eng->runs_by_key);
 	map_release(&eng->runs_by_id);
 	map_release(&eng->workers_by_id);
-	map_release(&eng->workers_by_uuid);
+	map_release(&eng->left);
 	map_release(&eng->closed);
 	map_release(&eng->approvals);
 	map_release(&eng->tokens_by_kid);
@@ -211,6 +236,12 @@ eng_worker_get(const struct eng *eng, uint64_t id)
 	return map_get_u64(&eng->workers_by_id, id);
 }
 
+struct eng_worker *
+eng_worker_by_uuid(const struct eng *eng, uint32_t tenant, struct uuid id)
+{
+	return map_get_uuid(&eng_tenant_get(eng, tenant)->workers, id);
+}
+
 struct eng_run *
 eng_run_get(const struct eng *eng, uint64_t key)
 {
@@ -231,7 +262,7 @@ eng_lease_find(const struct eng *eng, uint64_t worker, const struct eng_fence *f
 	if (run == NULL || number == 0 || number > run->version->task_count)
 		return NULL;
 	struct eng_task *task = &run->tasks[number - 1];
-	if (task->state != ENG_TASK_ASSIGNED || task->lease != fence->lease)
+	if (task->state != ENG_TASK_ASSIGNED || task->lease != fence->lease || task->dropped)
 		return NULL;
 	return task->worker->id == worker ? task : NULL;
 }

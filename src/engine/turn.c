@@ -112,6 +112,9 @@ decide(struct eng_turn *turn)
 	case ENG_CMD_WORKER_LEAVE:
 		decide_worker_leave(turn);
 		return;
+	case ENG_CMD_WORKER_PAUSE:
+		decide_worker_pause(turn);
+		return;
 	case ENG_CMD_TASK_COMPLETE:
 		decide_task_complete(turn);
 		return;
@@ -126,6 +129,9 @@ decide(struct eng_turn *turn)
 		return;
 	case ENG_CMD_TASK_STREAM:
 		decide_task_stream(turn);
+		return;
+	case ENG_CMD_TASK_RELEASE:
+		decide_task_release(turn);
 		return;
 	case ENG_CMD_TASK_PROVIDE:
 		decide_task_provide(turn);
@@ -164,7 +170,7 @@ eng_step(struct eng *eng, const struct eng_command *command, uint64_t now_ns, ui
 	arena_reset(&eng->arena);
 	eng->output.event_count = 0;
 	eng->output.effect_count = 0;
-	bool leaving = !list_empty(&eng->leaving);
+	bool leaving = eng_leases_end(eng);
 	decide(&turn);
 	decide_leaving(&turn);
 	if (!leaving) /* one kind of long work a step */
@@ -180,7 +186,7 @@ eng_step(struct eng *eng, const struct eng_command *command, uint64_t now_ns, ui
  *                 workers, and two events a task of one run more, should the last lease to end
  *                 fail its run
  *   a run's       each of its tasks ends once and its children are queued: two events a task
- *   a register    each lease that is not held: two events
+ *   a register    12 bytes a lease of the worker, in one event
  *   a slice of    ENG_DELIVERY_STEP_WAITS waits that are satisfied and tasks that return, with
  *   an event      ENG_DELIVERY_STEP_BYTES of payloads or one that is larger; never with leaving
  *                 workers
@@ -243,7 +249,7 @@ static size_t
 delivery_bytes(const struct eng *eng, const struct eng_command *command)
 {
 	size_t size = ENG_DELIVERY_STEP_BYTES;
-	if (!list_empty(&eng->leaving) ||
+	if (eng_leases_end(eng) ||
 	    (command->type != ENG_CMD_SCHEDULE && command->type != ENG_CMD_EVENT_PUSH))
 		return 0;
 	if (command->type == ENG_CMD_SCHEDULE && list_empty(&eng->deliveries))
@@ -289,6 +295,8 @@ command_payload(const struct eng_command *command)
 		return durable_bytes(command);
 	if (command->type == ENG_CMD_TOKEN_CREATE)
 		return token_payload(command);
+	if (command->type == ENG_CMD_WORKER_PAUSE)
+		return command->worker_pause.reason.size + command->actor.size;
 	return 0;
 }
 
@@ -298,10 +306,12 @@ register_bytes(const struct eng *eng, const struct eng_command *command)
 	size_t size = command->worker_register.name.size;
 	for (uint32_t i = 0; i < command->worker_register.action_count; i++)
 		size += command->worker_register.actions[i].size + 8;
+	for (uint32_t i = 0; i < command->worker_register.type_count; i++)
+		size += command->worker_register.types[i].type.size + 16;
 	struct eng_worker *worker =
-	    map_get_uuid(&eng->workers_by_uuid, command->worker_register.id);
+	    eng_worker_by_uuid(eng, command->tenant.v, command->worker_register.id);
 	if (worker != NULL)
-		size += (size_t)worker->fair.used * 2 * EVENT_BYTES;
+		size += (size_t)worker->lease_count * ENG_DROPPED_BYTES;
 	return size;
 }
 
@@ -324,8 +334,8 @@ eng_step_bytes_max(const struct eng *eng, const struct eng_command *command)
 		events += 2 * FROE_WORKFLOW_TASKS_MAX;
 	else if (command->type == ENG_CMD_RUN_START)
 		events += FROE_WORKFLOW_TASKS_MAX; /* its first tasks are queued */
-	if (!list_empty(&eng->leaving) || command->type == ENG_CMD_WORKER_LEAVE ||
-	    command->type == ENG_CMD_WORKER_REGISTER)
+	if (eng_leases_end(eng) ||
+	    command->type == ENG_CMD_WORKER_LEAVE || command->type == ENG_CMD_WORKER_REGISTER)
 		events += ENG_STEP_LEASES_MAX + 2 * FROE_WORKFLOW_TASKS_MAX;
 	else if (!list_empty(&eng->doomed) && list_empty(&eng->deliveries) &&
 	    command->type == ENG_CMD_SCHEDULE)

@@ -223,6 +223,54 @@ check_backoff(struct check *check, uint32_t index)
 		check_fault(check, field, "initial_ms is missing");
 }
 
+bool
+slot_type_valid(struct bytes name)
+{
+	return name_valid(name) && memchr(name.data, '=', name.size) == NULL;
+}
+
+static void
+check_slots(struct check *check, uint32_t index)
+{
+	char field[96];
+	const struct eng_task_definition *task = &check->definition->tasks[index];
+	snprintf(field, sizeof(field), "tasks[%u].slots", index);
+	if (task->slot_count > FROE_TASK_SLOT_TYPES_MAX) {
+		check_fault(check, field, "a task takes slots of at most %u types",
+		    FROE_TASK_SLOT_TYPES_MAX);
+		return;
+	}
+	for (uint32_t i = 0; i < task->slot_count; i++) {
+		snprintf(field, sizeof(field), "tasks[%u].slots[%u]", index, i);
+		if (!slot_type_valid(task->slots[i].type))
+			check_fault(check, field,
+			    "a type is 1 to %u bytes without spaces and \"=\"",
+			    FROE_NAME_BYTES_MAX);
+		if (task->slots[i].count == 0 || task->slots[i].count > FROE_WORKER_SLOTS_MAX)
+			check_fault(check, field, "1 to %u slots", FROE_WORKER_SLOTS_MAX);
+		for (uint32_t j = 0; j < i; j++) {
+			if (bytes_equal(task->slots[j].type, task->slots[i].type))
+				check_fault(check, field, "the type is named twice");
+		}
+	}
+}
+
+static void
+check_delivery(struct check *check, uint32_t index)
+{
+	char field[96];
+	const struct eng_task_definition *task = &check->definition->tasks[index];
+	snprintf(field, sizeof(field), "tasks[%u].delivery", index);
+	if (task->delivery >= ENG_DELIVERIES)
+		check_fault(check, field, "unknown delivery %u", task->delivery);
+	snprintf(field, sizeof(field), "tasks[%u].retries", index);
+	if (task->delivery == ENG_AT_MOST_ONCE && task->retries > 0)
+		check_fault(check, field, "at most once is never again: no retries");
+	snprintf(field, sizeof(field), "tasks[%u].priority", index);
+	if (task->priority > FROE_PRIORITY_MAX)
+		check_fault(check, field, "1 to %u, or 0 for the run's", FROE_PRIORITY_MAX);
+}
+
 static void
 check_limits(struct check *check, uint32_t index)
 {
@@ -332,6 +380,8 @@ eng_definition_check(const struct eng_definition *definition,
 		check_parents(&check, i, seen);
 		check_backoff(&check, i);
 		check_limits(&check, i);
+		check_slots(&check, i);
+		check_delivery(&check, i);
 	}
 	if (definition->task_count == 1 && definition->tasks[0].on_failure)
 		check_fault(&check, "tasks", "an on-failure task needs another task");
@@ -360,20 +410,45 @@ action_require(struct eng_tenant *tenant, struct bytes name)
 }
 
 static struct eng_queue *
-queue_require(struct eng_workflow *workflow, struct bytes action_name)
+queue_require(struct eng_workflow *workflow, const struct eng_task_definition *task)
 {
-	struct eng_action *action = action_require(workflow->tenant, action_name);
+	struct eng_action *action = action_require(workflow->tenant, task->action);
 	struct eng_queue *queue = workflow->queues;
-	while (queue != NULL && queue->action != action)
+	struct fair_need need;
+	need_of(workflow->tenant, task, &need);
+	while (queue != NULL &&
+	    (queue->action != action || !need_equal(&queue->fair.demand->need, &need)))
 		queue = queue->next;
 	if (queue == NULL) {
 		queue = mem_zalloc(sizeof(*queue));
 		queue->action = action;
 		queue->next = workflow->queues;
 		workflow->queues = queue;
-		fair_queue_init(&queue->fair, &action->fair, 1);
+		fair_queue_init(&queue->fair, &action->fair, &need, 1);
+		need_keep(workflow->tenant, &need);
 	}
 	return queue;
+}
+
+/* One slot of the default type. */
+static const struct eng_slots slots_default = {
+    .type = {(const uint8_t *)FROE_SLOT_DEFAULT, sizeof(FROE_SLOT_DEFAULT) - 1},
+    .count = 1,
+};
+
+static void
+version_slots(struct eng_version *version, struct eng_task_definition *to)
+{
+	if (to->slot_count == 0) {
+		to->slots = &slots_default;
+		to->slot_count = 1;
+		return;
+	}
+	struct eng_slots *slots = arena_copy(&version->arena, to->slots,
+	    to->slot_count * sizeof(*slots));
+	for (uint32_t i = 0; i < to->slot_count; i++)
+		slots[i].type = version_copy(version, slots[i].type);
+	to->slots = slots;
 }
 
 /* Copies one task's definition, with its defaults. */
@@ -401,6 +476,7 @@ version_task(struct eng_version *version, const struct eng_task_definition *from
 	to->parents = parents;
 	to->backoff.table_ms = arena_copy(&version->arena, from->backoff.table_ms,
 	    from->backoff.table_count * sizeof(*from->backoff.table_ms));
+	version_slots(version, to);
 	if (to->execution_timeout_ms == 0)
 		to->execution_timeout_ms = FROE_EXECUTION_TIMEOUT_MS;
 }
@@ -419,7 +495,7 @@ version_link(struct eng_version *version, const struct graph *graph)
 			version->child_counts[parents[j]]++;
 		}
 		version->nodes[i] = (struct eng_node){
-		    .queue = queue_require(version->workflow, task->action),
+		    .queue = queue_require(version->workflow, task),
 		    .parents = parents,
 		    .parent_count = (uint16_t)task->parent_count,
 		};

@@ -1,45 +1,38 @@
 /*
  * Everything is kept normalised, so that fair_next() only looks: the first tenant, its first
- * action, that action's first queue, the queue's first item, the least loaded worker.
+ * demand, that demand's first queue, the queue's first item, the least loaded worker that fits.
  *
- * 1. An action's backlog is in order of turns because turns are given in ascending order and
+ * 1. A demand's backlog is in order of turns because turns are given in ascending order and
  *    whoever takes one goes to the tail.
- * 2. The tenant's heap holds free actions by the turn of their first queue, so its first action
- *    holds the ready queue with the lowest turn. An action that loses its last free slot leaves
- *    the heap with all its queues, in one operation; when it comes back they have their turns.
- * 3. After each change: backlog, then action_settle(), then tenant_settle().
+ * 2. The tenant's heap holds demands that can go, or could have a worker kept, by the turn of their
+ *    first queue. While the first cannot go, a worker is kept for it, and it leaves the heap: so
+ *    the first, if there is one, holds the ready queue with the lowest turn. A demand that loses
+ *    its last worker leaves the heap with all its queues, in one operation; when it comes back they
+ *    have their turns.
+ * 3. After each change: backlog, then demand_settle(), then tenant_settle().
  */
 #include "sched/fair.h"
 
 #include "base/fault.h"
 #include "base/mem.h"
-#include "sched/pool_int.h"
+#include "sched/demand_int.h"
+#include "sched/lane_int.h"
 
-static struct fair_queue *
-queue_first(const struct fair_action *action)
-{
-	return container_of(action->backlog.next, struct fair_queue, link);
-}
+#include <string.h>
 
 /* ------------------------------------------------------------------------------ turns, heaps */
 
 static void
 tenant_settle(struct fair_tenant *tenant)
 {
+	struct heap_node *first;
+	while (!tenant->fair->loading && (first = heap_first(&tenant->ready)) != NULL &&
+	    !demand_free(container_of(first, struct fair_demand, node)))
+		demand_keep(container_of(first, struct fair_demand, node));
 	if (tenant->ready.count > 0)
 		heap_put(&tenant->fair->ready, &tenant->node, tenant->turn);
 	else
 		heap_remove(&tenant->fair->ready, &tenant->node);
-}
-
-static void
-action_settle(struct fair_action *action)
-{
-	struct fair_tenant *tenant = action->tenant;
-	if (action->free_pools > 0 && !list_empty(&action->backlog))
-		heap_put(&tenant->ready, &action->node, queue_first(action)->turn);
-	else
-		heap_remove(&tenant->ready, &action->node);
 }
 
 /* To the end of the round, with a fresh quantum. */
@@ -56,7 +49,7 @@ queue_turn(struct fair_queue *queue)
 	queue->turn = ++queue->tenant->turns;
 	queue->deficit = queue->weight;
 	list_remove(&queue->link);
-	list_push(&queue->action->backlog, &queue->link);
+	list_push(&queue->demand->backlog, &queue->link);
 }
 
 /* A service: costs 1. Who has nothing left to serve has left the round already. */
@@ -124,31 +117,34 @@ void
 fair_action_init(struct fair_action *action, struct fair_tenant *tenant)
 {
 	*action = (struct fair_action){.tenant = tenant};
-	list_init(&action->queues);
-	list_init(&action->backlog);
+	list_init(&action->demands);
 	list_push(&tenant->actions, &action->link);
 }
 
 void
 fair_action_release(struct fair_action *action)
 {
-	froe_assert(list_empty(&action->queues));
+	froe_assert(list_empty(&action->demands));
 	froe_assert(action->pool_count == 0);
-	froe_assert(action->node.place == 0);
 	list_remove(&action->link);
 	mem_free(action->pools);
 	action->pools = NULL;
 }
 
 void
-fair_queue_init(struct fair_queue *queue, struct fair_action *action, uint32_t weight)
+fair_queue_init(struct fair_queue *queue, struct fair_action *action, const struct fair_need *need,
+    uint32_t weight)
 {
 	froe_assert(weight > 0);
-	*queue = (struct fair_queue){.tenant = action->tenant, .action = action, .weight = weight};
+	*queue = (struct fair_queue){
+	    .tenant = action->tenant,
+	    .demand = demand_require(action, need),
+	    .weight = weight,
+	};
 	for (int i = 0; i < FAIR_PRIORITIES; i++)
 		list_init(&queue->items[i]);
 	list_init(&queue->link);
-	list_push(&action->queues, &queue->action_link);
+	list_push(&queue->demand->queues, &queue->demand_link);
 }
 
 void
@@ -156,50 +152,39 @@ fair_queue_release(struct fair_queue *queue)
 {
 	froe_assert(queue->length == 0);
 	froe_assert(!list_linked(&queue->link));
-	list_remove(&queue->action_link);
+	list_remove(&queue->demand_link);
+	if (list_empty(&queue->demand->queues))
+		demand_release(queue->demand);
+	queue->demand = NULL;
 }
 
 /* ------------------------------------------------------------------------------------ workers */
 
-/* The pool's first free slot came or its last one went: its actions may have become free or not. */
+/* Its slots or its state have changed: it is the last of its equals now. */
 static void
-pool_flip(struct fair_pool *pool, struct fair_tenant *tenant)
+worker_changed(struct fair_worker *worker)
 {
-	for (uint32_t i = 0; i < pool->action_count; i++) {
-		struct fair_action *action = pool->actions[i];
-		if (pool->free_count > 0)
-			action->free_pools++;
-		else
-			action->free_pools--;
-		froe_assert(action->free_pools <= action->pool_count);
-		action_settle(action);
-	}
-	tenant_settle(tenant);
-}
-
-/* The one place where a worker changes. */
-static void
-worker_change(struct fair_worker *worker, uint32_t used, bool enabled)
-{
-	struct fair_pool *pool = worker->pool;
-	bool was_free = pool->free_count > 0;
-	froe_assert(used <= worker->slots);
-	pool_take(pool, worker);
-	worker->used = used;
-	worker->enabled = enabled;
-	pool_place(pool, worker, ++worker->tenant->fair->stamps);
-	if (was_free != (pool->free_count > 0))
-		pool_flip(pool, worker->tenant);
+	worker->stamp = ++worker->tenant->fair->stamps;
+	lane_refresh(worker);
 }
 
 void
 fair_worker_init(struct fair_worker *worker, struct fair_tenant *tenant,
-    struct fair_action *const *actions, size_t action_count, uint32_t slots)
+    struct fair_action *const *actions, size_t action_count, const struct fair_amount *slots,
+    size_t type_count)
 {
-	*worker = (struct fair_worker){.tenant = tenant, .slots = slots};
+	froe_assert(type_count <= FAIR_WORKER_TYPES_MAX);
+	*worker = (struct fair_worker){.tenant = tenant, .type_count = (uint32_t)type_count};
+	for (size_t i = 0; i < type_count; i++) {
+		froe_assert(need_slots(worker->types, i, slots[i].type) == NULL);
+		worker->types[i].type = slots[i].type;
+		worker->types[i].slots = slots[i].count;
+		worker->slots += slots[i].count;
+	}
 	worker->pool = pool_require(tenant, actions, action_count);
-	list_init(&worker->link);
 	list_push(&worker->pool->workers, &worker->pool_link);
+	pool_worker_places(worker->pool, worker);
+	tenant_settle(tenant);
 }
 
 void
@@ -209,6 +194,12 @@ fair_worker_release(struct fair_worker *worker)
 	froe_assert(worker->used == 0);
 	fair_worker_enable(worker, false);
 	list_remove(&worker->pool_link);
+	for (uint32_t i = 0; i < worker->place_count; i++) {
+		froe_assert(worker->places[i]->node.place == 0);
+		mem_free(worker->places[i]);
+	}
+	mem_free(worker->places);
+	worker->places = NULL;
 	worker->pool = NULL;
 	if (list_empty(&pool->workers))
 		pool_release(pool);
@@ -217,14 +208,71 @@ fair_worker_release(struct fair_worker *worker)
 void
 fair_worker_enable(struct fair_worker *worker, bool enabled)
 {
-	if (worker->enabled != enabled)
-		worker_change(worker, worker->used, enabled);
+	if (worker->enabled == enabled)
+		return;
+	if (worker->kept != NULL)
+		lane_drop(worker->kept);
+	worker->enabled = enabled;
+	worker_changed(worker);
+	tenant_settle(worker->tenant);
 }
 
 bool
 fair_worker_serves(const struct fair_worker *worker, const struct fair_action *action)
 {
 	return pool_serves(worker->pool, action);
+}
+
+static bool
+worker_room(const struct fair_worker *worker, const struct fair_need *need)
+{
+	for (uint32_t i = 0; i < need->count; i++) {
+		const struct fair_slots *has =
+		    need_slots((struct fair_slots *)(uintptr_t)worker->types,
+		        worker->type_count, need->amounts[i].type);
+		if (has == NULL || has->slots - has->used < need->amounts[i].count)
+			return false;
+	}
+	return true;
+}
+
+static void
+worker_use(struct fair_worker *worker, const struct fair_need *need)
+{
+	for (uint32_t i = 0; i < need->count; i++) {
+		need_slots(worker->types, worker->type_count, need->amounts[i].type)->used +=
+		    need->amounts[i].count;
+		worker->used += need->amounts[i].count;
+	}
+}
+
+bool
+fair_worker_fits(const struct fair_worker *worker, const struct fair_queue *queue)
+{
+	return worker->enabled && worker_room(worker, &queue->demand->need);
+}
+
+const struct fair_need *
+fair_worker_kept(const struct fair_worker *worker)
+{
+	return worker->kept != NULL ? &worker->kept->need : NULL;
+}
+
+void
+fair_explain(const struct fair_queue *queue,
+    void (*each)(void *context, struct fair_worker *worker, enum fair_stand stand, bool kept),
+    void *context)
+{
+	const struct fair_demand *demand = queue->demand;
+	struct list *at;
+	for (uint32_t i = 0; i < demand->lane_count; i++) {
+		const struct fair_lane *lane = demand->lanes[i];
+		list_for_each(at, &lane->pool->workers) {
+			struct fair_worker *worker =
+			    container_of(at, struct fair_worker, pool_link);
+			each(context, worker, lane_stand(lane, worker), lane->kept == worker);
+		}
+	}
 }
 
 /* -------------------------------------------------------------------------------------- items */
@@ -246,7 +294,7 @@ fair_push(struct fair_queue *queue, struct fair_item *item, uint8_t priority, bo
 	if (queue->length++ > 0)
 		return;
 	queue_turn(queue);
-	action_settle(queue->action);
+	demand_settle(queue->demand);
 	tenant_settle(tenant);
 }
 
@@ -257,7 +305,9 @@ fair_remove(struct fair_item *item)
 	if (queue == NULL)
 		return;
 	item_take(item);
-	action_settle(queue->action);
+	demand_settle(queue->demand);
+	if (list_empty(&queue->demand->backlog))
+		demand_emptied(queue->demand);
 	tenant_settle(queue->tenant);
 }
 
@@ -271,24 +321,6 @@ queue_item(const struct fair_queue *queue)
 	froe_never("a queue in a backlog has an item");
 }
 
-/* Across pools as within one: the least loaded, then the one that has waited longest. */
-static struct fair_worker *
-action_worker(const struct fair_action *action)
-{
-	struct fair_worker *best = NULL;
-	for (uint32_t i = 0; i < action->pool_count; i++) {
-		const struct fair_pool *pool = action->pools[i];
-		if (pool->free_count == 0)
-			continue;
-		struct fair_worker *worker = pool_first(pool);
-		if (best == NULL || worker->used < best->used ||
-		    (worker->used == best->used && worker->stamp < best->stamp))
-			best = worker;
-	}
-	froe_assert(best != NULL);
-	return best;
-}
-
 bool
 fair_next(const struct fair *fair, struct fair_item **ret_item, struct fair_worker **ret_worker)
 {
@@ -299,11 +331,11 @@ fair_next(const struct fair *fair, struct fair_item **ret_item, struct fair_work
 	froe_assert(tenant->deficit > 0);
 	first = heap_first(&tenant->ready);
 	froe_assert(first != NULL);
-	struct fair_action *action = container_of(first, struct fair_action, node);
-	struct fair_queue *queue = queue_first(action);
+	struct fair_demand *demand = container_of(first, struct fair_demand, node);
+	struct fair_queue *queue = demand_first(demand);
 	froe_assert(queue->deficit > 0);
 	*ret_item = queue_item(queue);
-	*ret_worker = action_worker(action);
+	*ret_worker = demand_worker(demand);
 	return true;
 }
 
@@ -314,24 +346,39 @@ fair_assign(struct fair *fair, struct fair_item *item, struct fair_worker *worke
 	froe_assert(queue != NULL);
 	froe_assert(queue->tenant->fair == fair);
 	froe_assert(worker->tenant == queue->tenant);
-	froe_assert(worker->enabled);
-	froe_assert(worker->used < worker->slots);
-	froe_assert_slow(fair_worker_serves(worker, queue->action));
+	froe_assert(fair_worker_fits(worker, queue));
+	froe_assert_slow(fair_worker_serves(worker, queue->demand->action));
 	item_take(item);
 	queue_charge(queue);
-	worker_change(worker, worker->used + 1, /* enabled= */ true);
-	action_settle(queue->action);
+	demand_served(queue->demand);
+	worker_use(worker, &queue->demand->need);
+	worker_changed(worker);
+	demand_settle(queue->demand);
 	tenant_settle(queue->tenant);
 }
 
 void
-fair_unassign(struct fair_worker *worker)
+fair_unassign(struct fair_worker *worker, const struct fair_need *need)
 {
-	froe_assert(worker->used > 0);
-	worker_change(worker, worker->used - 1, worker->enabled);
+	for (uint32_t i = 0; i < need->count; i++) {
+		uint32_t count = need->amounts[i].count;
+		struct fair_slots *has =
+		    need_slots(worker->types, worker->type_count, need->amounts[i].type);
+		froe_assert(has != NULL && has->used >= count && worker->used >= count);
+		has->used -= count;
+		worker->used -= count;
+	}
+	worker_changed(worker);
+	tenant_settle(worker->tenant);
 }
 
 /* ------------------------------------------------------------------------------------ loading */
+
+void
+fair_load_begin(struct fair *fair)
+{
+	fair->loading = true;
+}
 
 void
 fair_tenant_load(struct fair_tenant *tenant, uint64_t turns, uint64_t turn, uint32_t deficit)
@@ -354,7 +401,7 @@ fair_queue_load(struct fair_queue *queue, uint64_t turn, uint32_t deficit)
 static void
 backlog_insert(struct fair_queue *queue)
 {
-	struct list *backlog = &queue->action->backlog, *after = backlog->prev;
+	struct list *backlog = &queue->demand->backlog, *after = backlog->prev;
 	while (after != backlog &&
 	    container_of(after, struct fair_queue, link)->turn > queue->turn)
 		after = after->prev;
@@ -373,24 +420,48 @@ fair_item_load(struct fair_queue *queue, struct fair_item *item, uint8_t priorit
 	if (queue->length++ > 0)
 		return;
 	backlog_insert(queue);
-	action_settle(queue->action);
+	demand_settle(queue->demand);
 	tenant_settle(queue->tenant);
 }
 
-void
-fair_worker_load(struct fair_worker *worker, uint32_t used, bool enabled)
+bool
+fair_worker_take(struct fair_worker *worker, const struct fair_queue *queue)
 {
-	struct fair_pool *pool = worker->pool;
-	uint64_t stamp = worker->stamp;
-	froe_assert(used <= worker->slots);
-	fair_worker_enable(worker, false);
-	bool was_free = pool->free_count > 0;
-	worker->used = used;
+	froe_assert(!worker->enabled);
+	if (!worker_room(worker, &queue->demand->need))
+		return false;
+	worker_use(worker, &queue->demand->need);
+	return true;
+}
+
+void
+fair_worker_load(struct fair_worker *worker, bool enabled)
+{
+	froe_assert(!worker->enabled);
 	worker->enabled = enabled;
-	worker->stamp = stamp;
-	pool_place(pool, worker, stamp);
-	if (was_free != (pool->free_count > 0))
-		pool_flip(pool, worker->tenant);
+	lane_refresh(worker);
+	tenant_settle(worker->tenant);
+}
+
+bool
+fair_worker_load_kept(struct fair_worker *worker, const struct fair_need *need)
+{
+	struct fair_lane *lane = lane_find(worker->pool, need);
+	if (lane == NULL || lane->kept != NULL || worker->kept != NULL || !worker->enabled ||
+	    !lane_wanted(lane))
+		return false;
+	lane_keep(lane, worker);
+	tenant_settle(worker->tenant);
+	return true;
+}
+
+void
+fair_worker_forget(struct fair_worker *worker)
+{
+	froe_assert(!worker->enabled);
+	for (uint32_t i = 0; i < worker->type_count; i++)
+		worker->types[i].used = 0;
+	worker->used = 0;
 }
 
 static bool
@@ -403,15 +474,15 @@ queue_valid(const struct fair_queue *queue)
 }
 
 static bool
-action_valid(const struct fair_action *action)
+demand_valid(const struct fair_demand *demand)
 {
 	struct list *at;
 	uint64_t turn = 0;
-	list_for_each(at, &action->queues) {
-		if (!queue_valid(container_of(at, struct fair_queue, action_link)))
+	list_for_each(at, &demand->queues) {
+		if (!queue_valid(container_of(at, struct fair_queue, demand_link)))
 			return false;
 	}
-	list_for_each(at, &action->backlog) {
+	list_for_each(at, &demand->backlog) {
 		const struct fair_queue *queue = container_of(at, struct fair_queue, link);
 		if (queue->turn <= turn)
 			return false;
@@ -423,29 +494,34 @@ action_valid(const struct fair_action *action)
 static bool
 tenant_valid(const struct fair_tenant *tenant)
 {
-	struct list *at;
+	struct list *at, *of;
 	list_for_each(at, &tenant->actions) {
-		if (!action_valid(container_of(at, struct fair_action, link)))
-			return false;
-	}
-	list_for_each(at, &tenant->pools) {
-		if (!pool_valid(container_of(at, struct fair_pool, link), tenant->fair->stamps))
-			return false;
+		const struct fair_action *action = container_of(at, struct fair_action, link);
+		list_for_each(of, &action->demands) {
+			if (!demand_valid(container_of(of, struct fair_demand, link)))
+				return false;
+		}
 	}
 	return tenant->length > 0 ? tenant->deficit >= 1 && tenant->deficit <= tenant->weight
 	                          : tenant->deficit == 0;
 }
 
 bool
-fair_valid(const struct fair *fair)
+fair_load_end(struct fair *fair)
 {
 	struct list *at;
+	bool valid = true;
+	fair->loading = false;
 	list_for_each(at, &fair->tenants) {
-		const struct fair_tenant *tenant = container_of(at, struct fair_tenant, link);
+		struct fair_tenant *tenant = container_of(at, struct fair_tenant, link);
 		if (tenant->turn > fair->turns || !tenant_valid(tenant))
-			return false;
+			valid = false;
 	}
-	return true;
+	list_for_each(at, &fair->tenants) {
+		if (valid)
+			tenant_settle(container_of(at, struct fair_tenant, link));
+	}
+	return valid;
 }
 
 /* ------------------------------------------------------------------------------------- checks */
@@ -473,28 +549,46 @@ queue_check(const struct fair_queue *queue)
 }
 
 static uint64_t
-action_check(const struct fair_action *action)
+demand_check(const struct fair_demand *demand)
 {
 	uint64_t length = 0, turn = 0;
-	uint32_t free_pools = 0;
+	uint32_t states[FAIR_LANE_STATES] = {0};
 	struct list *at;
-	list_for_each(at, &action->queues) {
-		const struct fair_queue *queue = container_of(at, struct fair_queue, action_link);
-		froe_assert(queue->action == action);
+	list_for_each(at, &demand->queues) {
+		const struct fair_queue *queue = container_of(at, struct fair_queue, demand_link);
+		froe_assert(queue->demand == demand);
 		length += queue_check(queue);
 	}
-	list_for_each(at, &action->backlog) {
+	list_for_each(at, &demand->backlog) {
 		const struct fair_queue *queue = container_of(at, struct fair_queue, link);
 		froe_assert(queue->length > 0); /* 1 */
-		froe_assert(queue->turn > turn && queue->turn <= action->tenant->turns); /* 1 */
+		froe_assert(queue->turn > turn); /* 1 */
+		froe_assert(queue->turn <= demand->action->tenant->turns);
 		turn = queue->turn;
 	}
-	for (uint32_t i = 0; i < action->pool_count; i++)
-		free_pools += action->pools[i]->free_count > 0;
-	froe_assert(free_pools == action->free_pools); /* 6 */
-	froe_assert((action->node.place > 0) == (length > 0 && free_pools > 0)); /* 2 */
-	if (action->node.place > 0)
-		froe_assert(action->node.key == queue_first(action)->turn); /* 2 */
+	for (uint32_t i = 0; i < demand->lane_count; i++) {
+		const struct fair_lane *lane = demand->lanes[i];
+		froe_assert(need_equal(&lane->need, &demand->need));
+		states[lane->state]++;
+		froe_assert(lane->kept == NULL || lane_wanted(lane)); /* 7 */
+	}
+	froe_assert(demand->lane_count == demand->action->pool_count); /* 6 */
+	froe_assert(memcmp(states, demand->lane_states, sizeof(states)) == 0); /* 6 */
+	bool able = states[FAIR_LANE_KEPT] == 0 && states[FAIR_LANE_ABLE] > 0;
+	froe_assert((demand->node.place > 0) ==
+	    (length > 0 && (states[FAIR_LANE_FREE] > 0 || able))); /* 2 */
+	if (demand->node.place > 0)
+		froe_assert(demand->node.key == demand_first(demand)->turn); /* 2 */
+	return length;
+}
+
+static uint64_t
+action_check(const struct fair_action *action)
+{
+	uint64_t length = 0;
+	struct list *at;
+	list_for_each(at, &action->demands)
+		length += demand_check(container_of(at, struct fair_demand, link));
 	return length;
 }
 
@@ -509,6 +603,9 @@ tenant_check(const struct fair_tenant *tenant)
 		length += action_check(container_of(at, struct fair_action, link));
 	froe_assert(length == tenant->length);
 	heap_check(&tenant->ready);
+	if (tenant->ready.count > 0)
+		froe_assert(demand_free(container_of(heap_first(&tenant->ready),
+		    struct fair_demand, node))); /* 2 */
 	froe_assert((tenant->node.place > 0) == (tenant->ready.count > 0)); /* 2 */
 	if (tenant->node.place > 0)
 		froe_assert(tenant->node.key == tenant->turn); /* 2 */

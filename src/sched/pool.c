@@ -2,6 +2,7 @@
 
 #include "base/fault.h"
 #include "base/mem.h"
+#include "sched/lane_int.h"
 
 #include <string.h>
 
@@ -58,12 +59,15 @@ pool_find(const struct fair_tenant *tenant, const struct fair_pool *wanted)
 static void
 action_push(struct fair_action *action, struct fair_pool *pool)
 {
+	struct list *at;
 	if (action->pool_count == action->pool_capacity) {
 		action->pool_capacity = action->pool_capacity != 0 ? action->pool_capacity * 2 : 2;
 		action->pools = mem_resize(action->pools,
 		    action->pool_capacity * sizeof(struct fair_pool *));
 	}
 	action->pools[action->pool_count++] = pool;
+	list_for_each(at, &action->demands)
+		lane_join(pool, container_of(at, struct fair_demand, link));
 }
 
 static void
@@ -101,157 +105,55 @@ void
 pool_release(struct fair_pool *pool)
 {
 	froe_assert(list_empty(&pool->workers));
-	froe_assert(pool->free_count == 0);
 	for (uint32_t i = 0; i < pool->action_count; i++)
 		action_pop(pool->actions[i], pool);
+	for (uint32_t i = 0; i < pool->lane_count; i++)
+		lane_free(pool->lanes[i]);
 	list_remove(&pool->link);
-	mem_free(pool->buckets);
-	mem_free(pool->occupied);
+	mem_free(pool->lanes);
 	mem_free(pool);
 }
 
-/* Makes room for bucket `at`. The heads move: their neighbours must hear of it. */
-static void
-pool_grow(struct fair_pool *pool, uint32_t at)
-{
-	uint32_t count = pool->bucket_count != 0 ? pool->bucket_count : 64;
-	while (count <= at)
-		count *= 2;
-	struct list *buckets = mem_array(count, sizeof(*buckets));
-	for (uint32_t i = 0; i < count; i++) {
-		list_init(&buckets[i]);
-		if (i >= pool->bucket_count || list_empty(&pool->buckets[i]))
-			continue;
-		buckets[i] = pool->buckets[i];
-		buckets[i].next->prev = &buckets[i];
-		buckets[i].prev->next = &buckets[i];
-	}
-	uint64_t *occupied = mem_array(count / 64, sizeof(*occupied));
-	if (pool->bucket_count > 0)
-		memcpy(occupied, pool->occupied, pool->bucket_count / 8);
-	mem_free(pool->buckets);
-	mem_free(pool->occupied);
-	pool->buckets = buckets;
-	pool->occupied = occupied;
-	pool->bucket_count = count;
-}
-
-/* Requires that an occupied bucket lies at or above `lowest`. */
-static void
-pool_rise(struct fair_pool *pool)
-{
-	uint32_t word = pool->lowest / 64;
-	while (pool->occupied[word] == 0) {
-		word++;
-		froe_assert(word < pool->bucket_count / 64);
-	}
-	pool->lowest = word * 64 + (uint32_t)__builtin_ctzll(pool->occupied[word]);
-}
-
 void
-pool_take(struct fair_pool *pool, struct fair_worker *worker)
+pool_worker_places(const struct fair_pool *pool, struct fair_worker *worker)
 {
-	uint32_t at = worker->used;
-	if (!list_linked(&worker->link))
+	if (pool->lane_count == worker->place_count)
 		return;
-	list_remove(&worker->link);
-	froe_assert(pool->free_count > 0);
-	pool->free_count--;
-	if (!list_empty(&pool->buckets[at]))
-		return;
-	pool->occupied[at / 64] &= ~(UINT64_C(1) << (at % 64));
-	if (at == pool->lowest && pool->free_count > 0)
-		pool_rise(pool);
+	worker->places =
+	    mem_resize(worker->places, pool->lane_count * sizeof(struct fair_place *));
+	for (; worker->place_count < pool->lane_count; worker->place_count++) {
+		struct fair_place *place = mem_zalloc(sizeof(*place));
+		place->worker = worker;
+		worker->places[worker->place_count] = place;
+	}
 }
 
-/* The newest stamp goes to the end; one that is loaded to where it was. */
 static void
-bucket_insert(struct list *bucket, struct fair_worker *worker)
+worker_check(const struct fair_pool *pool, const struct fair_worker *worker)
 {
-	struct list *after = bucket->prev;
-	while (after != bucket &&
-	    container_of(after, struct fair_worker, link)->stamp > worker->stamp)
-		after = after->prev;
-	list_push_front(after, &worker->link);
-}
-
-void
-pool_place(struct fair_pool *pool, struct fair_worker *worker, uint64_t stamp)
-{
-	uint32_t at = worker->used;
-	froe_assert(!list_linked(&worker->link));
-	if (!worker->enabled || at >= worker->slots)
-		return;
-	if (at >= pool->bucket_count)
-		pool_grow(pool, at);
-	worker->stamp = stamp;
-	bucket_insert(&pool->buckets[at], worker);
-	pool->occupied[at / 64] |= UINT64_C(1) << (at % 64);
-	if (pool->free_count++ == 0 || at < pool->lowest)
-		pool->lowest = at;
-}
-
-struct fair_worker *
-pool_first(const struct fair_pool *pool)
-{
-	froe_assert(pool->free_count > 0);
-	froe_assert(!list_empty(&pool->buckets[pool->lowest]));
-	return container_of(pool->buckets[pool->lowest].next, struct fair_worker, link);
-}
-
-bool
-pool_valid(const struct fair_pool *pool, uint64_t stamps)
-{
-	struct list *link;
-	for (uint32_t at = 0; at < pool->bucket_count; at++) {
-		uint64_t stamp = 0;
-		list_for_each(link, &pool->buckets[at]) {
-			const struct fair_worker *worker =
-			    container_of(link, struct fair_worker, link);
-			if (worker->stamp <= stamp || worker->stamp > stamps)
-				return false;
-			stamp = worker->stamp;
-		}
+	uint32_t slots = 0, used = 0;
+	for (uint32_t i = 0; i < worker->type_count; i++) {
+		froe_assert(worker->types[i].used <= worker->types[i].slots);
+		slots += worker->types[i].slots;
+		used += worker->types[i].used;
 	}
-	return true;
-}
-
-static uint32_t
-bucket_check(const struct fair_pool *pool, uint32_t at)
-{
-	uint32_t count = 0;
-	uint64_t stamp = 0;
-	struct list *link;
-	list_for_each(link, &pool->buckets[at]) {
-		const struct fair_worker *worker = container_of(link, struct fair_worker, link);
-		froe_assert(worker->used == at); /* 1 */
-		froe_assert(worker->stamp > stamp);
-		stamp = worker->stamp;
-		count++;
-	}
-	froe_assert((pool->occupied[at / 64] >> (at % 64) & 1) == (count > 0)); /* 2 */
-	if (count > 0)
-		froe_assert(at >= pool->lowest); /* 3 */
-	return count;
+	froe_assert(slots == worker->slots);
+	froe_assert(used == worker->used);
+	froe_assert(worker->pool == pool);
+	froe_assert(worker->place_count == pool->lane_count); /* 2 */
+	if (worker->kept != NULL)
+		froe_assert(worker->kept->kept == worker);
 }
 
 void
 pool_check(const struct fair_pool *pool)
 {
-	uint32_t count = 0;
 	struct list *link;
-	for (uint32_t at = 0; at < pool->bucket_count; at++)
-		count += bucket_check(pool, at);
-	froe_assert(count == pool->free_count); /* 3 */
-	if (count > 0)
-		froe_assert(!list_empty(&pool->buckets[pool->lowest])); /* 3 */
 	froe_assert(!list_empty(&pool->workers));
-	list_for_each(link, &pool->workers) {
-		const struct fair_worker *worker =
-		    container_of(link, struct fair_worker, pool_link);
-		froe_assert(worker->pool == pool);
-		froe_assert(worker->used <= worker->slots);
-		froe_assert(list_linked(&worker->link) ==
-		    (worker->enabled && worker->used < worker->slots)); /* 1 */
+	list_for_each(link, &pool->workers)
+		worker_check(pool, container_of(link, struct fair_worker, pool_link));
+	for (uint32_t i = 0; i < pool->lane_count; i++) {
+		froe_assert(pool->lanes[i]->index == i); /* 3 */
+		lane_check(pool->lanes[i]);
 	}
 }

@@ -690,6 +690,13 @@ fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 	case ENG_EV_WORKER_DRAINING:
 	case ENG_EV_WORKER_LEAVING:
 	case ENG_EV_WORKER_LEFT:
+	case ENG_EV_SLOTS_RELEASED:
+	case ENG_EV_WORKER_PAUSED:
+	case ENG_EV_WORKER_RESUMED:
+	case ENG_EV_LEASES_DROPPED:
+		return;
+	case ENG_EV_LEASE_ENDED: /* its time is the later one that was told no more */
+		task->has_due_ns = false;
 		return;
 	}
 }

@@ -239,7 +239,9 @@ hook_event(void *context, const struct eng_event *event, uint64_t frame)
 	struct hub *hub = context;
 	hub_index_event(hub, event, frame);
 	if (event->type == ENG_EV_WORKER_LEAVING)
-		hub_worker_gone(hub, event->worker);
+		hub_worker_leaving(hub, event->worker);
+	else if (event->type == ENG_EV_WORKER_LEFT)
+		hub_worker_left(hub, event->worker);
 	else if (event->type == ENG_EV_TOKEN_REVOKED)
 		hub_access_revoked(hub, event->kid, frame);
 	if (!list_empty(&hub->streams_waiting) && event->run != 0)
@@ -567,6 +569,7 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 	case ENG_CMD_TASK_REFRESH:
 	case ENG_CMD_TASK_LOG:
 	case ENG_CMD_TASK_STREAM:
+	case ENG_CMD_TASK_RELEASE:
 		engine.task.worker.v = conn->worker;
 		hub_worker_seen(hub, conn->worker);
 		break;
@@ -579,10 +582,14 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 		if (space_refused(hub, command))
 			return true;
 		break;
+	case ENG_CMD_WORKER_REGISTER: /* it may take another's place */
+		engine.lapse_ns = hub_worker_lapse_ns(hub,
+		    eng_worker_find(hub->shard->eng, conn->tenant, engine.worker_register.id));
+		break;
 	case ENG_CMD_APPROVAL_DECIDE:
 	case ENG_CMD_WORKFLOW_PUT:
 	case ENG_CMD_RUN_CANCEL:
-	case ENG_CMD_WORKER_REGISTER:
+	case ENG_CMD_WORKER_PAUSE:
 		break;
 	case ENG_CMD_ENGINE_START:
 	case ENG_CMD_TIMER:
@@ -674,6 +681,14 @@ hub_command(struct hub *hub, const struct api_command *command)
 	case API_OP_HEARTBEAT:
 		hub_heartbeat(hub, conn, command);
 		return true;
+	case API_OP_WORKER_LIST:
+	case API_OP_WORKER_GET:
+		hub_workers(hub, conn, command);
+		return true;
+	case API_OP_WHY:
+		if (!hub_why(hub, conn, command))
+			hub_read_open(hub, conn, command);
+		return true;
 	case API_OP_OPEN:
 	case API_OP_CLOSE:
 	case API_OP_METRICS:
@@ -697,6 +712,7 @@ hub_start(struct hub *hub, struct shard *shard, struct indexer *indexer)
 	hub->indexer = indexer;
 	hub->mono_ns = io_mono_ns(shard->env);
 	hub_index_start(hub);
+	shard->lapse_ns = hub_lapse_ns(hub);
 	eng_workers(shard->eng, hub_worker_recovered, hub);
 }
 

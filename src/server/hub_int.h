@@ -114,6 +114,7 @@ struct hub_worker {
 	uint64_t worker;
 	uint64_t conn;    /* 0: detached */
 	uint64_t seen_ns; /* boot-time clock */
+	bool leaving;     /* it is not bound any more; its connection still hears of its leases */
 };
 
 /* The records a push needs that have left memory: read from the log, then the push goes on. The
@@ -264,6 +265,16 @@ void hub_stream_expire(struct hub *hub);
 uint64_t hub_stream_deadline_ns(const struct hub *hub);
 void hub_stream_release_all(struct hub *hub);
 
+/* hub_workers.c */
+void hub_workers(struct hub *hub, const struct hub_conn *conn, const struct api_command *command);
+
+/* hub_why.c */
+/* False: the run is not open. */
+bool hub_why(struct hub *hub, const struct hub_conn *conn, const struct api_command *command);
+/* Of a run that has ended. */
+void hub_why_ended(struct hub *hub, const struct eng_origin *origin,
+    const struct history_fold *fold);
+
 /* hub_metrics.c */
 void hub_metrics(struct hub *hub, const struct api_command *command);
 
@@ -271,7 +282,12 @@ void hub_metrics(struct hub *hub, const struct api_command *command);
 void hub_worker_bind(struct hub *hub, struct hub_conn *conn, uint64_t worker);
 void hub_worker_unbind(struct hub *hub, struct hub_conn *conn);
 void hub_worker_seen(struct hub *hub, uint64_t worker);
-void hub_worker_gone(struct hub *hub, uint64_t worker);
+void hub_worker_leaving(struct hub *hub, uint64_t worker);
+void hub_worker_left(struct hub *hub, uint64_t worker);
+/* For how long a worker that hears nothing goes on; when this one, heard of so long ago, has
+ * surely stopped (engine time; not 0). */
+uint64_t hub_lapse_ns(const struct hub *hub);
+uint64_t hub_worker_lapse_ns(const struct hub *hub, uint64_t worker);
 void hub_worker_recovered(void *context, uint64_t worker, bool attached, struct bytes name);
 bool hub_worker_turn(struct hub *hub); /* false: no room, try again */
 void hub_worker_release_all(struct hub *hub);

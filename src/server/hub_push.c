@@ -393,6 +393,8 @@ dispatch_fill(struct hub *hub, const struct hub_push *push, const struct dispatc
 	dispatch->has_task = dispatch->has_lease = dispatch->has_attempt = true;
 	dispatch->has_retries = dispatch->has_timeout_ms = dispatch->has_input = true;
 	dispatch->has_run = dispatch->has_priority = true;
+	dispatch->has_delivery = view->delivery != ENG_AT_LEAST_ONCE;
+	dispatch->delivery = (Froe__Delivery)view->delivery;
 	dispatch->task = (ProtobufCBinaryData){16, arena_copy(&hub->arena, view->task.bytes, 16)};
 	dispatch->run = (ProtobufCBinaryData){16, arena_copy(&hub->arena, view->run.bytes, 16)};
 	dispatch->lease = push->lease;

@@ -223,6 +223,8 @@ read_answer(struct hub_read *read, enum froe_err err, struct froe_fault *fault)
 		return answer_output(read, &fold, fault);
 	if (read->op == API_OP_RUN_GET)
 		answer_view(read, &fold);
+	else if (read->op == API_OP_WHY)
+		hub_why_ended(read->hub, &read->origin, &fold);
 	else
 		answer_event(read, &fold);
 	return FROE_OK;

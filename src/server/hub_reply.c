@@ -157,6 +157,8 @@ reply_worker_registered(struct hub *hub, const struct eng_effect *effect, uint64
 		rows[i] = &leases[i];
 	}
 	registered.has_number = true;
+	registered.has_draining = registered.draining = effect->draining;
+	registered.has_paused = registered.paused = effect->paused;
 	registered.number = effect->worker;
 	registered.lapsed = rows;
 	registered.n_lapsed = count;
@@ -231,6 +233,8 @@ hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	case ENG_CMD_TOKEN_REVOKE:
 	case ENG_CMD_WORKER_LEAVE:
 	case ENG_CMD_WORKER_DRAIN:
+	case ENG_CMD_WORKER_PAUSE:
+	case ENG_CMD_TASK_RELEASE:
 	case ENG_CMD_RUN_CANCEL:
 	case ENG_CMD_TASK_COMPLETE:
 	case ENG_CMD_TASK_FAIL:

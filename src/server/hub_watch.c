@@ -92,6 +92,8 @@ change_name(enum eng_event_type type)
 		return "cancelled";
 	case ENG_EV_TASK_SKIPPED:
 		return "skipped";
+	case ENG_EV_SLOTS_RELEASED:
+		return "slots_released";
 	case ENG_EV_TASK_LOGGED:
 		return "logged";
 	case ENG_EV_TASK_STREAMED:
@@ -122,6 +124,10 @@ change_name(enum eng_event_type type)
 	case ENG_EV_WORKER_DRAINING:
 	case ENG_EV_WORKER_LEAVING:
 	case ENG_EV_WORKER_LEFT:
+	case ENG_EV_WORKER_PAUSED:
+	case ENG_EV_WORKER_RESUMED:
+	case ENG_EV_LEASES_DROPPED:
+	case ENG_EV_LEASE_ENDED:
 		return NULL;
 	}
 	return NULL;

@@ -71,18 +71,48 @@ hub_worker_seen(struct hub *hub, uint64_t number)
 		worker->seen_ns = hub->mono_ns;
 }
 
-/* It is leaving: whatever it still says is late. */
+/* Whatever it still says is late; that its leases end is told to the connection it had. */
 void
-hub_worker_gone(struct hub *hub, uint64_t number)
+hub_worker_leaving(struct hub *hub, uint64_t number)
 {
-	struct hub_worker *worker = map_remove_u64(&hub->workers, number);
+	struct hub_worker *worker = map_get_u64(&hub->workers, number);
 	if (worker == NULL)
 		return;
 	struct hub_conn *conn = hub_conn_find(hub, worker->conn);
 	if (conn != NULL && conn->worker == number)
 		conn->worker = 0;
 	wheel_remove(&hub->wheel, &worker->timer);
+	worker->leaving = true;
+}
+
+void
+hub_worker_left(struct hub *hub, uint64_t number)
+{
+	struct hub_worker *worker = map_get_u64(&hub->workers, number);
+	if (worker == NULL)
+		return;
+	hub_worker_leaving(hub, number);
+	map_remove_u64(&hub->workers, number);
 	mem_free(worker);
+}
+
+/* A sixteenth more than what the worker counts: engine time may run 5 % fast. */
+uint64_t
+hub_lapse_ns(const struct hub *hub)
+{
+	uint64_t lost_ns = (uint64_t)hub->options.heartbeat_lost_ms * 1000000;
+	return lost_ns + lost_ns / 16;
+}
+
+uint64_t
+hub_worker_lapse_ns(const struct hub *hub, uint64_t number)
+{
+	const struct hub_worker *worker = map_get_u64(&hub->workers, number);
+	uint64_t now_ns = hub->shard->clock.now_ns;
+	if (worker == NULL)
+		return now_ns + hub_lapse_ns(hub);
+	uint64_t silent_ns = hub->mono_ns > worker->seen_ns ? hub->mono_ns - worker->seen_ns : 0;
+	return silent_ns < hub_lapse_ns(hub) ? now_ns + hub_lapse_ns(hub) - silent_ns : now_ns;
 }
 
 void
@@ -91,7 +121,10 @@ hub_worker_recovered(void *context, uint64_t number, bool attached, struct bytes
 	struct hub *hub = context;
 	(void)attached;
 	(void)name;
-	worker_arm(hub, worker_require(hub, number), hub->options.reconnect_grace_ms);
+	struct hub_worker *worker = worker_require(hub, number);
+	worker->seen_ns =
+	    hub->mono_ns; /* it may have heard of the server a moment before that ended */
+	worker_arm(hub, worker, hub->options.reconnect_grace_ms);
 }
 
 /* When it is to be looked at again; 0: it is gone. After a turn that came late (the process was
@@ -122,13 +155,14 @@ hub_worker_turn(struct hub *hub)
 		}
 		struct eng_command command = {
 		    .type = ENG_CMD_WORKER_LEAVE,
+		    .lapse_ns = hub_worker_lapse_ns(hub, number),
 		    .worker = {.worker.v = number, .lost = true},
 		};
 		if (!shard_has_room(hub->shard, &command))
 			return false;
 		hub->stats.workers_lost++;
-		FROE_DROP(shard_step(hub->shard, &command), "it may have left already");
-		hub_worker_gone(hub, number);
+		if (shard_step(hub->shard, &command) == 0)
+			hub_worker_left(hub, number); /* the engine knows it no more */
 	}
 	return true;
 }

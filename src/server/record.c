@@ -52,6 +52,11 @@ static const struct type_row type_table[] = {
     [ENG_EV_RUN_DUE] = TYPE(RUN_DUE, run_due),
     [ENG_EV_TOKEN_CREATED] = TYPE(TOKEN_CREATED, token_created),
     [ENG_EV_TOKEN_REVOKED] = TYPE(TOKEN_REVOKED, token_revoked),
+    [ENG_EV_WORKER_PAUSED] = TYPE(WORKER_PAUSED, worker_paused),
+    [ENG_EV_WORKER_RESUMED] = TYPE(WORKER_RESUMED, worker_resumed),
+    [ENG_EV_SLOTS_RELEASED] = TYPE(SLOTS_RELEASED, slots_released),
+    [ENG_EV_LEASES_DROPPED] = TYPE(LEASES_DROPPED, leases_dropped),
+    [ENG_EV_LEASE_ENDED] = TYPE(LEASE_ENDED, lease_ended),
 };
 
 /* Those that a reader may skip, from RECORD_TYPE_OPTIONAL on. */
@@ -127,6 +132,9 @@ static const struct member members[] = {
     MEMBER(71, digest, MEMBER_BYTES),
     MEMBER(72, scope, MEMBER_BYTES),
     MEMBER(73, roles, MEMBER_U32),
+    LIST(60, types, type_count),
+    MEMBER(61, lapse_ns, MEMBER_U64),
+    MEMBER(62, retry_ns, MEMBER_U64),
 };
 
 /* Larger than any generated struct of record.proto. */

@@ -223,6 +223,8 @@ shard_step(struct shard *shard, const struct eng_command *command)
 	uint64_t random;
 	struct eng_command step = *command;
 	step.hold = log_space(shard->log) >= LOG_SPACE_HARD;
+	if (step.lapse_ns == 0)
+		step.lapse_ns = shard->clock.now_ns + shard->lapse_ns;
 	io_random(shard->env, &random, sizeof(random));
 	bool near = shard->noting && log_segment_may_end(shard->log);
 	uint64_t digest = near ? eng_digest(shard->eng) : 0;

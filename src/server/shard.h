@@ -61,6 +61,7 @@ struct shard {
 	struct state state; /* recovery */
 	struct ring notes;  /* struct shard_note; popped by the maker of snapshots */
 	bool noting;
+	uint64_t lapse_ns; /* how long a worker goes on without a word from here: the hub sets it */
 	struct buf bodies;          /* of one step */
 	struct log_entry *entries;
 	struct log_place *places;

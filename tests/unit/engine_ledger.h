@@ -108,6 +108,12 @@ ledger_copy(struct ledger *ledger, const struct eng_event *event)
 	for (uint32_t i = 0; i < event->action_count; i++)
 		actions[i] = ledger_bytes(ledger, actions[i]);
 	copy->actions = actions;
+	struct bytes *types =
+	    arena_copy(&ledger->arena, event->types, event->type_count * sizeof(*types));
+	for (uint32_t i = 0; i < event->type_count; i++)
+		types[i] = ledger_bytes(ledger, types[i]);
+	copy->types = types;
+	copy->actor = ledger_bytes(ledger, event->actor);
 	struct bytes *metadata = arena_copy(&ledger->arena, event->metadata,
 	    event->metadata_count * sizeof(*metadata));
 	for (uint32_t i = 0; i < event->metadata_count; i++)
@@ -171,6 +177,8 @@ ledger_move_legal(enum eng_event_type type, enum eng_task_state from)
 		return waits || from == ENG_TASK_ASSIGNED || from == ENG_TASK_EVICTED;
 	if (type == ENG_EV_TASK_SKIPPED)
 		return from == ENG_TASK_WAITING;
+	if (type == ENG_EV_LEASE_ENDED)
+		return from == ENG_TASK_DELAYED;
 	return from == ENG_TASK_ASSIGNED; /* a lease's: completed, ended, refreshed, logged */
 }
 
@@ -180,8 +188,9 @@ ledger_of_task(enum eng_event_type type, enum eng_task_state *ret_state)
 	if (type == ENG_EV_TASK_QUEUED)
 		*ret_state = ENG_TASK_QUEUED;
 	else if (type == ENG_EV_TASK_ASSIGNED || type == ENG_EV_LEASE_REFRESHED ||
-		 type == ENG_EV_TASK_LOGGED || type == ENG_EV_TASK_STREAMED ||
-		 type == ENG_EV_NODE_WAITED || type == ENG_EV_MEMO_PUT)
+	    type == ENG_EV_TASK_LOGGED || type == ENG_EV_TASK_STREAMED ||
+	    type == ENG_EV_NODE_WAITED || type == ENG_EV_MEMO_PUT ||
+	    type == ENG_EV_SLOTS_RELEASED)
 		*ret_state = ENG_TASK_ASSIGNED;
 	else if (type == ENG_EV_TASK_EVICTED)
 		*ret_state = ENG_TASK_EVICTED;
@@ -189,7 +198,7 @@ ledger_of_task(enum eng_event_type type, enum eng_task_state *ret_state)
 		*ret_state = ENG_TASK_COMPLETED;
 	else if (type == ENG_EV_ATTEMPT_ENDED)
 		*ret_state = ENG_TASK_SETTLING;
-	else if (type == ENG_EV_TASK_DELAYED)
+	else if (type == ENG_EV_TASK_DELAYED || type == ENG_EV_LEASE_ENDED)
 		*ret_state = ENG_TASK_DELAYED;
 	else if (type == ENG_EV_TASK_FAILED)
 		*ret_state = ENG_TASK_FAILED;
@@ -323,6 +332,10 @@ event_size(const struct eng_event *event)
 	size += field_size(event->version) + field_size(event->priority) + field_size(event->slots);
 	size += field_size(event->reason) + field_size(event->status);
 	size += field_size(event->deadline_ns) + field_size(event->incarnation);
+	size += field_size(event->lapse_ns) + field_size(event->retry_ns);
+	size += span_size(event->actor.size);
+	for (uint32_t i = 0; i < event->type_count; i++)
+		size += span_size(event->types[i].size);
 	size += field_size(event->epoch) + field_size(event->downtime_ns);
 	size += uuid_is_nil(event->id) ? 0 : span_size(sizeof(event->id.bytes));
 	size += span_size(event->name.size) + span_size(event->text.size);
@@ -367,7 +380,9 @@ event_equal(const struct eng_event *a, const struct eng_event *b)
 	    a->key_until_ns == b->key_until_ns && a->late == b->late &&
 	    bytes_equal(a->child_key, b->child_key) && bytes_equal(a->key, b->key) &&
 	    bytes_equal(a->actor, b->actor) && bytes_equal(a->digest, b->digest) &&
-	    bytes_equal(a->scope, b->scope) && a->kid == b->kid && a->roles == b->roles;
+	    bytes_equal(a->scope, b->scope) && a->kid == b->kid && a->roles == b->roles &&
+	    a->lapse_ns == b->lapse_ns && a->retry_ns == b->retry_ns &&
+	    a->type_count == b->type_count;
 	for (uint32_t i = 0; equal && i < a->action_count; i++)
 		equal = bytes_equal(a->actions[i], b->actions[i]);
 	for (uint32_t i = 0; equal && i < a->metadata_count; i++)
@@ -381,6 +396,8 @@ event_equal(const struct eng_event *a, const struct eng_event *b)
 		equal = bytes_equal(a->conditions[i], b->conditions[i]);
 	for (uint32_t i = 0; equal && i < a->data_count; i++)
 		equal = bytes_equal(a->data[i], b->data[i]);
+	for (uint32_t i = 0; equal && i < a->type_count; i++)
+		equal = bytes_equal(a->types[i], b->types[i]);
 	return equal;
 }
 

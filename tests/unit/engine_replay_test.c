@@ -25,6 +25,30 @@ story_durable(struct driver *d)
 	durable_wait(d, run, "a", 5, waits, 2);
 }
 
+/* Slots given back, a worker paused, leases dropped, a lapsed lease whose handler has ended. */
+static void
+story_of_workers(struct driver *d)
+{
+	struct workflow workflow;
+	workflow_parse(&workflow, &d->arena, "once", "x y");
+	workflow.tasks[0].delivery = ENG_EXACTLY_ONCE;
+	workflow.tasks[0].retries = 1;
+	workflow.tasks[0].execution_timeout_ms = 10;
+	driver_put(d, &workflow);
+	uint64_t worker = driver_worker(d, 5, 2, "once:x once:y");
+	uint64_t run = driver_start(d, "once");
+	struct eng_command late = driver_task_command(d, ENG_CMD_TASK_FAIL, run, "x");
+	d->lapse_ns = 30 * SECOND;
+	driver_advance(d, 10 * MS); /* TASK_DELAYED, for the old lease */
+	assert_int_equal(driver_try(d, &late), FROE_LEASE_LAPSED); /* LEASE_ENDED */
+	struct eng_command command = driver_task_command(d, ENG_CMD_TASK_RELEASE, run, "y");
+	assert_int_equal(driver_try(d, &command), FROE_OK); /* SLOTS_RELEASED */
+	assert_int_equal(driver_pause(d, 5, true), FROE_OK);
+	assert_int_equal(driver_pause(d, 5, false), FROE_OK);
+	driver_worker_say(d, ENG_CMD_WORKER_DETACH, worker, false);
+	driver_worker(d, 5, 2, "once:x once:y"); /* LEASES_DROPPED */
+}
+
 /* A log with an event of every type. */
 static void
 story_tell(struct driver *d)
@@ -82,6 +106,7 @@ story_tell(struct driver *d)
 	driver_complete(d, third, "b");
 	driver_complete(d, third, "c");
 	driver_complete(d, third, "e"); /* TASK_SKIPPED: f */
+	story_of_workers(d);
 	driver_start(d, "wf");
 	driver_start(d, "wf");
 	story_durable(d);

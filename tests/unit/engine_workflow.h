@@ -125,6 +125,10 @@ workflow_encode(struct workflow *workflow)
 		for (uint32_t j = 0; j < task->parent_count; j++)
 			buf_printf(&buf, " <%.*s", (int)task->parents[j].size,
 			    (const char *)task->parents[j].data);
+		buf_printf(&buf, " %u %u", task->delivery, task->priority);
+		for (uint32_t j = 0; j < task->slot_count; j++)
+			buf_printf(&buf, " %.*s=%u", (int)task->slots[j].type.size,
+			    (const char *)task->slots[j].type.data, task->slots[j].count);
 		for (uint32_t j = 0; j < backoff->table_count; j++)
 			buf_printf(&buf, " +%llu", (unsigned long long)backoff->table_ms[j]);
 		buf_push_text(&buf, "\n");
@@ -154,6 +158,12 @@ definition_copy(struct arena *arena, const struct eng_definition *from)
 		task->name = text_copy(arena, (const char *)task->name.data, task->name.size);
 		task->action = text_copy(arena, (const char *)task->action.data, task->action.size);
 		task->parents = parents;
+		struct eng_slots *slots =
+		    arena_copy(arena, task->slots, task->slot_count * sizeof(*task->slots));
+		for (uint32_t j = 0; j < task->slot_count; j++)
+			slots[j].type = text_copy(arena, (const char *)slots[j].type.data,
+			    slots[j].type.size);
+		task->slots = slots;
 		task->backoff.table_ms = arena_copy(arena, task->backoff.table_ms,
 		    task->backoff.table_count * sizeof(*task->backoff.table_ms));
 	}

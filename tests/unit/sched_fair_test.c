@@ -25,6 +25,17 @@ dice_roll(uint64_t *dice)
 	return z ^ (z >> 31);
 }
 
+/* One slot of the first type; a worker of such slots. */
+static const struct fair_need need_one = {1, {{0, 1}}};
+
+static void
+worker_init(struct fair_worker *worker, struct fair_tenant *tenant,
+    struct fair_action *const *actions, size_t action_count, uint32_t slots)
+{
+	const struct fair_amount amount = {0, slots};
+	fair_worker_init(worker, tenant, actions, action_count, &amount, 1);
+}
+
 /* ------------------------------------------------------------------------------- single cases */
 
 /* One tenant, one action, queues of given weights, workers of given slots, enabled. */
@@ -49,10 +60,10 @@ stand_open(unsigned queues, const uint32_t *weights, unsigned workers, const uin
 	fair_action_init(&stand->action, &stand->tenant);
 	for (; stand->queue_count < queues; stand->queue_count++)
 		fair_queue_init(&stand->queues[stand->queue_count], &stand->action,
-		    weights[stand->queue_count]);
+		    &need_one, weights[stand->queue_count]);
 	for (; stand->worker_count < workers; stand->worker_count++) {
 		struct fair_worker *worker = &stand->workers[stand->worker_count];
-		fair_worker_init(worker, &stand->tenant, actions, 1, slots[stand->worker_count]);
+		worker_init(worker, &stand->tenant, actions, 1, slots[stand->worker_count]);
 		fair_worker_enable(worker, true);
 	}
 	fair_check(&stand->fair);
@@ -66,7 +77,7 @@ stand_close(struct stand *stand)
 		fair_remove(&stand->items[i]);
 	for (unsigned i = 0; i < stand->worker_count; i++) {
 		while (stand->workers[i].used > 0)
-			fair_unassign(&stand->workers[i]);
+			fair_unassign(&stand->workers[i], &need_one);
 		fair_worker_release(&stand->workers[i]);
 	}
 	for (unsigned i = 0; i < stand->queue_count; i++)
@@ -154,11 +165,11 @@ test_fair__least_loaded_then_round_robin(void **state)
 		stand_serve(stand, &worker);
 		assert_int_equal(worker, expected[i]);
 	}
-	fair_unassign(&stand->workers[1]); /* 2, 2, 2 used: only worker 1 has a slot */
+	fair_unassign(&stand->workers[1], &need_one); /* 2, 2, 2 used: only worker 1 has a slot */
 	stand_serve(stand, &worker);
 	assert_int_equal(worker, 1);
-	fair_unassign(&stand->workers[2]);
-	fair_unassign(&stand->workers[0]);
+	fair_unassign(&stand->workers[2], &need_one);
+	fair_unassign(&stand->workers[0], &need_one);
 	stand_serve(stand, &worker);
 	assert_int_equal(worker, 2); /* equals: the one that waits longest */
 	fair_worker_enable(&stand->workers[0], false);
@@ -179,7 +190,7 @@ test_fair__one_slot_alternates(void **state)
 	for (int i = 0; i < 300; i++) {
 		assert_int_equal(stand_serve(stand, &worker), i % 3);
 		assert_int_equal(stand_serve(stand, &worker), -1);
-		fair_unassign(&stand->workers[0]);
+		fair_unassign(&stand->workers[0], &need_one);
 	}
 	stand_close(stand);
 }
@@ -196,7 +207,7 @@ test_fair__weights(void **state)
 		stand_push(stand, i / 100, 1, false);
 	for (int i = 0; i < 180; i++) {
 		assert_int_equal(stand_serve(stand, &worker), expected[i % 6]);
-		fair_unassign(&stand->workers[0]);
+		fair_unassign(&stand->workers[0], &need_one);
 	}
 	stand_close(stand);
 }
@@ -215,14 +226,14 @@ test_fair__flood_and_trickle(void **state)
 		unsigned waited = 0;
 		stand_push(stand, 1, 1, false);
 		for (; stand_serve(stand, &worker) != 1; waited++)
-			fair_unassign(&stand->workers[0]);
-		fair_unassign(&stand->workers[0]);
+			fair_unassign(&stand->workers[0], &need_one);
+		fair_unassign(&stand->workers[0], &need_one);
 		assert_true(waited <= 5);
 	}
 	stand_close(stand);
 }
 
-/* A worker's load may go to thousands: its buckets grow, and lists move with their heads. */
+/* A worker's load may go to thousands. */
 static void
 test_fair__many_slots(void **state)
 {
@@ -256,8 +267,8 @@ test_fair__pools(void **state)
 	fair_action_init(&b, &tenant);
 	fair_action_init(&c, &tenant);
 	for (int i = 0; i < 3; i++)
-		fair_worker_init(&workers[i], &tenant, sets[i], 3, 1);
-	fair_worker_init(&workers[3], &tenant, NULL, 0, 1);
+		worker_init(&workers[i], &tenant, sets[i], 3, 1);
+	worker_init(&workers[3], &tenant, NULL, 0, 1);
 	fair_worker_enable(&workers[3], true);
 	assert_ptr_equal(workers[0].pool, workers[1].pool);
 	assert_ptr_not_equal(workers[0].pool, workers[2].pool);
@@ -355,7 +366,7 @@ model_open(uint64_t seed, bool mirrored)
 			fair_action_init(model_action(model, tenant, a), &tenant->tenant);
 		for (int q = 0; q < QUEUES; q++)
 			fair_queue_init(&tenant->queues[q],
-			    model_action(model, tenant, q % ACTIONS),
+			    model_action(model, tenant, q % ACTIONS), &need_one,
 			    seed % 2 == 0 ? 1 : (uint32_t)q % 4 + 1);
 	}
 	for (int i = 0; i < ITEMS; i++)
@@ -373,7 +384,7 @@ model_close(struct model *model)
 		for (int w = 0; w < WORKERS; w++) {
 			struct fair_worker *worker = &tenant->workers[w].worker;
 			while (tenant->workers[w].present && worker->used > 0)
-				fair_unassign(worker);
+				fair_unassign(worker, &need_one);
 			if (tenant->workers[w].present)
 				fair_worker_release(worker);
 		}
@@ -424,7 +435,7 @@ static bool
 queue_ready(struct model_tenant *tenant, int queue)
 {
 	return tenant->queues[queue].length > 0 &&
-	    brute_worker(tenant, tenant->queues[queue].action) != NULL;
+	    brute_worker(tenant, tenant->queues[queue].demand->action) != NULL;
 }
 
 static bool
@@ -588,7 +599,7 @@ model_worker_step(struct model *model, uint64_t roll)
 			actions[count] = model_action(model, tenant, i % ACTIONS);
 			worker->actions |= 1u << (actions[count++] - tenant->actions);
 		}
-		fair_worker_init(&worker->worker, &tenant->tenant, actions, count,
+		worker_init(&worker->worker, &tenant->tenant, actions, count,
 		    (roll >> 40 & 7) == 0 ? 200 : (uint32_t)(roll >> 44) % 4);
 		fair_worker_enable(&worker->worker, true);
 		worker->present = true;
@@ -602,7 +613,7 @@ model_unassign(struct model *model, uint64_t roll)
 	struct model_worker *worker = model_worker(model, tenant, (int)((roll >> 8) % WORKERS));
 	if (!worker->present || worker->worker.used == 0)
 		return;
-	fair_unassign(&worker->worker);
+	fair_unassign(&worker->worker, &need_one);
 	worker->stamp = ++model->stamps;
 }
 
@@ -628,7 +639,8 @@ model_next(struct model *model)
 		return;
 	struct model_item *chosen = container_of(item, struct model_item, item);
 	struct model_tenant *tenant = model_tenant(model, chosen->tenant);
-	struct model_worker *brute = brute_worker(tenant, tenant->queues[chosen->queue].action);
+	struct model_worker *brute =
+	    brute_worker(tenant, tenant->queues[chosen->queue].demand->action);
 	assert_non_null(brute);
 	assert_ptr_equal(worker, &brute->worker);
 	assert_ptr_equal(chosen, brute_item(model, chosen->tenant, chosen->queue));
@@ -651,7 +663,7 @@ model_assign_any(struct model *model, uint64_t roll)
 		return;
 	struct model_tenant *tenant = model_tenant(model, item->tenant);
 	int number = item->tenant, queue = item->queue;
-	struct model_worker *worker = brute_worker(tenant, tenant->queues[queue].action);
+	struct model_worker *worker = brute_worker(tenant, tenant->queues[queue].demand->action);
 	if (worker == NULL)
 		return;
 	model_assign(model, item, worker);

@@ -36,7 +36,7 @@ static const struct {
     {ENG_EV_TASK_ASSIGNED, "TASK_ASSIGNED", " task lease attempt worker deadline_ns invocation "},
     {ENG_EV_TASK_COMPLETED, "TASK_COMPLETED", " task lease payload "},
     {ENG_EV_ATTEMPT_ENDED, "ATTEMPT_ENDED", " task lease reason text "},
-    {ENG_EV_TASK_DELAYED, "TASK_DELAYED", " task reason deadline_ns "},
+    {ENG_EV_TASK_DELAYED, "TASK_DELAYED", " task reason worker deadline_ns retry_ns "},
     {ENG_EV_TASK_FAILED, "TASK_FAILED", " task reason "},
     {ENG_EV_TASK_CANCELLED, "TASK_CANCELLED", " task lease reason "},
     {ENG_EV_TASK_SKIPPED, "TASK_SKIPPED", " task reason "},
@@ -44,11 +44,11 @@ static const struct {
     {ENG_EV_RUN_CANCEL_REQUESTED, "RUN_CANCEL_REQUESTED", " reason text actor parent "},
     {ENG_EV_RUN_CLOSED, "RUN_CLOSED", " status "},
     {ENG_EV_WORKER_REGISTERED, "WORKER_REGISTERED",
-        " worker tenant id name slots incarnation actions "},
+        " worker tenant id name slots incarnation actions types "},
     {ENG_EV_WORKER_ATTACHED, "WORKER_ATTACHED", " worker "},
     {ENG_EV_WORKER_DETACHED, "WORKER_DETACHED", " worker "},
     {ENG_EV_WORKER_DRAINING, "WORKER_DRAINING", " worker "},
-    {ENG_EV_WORKER_LEAVING, "WORKER_LEAVING", " worker reason "},
+    {ENG_EV_WORKER_LEAVING, "WORKER_LEAVING", " worker reason lapse_ns "},
     {ENG_EV_WORKER_LEFT, "WORKER_LEFT", " worker "},
     {ENG_EV_NODE_WAITED, "NODE_WAITED",
         " task lease text node fingerprint conditions data approval "},
@@ -61,6 +61,11 @@ static const struct {
     {ENG_EV_TOKEN_CREATED, "TOKEN_CREATED",
         " deadline_ns name actions actor kid digest scope roles "},
     {ENG_EV_TOKEN_REVOKED, "TOKEN_REVOKED", " actor kid "},
+    {ENG_EV_WORKER_PAUSED, "WORKER_PAUSED", " worker text actor "},
+    {ENG_EV_WORKER_RESUMED, "WORKER_RESUMED", " worker text actor "},
+    {ENG_EV_SLOTS_RELEASED, "SLOTS_RELEASED", " task lease "},
+    {ENG_EV_LEASES_DROPPED, "LEASES_DROPPED", " worker payload "},
+    {ENG_EV_LEASE_ENDED, "LEASE_ENDED", " task lease "},
     {ENG_EV_TASK_LOGGED, "TASK_LOGGED", " task lease attempt text "},
     {ENG_EV_TASK_STREAMED, "TASK_STREAMED", " task lease attempt payload "},
 };
@@ -146,6 +151,10 @@ event_full(enum eng_event_type type, struct arena *arena)
 	    .key = bytes_text("key"),
 	    .key_until_ns = UINT64_MAX,
 	    .late = 1,
+	    .types = actions,
+	    .type_count = 3,
+	    .lapse_ns = UINT64_MAX - 3,
+	    .retry_ns = UINT64_MAX - 4,
 	};
 	memset(event.parent.bytes, 0x5a, sizeof(event.parent.bytes));
 	memset(event.id.bytes, 0xa5, sizeof(event.id.bytes));
@@ -224,6 +233,11 @@ expect_same(size_t type, const struct eng_event *put, const struct eng_event *go
 	EXPECT_BYTES(actor);
 	EXPECT_BYTES(digest);
 	EXPECT_BYTES(scope);
+	EXPECT_NUMBER(lapse_ns);
+	EXPECT_NUMBER(retry_ns);
+	assert_int_equal(got->type_count, carries(type, "types") ? put->type_count : 0);
+	for (uint32_t i = 0; i < got->type_count; i++)
+		assert_bytes_equal(got->types[i], put->types[i]);
 	EXPECT_BYTES(name);
 	EXPECT_BYTES(text);
 	EXPECT_BYTES(payload);

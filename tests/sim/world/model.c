@@ -80,7 +80,7 @@ model_fence_task(const struct model *model, uint64_t worker, const struct eng_fe
 		return NULL;
 	struct model_task *task = &run->tasks[number - 1];
 	bool current = task->state == MODEL_HELD && task->lease == fence->lease &&
-	    task->worker == worker;
+	    task->worker == worker && !task->dropped;
 	return current ? task : NULL;
 }
 
@@ -223,9 +223,8 @@ answer_register(struct model *model, unsigned tenant)
 		return;
 	uint64_t actions = model_actions(command->worker_register.actions,
 	    command->worker_register.action_count);
-	if (worker->tenant != tenant)
-		model->answer.err = FROE_ALREADY_EXISTS;
-	else if (worker->slots != command->worker_register.slots || worker->actions != actions)
+	froe_assert(worker->tenant == tenant); /* ids are a tenant's own; here none has two */
+	if (worker->slots != command->worker_register.slots || worker->actions != actions)
 		model->answer.err = FROE_FAILED_PRECONDITION;
 }
 
@@ -271,6 +270,8 @@ answer_decide(struct model *model)
 	case ENG_CMD_WORKER_LEAVE:
 		answer_worker(model);
 		return;
+	case ENG_CMD_WORKER_PAUSE:
+		froe_never("no operator lives in this world");
 	case ENG_CMD_TASK_PROVIDE:
 		model->answer.replies = false;
 		/* fallthrough */
@@ -279,6 +280,7 @@ answer_decide(struct model *model)
 	case ENG_CMD_TASK_REFRESH:
 	case ENG_CMD_TASK_LOG:
 	case ENG_CMD_TASK_STREAM:
+	case ENG_CMD_TASK_RELEASE:
 		model->answer.current = model_fence_current(model, command->task.worker.v,
 		    &command->task.fence);
 		if (!model->answer.current)
@@ -449,8 +451,8 @@ model_check_touched(struct model *model)
 	model->touched_count = 0;
 }
 
-static bool
-fence_listed(const struct eng_command *command, struct uuid task, uint64_t lease)
+bool
+model_listed(const struct eng_command *command, struct uuid task, uint64_t lease)
 {
 	for (uint32_t i = 0; i < command->worker_register.held_count; i++) {
 		const struct eng_fence *fence = &command->worker_register.held[i];
@@ -467,13 +469,16 @@ check_registered(struct model *model)
 	const struct eng_command *command = model->cause;
 	const struct model_worker *worker =
 	    model_worker_by_id(model, command->worker_register.id);
+	if (worker->drained && !worker->draining)
+		judge_fail(model->judge, "worker %" PRIu64 " came back and drains no more",
+		    worker->number);
 	for (size_t i = 0; i < model->run_count; i++) {
 		const struct model_run *run = model->runs[i];
 		for (uint32_t j = 0; j < run->recipe->task_count; j++) {
 			const struct model_task *task = &run->tasks[j];
 			if (task->state == MODEL_HELD && task->worker == worker->number &&
-			    task->step != model->steps &&
-			    !fence_listed(command, uuid_task(run->id, j), task->lease))
+			    task->step != model->steps && !task->dropped &&
+			    !model_listed(command, uuid_task(run->id, j), task->lease))
 				judge_fail(model->judge,
 				    "run %" PRIu64 " task %u stays with a worker "
 				    "that does not have it",

@@ -56,6 +56,7 @@ struct model_task {
 	uint64_t due_ns;      /* HELD, QUEUED (0: none): uptime; DELAYED: engine time */
 	uint64_t retry_after_ms;
 	uint32_t reason; /* SETTLING: why; closed: why */
+	bool dropped;    /* HELD: its worker came back without it */
 	struct model_bytes output;
 	struct model_bytes error;
 };
@@ -90,6 +91,7 @@ struct model_worker {
 	uint64_t actions; /* bits */
 	bool attached;
 	bool draining;
+	bool drained; /* it was, when it came back: it has to go on */
 	bool leaving;
 	bool left;
 	uint32_t leaving_reason;

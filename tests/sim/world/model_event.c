@@ -261,6 +261,7 @@ on_worker_attached(struct witness *witness)
 	    uuid_equal(cause->worker_register.id, worker->id) &&
 	    cause->worker_register.incarnation == worker->incarnation), "it did not come");
 	worker->attached = true;
+	worker->drained = worker->draining;
 	worker->draining = false;
 }
 
@@ -277,7 +278,9 @@ static void
 on_worker_draining(struct witness *witness)
 {
 	struct model_worker *worker = event_worker(witness);
-	require(witness, caused_by(witness, ENG_CMD_WORKER_DRAIN), "it did not ask for it");
+	bool again = worker->drained && caused_by(witness, ENG_CMD_WORKER_REGISTER);
+	require(witness, again || caused_by(witness, ENG_CMD_WORKER_DRAIN),
+	    "it did not ask for it");
 	worker->draining = true;
 }
 
@@ -321,6 +324,29 @@ on_worker_left(struct witness *witness)
 	worker->left = true;
 }
 
+/* It came back without these: they will end. */
+static void
+on_leases_dropped(struct witness *witness)
+{
+	struct model_worker *worker = event_worker(witness);
+	const struct eng_command *cause = witness->model->cause;
+	struct bytes rows = witness->event->payload;
+	require(witness, !worker->leaving, "it leaves");
+	require(witness, caused_by(witness, ENG_CMD_WORKER_REGISTER), "it did not come");
+	require(witness, rows.size > 0 && rows.size % 12 == 0, "no list of leases");
+	for (size_t at = 0; at < rows.size; at += 12) {
+		struct model_run *run = model_run(witness->model, le64_load(rows.data + at));
+		uint32_t task = le32_load(rows.data + at + 8);
+		require(witness, run != NULL && task < run->recipe->task_count, "no such task");
+		struct model_task *held = &run->tasks[task];
+		require(witness, held->state == MODEL_HELD && held->worker == worker->number &&
+		    !held->dropped, "it does not hold one of them");
+		require(witness, cause == NULL || !model_listed(cause, uuid_task(run->id, task),
+		    held->lease), "it has listed one of them");
+		held->dropped = true;
+	}
+}
+
 /* ------------------------------------------------------------------------------------ the table */
 
 struct event_row {
@@ -351,6 +377,7 @@ static const struct event_row event_table[] = {
     {ENG_EV_WORKER_DRAINING, on_worker_draining, OF_NOTHING},
     {ENG_EV_WORKER_LEAVING, on_worker_leaving, OF_NOTHING},
     {ENG_EV_WORKER_LEFT, on_worker_left, OF_NOTHING},
+    {ENG_EV_LEASES_DROPPED, on_leases_dropped, OF_NOTHING},
     {ENG_EV_TASK_LOGGED, on_task_logged, OF_TASK},
     {ENG_EV_TASK_STREAMED, on_task_streamed, OF_TASK},
 };

@@ -11,6 +11,8 @@
 struct model_task *model_fence_task(const struct model *model, uint64_t worker,
     const struct eng_fence *fence);
 struct model_worker *model_worker_by_id(const struct model *model, struct uuid id);
+/* The registration says that this lease is held. */
+bool model_listed(const struct eng_command *command, struct uuid task, uint64_t lease);
 bool model_any(const struct model_run *run, enum model_state state);
 uint64_t model_actions(const struct bytes *names, uint32_t count); /* as bits */
 

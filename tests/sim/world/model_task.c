@@ -179,6 +179,7 @@ slot_free(struct witness *witness)
 	require(witness, worker != NULL && worker->used > 0, "its worker has no lease");
 	worker->used--;
 	witness->task->worker = 0;
+	witness->task->dropped = false;
 }
 
 static void
@@ -212,22 +213,9 @@ on_task_completed(struct witness *witness)
 static bool
 lease_let_go(const struct witness *witness)
 {
-	const struct eng_command *cause = witness->model->cause;
 	const struct model_worker *worker = model_worker(witness->model, witness->task->worker);
-	struct uuid id = uuid_task(witness->run->id, witness->event->task);
-	if (worker->leaving)
-		return worker->leaving_reason == ENG_REASON_LEFT;
-	if (cause == NULL)
-		return true;
-	if (cause->type != ENG_CMD_WORKER_REGISTER ||
-	    !uuid_equal(cause->worker_register.id, worker->id))
-		return false;
-	for (uint32_t i = 0; i < cause->worker_register.held_count; i++) {
-		const struct eng_fence *fence = &cause->worker_register.held[i];
-		if (uuid_equal(fence->task, id) && fence->lease == witness->task->lease)
-			return false;
-	}
-	return true;
+	return witness->task->dropped ||
+	    (worker->leaving && worker->leaving_reason == ENG_REASON_LEFT);
 }
 
 static bool
@@ -260,8 +248,10 @@ attempt_count(struct witness *witness)
 	struct model_task *task = witness->task;
 	struct judge *judge = witness->model->judge;
 	uint32_t reason = witness->event->reason;
-	if (reason == ENG_REASON_LOST)
+	if (reason == ENG_REASON_LOST) {
 		judge_mark(judge, KIND_LOST);
+		witness->model->step.revoked++;
+	}
 	if (reason == ENG_REASON_RELEASED)
 		judge_mark(judge, KIND_RELEASED);
 	if (reason == ENG_REASON_TIMED_OUT) {

@@ -458,7 +458,6 @@ hear_registered(struct world *world, struct worker *worker, const struct letter 
 	}
 	worker->number = letter->worker;
 	worker->state = WORKER_ON;
-	worker->draining = false;
 	for (uint32_t i = 0; i < letter->lapsed_count; i++) {
 		struct worker_task *task = task_find(worker, &letter->lapsed[i]);
 		judge_mark(&world->judge, KIND_LAPSED);

@@ -222,7 +222,17 @@ struct froe_run_options {
 	 * most 64 pairs and 8 KiB together, each key once. */
 	const struct froe_pair *metadata;
 	size_t metadata_count;
-	uint64_t reserved[8]; /* zero */
+	/* Idempotency: a trigger with a key that is in use is answered with the run that the first
+	 * one started, whatever else it says. The key counts for key_ttl_ms (0: a day; at most 366
+	 * of them), or with key_until_end until the run has ended. NULL: none. */
+	const char *key;
+	uint64_t key_ttl_ms;
+	bool key_until_end;
+	/* When it begins, on the newest version of that time: at a wall-clock time, or so long from
+	 * now; at most ten years ahead. 0: now. */
+	uint64_t start_ns;
+	uint64_t delay_ms;
+	uint64_t reserved[4]; /* zero */
 };
 
 /* An opaque log position: a list that is given it shows at least what it acknowledged. */
@@ -235,6 +245,8 @@ struct froe_started {
 	struct froe_id run;
 	uint64_t number; /* dense per server; 0: not known, because the request was repeated */
 	struct froe_position position;
+	bool created; /* false: an earlier trigger with its key, or as this child, started it */
+	enum froe_status status;
 };
 
 /* A change of a run, or its end (final). Members that do not apply are NULL or 0. */
@@ -256,6 +268,15 @@ struct froe_event {
 /* Starts a run. When it returns FROE_OK, the run is on disk. */
 enum froe_err froe_run_start(struct froe_client *client, const struct froe_run_options *options,
     int timeout_ms, struct froe_started *ret_started, struct froe_error *error);
+
+/*
+ * Starts up to 1000 runs in one step: all of them, or none. *error names every fault that fits its
+ * text, as runs[i].field. ret_started (may be NULL) has room for one each. The inputs together must
+ * fit a message.
+ */
+enum froe_err froe_run_start_many(struct froe_client *client,
+    const struct froe_run_options *options, size_t count, int timeout_ms,
+    struct froe_started *ret_started, struct froe_error *error);
 
 /*
  * The same without waiting. on_started is called once: with `started`, or with `error` if the run
@@ -293,6 +314,10 @@ void froe_event_free(struct froe_event *event);
  * FROE_FAILED_PRECONDITION. */
 enum froe_err froe_run_cancel(struct froe_client *client, struct froe_id run, const char *reason,
     int timeout_ms, struct froe_error *error);
+
+/* Also every open run that its tasks have started, and theirs, and so on: soon after it returns. */
+enum froe_err froe_run_cancel_all(struct froe_client *client, struct froe_id run,
+    const char *reason, int timeout_ms, struct froe_error *error);
 
 /* Strings of the views below are never NULL; spans that are absent have size 0. */
 struct froe_attempt_view {
@@ -346,6 +371,15 @@ struct froe_task_view {
 	size_t attempt_count;
 };
 
+/* A run that a task has started. */
+struct froe_child_view {
+	struct froe_id run;
+	enum froe_status status;
+	const char *task; /* which */
+	uint32_t index;
+	const char *key;  /* not "": instead of the index */
+};
+
 struct froe_run_view {
 	struct froe_id run;
 	uint64_t number;
@@ -364,6 +398,15 @@ struct froe_run_view {
 	size_t task_count;
 	const struct froe_pair *metadata; /* with what it inherited */
 	size_t metadata_count;
+	struct froe_id parent; /* of a child: the task that started it; else zero */
+	uint32_t child_index;
+	const char *child_key; /* not "": instead of the index */
+	uint64_t start_ns;     /* scheduled for this time; it has no tasks until then */
+	bool late;             /* it fell due while nobody served */
+	const char *key;       /* idempotency */
+	const struct froe_child_view *children; /* of an open run, at most 1000 */
+	size_t child_view_count;
+	size_t child_count;                     /* how many there are */
 };
 
 /* The state of a run, with all its tasks and attempts; with its payloads if asked. */
@@ -562,6 +605,27 @@ enum froe_err froe_task_log(struct froe_task *task, const char *line, struct fro
  * From one thread of the handler at a time. */
 enum froe_err froe_task_stream(struct froe_task *task, const void *data, size_t size,
     struct froe_error *error);
+
+/*
+ * Starts a run as a child of this task: once over all its attempts. An attempt that starts it again
+ * is answered with the run that an earlier one started (created is false). A child is known by its
+ * key, or (NULL) by its number in the order of the calls; so without keys an attempt makes the same
+ * calls in the same order, from one thread. A child inherits the run's metadata; its own pairs win.
+ * It has slots of its own, and outlives its parent. At most 10 000 a task.
+ * FROE_LEASE_LAPSED: the task is no longer this worker's.
+ */
+enum froe_err froe_task_spawn(struct froe_task *task, const struct froe_run_options *options,
+    const char *child_key, int timeout_ms, struct froe_started *ret_started,
+    struct froe_error *error);
+
+/* Many children by number, 1000 at a time. After an error the same call may be made again. */
+enum froe_err froe_task_spawn_many(struct froe_task *task, const struct froe_run_options *options,
+    size_t count, int timeout_ms, struct froe_started *ret_started, struct froe_error *error);
+
+/* froe_run_await that ends with FROE_CANCELLED once the task is cancelled. The task keeps its slot
+ * meanwhile: children need slots of other workers, or of this one that are left. */
+enum froe_err froe_child_await(struct froe_task *task, struct froe_id child, int timeout_ms,
+    struct froe_event **ret_end, struct froe_error *error);
 
 /* Moves the execution deadline add_ms further away; waits for the answer, up to timeout_ms. */
 enum froe_err froe_task_refresh(struct froe_task *task, uint64_t add_ms, int timeout_ms,

@@ -66,13 +66,21 @@ static const struct {
     {"dev",
 	"The same as `froe server` in a temporary directory, which it removes at the end, with\n"
 	"access control off. It prints three things to try."},
-    {"run", "Prints the run's id as soon as the run is acknowledged, that is, on disk. A lost "
-	    "connection\n"
-	    "does not start it twice.\n"
-	    "\n"
-	    "With `--wait` it prints the result instead; a run that does not complete is exit "
-	    "status 1\n"
-	    "and its error on standard error."},
+    {"run",
+	"Prints the run's id as soon as the run is acknowledged, that is, on disk. A lost "
+	"connection\n"
+	"does not start it twice.\n"
+	"\n"
+	"With `--wait` it prints the result instead; a run that does not complete is exit "
+	"status 1\n"
+	"and its error on standard error.\n"
+	"\n"
+	"With `--at` or `--in` the run waits without a task, and begins on the version of its\n"
+	"workflow that is the newest then; `runs cancel` deletes it. One that fell due while no\n"
+	"server ran begins at the next start, marked late.\n"
+	"\n"
+	"With `--bulk` each line of the file is the input of a run. Up to 1000 are started in one\n"
+	"step, all of them or none; their ids are printed in order once they are on disk."},
     {"runs list",
 	"Never older than what was acknowledged before, to anyone. `--output json` prints\n"
 	"`{\"runs\": [...], \"next\": CURSOR}`; `next` is 0 on the last page."},
@@ -82,10 +90,11 @@ static const struct {
 	"object a\n"
 	"line, the last with `\"final\": true`."},
     {"runs stream",
-        "Chunks as they are, or with `--output json` one object a line with position, task and\n"
-        "attempt. Goes on until the run has ended; of a run that has ended it prints what "
-        "there is."},
-    {"runs cancel", "Returns when the cancel is on disk."},
+	"Chunks as they are, or with `--output json` one object a line with position, task and\n"
+	"attempt. Goes on until the run has ended; of a run that has ended it prints what "
+	"there is."},
+    {"runs cancel",
+	"Returns when the cancel is on disk; with `--children`, descendants follow soon after."},
     {"events push",
 	"Prints the event's number once it is on disk. All steps of durable tasks that wait for\n"
 	"the key now get the JSON (default `{}`; `-` reads standard input); later ones do not."},

@@ -61,6 +61,12 @@ static const struct cli_option run_rows[] = {
     {"timeout", "D", "the run's deadline"},
     {"priority", "1|2|3", "higher goes first (default: the workflow's)"},
     {"metadata", "KEY=VALUE", "a pair that its tasks and children get; may be repeated"},
+    {"key", "TEXT", "if a run was started with this key before, print that one's id instead"},
+    {"key-ttl", "D", "how long the key counts (default 24h)"},
+    {"key-until-end", NULL, "the key counts until the run has ended, instead"},
+    {"at", "TIME", "begin at this time in UTC: 2026-01-31T12:00:00Z"},
+    {"in", "D", "begin so long from now"},
+    {"bulk", "FILE|-", "a run for each line, JSON text; 1000 at a time, whole or not at all"},
     OPTION_ADDRESS,
     OPTION_TENANT,
     {0},
@@ -99,6 +105,7 @@ static const struct cli_option stream_rows[] = {
 };
 static const struct cli_option cancel_rows[] = {
     {"reason", "TEXT", "kept in the run's history"},
+    {"children", NULL, "and all open runs that its tasks have started, and theirs"},
     OPTION_ADDRESS,
     OPTION_TENANT,
     {0},

@@ -1,10 +1,11 @@
 /*
  * cli/run: `froe run`: starts a run, and waits for its end if asked.
  */
-#include "cli/cli.h"
+#include "cli/bulk.h"
 #include "cli/payload.h"
 
 #include "base/bytes.h"
+#include "base/duration.h"
 #include "base/fault.h"
 
 #include <stdio.h>
@@ -63,36 +64,82 @@ run_wait(struct froe_client *client, struct froe_id run)
 	return status;
 }
 
-int
-cli_run(struct cli *cli)
+/* --at TIME in UTC. */
+static uint64_t
+read_time(const struct cli *cli)
 {
-	struct buf input, keys;
-	struct froe_pair metadata[CLI_GIVEN_MAX];
+	const char *text = cli_text(cli, "at");
+	uint64_t time_ns = 0;
+	if (text != NULL && cli_flag(cli, "in"))
+		cli_usage(cli, "--at and --in say the same: give one of them");
+	if (text != NULL && (!timestamp_parse(text, &time_ns) || time_ns == 0))
+		cli_usage(cli, "--at: \"%s\" is not a time in UTC: write 2026-01-31T12:00:00Z",
+		    text);
+	return time_ns;
+}
+
+static void
+check_key(const struct cli *cli)
+{
+	bool ttl = cli_flag(cli, "key-ttl"), until = cli_flag(cli, "key-until-end");
+	if ((ttl || until) && !cli_flag(cli, "key"))
+		cli_usage(cli, "--%s says how long a --key counts: give one",
+		    ttl ? "key-ttl" : "key-until-end");
+	if (ttl && until)
+		cli_usage(cli, "--key-ttl or --key-until-end: give one of them");
+}
+
+static int
+run_one(struct cli *cli, const struct froe_run_options *options)
+{
 	struct froe_started started;
 	struct froe_error error;
 	char id[FROE_ID_TEXT_SIZE];
 	int status;
-	buf_init(&input);
-	buf_init(&keys);
-	payload_read(cli, cli_text(cli, "input"), "--input", &input);
-	struct froe_run_options options = {
-	    .workflow = cli->arguments[0],
-	    .input = {input.data, buf_used(&input)},
-	    .priority = (uint32_t)cli_number(cli, "priority", 0, FROE_PRIORITY_MAX),
-	    .run_timeout_ms = cli_duration_ms(cli, "timeout", 0),
-	    .metadata = metadata,
-	    .metadata_count = read_metadata(cli, metadata, &keys),
-	};
 	struct froe_client *client = cli_connect(cli, &status);
-	if (client != NULL && froe_run_start(client, &options, -1, &started, &error) != FROE_OK) {
+	if (client != NULL && froe_run_start(client, options, -1, &started, &error) != FROE_OK) {
 		status = cli_fail(&error);
 	} else if (client != NULL) {
 		froe_id_format(started.run, id);
 		printf("%s\n", id);
 		fflush(stdout);
+		if (!started.created)
+			fprintf(stderr, "froe: the run was started before with this key (%s)\n",
+			    froe_status_name(started.status));
 		status = cli_flag(cli, "wait") ? run_wait(client, started.run) : FROE_EXIT_OK;
 	}
 	froe_client_close(client);
+	return status;
+}
+
+int
+cli_run(struct cli *cli)
+{
+	struct buf input, keys;
+	struct froe_pair metadata[CLI_GIVEN_MAX];
+	buf_init(&input);
+	buf_init(&keys);
+	check_key(cli);
+	struct froe_run_options options = {
+	    .workflow = cli->arguments[0],
+	    .priority = (uint32_t)cli_number(cli, "priority", 0, FROE_PRIORITY_MAX),
+	    .run_timeout_ms = cli_duration_ms(cli, "timeout", 0),
+	    .metadata = metadata,
+	    .metadata_count = read_metadata(cli, metadata, &keys),
+	    .key = cli_text(cli, "key"),
+	    .key_ttl_ms = cli_duration_ms(cli, "key-ttl", 0),
+	    .key_until_end = cli_flag(cli, "key-until-end"),
+	    .start_ns = read_time(cli),
+	    .delay_ms = cli_duration_ms(cli, "in", 0),
+	};
+	int status;
+	if (cli_flag(cli, "bulk")) {
+		status = cli_bulk(cli, &options);
+	} else {
+		payload_read(cli, cli_text(cli, "input"), "--input", &input);
+		options.input = (struct froe_bytes){input.data, buf_used(&input)};
+		status = run_one(cli, &options);
+	}
 	buf_release(&input);
 	buf_release(&keys);
 	return status;

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/duration.h"
 #include "base/fault.h"
+#include "base/uuid.h"
 #include "cli/tasks.h"
 
 #include <inttypes.h>
@@ -119,6 +120,63 @@ metadata_json(const struct froe_run_view *run, struct buf *to)
 	buf_push_text(to, "}");
 }
 
+static bool
+id_given(struct froe_id id)
+{
+	static const struct froe_id none;
+	return memcmp(&id, &none, sizeof(id)) != 0;
+}
+
+/* The run of a task. */
+static struct froe_id
+run_of(struct froe_id task)
+{
+	struct uuid id;
+	struct froe_id run;
+	uint32_t number;
+	memcpy(id.bytes, task.bytes, sizeof(id.bytes));
+	id = uuid_run_of(id, &number);
+	memcpy(run.bytes, id.bytes, sizeof(run.bytes));
+	return run;
+}
+
+/* What it has to do with other runs, and with time. */
+static void
+relations_json(const struct froe_run_view *run, struct buf *to)
+{
+	if (run->start_ns != 0) {
+		json_time(to, "scheduled", run->start_ns);
+		buf_printf(to, ",\"late\":%s", run->late ? "true" : "false");
+	}
+	if (run->key[0] != 0) {
+		buf_push_text(to, ",");
+		json_text(to, "key", run->key);
+	}
+	if (id_given(run->parent)) {
+		buf_push_text(to, ",");
+		json_id(to, "parent", run_of(run->parent));
+		buf_push_text(to, ",");
+		json_id(to, "parent_task", run->parent);
+		if (run->child_key[0] == 0)
+			buf_printf(to, ",\"child_index\":%u", run->child_index);
+		buf_push_text(to, run->child_key[0] != 0 ? "," : "");
+		if (run->child_key[0] != 0)
+			json_text(to, "child_key", run->child_key);
+	}
+	buf_printf(to, ",\"child_count\":%zu,\"children\":[", run->child_count);
+	for (size_t i = 0; i < run->child_view_count; i++) {
+		const struct froe_child_view *child = &run->children[i];
+		buf_push_text(to, i > 0 ? ",{" : "{");
+		json_id(to, "id", child->run);
+		buf_printf(to, ",\"status\":\"%s\",", froe_status_name(child->status));
+		json_text(to, "task", child->task);
+		buf_printf(to, ",\"index\":%u,", child->index);
+		json_text(to, "key", child->key);
+		buf_push_text(to, "}");
+	}
+	buf_push_text(to, "]");
+}
+
 static void
 run_json(const struct froe_run_view *run, struct buf *to)
 {
@@ -138,6 +196,7 @@ run_json(const struct froe_run_view *run, struct buf *to)
 	json_payload(to, "input", run->input);
 	json_payload(to, "result", run->result);
 	metadata_json(run, to);
+	relations_json(run, to);
 	buf_push_text(to, ",\"tasks\":[");
 	for (size_t i = 0; i < run->task_count; i++) {
 		buf_push_text(to, i > 0 ? ",\n" : "\n");
@@ -154,6 +213,54 @@ push_line(struct buf *to, const char *text)
 		char c = (unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text;
 		buf_push(to, &c, 1);
 	}
+}
+
+#define CHILDREN_SHOWN 10u
+
+static void
+children_table(const struct froe_run_view *run, struct buf *to)
+{
+	size_t count[FROE_RUN_EVICTED + 1] = {0};
+	const char *before = "children: ";
+	for (size_t i = 0; i < run->child_view_count; i++)
+		count[run->children[i].status]++;
+	for (unsigned i = 0; i <= FROE_RUN_EVICTED; i++) {
+		if (count[i] == 0)
+			continue;
+		buf_printf(
+		    to, "%s%zu %s", before, count[i], froe_status_name((enum froe_status)i));
+		before = ", ";
+	}
+	buf_push_text(to, "\n");
+	for (size_t i = 0; i < run->child_view_count && i < CHILDREN_SHOWN; i++) {
+		char id[FROE_ID_TEXT_SIZE];
+		froe_id_format(run->children[i].run, id);
+		buf_printf(to, "  %s  %s\n", id, froe_status_name(run->children[i].status));
+	}
+	if (run->child_count > CHILDREN_SHOWN)
+		buf_printf(to, "  and %zu more: froe runs list --parent\n",
+		    run->child_count - CHILDREN_SHOWN);
+}
+
+static void
+relations_table(const struct froe_run_view *run, struct buf *to)
+{
+	char text[TIMESTAMP_TEXT_SIZE], id[FROE_ID_TEXT_SIZE];
+	if (run->start_ns != 0) {
+		timestamp_format(run->start_ns, text);
+		buf_printf(to, "scheduled for %s%s\n", text, run->late ? ", began late" : "");
+	}
+	if (id_given(run->parent)) {
+		froe_id_format(run_of(run->parent), id);
+		buf_printf(to, "child of run %s\n", id);
+	}
+	if (run->key[0] != 0) {
+		buf_push_text(to, "key: ");
+		push_line(to, run->key);
+		buf_push_text(to, "\n");
+	}
+	if (run->child_view_count > 0)
+		children_table(run, to);
 }
 
 static void
@@ -183,6 +290,7 @@ run_table(const struct froe_run_view *run, bool payloads, struct buf *to)
 	}
 	if (run->metadata_count > 0)
 		buf_push_text(to, "\n");
+	relations_table(run, to);
 	if (payloads && run->input.size != 0) {
 		buf_push_text(to, "input: ");
 		buf_push(to, run->input.data, run->input.size);
@@ -339,7 +447,11 @@ cli_runs_cancel(struct cli *cli)
 	if (client == NULL)
 		return status;
 	status = FROE_EXIT_OK;
-	if (froe_run_cancel(client, run, cli_text(cli, "reason"), -1, &error) != FROE_OK)
+	const char *reason = cli_text(cli, "reason");
+	enum froe_err err = cli_flag(cli, "children")
+	    ? froe_run_cancel_all(client, run, reason, -1, &error)
+	    : froe_run_cancel(client, run, reason, -1, &error);
+	if (err != FROE_OK)
 		status = cli_fail(&error);
 	froe_client_close(client);
 	return status;

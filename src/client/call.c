@@ -45,6 +45,7 @@ enum froe_err
 call_wait(struct froe_client *client, struct call *call, struct request *request,
     uint64_t deadline_ns)
 {
+	request->waited = true;
 	client_submit(client, request);
 	if (client_wait(client, &call->done, deadline_ns))
 		return call->err;

@@ -27,6 +27,10 @@ enum froe_err call_wait(struct froe_client *client, struct call *call, struct re
     uint64_t deadline_ns);
 request_answer call_answer;
 
+/* froe_run_await that also ends, with FROE_CANCELLED, once *stop is true. */
+enum froe_err run_await(struct froe_client *client, struct froe_id run, const bool *stop,
+    int timeout_ms, struct froe_event **ret_end, struct froe_error *error);
+
 /* Nobody waits for it any more. What was sent stays known until its answer comes. */
 void call_abandon(struct froe_client *client, struct request *request);
 

@@ -86,7 +86,7 @@ client_request_id(struct froe_client *client)
 static struct list *
 waiting_list(struct froe_client *client, const struct request *request)
 {
-	return request_kind(request->number)->worker ? &client->waiting_worker : &client->waiting;
+	return request->worker ? &client->waiting_worker : &client->waiting;
 }
 
 /* The stepper writes at the end of its turn, and who stepped a no_thread client last gathers until
@@ -227,7 +227,14 @@ changed_wait(struct froe_client *client, uint64_t deadline_ns)
 bool
 client_wait(struct froe_client *client, const bool *done, uint64_t deadline_ns)
 {
-	while (!*done) {
+	return client_wait_either(client, done, done, deadline_ns);
+}
+
+bool
+client_wait_either(struct froe_client *client, const bool *done, const bool *stop,
+    uint64_t deadline_ns)
+{
+	while (!*done && !*stop) {
 		if (deadline_ns != UINT64_MAX && clock_now_ns() >= deadline_ns)
 			return false;
 		if (client->threaded || client->stepping)

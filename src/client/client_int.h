@@ -116,6 +116,8 @@ void client_notify(struct froe_client *client); /* those who wait for an answer 
 
 /* Waits for a condition of any kind: true when *done, false at the deadline. UINT64_MAX: none. */
 bool client_wait(struct froe_client *client, const bool *done, uint64_t deadline_ns);
+bool client_wait_either(struct froe_client *client, const bool *done, const bool *stop,
+    uint64_t deadline_ns);
 uint64_t client_deadline_ns(int timeout_ms);
 
 /* FROE_FAILED_PRECONDITION on the stepper: a callback must not wait. */

@@ -4,16 +4,31 @@
 #include "base/arena.h"
 #include "base/mem.h"
 
-enum froe_err
-froe_run_cancel(struct froe_client *client, struct froe_id run, const char *reason, int timeout_ms,
-    struct froe_error *error)
+static enum froe_err
+run_cancel(struct froe_client *client, struct froe_id run, const char *reason, bool children,
+    int timeout_ms, struct froe_error *error)
 {
 	Froe__RunCancel cancel = FROE__RUN_CANCEL__INIT;
 	struct call call = {.error = error};
 	cancel.has_run = true;
 	cancel.run = wire_id(&run);
 	cancel.reason = wire_text(reason);
+	cancel.has_children = cancel.children = children;
 	return call_make(client, &call, FROE__ENVELOPE__BODY_RUN_CANCEL, &cancel.base, timeout_ms);
+}
+
+enum froe_err
+froe_run_cancel(struct froe_client *client, struct froe_id run, const char *reason, int timeout_ms,
+    struct froe_error *error)
+{
+	return run_cancel(client, run, reason, /* children= */ false, timeout_ms, error);
+}
+
+enum froe_err
+froe_run_cancel_all(struct froe_client *client, struct froe_id run, const char *reason,
+    int timeout_ms, struct froe_error *error)
+{
+	return run_cancel(client, run, reason, /* children= */ true, timeout_ms, error);
 }
 
 static void

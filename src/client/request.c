@@ -11,6 +11,7 @@ static const struct request_kind kinds[] = {
     {BODY(PING), BODY(PONG), .repeat = false, .worker = false},
     {BODY(WORKFLOW_PUT), BODY(WORKFLOW_PUT_DONE), .repeat = true, .worker = false},
     {BODY(RUN_START), BODY(RUN_STARTED), .repeat = true, .worker = false},
+    {BODY(RUN_START_MANY), BODY(RUNS_STARTED), .repeat = true, .worker = false},
     {BODY(RUN_GET), BODY(RUN_VIEW), .repeat = true, .worker = false},
     {BODY(RUN_LIST), BODY(RUN_PAGE), .repeat = true, .worker = false},
     {BODY(RUN_CANCEL), BODY(DONE), .repeat = true, .worker = false},
@@ -56,6 +57,8 @@ request_new(uint64_t id, uint32_t number, const ProtobufCMessage *body, request_
 	struct request *request = mem_alloc(sizeof(*request) + capacity);
 	*request = (struct request){.id = id, .number = number, .answer = answer,
 	    .context = context, .size = size, .capacity = capacity};
+	const struct request_kind *kind = request_kind(number);
+	request->worker = kind != NULL && kind->worker;
 	wire_frame_pack(request->frame, id, number, body, size);
 	return request;
 }

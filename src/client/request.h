@@ -37,6 +37,8 @@ struct request {
 	bool repeated;  /* sent more than once: an earlier one may have been executed */
 	bool abandoned; /* nobody waits any more: no answer is delivered */
 	bool busy;      /* its callback is being made without the lock */
+	bool worker;    /* only after the worker is registered on this connection */
+	bool waited;    /* a thread waits for it in call_wait() */
 	uint64_t sent_ns;
 	request_answer *answer; /* NULL: the answer is dropped */
 	void *context;
@@ -58,7 +60,7 @@ struct request_kind {
 	uint32_t number;
 	uint32_t answer; /* the body that answers it; BODY__NOT_SET: any number of RunEvent */
 	bool repeat;     /* safe to send again when the outcome is unknown */
-	bool worker;     /* only after the worker is registered on this connection */
+	bool worker;     /* a request of the worker's; see struct request */
 };
 const struct request_kind *request_kind(uint32_t number);
 

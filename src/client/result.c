@@ -153,13 +153,19 @@ result_send(struct froe_task *task)
 static void
 detach_list(struct froe_client *client, struct list *list)
 {
+	struct froe_error left;
+	error_set(&left, FROE_CLOSED, "the worker has left: the outcome is unknown");
 	struct list *node = list->next;
 	while (node != list) {
 		struct request *request = container_of(node, struct request, node);
 		node = node->next;
-		bool ours = request_kind(request->number)->worker ||
+		bool ours = request->worker ||
 		    request->number == FROE__ENVELOPE__BODY_WORKER_REGISTER;
-		if (ours && !request->abandoned)
+		if (!ours || request->abandoned)
+			continue;
+		if (request->waited) /* a handler that would wait for ever */
+			client_finish(client, request, NULL, &left);
+		else
 			call_abandon(client, request);
 	}
 }

@@ -1,124 +1,8 @@
 /*
- * Starting runs and waiting for their ends. The run's id is minted here, which is what makes a
- * start safe to repeat after a lost connection: see session.c, answer_repeated().
+ * Starting runs without waiting, and waiting for their ends.
  */
-#include "client/call_int.h"
+#include "client/start_int.h"
 #include "client/view.h"
-
-#include "base/uuid.h"
-
-static bool
-id_given(const struct froe_id *id)
-{
-	return !bytes_zero(id->bytes, sizeof(id->bytes));
-}
-
-static struct froe_id
-id_mint(struct froe_client *client)
-{
-	uint8_t random[16];
-	struct froe_id id;
-	dice_roll(&client->dice, random, sizeof(random));
-	struct uuid run = uuid_run(clock_wall_ns(), random);
-	memcpy(id.bytes, run.bytes, sizeof(id.bytes));
-	return id;
-}
-
-static void
-started_view(const struct request *request, const Froe__RunStarted *wire,
-    struct froe_started *ret_started)
-{
-	*ret_started = (struct froe_started){.run = request->run.run, .number = wire->number};
-	if (wire->has_position && wire->position.len <= sizeof(ret_started->position.bytes)) {
-		ret_started->position.size = (uint8_t)wire->position.len;
-		memcpy(ret_started->position.bytes, wire->position.data, wire->position.len);
-	}
-}
-
-static void
-start_metadata(struct arena *arena, const struct froe_run_options *options, Froe__RunStart *start)
-{
-	size_t count = options->metadata_count;
-	Froe__Pair *pairs = arena_alloc(arena, count * sizeof(*pairs));
-	start->metadata = arena_alloc(arena, count * sizeof(Froe__Pair *));
-	start->n_metadata = count;
-	for (size_t i = 0; i < count; i++) {
-		froe__pair__init(&pairs[i]);
-		pairs[i].key = wire_text(wire_text_get(options->metadata[i].key));
-		pairs[i].value = wire_text(wire_text_get(options->metadata[i].value));
-		start->metadata[i] = &pairs[i];
-	}
-}
-
-/* The message borrows from options, id and arena. */
-static void
-start_fill(struct arena *arena, const struct froe_run_options *options, const struct froe_id *id,
-    Froe__RunStart *start)
-{
-	froe__run_start__init(start);
-	start->workflow = wire_text(wire_text_get(options->workflow));
-	start->has_input = options->input.size > 0;
-	start->input = wire_bytes(options->input.data, options->input.size);
-	start->has_priority = options->priority != 0;
-	start->priority = options->priority;
-	start->has_run_timeout_ms = options->run_timeout_ms != 0;
-	start->run_timeout_ms = options->run_timeout_ms;
-	start->has_run = true;
-	start->run = wire_id(id);
-	start_metadata(arena, options, start);
-}
-
-/* With the lock. The run's id is minted here, so that the request can be repeated. */
-static enum froe_err
-start_request(struct froe_client *client, const struct froe_run_options *options, bool wait,
-    request_answer *answer, void *context, struct request **ret_request, struct froe_error *error)
-{
-	enum froe_err err = call_room(client, options->input.size, error);
-	if (err != FROE_OK)
-		return err;
-	Froe__RunStart start;
-	struct arena arena;
-	struct froe_id id = id_given(&options->id) ? options->id : id_mint(client);
-	arena_init(&arena, 0);
-	start_fill(&arena, options, &id, &start);
-	start.has_wait = wait;
-	start.wait = wait;
-	struct request *request = request_new(client_request_id(client),
-	    FROE__ENVELOPE__BODY_RUN_START, &start.base, answer, context);
-	request->run.run = id;
-	arena_release(&arena);
-	*ret_request = request;
-	return FROE_OK;
-}
-
-static void
-start_answer(struct froe_client *client, struct request *request, const Froe__Envelope *envelope,
-    const struct froe_error *error)
-{
-	struct call *call = request->context;
-	if (envelope != NULL)
-		started_view(request, envelope->run_started, call->result);
-	call_answer(client, request, envelope, error);
-}
-
-enum froe_err
-froe_run_start(struct froe_client *client, const struct froe_run_options *options, int timeout_ms,
-    struct froe_started *ret_started, struct froe_error *error)
-{
-	struct froe_started unused;
-	struct call call = {.error = error, .result = ret_started != NULL ? ret_started : &unused};
-	struct request *request;
-	client_lock(client);
-	enum froe_err err = client_may_wait(client, error);
-	if (err == FROE_OK) {
-		err = start_request(
-		    client, options, /* wait= */ false, start_answer, &call, &request, error);
-	}
-	if (err == FROE_OK)
-		err = call_wait(client, &call, request, client_deadline_ns(timeout_ms));
-	client_unlock(client);
-	return err;
-}
 
 /* ------------------------------------------------------------------- asynchronous start, watch */
 
@@ -155,8 +39,8 @@ froe_run_start_async(struct froe_client *client, const struct froe_run_options *
 	struct request *request;
 	froe_assert(on_started != NULL);
 	client_lock(client);
-	enum froe_err err = start_request(client, options, on_end != NULL, run_answer, context,
-	    &request, error);
+	struct start start = {.options = options, .wait = on_end != NULL};
+	enum froe_err err = start_request(client, &start, run_answer, context, &request, error);
 	if (err == FROE_OK) {
 		request->run.on_started = on_started;
 		request->run.on_event = on_end;
@@ -244,6 +128,14 @@ enum froe_err
 froe_run_await(struct froe_client *client, struct froe_id run, int timeout_ms,
     struct froe_event **ret_end, struct froe_error *error)
 {
+	static const bool never = false;
+	return run_await(client, run, &never, timeout_ms, ret_end, error);
+}
+
+enum froe_err
+run_await(struct froe_client *client, struct froe_id run, const bool *stop, int timeout_ms,
+    struct froe_event **ret_end, struct froe_error *error)
+{
 	struct froe_event *end = NULL;
 	struct call call = {.error = error, .take = await_take, .result = &end};
 	client_lock(client);
@@ -254,11 +146,15 @@ froe_run_await(struct froe_client *client, struct froe_id run, int timeout_ms,
 		struct request *request =
 		    watch_request(client, &run, /* changes= */ false, await_answer, &call);
 		client_submit(client, request);
-		if (client_wait(client, &call.done, client_deadline_ns(timeout_ms))) {
+		bool ended = client_wait_either(
+		    client, &call.done, stop, client_deadline_ns(timeout_ms));
+		if (call.done) {
 			err = call.err;
 		} else {
 			watch_end(client, request);
-			err = error_set(error, FROE_TIMEOUT, "the run has not ended in time");
+			err = ended ? error_set(error, FROE_CANCELLED, "the task was cancelled")
+			            : error_set(error, FROE_TIMEOUT,
+			                  "the run has not ended in time");
 		}
 	}
 	client_unlock(client);

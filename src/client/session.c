@@ -64,7 +64,8 @@ requests_sort(struct froe_client *client, struct list *from, struct list *again,
 		else
 			request->repeated = true;
 		bool repeat = (watching || kind->repeat) && !request->abandoned;
-		list_push(!repeat ? lost : kind->worker ? &again[1] : &again[0], &request->node);
+		bool worker = request->worker && !watching; /* a watch needs no worker */
+		list_push(!repeat ? lost : worker ? &again[1] : &again[0], &request->node);
 	}
 }
 

@@ -187,6 +187,23 @@ pairs_copy(struct arena *arena, Froe__Pair *const *wire, size_t count)
 	return pairs;
 }
 
+static const struct froe_child_view *
+children_copy(struct arena *arena, const Froe__RunView *wire)
+{
+	struct froe_child_view *children = take(arena, wire->n_children, sizeof(children[0]));
+	for (size_t i = 0; i < wire->n_children; i++) {
+		const Froe__ChildView *from = wire->children[i];
+		children[i] = (struct froe_child_view){
+		    .run = id_copy(from->run),
+		    .status = (enum froe_status)from->status,
+		    .task = text_copy(arena, from->task),
+		    .index = from->index,
+		    .key = text_copy(arena, from->key),
+		};
+	}
+	return children;
+}
+
 struct froe_run_view *
 run_view_copy(const Froe__RunView *wire)
 {
@@ -214,6 +231,15 @@ run_view_copy(const Froe__RunView *wire)
 	    .task_count = wire->n_tasks,
 	    .metadata = pairs_copy(arena, wire->metadata, wire->n_metadata),
 	    .metadata_count = wire->n_metadata,
+	    .parent = id_copy(wire->parent),
+	    .child_index = wire->child_index,
+	    .child_key = text_copy(arena, wire->child_key),
+	    .start_ns = wire->start_ns,
+	    .late = wire->late,
+	    .key = text_copy(arena, wire->key),
+	    .children = children_copy(arena, wire),
+	    .child_view_count = wire->n_children,
+	    .child_count = wire->child_count,
 	};
 	return &box->view;
 }

@@ -122,6 +122,8 @@ struct froe_task {
 	struct task_step *step; /* under way; NULL: none */
 	struct task_result *results;
 
+	uint32_t child_next; /* the number of the next child without a key */
+
 	/* what the handler says */
 	void *output;
 	size_t output_size;

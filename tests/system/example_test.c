@@ -49,6 +49,19 @@ test_example__flaky(void **state)
 	server_release(&server);
 }
 
+static void
+test_example__fanout(void **state)
+{
+	static const char *const parts[] = {"20", NULL};
+	struct server server;
+
+	(void)state;
+	server_init(&server);
+	server_start(&server);
+	expect_success(example_start(&server, "fanout", parts));
+	server_release(&server);
+}
+
 /* The customer waits until the worker has registered the workflow: it tries again. */
 static void
 test_example__order(void **state)
@@ -204,6 +217,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_example__agent),
 	    cmocka_unit_test(test_example__flaky),
+	    cmocka_unit_test(test_example__fanout),
 	    cmocka_unit_test(test_example__order),
 	};
 

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "io/file.h"
+#include "log/copy_int.h"
 #include "log/paths_int.h"
 #include "log/record_int.h"
 #include "log/segment_int.h"
@@ -466,9 +467,14 @@ snapshot_remove(struct io_env *env, const char *dir, uint64_t number, struct fro
 	enum froe_err err = paths_init(&paths, dir, fault);
 	if (err != FROE_OK)
 		return err;
+	int hold;
+	err = copy_hold(env, &paths, &hold, fault);
+	if (err != FROE_OK)
+		return err;
 	err = io_path_unlink(env, path_snapshot(&paths, number).text, fault);
 	if (err == FROE_OK)
 		err = io_path_sync_dir(env, paths.ckpt, fault);
+	io_file_close(env, hold);
 	return err == FROE_NOT_FOUND ? FROE_OK : err;
 }
 

@@ -71,7 +71,7 @@ enum froe_err snapshot_read(struct io_env *env, const char *dir, struct uuid sto
     const struct log_loader *loader, void *context, bool whole, struct log_base *ret_base,
     struct froe_fault *fault) FROE_CHECKED;
 
-/* Deletes it; there need be none. */
+/* Deletes it; there need be none. FROE_IN_USE: a backup is under way, which may want it. */
 enum froe_err snapshot_remove(
     struct io_env *env, const char *dir, uint64_t number, struct froe_fault *fault) FROE_CHECKED;
 

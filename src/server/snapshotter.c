@@ -180,7 +180,7 @@ step_idle(struct snapshotter *snapshotter)
 	struct log_manifest manifest = log_manifest_read(snapshotter->log);
 	uint64_t sealed = log_sealed(snapshotter->log);
 	uint64_t now_ns = io_mono_ns(snapshotter->env);
-	if (!snapshotter->cleaned) {
+	if (!snapshotter->cleaned && now_ns >= snapshotter->clean_ns) {
 		struct froe_fault fault;
 		if (snapshot_clean(snapshotter->env, snapshotter->dir, &fault) != FROE_OK)
 			return give_up(snapshotter, &fault);
@@ -439,9 +439,13 @@ step_remove(struct snapshotter *snapshotter)
 		    snapshot_quarantine(snapshotter->env, snapshotter->dir, removal.number, &fault);
 	else if (err == FROE_OK && removal.number != 0)
 		err = snapshot_remove(snapshotter->env, snapshotter->dir, removal.number, &fault);
-	if (err != FROE_OK)
+	if (err != FROE_OK && err != FROE_IN_USE)
 		return give_up(snapshotter, &fault);
-	if (removal.number == 0)
+	if (err == FROE_IN_USE) { /* a backup: later */
+		snapshotter->cleaned = false;
+		snapshotter->clean_ns = io_mono_ns(snapshotter->env) + RETRY_NS;
+	}
+	if (removal.number == 0 || err == FROE_IN_USE)
 		snapshotter->step = SNAPSHOTTER_IDLE;
 	return true;
 }

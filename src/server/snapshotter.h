@@ -59,10 +59,11 @@ struct snapshotter {
 	struct snapshotter_options options;
 	uint64_t segment_bytes;
 	enum snapshotter_state step;
-	bool ended;	  /* an alarm, or MANIFEST could not be written */
-	bool cleaned;	  /* what a crash left is gone */
-	uint64_t due_ns;  /* boot-time clock: not before */
-	uint64_t last_ns; /* when the last one was begun */
+	bool ended;	   /* an alarm, or MANIFEST could not be written */
+	bool cleaned;	   /* what a crash left is gone */
+	uint64_t clean_ns; /* boot-time clock: not before */
+	uint64_t due_ns;   /* boot-time clock: not before */
+	uint64_t last_ns;  /* when the last one was begun */
 	uint64_t last_bytes;
 	uint64_t start_ns;
 	uint64_t target;

@@ -58,6 +58,24 @@ status_of(const struct eng *eng, uint64_t run, bool open, uint8_t closed)
 	return status;
 }
 
+/* A bulk trigger whose outcome was unknown comes again with the ids that it had, perhaps among
+ * others that are known otherwise; it is answered, not refused. */
+static bool
+id_known(struct eng_turn *turn, struct uuid id, struct eng_started *ret_started)
+{
+	const struct eng_run *run = eng_run_by_id(turn->eng, id);
+	const struct eng_closed *closed = map_get_uuid(&turn->eng->closed, id);
+	uint32_t tenant = run != NULL ? run->tenant->id : closed != NULL ? closed->tenant : 0;
+	if (turn->command->type != ENG_CMD_RUN_START_MANY || tenant != turn->command->tenant.v)
+		return false; /* of another tenant's run nothing is told */
+	*ret_started = (struct eng_started){
+	    .run = run != NULL ? run->key : closed->key,
+	    .id = id,
+	    .status = (enum eng_status)(run != NULL ? run->status : closed->status),
+	};
+	return true;
+}
+
 /* Has an earlier trigger started it? */
 static bool
 start_known(struct eng_turn *turn, const struct eng_start *start, struct eng_started *ret_started)
@@ -68,7 +86,7 @@ start_known(struct eng_turn *turn, const struct eng_start *start, struct eng_sta
 		struct eng_child *child = child_find(task_run(parent), parent->index,
 		    start->child_index, start->child_key);
 		if (child == NULL)
-			return false;
+			return id_known(turn, start->run, ret_started);
 		*ret_started = (struct eng_started){
 		    .run = child->run,
 		    .id = child->id,
@@ -79,7 +97,7 @@ start_known(struct eng_turn *turn, const struct eng_start *start, struct eng_sta
 	struct eng_idem *key =
 	    start->key.size != 0 ? idem_find(turn_tenant(turn), start->key) : NULL;
 	if (key == NULL || !idem_valid(key, turn->now_ns))
-		return false;
+		return id_known(turn, start->run, ret_started);
 	*ret_started = (struct eng_started){
 	    .run = key->run,
 	    .id = key->id,

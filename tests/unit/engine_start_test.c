@@ -176,20 +176,46 @@ test_start__many_or_none(void **state)
 	(void)state;
 	driver_open(&d);
 	driver_define(&d, "wf", "a");
-	uint64_t before = driver_start(&d, "wf");
 	struct eng_command command = many_command(&d, starts, 6, "wf");
 	starts[1].workflow = bytes_text("nowhere");
-	starts[3].run = ledger_run(&d.ledger, before)->id;
+	starts[3].metadata = &starts[3].workflow;
+	starts[3].metadata_count = 1;
 	starts[4].run = starts[0].run;
 	starts[5].priority = 9;
 	assert_int_equal(driver_try(&d, &command), FROE_NOT_FOUND);
 	const struct eng_effect *reply = driver_reply(&d);
 	assert_int_equal(driver_events(&d, ENG_EV_RUN_STARTED), 0);
-	assert_int_equal(reply->fault_count, 4);
+	assert_int_equal(reply->fault_count, 4); /* and 4 has the id of 0 */
 	assert_string_equal(reply->faults[0].field, "runs[1].workflow");
-	assert_string_equal(reply->faults[1].field, "runs[3].run");
+	assert_string_equal(reply->faults[1].field, "runs[3].metadata");
 	assert_string_equal(reply->faults[2].field, "runs[4].run");
 	assert_string_equal(reply->faults[3].field, "runs[5].priority");
+	driver_close(&d);
+}
+
+/* Its answer was lost: the same again starts nothing, and says what there is. To another tenant the
+ * ids are in use. */
+static void
+test_start__many_again(void **state)
+{
+	struct eng_start starts[3];
+	struct driver d;
+	(void)state;
+	driver_open(&d);
+	driver_define(&d, "wf", "a");
+	struct eng_command command = many_command(&d, starts, 3, "wf");
+	assert_int_equal(driver_try(&d, &command), FROE_OK);
+	driver_cancel(&d, driver_reply(&d)->started[1].run);
+	driver_crash(&d, SECOND);
+	assert_int_equal(driver_try(&d, &command), FROE_OK);
+	assert_int_equal(driver_events(&d, ENG_EV_RUN_STARTED), 0);
+	const struct eng_started *started = driver_reply(&d)->started;
+	assert_true(uuid_equal(started[2].id, starts[2].run));
+	assert_false(started[2].created);
+	assert_int_equal(started[1].status, ENG_CANCELLED);
+	d.tenant = command.tenant = driver_tenant(&d, "other");
+	driver_define(&d, "wf", "a");
+	assert_int_equal(driver_try(&d, &command), FROE_ALREADY_EXISTS);
 	driver_close(&d);
 }
 
@@ -370,6 +396,7 @@ main(void)
 	    cmocka_unit_test(test_start__keys_are_forgotten_in_slices),
 	    cmocka_unit_test(test_start__many_in_one_step),
 	    cmocka_unit_test(test_start__many_or_none),
+	    cmocka_unit_test(test_start__many_again),
 	    cmocka_unit_test(test_start__many_bytes),
 	    cmocka_unit_test(test_start__scheduled),
 	    cmocka_unit_test(test_start__scheduled_late),

@@ -12,7 +12,8 @@
 #   make bench               the limit and froe, in one run, as ratios
 #   make tidy                layers, headers alone, lengths, banned words
 #   make selftest            plants one fault per tidy rule and requires a refusal
-#   make install DESTDIR= PREFIX=/usr/local
+#   make install DESTDIR= PREFIX=/usr/local LIBDIR=
+#   make deb | deb-check     a Debian package in build/; the same, unpacked and tried
 #   make deps | clean | help
 #
 # V=1 shows the commands. Nothing is configured; config.mk, if present, overrides variables.
@@ -26,6 +27,7 @@ endif
 SAN ?=
 B ?= build
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 VERSION := 0.1.0
 comma := ,
 
@@ -78,7 +80,7 @@ GEN_H := $(GEN_C:.c=.h)
 sources = $(wildcard src/$(1)/*.c)
 objects = $(patsubst src/%.c,$(OBJ)/%.o,$(call sources,$(1)))
 
-.PHONY: all check system sim crash test demo bench tidy selftest install deps clean help run-examples
+.PHONY: all check system sim crash test demo bench tidy selftest install deb deb-check deps clean help run-examples
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -218,16 +220,24 @@ selftest:
 	@tools/selftest
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \
-	    $(DESTDIR)$(PREFIX)/include/froe
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/pkgconfig \
+	    $(DESTDIR)$(PREFIX)/include/froe $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 755 $(OUT)/froe $(DESTDIR)$(PREFIX)/bin/froe
-	install -m 644 $(OUT)/libfroe.a $(DESTDIR)$(PREFIX)/lib/libfroe.a
-	install -m 755 $(OUT)/libfroe.so $(DESTDIR)$(PREFIX)/lib/libfroe.so.$(VERSION)
-	ln -sf libfroe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libfroe.so.0
-	ln -sf libfroe.so.0 $(DESTDIR)$(PREFIX)/lib/libfroe.so
+	install -m 644 $(OUT)/libfroe.a $(DESTDIR)$(LIBDIR)/libfroe.a
+	install -m 644 $(OUT)/libfroe.so $(DESTDIR)$(LIBDIR)/libfroe.so.$(VERSION)
+	ln -sf libfroe.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libfroe.so.0
+	ln -sf libfroe.so.0 $(DESTDIR)$(LIBDIR)/libfroe.so
 	install -m 644 include/froe/*.h include/froe/*.def $(DESTDIR)$(PREFIX)/include/froe/
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/libfroe.pc.in \
-	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/libfroe.pc
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+	    packaging/libfroe.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/libfroe.pc
+	$(OUT)/froe help man > $(DESTDIR)$(PREFIX)/share/man/man1/froe.1
+	$(OUT)/froe completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/froe
+
+deb: all
+	+@packaging/deb $(B) $(VERSION)
+deb-check: all
+	+@packaging/deb-check $$(packaging/deb $(B) $(VERSION))
 
 clean:
 	rm -rf build

@@ -59,10 +59,9 @@ static const struct {
     {"server",
 	"Serves the data directory until SIGTERM or SIGINT; one process, one directory, one port.\n"
 	"\n"
-	"With `--tls-cert` and `--tls-key` it speaks TLS 1.3 on that port, and plaintext on loopback\n"
-	"only; without them it listens on loopback, or elsewhere if `--tls off` says so. SIGHUP "
-	"reads\n"
-	"the files again."},
+	"With `--tls-cert` and `--tls-key` it speaks TLS 1.3 on that port, and plaintext on\n"
+	"loopback only; without them it listens on loopback, or elsewhere if `--tls off` says so.\n"
+	"SIGHUP reads the files again."},
     {"dev",
 	"The same as `froe server` in a temporary directory, which it removes at the end, with\n"
 	"access control off. It prints three things to try."},

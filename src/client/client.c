@@ -422,7 +422,7 @@ client_address(struct froe_client *client, const struct froe_tls_options *option
 	};
 	if (err == FROE_OK && tls)
 		err = tls_context_open(&client->tls, &files, &fault);
-	if (err == FROE_OK && options->server_name != NULL)
+	if (err == FROE_OK && options->server_name != NULL && options->server_name[0] != 0)
 		snprintf(client->host, sizeof(client->host), "%s", options->server_name);
 	return err == FROE_OK ? FROE_OK : error_from_fault(error, &fault);
 }

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define READ_SIZE ((size_t)64 << 10)
-#define PIECE_SIZE ((size_t)32 << 10) /* of what TLS decrypts */
+#define PIECE_SIZE ((size_t)32 << 10) /* of what TLS de- or encrypts at a time */
 #define KEEP_SIZE ((size_t)1 << 20) /* a buffer that grew beyond it is given back when empty */
 
 #define SHAKING_CLOSED                                                                             \
@@ -116,7 +116,9 @@ static enum froe_err
 link_step_tls(struct link *link, struct froe_fault *fault)
 {
 	enum tls_state before = tls_state(link->tls);
-	tls_step(link->tls, &link->in, SIZE_MAX);
+	do {
+		tls_step(link->tls, &link->in, SIZE_MAX);
+	} while (tls_unread(link->tls) > 0 && tls_output_used(link->tls) <= TLS_OUTPUT_HIGH);
 	enum tls_state after = tls_state(link->tls);
 	if (after == TLS_FAILED)
 		return link_send(link, fault); /* an alert, if it can go; then it says why */
@@ -243,8 +245,13 @@ link_outgoing(struct link *link)
 {
 	if (link->tls == NULL)
 		return &link->out;
-	if (tls_output_used(link->tls) == 0)
-		buf_pop(&link->out, tls_write(link->tls, buf_bytes(&link->out)));
+	if (tls_output_used(link->tls) == 0) {
+		/* Well below TLS_OUTPUT_HIGH: above it nothing would be decrypted either. */
+		struct bytes next = buf_bytes(&link->out);
+		if (next.size > PIECE_SIZE)
+			next.size = PIECE_SIZE;
+		buf_pop(&link->out, tls_write(link->tls, next));
+	}
 	return tls_output(link->tls);
 }
 

@@ -444,7 +444,7 @@ conn_fold_timers(struct conn *conn)
 		if (conn_output_used(conn) == 0)
 			buf_release(&conn->outputs[conn->filling]);
 		if (conn->tls != NULL)
-			tls_trim(conn->tls);
+			tls_trim(conn->tls, 0);
 	}
 }
 
@@ -518,6 +518,8 @@ conn_settle(struct conn *conn)
 	case CONN_FLUSHING:
 		conn_trim(&conn->input);
 		conn_settle_receive(conn);
+		if (conn->tls != NULL)
+			tls_trim(conn->tls, CONN_BUFFER_KEPT);
 		if (conn->tls != NULL && conn_decrypts(conn))
 			conn_ready(conn);
 		break;

@@ -629,6 +629,8 @@ loop_drain(struct loop *loop)
 	accept_stop(loop);
 	for (uint32_t i = 0; i < loop->slot_count; i++) {
 		struct link *link = loop->slots[i].link;
+		if (link != NULL && link->conn.lingers)
+			conn_abort(&link->conn, CONN_CLOSE_DRAINED);
 		if (link == NULL || conn_ending(&link->conn))
 			continue;
 		if (link->session == LINK_NATIVE)

@@ -89,6 +89,7 @@ tls_expect(struct tls *tls, const char *host)
 	bool numeric = inet_pton(AF_INET, host, &number) == 1 ||
 	    inet_pton(AF_INET6, host, &number) == 1;
 	X509_VERIFY_PARAM *verify = SSL_get0_param(tls->ssl);
+	froe_assert(host[0] != 0); /* to OpenSSL an empty name means any */
 	snprintf(tls->host, sizeof(tls->host), "%s", host);
 	X509_VERIFY_PARAM_set_hostflags(verify,
 	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
@@ -248,8 +249,9 @@ tls_step(struct tls *tls, struct buf *plain, size_t plain_max)
 	froe_assert(tls->magic == TLS_MAGIC);
 	if (tls->state == TLS_SHAKING)
 		tls_shake(tls);
-	while (tls->state == TLS_OPEN && buf_used(&tls->input) > 0 &&
-	    buf_used(&tls->output) <= TLS_OUTPUT_HIGH && buf_used(plain) < plain_max)
+	for (unsigned i = 0; i < TLS_STEP_RECORDS_MAX && tls->state == TLS_OPEN &&
+	     buf_used(&tls->input) > 0 && buf_used(&tls->output) <= TLS_OUTPUT_HIGH &&
+	     buf_used(plain) < plain_max; i++)
 		tls_read(tls, plain);
 }
 
@@ -327,11 +329,11 @@ tls_protocol(const struct tls *tls)
 }
 
 void
-tls_trim(struct tls *tls)
+tls_trim(struct tls *tls, size_t kept)
 {
-	if (buf_used(&tls->input) == 0)
+	if (buf_used(&tls->input) == 0 && tls->input.capacity > kept)
 		buf_release(&tls->input);
-	if (buf_used(&tls->output) == 0)
+	if (buf_used(&tls->output) == 0 && tls->output.capacity > kept)
 		buf_release(&tls->output);
 }
 

@@ -9,7 +9,8 @@
  *             is borrowed until the next call with that tls.
  * Threading   one thread at a time for a context together with everything made from it.
  * Invariants  1. the state moves only along the table in tls.c.
- *             2. after a step that stopped for no other reason nothing fed is left.
+ *             2. after a step nothing fed is left, unless plaintext, output or the number of
+ *                records has reached its bound.
  *             3. output grows beyond TLS_OUTPUT_HIGH by at most one record, and by what answers
  *                the records that were fed.
  * Failure     a failed tls says why (tls_fault) and may have an alert in its output, which the
@@ -30,6 +31,8 @@ struct tls_context;
 #define TLS_HANDSHAKE_BYTES_MAX ((size_t)64 << 10)
 /* Records in a row that carry no data (key updates cost us more than the sender). */
 #define TLS_EMPTY_RECORDS_MAX 32u
+/* Records of one step: small ones cost us hundreds of times their bytes. */
+#define TLS_STEP_RECORDS_MAX 64u
 #define TLS_NAME_SIZE 256u
 
 /* ------------------------------------------------------------------------------- contexts */
@@ -72,7 +75,7 @@ enum tls_state {
 	TLS_FAILED,
 };
 
-/* Clients: `host` is what the server's certificate must be for, a name or a number; the first
+/* Clients: `host` is whom the server's certificate must be for, a name or a number; the first
  * bytes are in the output at once. Servers: NULL. */
 struct tls *tls_new(struct tls_context *context, const char *host);
 void tls_free(struct tls *tls); /* NULL is allowed */
@@ -85,7 +88,8 @@ void tls_feed(struct tls *tls, const void *data, size_t size);
 size_t tls_unread(const struct tls *tls);
 
 /* Takes in what was fed: the handshake, then data, which is appended to *plain until that holds
- * plain_max bytes or a record more. Stops early above TLS_OUTPUT_HIGH. */
+ * plain_max bytes or a record more. Stops early above TLS_OUTPUT_HIGH and after
+ * TLS_STEP_RECORDS_MAX. */
 void tls_step(struct tls *tls, struct buf *plain, size_t plain_max);
 
 /* Encrypts; how many bytes it took: all of them unless the output is above TLS_OUTPUT_HIGH. Takes
@@ -103,7 +107,7 @@ const char *tls_peer(const struct tls *tls);
 /* What both sides agreed to speak, "froe/1" or "http/1.1"; "" if the client did not ask. */
 const char *tls_protocol(const struct tls *tls);
 
-void tls_trim(struct tls *tls); /* gives back buffers that are empty */
+void tls_trim(struct tls *tls, size_t kept); /* gives back empty buffers larger than `kept` */
 size_t tls_held_bytes(const struct tls *tls); /* of its buffers */
 
 #endif

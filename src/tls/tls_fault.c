@@ -135,7 +135,7 @@ tls_on_verify(int good, X509_STORE_CTX *store)
 	int why = X509_STORE_CTX_get_error(store);
 	if (good == 1)
 		return 1;
-	switch (why) {
+	switch (certificate != NULL ? why : X509_V_ERR_UNSPECIFIED) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		explain_date(tls, certificate, whose, why == X509_V_ERR_CERT_HAS_EXPIRED);

@@ -156,10 +156,32 @@ test_tls__bounds(void **state)
 	}
 	assert_true(bytes_equal(buf_bytes(&pair.server_plain), bytes_of(data, sizeof(data))));
 	assert_true(tls_held_bytes(pair.server) > input_max);
-	tls_trim(pair.server);
-	tls_trim(pair.client);
+	tls_trim(pair.server, SIZE_MAX);
+	assert_true(tls_held_bytes(pair.server) > input_max);
+	tls_trim(pair.server, 0);
+	tls_trim(pair.client, 0);
 	assert_int_equal(tls_held_bytes(pair.server), 0);
 	assert_int_equal(tls_held_bytes(pair.client), 0);
+	pair_release(&pair);
+}
+
+/* Small records cost more than they weigh: a step takes so many, and the next one goes on. */
+static void
+test_tls__records_of_a_step(void **state)
+{
+	struct pair pair;
+	(void)state;
+	pair_default(&pair);
+	pair_shake(&pair);
+	for (unsigned i = 0; i < TLS_STEP_RECORDS_MAX + 10; i++)
+		say(pair.client, "x");
+	struct buf *output = tls_output(pair.client);
+	tls_feed(pair.server, buf_bytes(output).data, buf_used(output));
+	tls_step(pair.server, &pair.server_plain, SIZE_MAX);
+	assert_int_equal(buf_used(&pair.server_plain), TLS_STEP_RECORDS_MAX);
+	tls_step(pair.server, &pair.server_plain, SIZE_MAX);
+	assert_int_equal(buf_used(&pair.server_plain), TLS_STEP_RECORDS_MAX + 10);
+	assert_int_equal(tls_unread(pair.server), 0);
 	pair_release(&pair);
 }
 
@@ -329,7 +351,9 @@ foreign_send(struct foreign *foreign, struct tls *server, struct buf *plain)
 	int size;
 	while ((size = BIO_read(foreign->from, piece, sizeof(piece))) > 0)
 		tls_feed(server, piece, (size_t)size);
-	tls_step(server, plain, SIZE_MAX);
+	do {
+		tls_step(server, plain, SIZE_MAX);
+	} while (tls_unread(server) > 0);
 }
 
 static bool
@@ -586,6 +610,7 @@ main(void)
 	    cmocka_unit_test(test_tls__first_flight_split_at_every_byte),
 	    cmocka_unit_test(test_tls__records_split_and_joined),
 	    cmocka_unit_test(test_tls__bounds),
+	    cmocka_unit_test(test_tls__records_of_a_step),
 	    cmocka_unit_test(test_tls__no_input_above_the_output_bound),
 	    cmocka_unit_test(test_tls__garbage),
 	    cmocka_unit_test(test_tls__no_damaged_byte_is_believed),

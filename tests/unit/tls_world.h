@@ -113,7 +113,9 @@ carry(struct tls *from, struct tls *to, struct buf *plain, size_t piece)
 		size_t size = bytes.size < piece ? bytes.size : piece;
 		tls_feed(to, bytes.data, size);
 		buf_pop(output, size);
-		tls_step(to, plain, SIZE_MAX);
+		do {
+			tls_step(to, plain, SIZE_MAX);
+		} while (tls_unread(to) > 0);
 	}
 	return some;
 }

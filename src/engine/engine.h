@@ -587,9 +587,9 @@ uint32_t eng_children(const struct eng *eng, uint64_t run,
 
 bool eng_run_status(const struct eng *eng, uint64_t run, enum eng_status *ret_status);
 /* All open runs, oldest first. */
-void eng_runs(const struct eng *eng,
-    void (*each)(void *context, uint64_t run, uint32_t tenant, enum eng_status status),
-    void *context);
+void eng_runs_open(const struct eng *eng,
+    void (*each)(void *context, uint64_t run, const struct eng_run_info *info,
+        enum eng_status status), void *context);
 
 /* Names of a definition by number, for views of any run, open or closed. */
 struct eng_version_view {

@@ -99,13 +99,9 @@ eng_run_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
 	return true;
 }
 
-bool
-eng_run_info(const struct eng *eng, uint64_t key, struct arena *arena,
-    struct eng_run_info *ret_info)
+static void
+run_info(const struct eng_run *run, struct arena *arena, struct eng_run_info *ret_info)
 {
-	const struct eng_run *run = eng_run_get(eng, key);
-	if (run == NULL)
-		return false;
 	*ret_info = (struct eng_run_info){
 	    .id = run->id,
 	    .tenant = run->tenant->id,
@@ -117,6 +113,16 @@ eng_run_info(const struct eng *eng, uint64_t key, struct arena *arena,
 	    .metadata = arena != NULL ? metadata_lend(&run->metadata, arena) : NULL,
 	    .metadata_count = arena != NULL ? run->metadata.count : 0,
 	};
+}
+
+bool
+eng_run_info(const struct eng *eng, uint64_t key, struct arena *arena,
+    struct eng_run_info *ret_info)
+{
+	const struct eng_run *run = eng_run_get(eng, key);
+	if (run == NULL)
+		return false;
+	run_info(run, arena, ret_info);
 	return true;
 }
 
@@ -170,14 +176,16 @@ eng_run_status(const struct eng *eng, uint64_t key, enum eng_status *ret_status)
 }
 
 void
-eng_runs(const struct eng *eng,
-    void (*each)(void *context, uint64_t run, uint32_t tenant, enum eng_status status),
-    void *context)
+eng_runs_open(const struct eng *eng,
+    void (*each)(void *context, uint64_t run, const struct eng_run_info *info,
+        enum eng_status status), void *context)
 {
 	struct list *at;
 	list_for_each(at, &eng->runs) {
 		const struct eng_run *run = container_of(at, struct eng_run, link);
-		each(context, run->key, run->tenant->id, (enum eng_status)run->status);
+		struct eng_run_info info;
+		run_info(run, NULL, &info);
+		each(context, run->key, &info, (enum eng_status)run->status);
 	}
 }
 

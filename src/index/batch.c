@@ -73,12 +73,28 @@ fold_put(struct fold *fold, struct buf *buf, const struct index_run *run)
 	fold_workers(fold, buf, run->workers);
 }
 
+/* A run that was dropped, or of which only a worker is known, does not come back by its end. */
+static void
+fold_end(struct fold *fold, const struct index_run *run)
+{
+	if (!fold->has || fold->now.seq == 0 || run->seq < fold->now.seq)
+		return;
+	fold->now.seq = run->seq;
+	fold->now.status = run->status;
+	fold->now.finished_ns = run->finished_ns;
+	fold->now.places = run->places;
+	fold->changed = true;
+}
+
 static void
 fold_one(struct fold *fold, struct buf *buf, const struct pending *pending)
 {
 	switch (pending->kind) {
 	case PENDING_PUT:
 		fold_put(fold, buf, &pending->run);
+		return;
+	case PENDING_END:
+		fold_end(fold, &pending->run);
 		return;
 	case PENDING_TOUCH:
 		if (!fold->has) { /* its put comes later: the row waits for it, in no list */

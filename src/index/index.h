@@ -70,6 +70,8 @@ bool index_gone(const struct index *index);
  * closed, opened again), with the same id: the one with the highest seq stays, of equal ones the
  * last; the workers of all of them stay. So what is older may be put behind what is newer. */
 void index_put(struct index *index, const struct index_run *run);
+/* The end of a run that was put: its seq, status, finished_ns and places; unless it is newer. */
+void index_end(struct index *index, const struct index_run *run);
 /* A worker got a task of the run, which is put before or after. */
 void index_touch(struct index *index, uint32_t tenant, uint64_t number, struct bytes worker);
 /* The run is no longer known. */

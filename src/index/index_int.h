@@ -18,6 +18,7 @@
 
 enum pending_kind {
 	PENDING_PUT,
+	PENDING_END,
 	PENDING_TOUCH, /* run.workers: the worker, one text */
 	PENDING_DROP,
 };

@@ -41,6 +41,14 @@ index_put(struct index *index, const struct index_run *run)
 }
 
 void
+index_end(struct index *index, const struct index_run *run)
+{
+	froe_assert(run->seq > 0 && run->finished_ns != 0);
+	struct pending *pending = pending_new(index, PENDING_END, run);
+	pending->run.places = pending_copy(index, run->places);
+}
+
+void
 index_touch(struct index *index, uint32_t tenant, uint64_t number, struct bytes worker)
 {
 	struct index_run run = {.tenant = tenant, .number = number};

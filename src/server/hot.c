@@ -153,8 +153,10 @@ open_index(void *context, struct uuid store)
 	hot->index_err = indexer_open(&hot->indexer, hot->env, dir, store, &hot->index_applied,
 	    &hot->index_fault);
 	hot->index_open = hot->index_err == FROE_OK;
+	/* An index without anything is made from the log's files, beside the serving. */
+	hot->index_anew = hot->index_applied == 0;
 	if (hot->index_open)
-		hub_replays(&hot->hub, hot->index_applied);
+		hub_replays(&hot->hub, hot->index_anew ? UINT64_MAX : hot->index_applied);
 }
 
 static void
@@ -241,6 +243,8 @@ static enum froe_err
 open_hub_and_index(struct hot *hot, struct froe_fault *fault)
 {
 	hub_start(&hot->hub, &hot->shard, &hot->indexer);
+	indexer_source(&hot->indexer, hot->options->data,
+	    hot->index_anew ? hot->shard.report.last_frame_seq : 0);
 	return indexer_start(&hot->indexer, hot->io, fault);
 }
 

@@ -18,12 +18,20 @@ struct hub_forget {
 	uint64_t frame;
 };
 
+/* It has no version before it begins. */
+static bool
+run_scheduled(const struct eng_run_info *info)
+{
+	return info->version == 0;
+}
+
 /* A run's row, as it is after the run's record number `seq`. */
 static struct indexer_job *
 index_job(struct hub *hub, uint64_t run, const struct eng_run_info *info, uint64_t frame,
     uint32_t seq, enum eng_status status, uint64_t finished_ns)
 {
 	struct eng_version_view version;
+	uint32_t number;
 	struct index_run row = {
 	    .number = run,
 	    .tenant = info->tenant,
@@ -35,6 +43,7 @@ index_job(struct hub *hub, uint64_t run, const struct eng_run_info *info, uint64
 	};
 	froe_assert(eng_version(hub->shard->eng, info->workflow, info->version, &version));
 	row.workflow = version.workflow;
+	row.parent = uuid_run_of(info->parent, &number);
 	buf_reset(&hub->texts);
 	for (uint32_t i = 0; i < info->metadata_count; i++)
 		texts_push(&hub->texts, info->metadata[i]);
@@ -47,7 +56,8 @@ index_job(struct hub *hub, uint64_t run, const struct eng_run_info *info, uint64
 		row.places = buf_bytes(&hub->places);
 		row.seq = count;
 	}
-	return indexer_put_job(&row, finished_ns == 0 ? indexer_kinds(status, false) : 0, frame);
+	uint32_t kinds = finished_ns == 0 ? indexer_kinds(status, run_scheduled(info)) : 0;
+	return indexer_put_job(&row, kinds, frame);
 }
 
 static struct indexer_job *
@@ -73,20 +83,39 @@ index_job_touched(struct hub *hub, const struct eng_event *event, uint64_t frame
 {
 	struct eng_run_info info;
 	enum eng_status status;
-	if (event->type != ENG_EV_TASK_ASSIGNED ||
+	struct bytes worker = {0};
+	if ((event->type != ENG_EV_TASK_ASSIGNED && event->type != ENG_EV_TASK_EVICTED &&
+	        event->type != ENG_EV_RUN_DUE) ||
 	    !eng_run_info(hub->shard->eng, event->run, NULL, &info) ||
 	    !eng_run_status(hub->shard->eng, event->run, &status))
 		return NULL;
-	return indexer_touch_job(info.tenant, event->run,
-	    eng_worker_name(hub->shard->eng, event->worker), indexer_kinds(status, false), frame);
+	if (event->type == ENG_EV_TASK_ASSIGNED)
+		worker = eng_worker_name(hub->shard->eng, event->worker);
+	return indexer_touch_job(info.tenant, event->run, worker,
+	    indexer_kinds(status, run_scheduled(&info)), frame);
+}
+
+/* What rows made from the log's files need, should the index be lost while we serve. */
+static struct indexer_job *
+index_job_named(const struct eng_event *event)
+{
+	if (event->type == ENG_EV_WORKFLOW_PUT)
+		return indexer_name_job(NAMES_WORKFLOW, event->workflow, event->name);
+	if (event->type == ENG_EV_WORKER_REGISTERED)
+		return indexer_name_job(NAMES_WORKER, event->worker, event->name);
+	return NULL;
 }
 
 void
 hub_index_event(struct hub *hub, const struct eng_event *event, uint64_t frame)
 {
-	struct indexer_job *job = event->type == ENG_EV_RUN_STARTED
-	    ? index_job_started(hub, event, frame)
-	    : index_job_touched(hub, event, frame);
+	struct indexer_job *job;
+	if (event->run == 0)
+		job = index_job_named(event);
+	else if (event->type == ENG_EV_RUN_STARTED)
+		job = index_job_started(hub, event, frame);
+	else
+		job = index_job_touched(hub, event, frame);
 	if (job != NULL)
 		hub_item_object(hub, frame, HUB_ITEM_INDEX, job);
 }
@@ -165,9 +194,25 @@ hub_index_post(struct hub *hub, struct indexer_job *job)
 }
 
 static void
-run_opened(void *context, uint64_t run, uint32_t tenant, enum eng_status status)
+run_opened(void *context, uint64_t run, const struct eng_run_info *info, enum eng_status status)
 {
-	indexer_opened(context, tenant, run, indexer_kinds(status, false));
+	indexer_opened(context, info->tenant, run, indexer_kinds(status, run_scheduled(info)));
+}
+
+static void
+worker_named(void *context, uint64_t worker, bool attached, struct bytes name)
+{
+	(void)attached;
+	indexer_name(context, NAMES_WORKER, worker, name);
+}
+
+static void
+index_names(struct hub *hub)
+{
+	struct eng_version_view version;
+	for (uint32_t id = 1; eng_version(hub->shard->eng, id, 1, &version); id++)
+		indexer_name(hub->indexer, NAMES_WORKFLOW, id, version.workflow);
+	eng_workers(hub->shard->eng, worker_named, hub->indexer);
 }
 
 /* The index may have been opened only after the replay: then its rows are here still. */
@@ -175,7 +220,8 @@ void
 hub_index_start(struct hub *hub)
 {
 	struct list *at, *next;
-	eng_runs(hub->shard->eng, run_opened, hub->indexer);
+	eng_runs_open(hub->shard->eng, run_opened, hub->indexer);
+	index_names(hub);
 	for (at = hub->backlog.next; at != &hub->backlog; at = next) {
 		struct indexer_job *job = container_of(at, struct indexer_job, link);
 		next = at->next;

@@ -467,6 +467,23 @@ read_of(struct hub *hub, uint64_t cookie)
 	return NULL; /* it was refused meanwhile */
 }
 
+/* Both positions: how far it is, and how far it has to come. */
+static void
+read_behind(struct hub_read *read)
+{
+	struct hub *hub = read->hub;
+	uint64_t frame, until;
+	char text[160];
+	if (indexer_behind(hub->indexer, &frame, &until))
+		snprintf(text, sizeof(text), "the index is being made anew from the log, and is at "
+		    "frame %" PRIu64 " of %" PRIu64 ": try again later", frame, until);
+	else
+		snprintf(text, sizeof(text),
+		    "the index is at frame %" PRIu64 " of %" PRIu64 ": try again",
+		    indexer_applied(hub->indexer), log_durable_seq(hub->shard->log));
+	read_fail(read, FROE_INDEX_BEHIND, "position", text);
+}
+
 static void
 answer_found(struct hub_read *read, const struct indexer_job *job)
 {
@@ -548,7 +565,9 @@ hub_read_answers(struct hub *hub)
 		reads_post(hub);
 	while ((job = indexer_pop(hub->indexer)) != NULL) {
 		struct hub_read *read = read_of(hub, job->cookie);
-		if (read != NULL && job->op == INDEXER_LIST)
+		if (read != NULL && job->behind)
+			read_behind(read);
+		else if (read != NULL && job->op == INDEXER_LIST)
 			answer_list(read, job);
 		else if (read != NULL)
 			answer_found(read, job);
@@ -561,13 +580,9 @@ hub_read_expire(struct hub *hub)
 {
 	while (!list_empty(&hub->reads)) {
 		struct hub_read *read = container_of(hub->reads.next, struct hub_read, link);
-		char text[128];
 		if (read->due_ns > hub->mono_ns)
 			return;
-		snprintf(text, sizeof(text),
-		    "the index is at frame %" PRIu64 " of %" PRIu64 ": try again",
-		    indexer_applied(hub->indexer), log_durable_seq(hub->shard->log));
-		read_fail(read, FROE_INDEX_BEHIND, "position", text);
+		read_behind(read);
 	}
 }
 

@@ -13,22 +13,24 @@
 
 #include "base/duration.h"
 #include "base/mem.h"
-#include "index/texts.h"
-
-#include <stdio.h>
+#include "io/journal.h"
 
 #define BATCH_ROWS 32768u
 #define BATCH_NS (250 * NS_PER_MS)
 #define RETRY_NS NS_PER_S
+/* A list waits so long for the end of a rebuild; so many do. */
+#define PARK_NS NS_PER_S
+#define PARKED_MAX 1024u
+#define WAIT_NS (20 * NS_PER_MS)
 
 enum froe_err
 indexer_open(struct indexer *indexer, struct io_env *env, const char *dir, struct uuid store,
     uint64_t *ret_applied, struct froe_fault *fault)
 {
-	*indexer = (struct indexer){.env = env, .dir = mem_strdup(dir)};
+	*indexer = (struct indexer){.env = env, .dir = mem_strdup(dir), .store = store};
 	enum froe_err err = index_open(dir, store, &indexer->index, ret_applied, fault);
 	if (err == FROE_CORRUPT) {
-		fprintf(stderr, "froe: the index is damaged (%s), rebuilding\n",
+		journal(JOURNAL_WARNING, "index_damaged", "the index is damaged: rebuilding: %s",
 		    fault != NULL ? fault->text : "");
 		err = index_delete(dir, fault);
 		if (err == FROE_OK)
@@ -39,117 +41,13 @@ indexer_open(struct indexer *indexer, struct io_env *env, const char *dir, struc
 		return err;
 	}
 	openset_init(&indexer->open);
+	names_init(&indexer->names);
+	list_init(&indexer->parked);
 	ring_init(&indexer->jobs, INDEXER_CAPACITY);
 	ring_init(&indexer->answers, INDEXER_CAPACITY);
 	atomic_store(&indexer->applied, *ret_applied);
 	indexer->pending_frame = *ret_applied;
 	return FROE_OK;
-}
-
-/* --------------------------------------------------------------------------------------- jobs */
-
-uint32_t
-indexer_kinds(enum eng_status status, bool scheduled)
-{
-	uint32_t kinds = scheduled ? 1u << INDEXER_SCHEDULED : 0;
-	if (status == ENG_QUEUED)
-		return kinds | 1u << INDEXER_QUEUED;
-	if (status == ENG_RUNNING)
-		return kinds | 1u << INDEXER_RUNNING;
-	return status == ENG_EVICTED ? kinds | 1u << INDEXER_EVICTED : 0;
-}
-
-enum eng_status
-indexer_status(uint32_t kinds)
-{
-	if ((kinds & 1u << INDEXER_RUNNING) != 0)
-		return ENG_RUNNING;
-	return (kinds & 1u << INDEXER_EVICTED) != 0 ? ENG_EVICTED : ENG_QUEUED;
-}
-
-struct indexer_job *
-indexer_job_new(enum indexer_op op)
-{
-	struct indexer_job *job = mem_zalloc(sizeof(*job));
-	job->op = op;
-	return job;
-}
-
-void
-indexer_job_free(struct indexer_job *job)
-{
-	if (job->list != NULL)
-		arena_release(&job->list->arena);
-	mem_free(job->list);
-	mem_free(job->block);
-	mem_free(job);
-}
-
-static size_t
-row_bytes(const struct index_run *row)
-{
-	return row->workflow.size + row->metadata.size + row->workers.size + row->places.size;
-}
-
-static struct bytes
-bytes_keep(uint8_t **to, struct bytes from)
-{
-	struct bytes kept = bytes_of(*to, from.size);
-	if (from.size > 0)
-		memcpy(*to, from.data, from.size);
-	*to += from.size;
-	return kept;
-}
-
-/* Copies the row, and what it points to into `to`. */
-static void
-row_keep(struct index_run *kept, const struct index_run *row, uint8_t *to)
-{
-	*kept = *row;
-	kept->workflow = bytes_keep(&to, row->workflow);
-	kept->metadata = bytes_keep(&to, row->metadata);
-	kept->workers = bytes_keep(&to, row->workers);
-	kept->places = bytes_keep(&to, row->places);
-}
-
-/* One allocation a job: there may be many a second. */
-static struct indexer_job *
-row_job(enum indexer_op op, const struct index_run *row, uint32_t kinds, uint64_t frame)
-{
-	struct indexer_job *job = mem_alloc(sizeof(*job) + row_bytes(row));
-	*job = (struct indexer_job){.op = op, .frame = frame, .kinds = kinds};
-	row_keep(&job->row, row, (uint8_t *)(job + 1));
-	return job;
-}
-
-struct indexer_job *
-indexer_put_job(const struct index_run *row, uint32_t kinds, uint64_t frame)
-{
-	return row_job(INDEXER_PUT, row, kinds, frame);
-}
-
-struct indexer_job *
-indexer_touch_job(uint32_t tenant, uint64_t run, struct bytes worker, uint32_t kinds,
-    uint64_t frame)
-{
-	struct index_run row = {.tenant = tenant, .number = run, .workers = worker};
-	return row_job(INDEXER_TOUCH, &row, kinds, frame);
-}
-
-struct indexer_job *
-indexer_drop_job(uint32_t tenant, uint64_t run, uint64_t frame)
-{
-	struct index_run row = {.tenant = tenant, .number = run};
-	return row_job(INDEXER_DROP, &row, 0, frame);
-}
-
-struct indexer_job *
-indexer_list_job(void)
-{
-	struct indexer_job *job = indexer_job_new(INDEXER_LIST);
-	job->list = mem_zalloc(sizeof(*job->list));
-	arena_init(&job->list->arena, 0);
-	return job;
 }
 
 void
@@ -198,18 +96,84 @@ indexer_applied(const struct indexer *indexer)
 	return atomic_load_explicit(&indexer->applied, memory_order_acquire);
 }
 
+bool
+indexer_behind(const struct indexer *indexer, uint64_t *ret_frame, uint64_t *ret_until)
+{
+	*ret_until = atomic_load_explicit(&indexer->until, memory_order_acquire);
+	*ret_frame = atomic_load_explicit(&indexer->rebuilt, memory_order_acquire);
+	return *ret_until != 0;
+}
+
+/* ------------------------------------------------------------------------------------ rebuilding */
+
+/* By the index thread, or before it runs. */
+static bool
+is_behind(const struct indexer *indexer)
+{
+	return atomic_load_explicit(&indexer->until, memory_order_relaxed) != 0;
+}
+
+static void
+rebuild_later(struct indexer *indexer, uint64_t until, uint64_t at_ns)
+{
+	rebuild_close(indexer->rebuild);
+	indexer->rebuild = NULL;
+	indexer->rebuild_ns = at_ns;
+	atomic_store_explicit(&indexer->rebuilt, 0, memory_order_release);
+	atomic_store_explicit(&indexer->until, until, memory_order_release);
+}
+
+void
+indexer_source(struct indexer *indexer, const char *data, uint64_t until)
+{
+	froe_assert(!indexer->running && indexer->data == NULL);
+	indexer->data = mem_strdup(data);
+	if (until == 0)
+		return;
+	journal(JOURNAL_INFO, "index_rebuild", "the index is made anew from the log: ids are found "
+	    "as far as it has got, lists wait");
+	rebuild_later(indexer, until, 1);
+}
+
+void
+indexer_name(struct indexer *indexer, enum names_kind kind, uint64_t number, struct bytes name)
+{
+	froe_assert(!indexer->running);
+	names_put(&indexer->names, kind, number, name);
+}
+
+/* A new index, into which everything is put again. What was taken up to now is in frames up to
+ * pending_frame, and those are durable; what is still to come is of that frame or behind it. */
+static void
+indexer_anew(struct indexer *indexer, const char *what)
+{
+	struct froe_fault fault = {0};
+	uint64_t applied;
+	enum froe_err err = indexer->data != NULL ? FROE_OK : FROE_UNSUPPORTED;
+	index_close(indexer->index);
+	if (index_delete(indexer->dir, &fault) != FROE_OK)
+		err = fault.code;
+	if (err == FROE_OK)
+		err = index_open(indexer->dir, indexer->store, &indexer->index, &applied, &fault);
+	if (err != FROE_OK)
+		froe_fatal(FROE_EXIT_INDEX, "%s: the index is rebuilt at the next start; the log "
+		    "is whole (%s)", what, fault.text);
+	journal(JOURNAL_WARNING, "index_rebuild", "%s: it is made anew from the log; the server "
+	    "goes on, lists wait", what);
+	indexer->first_pending_ns = indexer->retry_ns = 0;
+	uint64_t until = atomic_load_explicit(&indexer->until, memory_order_relaxed);
+	rebuild_later(indexer, until > indexer->pending_frame ? until : indexer->pending_frame, 1);
+}
+
 /* --------------------------------------------------------------------------- the index thread */
 
-/* What was read or written is not what was put: deleted, and rebuilt by the next start. */
 static void
-indexer_damaged(struct indexer *indexer, const char *what)
+commit_failed(struct indexer *indexer, const struct froe_fault *fault)
 {
-	struct froe_fault fault;
-	index_close(indexer->index);
-	FROE_DROP(index_delete(indexer->dir, &fault), "the next start finds the damage again");
-	froe_fatal(FROE_EXIT_INDEX,
-	    "the index was damaged (%s) and is rebuilt at the next start; the log is whole",
-	    what);
+	if (indexer->retry_ns == 0)
+		journal(JOURNAL_WARNING, "index_unwritten", "the index cannot be written: %s; "
+		    "lists wait, the log is whole: trying again each second", fault->text);
+	indexer->retry_ns = io_mono_ns(indexer->env) + RETRY_NS;
 }
 
 /* False: not now; what is pending still is. */
@@ -217,22 +181,35 @@ static bool
 indexer_commit(struct indexer *indexer)
 {
 	struct froe_fault fault;
-	if (index_pending(indexer->index) == 0)
+	bool complete = !is_behind(indexer);
+	if (index_pending(indexer->index) == 0) {
+		indexer->retry_ns = 0;
 		return true;
-	enum froe_err err = index_commit(indexer->index, indexer->pending_frame, true, &fault);
-	if (err == FROE_CORRUPT)
-		indexer_damaged(indexer, fault.text);
-	if (err != FROE_OK && indexer->retry_ns == 0)
-		fprintf(stderr, "froe: the index cannot be written: %s; lists wait, the log is "
-		    "whole: trying again each second\n", fault.text);
+	}
+	enum froe_err err =
+	    index_commit(indexer->index, indexer->pending_frame, complete, &fault);
+	if (err == FROE_CORRUPT) {
+		indexer_anew(indexer, fault.text);
+		return true;
+	}
 	if (err != FROE_OK) {
-		indexer->retry_ns = io_mono_ns(indexer->env) + RETRY_NS;
+		commit_failed(indexer, &fault);
 		return false;
 	}
 	indexer->retry_ns = 0;
 	indexer->first_pending_ns = 0;
 	atomic_store_explicit(&indexer->applied, indexer->pending_frame, memory_order_release);
+	if (indexer->data != NULL && index_gone(indexer->index))
+		indexer_anew(indexer, "the index was deleted");
 	return true;
+}
+
+static void
+indexer_drop(struct indexer *indexer, const struct index_run *row)
+{
+	index_drop(indexer->index, row->tenant, row->number);
+	if (indexer->rebuild != NULL)
+		rebuild_drop(indexer->rebuild, row->number);
 }
 
 /* Rows, and what the runs are at: each in the order it was posted. */
@@ -243,7 +220,7 @@ indexer_take(struct indexer *indexer, struct indexer_job *job)
 	if (job->op == INDEXER_PUT)
 		index_put(indexer->index, row);
 	else if (job->op == INDEXER_DROP)
-		index_drop(indexer->index, row->tenant, row->number);
+		indexer_drop(indexer, row);
 	else if (row->workers.size > 0)
 		index_touch(indexer->index, row->tenant, row->number, row->workers);
 	if (job->kinds != INDEXER_KEEP)
@@ -260,8 +237,8 @@ find_take(void *context, const struct index_run *row)
 {
 	struct indexer_job *job = context;
 	job->found = true;
-	job->block = mem_alloc(row_bytes(row));
-	row_keep(&job->row, row, job->block);
+	job->block = mem_alloc(indexer_row_bytes(row));
+	indexer_row_keep(&job->row, row, job->block);
 }
 
 /* One more than the limit is looked for: is there a next page? */
@@ -276,31 +253,42 @@ list_take(void *context, const struct index_run *row)
 	struct indexer_row *to = &list->rows[list->row_count++];
 	struct index_run lean = *row;
 	lean.places = bytes_of(NULL, 0);
-	row_keep(&to->run, &lean, arena_alloc(&list->arena, row_bytes(&lean)));
+	indexer_row_keep(&to->run, &lean,
+	    arena_alloc(&list->arena, indexer_row_bytes(&lean)));
 	to->kinds = openset_get(list->filter.open, row->tenant, row->number);
 	return true;
 }
 
-static void
+/* False: the index is being made anew. */
+static bool
 indexer_list(struct indexer *indexer, struct indexer_job *job)
 {
 	struct indexer_list *list = job->list;
 	uint64_t next;
+	if (is_behind(indexer))
+		return false;
 	list->rows = arena_alloc(&list->arena, list->limit * sizeof(*list->rows));
 	list->filter.open = &indexer->open;
 	enum froe_err err = index_list(indexer->index, &list->filter, list_take, list, &next);
-	if (err == FROE_CORRUPT)
-		indexer_damaged(indexer, "a list met a row that was not put");
+	if (err == FROE_CORRUPT) {
+		list->row_count = 0;
+		list->next = 0;
+		indexer_anew(indexer, "the index is damaged: a row is not what was put");
+		return false;
+	}
 	job->found = err == FROE_OK;
 	if (list->next == 0) /* the page was not full */
 		list->next = next;
+	return true;
 }
 
+/* What is not found may come yet. */
 static void
 indexer_find(struct indexer *indexer, struct indexer_job *job)
 {
 	if (index_find(indexer->index, job->row.id, find_take, job) == FROE_CORRUPT)
-		indexer_damaged(indexer, "a row is not what was put");
+		indexer_anew(indexer, "the index is damaged: a row is not what was put");
+	job->behind = !job->found && is_behind(indexer);
 }
 
 static bool
@@ -315,6 +303,19 @@ indexer_answer(struct indexer *indexer, struct indexer_job *job)
 	return true;
 }
 
+/* It waits for the end of the rebuild, unless many do: then it is answered at once. */
+static bool
+indexer_park(struct indexer *indexer, struct indexer_job *job)
+{
+	job->behind = true;
+	job->due_ns = io_mono_ns(indexer->env) + PARK_NS;
+	if (indexer->parked_count == PARKED_MAX)
+		return indexer_answer(indexer, job);
+	list_push(&indexer->parked, &job->link);
+	indexer->parked_count++;
+	return true;
+}
+
 /* False: it is kept, for later. */
 static bool
 indexer_ask(struct indexer *indexer, struct indexer_job *job)
@@ -323,11 +324,41 @@ indexer_ask(struct indexer *indexer, struct indexer_job *job)
 	if (!indexer_commit(indexer))
 		return false;
 	indexer->held = NULL;
-	if (job->op == INDEXER_LIST)
-		indexer_list(indexer, job);
-	else
+	if (job->op == INDEXER_FIND)
 		indexer_find(indexer, job);
+	else if (!indexer_list(indexer, job))
+		return indexer_park(indexer, job);
 	return indexer_answer(indexer, job);
+}
+
+/* Lists that waited for the rebuild: it is over, or they have waited long enough. False: the ring of
+ * answers is full. */
+static bool
+indexer_unpark(struct indexer *indexer)
+{
+	uint64_t now_ns = io_mono_ns(indexer->env);
+	while (!list_empty(&indexer->parked)) {
+		struct indexer_job *job =
+		    container_of(indexer->parked.next, struct indexer_job, link);
+		job->behind = is_behind(indexer);
+		if (job->behind && job->due_ns > now_ns)
+			return true;
+		list_remove(&job->link);
+		indexer->parked_count--;
+		if (!job->behind)
+			job->behind = !indexer_list(indexer, job);
+		if (!indexer_answer(indexer, job))
+			return false;
+	}
+	return true;
+}
+
+static void
+indexer_named(struct indexer *indexer, struct indexer_job *job)
+{
+	names_put(&indexer->names, (enum names_kind)job->row.tenant, job->row.number,
+	    job->row.workflow);
+	indexer_job_free(job);
 }
 
 static struct indexer_job *
@@ -345,17 +376,106 @@ indexer_work(struct indexer *indexer)
 	struct indexer_job *job = indexer->waiting;
 	if (job != NULL && !indexer_answer(indexer, job))
 		return false;
+	if (!indexer_unpark(indexer))
+		return false;
 	while ((job = indexer_next(indexer)) != NULL) {
 		if (is_question(job)) {
 			if (!indexer_ask(indexer, job))
 				return false;
 			continue;
 		}
-		indexer_take(indexer, job);
+		if (job->op == INDEXER_NAME)
+			indexer_named(indexer, job);
+		else
+			indexer_take(indexer, job);
 		if (index_pending(indexer->index) >= BATCH_ROWS && !indexer_commit(indexer))
 			return false;
 	}
 	return true;
+}
+
+/* ------------------------------------------------------------------------- the rebuild's slices */
+
+/* It begins again, from the log's then oldest segment. */
+static void
+rebuild_failed(struct indexer *indexer, const struct froe_fault *fault)
+{
+	uint64_t until = atomic_load_explicit(&indexer->until, memory_order_relaxed);
+	if (!indexer->rebuild_told)
+		journal(JOURNAL_ERROR, "index_not_rebuilt", "the index cannot be made anew: %s; "
+		    "lists wait; trying again each second", fault->text);
+	indexer->rebuild_told = true;
+	rebuild_later(indexer, until, io_mono_ns(indexer->env) + RETRY_NS);
+}
+
+static bool
+rebuild_begin(struct indexer *indexer)
+{
+	struct froe_fault fault = {0};
+	struct rebuild_options options = {
+	    .env = indexer->env,
+	    .dir = indexer->data,
+	    .store = indexer->store,
+	    .until = atomic_load_explicit(&indexer->until, memory_order_relaxed),
+	    .names = &indexer->names,
+	};
+	if (indexer->rebuild == NULL)
+		indexer->rebuild = rebuild_open(&options, indexer->index, &fault);
+	if (indexer->rebuild == NULL)
+		rebuild_failed(indexer, &fault);
+	return indexer->rebuild != NULL;
+}
+
+/* All rows are put: with the commit that writes the last of them, the index is complete. */
+static void
+rebuild_finish(struct indexer *indexer)
+{
+	struct froe_fault fault;
+	enum froe_err err = index_commit(indexer->index, indexer->pending_frame, true, &fault);
+	if (err == FROE_CORRUPT) {
+		indexer_anew(indexer, fault.text);
+	} else if (err != FROE_OK) {
+		commit_failed(indexer, &fault); /* and then here again */
+	} else {
+		journal(JOURNAL_INFO, "index_rebuilt", "the index is complete");
+		rebuild_later(indexer, 0, 0);
+		indexer->rebuild_told = false;
+		indexer->first_pending_ns = indexer->retry_ns = 0;
+		atomic_store_explicit(&indexer->applied, indexer->pending_frame,
+		    memory_order_release);
+	}
+}
+
+/* A slice. Questions come between two of them. */
+static void
+indexer_rebuild(struct indexer *indexer)
+{
+	struct froe_fault fault = {0};
+	bool done = false;
+	if (!rebuild_begin(indexer))
+		return;
+	if (rebuild_step(indexer->rebuild, &done, &fault) != FROE_OK) {
+		rebuild_failed(indexer, &fault);
+		return;
+	}
+	atomic_store_explicit(
+	    &indexer->rebuilt, rebuild_frame(indexer->rebuild), memory_order_release);
+	if (done)
+		rebuild_finish(indexer);
+	else if (index_pending(indexer->index) >= BATCH_ROWS)
+		FROE_DROP(indexer_commit(indexer), "retry_ns says when it is tried again");
+}
+
+/* Commits what is old enough. Returns when to come again. */
+static uint64_t
+indexer_batch(struct indexer *indexer, uint64_t now_ns)
+{
+	if (indexer->first_pending_ns == 0)
+		return UINT64_MAX;
+	uint64_t due_ns = indexer->first_pending_ns + BATCH_NS;
+	if (now_ns < due_ns)
+		return due_ns;
+	return indexer_commit(indexer) ? UINT64_MAX : indexer->retry_ns;
 }
 
 uint64_t
@@ -369,13 +489,16 @@ indexer_step(struct indexer *indexer)
 		return indexer->retry_ns;
 	if (!indexer_work(indexer))
 		return indexer->retry_ns != 0 ? indexer->retry_ns : now_ns + NS_PER_MS;
-	if (indexer->first_pending_ns != 0) {
-		uint64_t due_ns = indexer->first_pending_ns + BATCH_NS;
-		if (now_ns < due_ns)
-			return due_ns;
-		if (!indexer_commit(indexer))
-			return indexer->retry_ns;
-	}
+	uint64_t due_ns = indexer_batch(indexer, now_ns);
+	if (is_behind(indexer) && indexer->rebuild_ns <= now_ns && indexer->retry_ns == 0)
+		indexer_rebuild(indexer);
+	if (is_behind(indexer)) /* parked lists end on time, too */
+		return indexer->rebuild_ns <= now_ns && indexer->retry_ns == 0 ? 0
+		                                                               : now_ns + WAIT_NS;
+	if (!list_empty(&indexer->parked))
+		return 0;
+	if (due_ns != UINT64_MAX)
+		return due_ns;
 	atomic_exchange_explicit(&indexer->told, false, memory_order_acq_rel);
 	return ring_used(&indexer->jobs) == 0 ? UINT64_MAX : 0;
 }
@@ -443,7 +566,13 @@ indexer_close(struct indexer *indexer)
 		indexer_job_free(indexer->waiting);
 	ring_release(&indexer->jobs);
 	ring_release(&indexer->answers);
+	struct list *at;
+	while ((at = list_pop(&indexer->parked)) != NULL)
+		indexer_job_free(container_of(at, struct indexer_job, link));
+	rebuild_close(indexer->rebuild);
 	openset_release(&indexer->open);
+	names_release(&indexer->names);
 	index_close(indexer->index);
 	mem_free(indexer->dir);
+	mem_free(indexer->data);
 }

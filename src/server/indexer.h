@@ -12,10 +12,12 @@
  *             indexer_step: the index thread, or the simulator in its place.
  * Invariants  applied F: every row of a frame below F is in the index, and perhaps some of F.
  *             Rows of F are put again after a restart; the last one wins.
- * Failure     a damaged index is deleted and said on stderr; the process ends to rebuild it from
- *             the log (exit 75), because rows already applied are gone. An index that cannot be
- *             written (a full disk) keeps its rows and tries again each second: the ring fills,
- *             and with it backpressure begins.
+ *             While the index is being made anew from the log, ids are found as far as it has
+ *             got; lists wait for its end, a second at most.
+ * Failure     a damaged index, or one whose directory was deleted, is made anew from the log's files
+ *             while the server goes on, which is said on stderr. Damage that LMDB itself trips over
+ *             ends the process (exit 75). An index that cannot be written (a full disk) keeps its
+ *             rows and tries again each second: the ring fills, and with it backpressure begins.
  */
 #ifndef SERVER_INDEXER_H
 #define SERVER_INDEXER_H
@@ -28,6 +30,8 @@
 #include "index/openset.h"
 #include "io/io.h"
 #include "log/log.h"
+#include "server/names.h"
+#include "server/rebuild.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -39,6 +43,7 @@ enum indexer_op {
 	INDEXER_PUT,   /* a run's row, and what it is at */
 	INDEXER_TOUCH, /* what an open run is at; workers: the name of the one that got it */
 	INDEXER_DROP,  /* the run is no longer known */
+	INDEXER_NAME,  /* of a workflow or a worker */
 	INDEXER_FIND,
 	INDEXER_LIST,
 };
@@ -75,10 +80,12 @@ struct indexer_job {
 	struct list link;  /* the poster's */
 	uint64_t frame;    /* PUT, TOUCH, DROP: of the record */
 	uint64_t cookie;   /* the poster's */
+	uint64_t due_ns;   /* LIST: of a parked one */
 	struct index_run row; /* its bytes lie in `block`, or behind the job */
 	void *block;
 	uint32_t kinds;    /* PUT, TOUCH */
 	bool found;
+	bool behind;       /* it may be there, but the index is being made anew */
 	struct indexer_list *list; /* LIST; owned */
 };
 
@@ -93,10 +100,20 @@ struct indexer {
 	atomic_bool asked;  /* it was woken for a question and has not looked yet */
 	atomic_bool stop;
 	_Atomic uint64_t applied; /* frame */
+	_Atomic uint64_t rebuilt; /* frame that the rebuild has reached */
+	_Atomic uint64_t until;   /* frame that it is to reach; 0: none is under way */
 	struct openset open; /* the index thread's, once it runs */
 	uint64_t pending_frame;
 	uint64_t first_pending_ns;
 	char *dir;
+	struct uuid store;
+	struct names names;
+	char *data;                  /* the data directory; NULL: there is no log to rebuild from */
+	struct rebuild *rebuild;     /* under way */
+	uint64_t rebuild_ns;         /* when it is begun, again; 0: it need not be */
+	bool rebuild_told;           /* that it failed */
+	struct list parked;          /* lists that wait for its end, oldest first */
+	uint32_t parked_count;
 	struct indexer_job *held;    /* a question that waits for its rows to be committed */
 	struct indexer_job *waiting; /* an answer that found the ring full */
 	uint64_t retry_ns;           /* after a commit that failed; 0: none did */
@@ -124,8 +141,24 @@ struct indexer_job *indexer_drop_job(uint32_t tenant, uint64_t run, uint64_t fra
 /* A list, to be filled in: list->filter and limit; bytes into list->arena. */
 struct indexer_job *indexer_list_job(void);
 
+/* What rows will need that only records tell; before indexer_start, and when one is recorded. */
+struct indexer_job *indexer_name_job(enum names_kind kind, uint64_t number, struct bytes name);
+void indexer_name(struct indexer *indexer, enum names_kind kind, uint64_t number,
+    struct bytes name);
+
+/* Before indexer_start: where the log is, from which rows can be made again. With `until` not 0 they
+ * are, from its first frame to that one, while what is posted goes in beside them. */
+void indexer_source(struct indexer *indexer, const char *data, uint64_t until);
+
+/* How far lists are, and how far they have to come: frames. False: they are not being made anew. */
+bool indexer_behind(const struct indexer *indexer, uint64_t *ret_frame, uint64_t *ret_until);
+
 /* Before indexer_start: a run is open. */
 void indexer_opened(struct indexer *indexer, uint32_t tenant, uint64_t run, uint32_t kinds);
+
+/* What a row points to: its size, and a copy of the row with that copied into `to`. */
+size_t indexer_row_bytes(const struct index_run *row);
+void indexer_row_keep(struct index_run *kept, const struct index_run *row, uint8_t *to);
 
 bool indexer_post(struct indexer *indexer, struct indexer_job *job); /* false: full */
 unsigned indexer_room(const struct indexer *indexer);

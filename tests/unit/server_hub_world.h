@@ -224,7 +224,7 @@ world_opened(void *context, struct uuid store)
 	        &fault) != FROE_OK)
 		fail_msg("%s", fault.text);
 	world->index_opened = true;
-	hub_replays(&world->hub, world->index_applied);
+	hub_replays(&world->hub, world->index_applied != 0 ? world->index_applied : UINT64_MAX);
 }
 
 static inline void
@@ -256,6 +256,8 @@ world_start(struct world *world)
 		world_opened(world, world->shard.report.store);
 	assert_int_equal(io_open(world->env, &world->io, &fault), FROE_OK);
 	hub_start(&world->hub, &world->shard, &world->indexer);
+	indexer_source(&world->indexer, "/data",
+	    world->index_applied == 0 ? world->shard.report.last_frame_seq : 0);
 	shard_start(&world->shard, world->io);
 }
 

@@ -1,0 +1,30 @@
+/*
+ * log/trail: reads again all that the store still has of its runs, while the log is being written.
+ *
+ * Purpose     First the cold files, run by run; then the hot segments from the oldest on, frame by
+ *             frame. Each run's records come in their order. What the index is made from, anew.
+ * Ownership   owns its files and buffers.
+ * Threading   its owner; the log may be written, and segments retired, meanwhile.
+ * Failure     trail_step: FROE_CORRUPT (what lies there does not verify, or does not follow),
+ *             FROE_NOT_FOUND (a file was retired while it was being read: begin again), FROE_IO, or
+ *             what `each` returned.
+ */
+#ifndef LOG_TRAIL_H
+#define LOG_TRAIL_H
+
+#include "log/log.h"
+
+struct trail;
+
+struct trail *trail_open(struct io_env *env, const char *dir, struct uuid store,
+    struct froe_fault *fault); /* NULL: *fault is set */
+void trail_close(struct trail *trail); /* NULL is allowed */
+
+/* A run's cold records, or a frame. Frames up to a durable one may be asked for: see trail_frame(). */
+enum froe_err trail_step(
+    struct trail *trail, log_replay_fn *each, void *context, struct froe_fault *fault) FROE_CHECKED;
+
+/* The last frame that was read; 0: still among the cold files. */
+uint64_t trail_frame(const struct trail *trail);
+
+#endif

@@ -1,0 +1,322 @@
+/*
+ * The index made anew from the log's files, against the one that the live feed had made: row by row
+ * the same; while it is under way, beside a live feed; when it is lost while we serve.
+ */
+#include "server_hub_world.h"
+
+#include "index/texts.h"
+
+#define TENANT 1u
+
+/* --------------------------------------------------------------------------------------- rows */
+
+struct dump {
+	struct buf text;
+	uint32_t rows;
+	uint32_t open;
+	uint32_t touched;
+};
+
+static bool
+dump_each(void *context, const struct index_run *run)
+{
+	struct dump *dump = context;
+	char id[UUID_TEXT_SIZE], parent[UUID_TEXT_SIZE];
+	uint32_t workers;
+	uuid_format(run->id, id);
+	uuid_format(run->parent, parent);
+	assert_true(texts_good(run->workers, &workers));
+	buf_printf(&dump->text, "%llu seq %u %s %s status %u %llu..%llu %.*s workers %u ",
+	    (unsigned long long)run->number, run->seq, id, parent, run->status,
+	    (unsigned long long)run->created_ns, (unsigned long long)run->finished_ns,
+	    (int)run->workflow.size, (const char *)run->workflow.data, workers);
+	buf_push(&dump->text, run->metadata.data, run->metadata.size);
+	buf_push(&dump->text, run->workers.data, run->workers.size);
+	buf_push(&dump->text, run->places.data, run->places.size);
+	buf_push_text(&dump->text, "\n");
+	dump->rows++;
+	dump->open += run->finished_ns == 0 ? 1 : 0;
+	dump->touched += workers;
+	return true;
+}
+
+static struct dump
+dump_make(struct world *world)
+{
+	struct index_filter filter = {.tenant = TENANT};
+	struct dump dump = {0};
+	uint64_t next;
+	buf_init(&dump.text);
+	assert_int_equal(
+	    index_list(world->indexer.index, &filter, dump_each, &dump, &next), FROE_OK);
+	index_check(world->indexer.index);
+	return dump;
+}
+
+static void
+dump_assert_equal(struct dump *a, struct dump *b)
+{
+	assert_int_equal(a->rows, b->rows);
+	assert_true(bytes_equal(buf_bytes(&a->text), buf_bytes(&b->text)));
+	buf_release(&a->text);
+	buf_release(&b->text);
+}
+
+/* ---------------------------------------------------------------------------------- the scenes */
+
+/* What is posted is in the index, and what it is at is known. */
+static void
+world_indexed(struct world *world)
+{
+	world_settle(world);
+	uint64_t request = say_list(world, CLIENT, 0, 1, 0, 0);
+	message_done(hear_body(world, CLIENT, request, FROE__ENVELOPE__BODY_RUN_PAGE));
+	world_settle(world);
+}
+
+static struct uuid
+start_with_metadata(struct world *world, unsigned i, struct bytes input)
+{
+	char value[16];
+	snprintf(value, sizeof(value), "%u", i % 3);
+	struct bytes texts[] = {bytes_text("third"), bytes_text(value)};
+	struct eng_command engine = {
+	    .type = ENG_CMD_RUN_START,
+	    .run_start =
+	        {
+	            .workflow = bytes_text("mail"),
+	            .input = input,
+	            .metadata = texts,
+	            .metadata_count = 2,
+	        },
+	};
+	return hear_started(world, CLIENT, say_engine(world, CLIENT, &engine, false));
+}
+
+/* Ends of all kinds, retries, and some that stay open, over several segments. */
+static void
+world_live(struct world *world, unsigned count)
+{
+	struct bytes large = text_large(90000, 'x');
+	for (unsigned i = 0; i < count; i++) {
+		struct uuid run =
+		    start_with_metadata(world, i, i % 3 == 0 ? large : bytes_text("{}"));
+		if (i % 10 == 9)
+			FROE_DROP(say_cancel(world, CLIENT, run), "its answer is not looked at");
+		if (i % 10 == 9 || i % 10 == 8)
+			continue; /* cancelled; or left to the next dispatch */
+		struct eng_fence fence = hear_dispatch(world, WORKER);
+		if (i % 4 == 1)
+			say_fail(world, WORKER, fence, "no luck");
+		else if (i % 10 != 7)
+			say_complete(world, WORKER, fence, bytes_text("\"done\""));
+	}
+	world_indexed(world);
+	mem_free((void *)(uintptr_t)large.data);
+}
+
+static void
+index_lose(struct world *world)
+{
+	struct froe_fault fault;
+	assert_int_equal(index_delete(world->index, &fault), FROE_OK);
+}
+
+static void
+world_again(struct world *world)
+{
+	world_forget(world);
+	world->promise_count = 0;
+	world_start(world);
+	say_open(world, CLIENT, WINDOW);
+	say_open(world, WORKER, WINDOW);
+}
+
+static void
+test_rebuild__same_rows(void **state)
+{
+	struct world *world = world_open(1 << 20);
+	(void)state;
+	world_mail(world, 200);
+	world_live(world, 120);
+	assert_true((log_durable_lsn(world->shard.log).v >> 32) >= 2); /* more than a segment */
+	struct dump live = dump_make(world);
+	assert_int_equal(live.rows, 120);
+	assert_true(live.open > 10 && live.open < 100 && live.touched > 60);
+	for (int crash = 0; crash < 2; crash++) {
+		world_stop(world);
+		index_lose(world);
+		if (crash != 0)
+			sim_crash(world->env);
+		world_again(world);
+		assert_int_equal(world->index_applied, 0);
+		assert_true(list_empty(&world->hub.backlog)); /* nothing of it is in memory */
+		world_indexed(world);
+		struct dump again = dump_make(world), before = dump_make(world);
+		if (crash == 0)
+			dump_assert_equal(&live, &again);
+		else
+			assert_int_equal(again.rows, 120);
+		live = before;
+		if (crash == 0)
+			continue;
+		buf_release(&again.text);
+	}
+	buf_release(&live.text);
+	world_close(world);
+}
+
+/* Step by step: ids first, lists when it is done, and what happens meanwhile beside it. */
+static void
+test_rebuild__while_we_serve(void **state)
+{
+	struct world *world = world_open(1 << 20);
+	struct uuid runs[40];
+	struct bytes large = text_large(200000, 'y');
+	(void)state;
+	world_mail(world, 2);
+	for (unsigned i = 0; i < 40; i++) {
+		runs[i] = start_with_metadata(world, i, large);
+		say_complete(world, WORKER, hear_dispatch(world, WORKER), bytes_text("1"));
+	}
+	world_settle(world);
+	world_stop(world);
+	index_lose(world);
+	world->index_stuck = true;
+	world_again(world);
+	for (int i = 0; i < 3; i++)
+		indexer_step(&world->indexer);
+	uint64_t frame, until;
+	assert_true(indexer_behind(&world->indexer, &frame, &until));
+	assert_true(frame > 0 && frame < until);
+	/* The engine remembers ids for a day: it is the index's answer that is looked at. */
+	struct indexer_job *job = indexer_job_new(INDEXER_FIND);
+	job->row.id = runs[0];
+	assert_true(indexer_post(&world->indexer, job));
+	job = indexer_job_new(INDEXER_FIND);
+	job->row.id = runs[39];
+	assert_true(indexer_post(&world->indexer, job));
+	assert_int_equal(indexer_step(&world->indexer), 0);
+	job = indexer_pop(&world->indexer);
+	assert_true(job->found && !job->behind);
+	indexer_job_free(job);
+	job = indexer_pop(&world->indexer);
+	assert_true(!job->found && job->behind);
+	indexer_job_free(job);
+	/* A list waits; one run comes beside, another is dropped. */
+	uint64_t list = say_list(world, CLIENT, 0, 100, 0, 0);
+	assert_true(indexer_post(&world->indexer,
+	    indexer_drop_job(TENANT, 40, log_durable_seq(world->shard.log))));
+	world_step(world, NS_PER_MS);
+	indexer_step(&world->indexer);
+	assert_null(heard(world, CLIENT, list, FROE__ENVELOPE__BODY_RUN_PAGE));
+	world->index_stuck = false;
+	uint64_t start = say_run(world, CLIENT, "mail", bytes_text("{}"), false);
+	hear_started(world, CLIENT, start);
+	Froe__RunPage *page = hear_body(world, CLIENT, list, FROE__ENVELOPE__BODY_RUN_PAGE);
+	assert_true(page->n_rows >= 39);
+	message_done(page);
+	world_indexed(world);
+	struct dump dump = dump_make(world);
+	assert_int_equal(dump.rows, 40); /* 40, one dropped, one new */
+	assert_false(indexer_behind(&world->indexer, &frame, &until));
+	buf_release(&dump.text);
+	world_close(world);
+	mem_free((void *)(uintptr_t)large.data);
+}
+
+/* It takes longer than a list waits. */
+static void
+test_rebuild__lists_are_behind(void **state)
+{
+	struct world *world = world_open(1 << 20);
+	(void)state;
+	world_mail(world, 2);
+	world_live(world, 30);
+	world_stop(world);
+	index_lose(world);
+	world->index_stuck = true;
+	world_again(world);
+	uint64_t list = say_list(world, CLIENT, 0, 100, 0, 0);
+	world_settle(world);
+	sim_advance(world->env, 1100 * NS_PER_MS);
+	Froe__Error *error = hear_body(world, CLIENT, list, FROE__ENVELOPE__BODY_ERROR);
+	assert_int_equal(error->code, FROE_INDEX_BEHIND);
+	assert_non_null(strstr(error->text, "made anew from the log"));
+	message_done(error);
+	world->index_stuck = false;
+	world_indexed(world);
+	world_close(world);
+}
+
+/* The directory is deleted under the running server; it goes on, and nothing is missing after. */
+static void
+test_rebuild__deleted_while_we_serve(void **state)
+{
+	struct world *world = world_open(1 << 20);
+	(void)state;
+	world_mail(world, 200);
+	world_live(world, 50);
+	struct dump before = dump_make(world);
+	index_lose(world);
+	uint64_t start = say_run(world, CLIENT, "mail", bytes_text("{}"), false);
+	hear_started(world, CLIENT, start);
+	world_indexed(world);
+	struct dump after = dump_make(world);
+	assert_int_equal(after.rows, before.rows + 1);
+	/* Newest first: all but the first line is as it was. */
+	const uint8_t *line = memchr(after.text.data, '\n', buf_used(&after.text));
+	size_t size = buf_used(&after.text) - (size_t)(line + 1 - after.text.data);
+	assert_true(bytes_equal(bytes_of(line + 1, size), buf_bytes(&before.text)));
+	buf_release(&before.text);
+	buf_release(&after.text);
+	assert_true(indexer_applied(&world->indexer) > 0);
+	world_stop(world);
+	world_again(world); /* and it is complete: nothing is made anew */
+	assert_true(world->index_applied > 0);
+	world_close(world);
+}
+
+/* A log that cannot be read is tried again, and lists say so; then it can. */
+static void
+test_rebuild__log_unreadable_for_a_while(void **state)
+{
+	struct world *world = world_open(1 << 20);
+	struct froe_fault fault;
+	uint64_t frame, until;
+	(void)state;
+	world_mail(world, 200);
+	world_live(world, 40);
+	world_stop(world);
+	index_lose(world);
+	world_again(world);
+	assert_int_equal(io_path_rename(world->env, "/data/shard-0000/log/0000000000000001.seg",
+	    "/data/shard-0000/log/away", &fault), FROE_OK);
+	for (int i = 0; i < 4; i++) {
+		indexer_step(&world->indexer);
+		sim_advance(world->env, 300 * NS_PER_MS);
+	}
+	assert_true(indexer_behind(&world->indexer, &frame, &until));
+	assert_int_equal(io_path_rename(world->env, "/data/shard-0000/log/away",
+	    "/data/shard-0000/log/0000000000000001.seg", &fault), FROE_OK);
+	sim_advance(world->env, NS_PER_S);
+	world_indexed(world);
+	assert_false(indexer_behind(&world->indexer, &frame, &until));
+	struct dump dump = dump_make(world);
+	assert_int_equal(dump.rows, 40);
+	buf_release(&dump.text);
+	world_close(world);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_rebuild__same_rows),
+	    cmocka_unit_test(test_rebuild__while_we_serve),
+	    cmocka_unit_test(test_rebuild__lists_are_behind),
+	    cmocka_unit_test(test_rebuild__deleted_while_we_serve),
+	    cmocka_unit_test(test_rebuild__log_unreadable_for_a_while),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

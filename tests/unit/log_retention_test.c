@@ -10,6 +10,7 @@
 #include "log/copy_int.h"
 #include "log/log_int.h"
 #include "log/retention.h"
+#include "log/trail.h"
 
 #define RUNS_MAX 4096u
 #define RECORDS_MAX 64u
@@ -231,6 +232,54 @@ story_check(struct story *story, uint64_t frame)
 	return gone;
 }
 
+/* What the index is made from, anew. */
+struct followed {
+	struct story *story;
+	uint32_t counts[RUNS_MAX + 1]; /* of records in their order, from the first on */
+};
+
+static enum froe_err
+follow(void *context, const struct log_record *record, struct froe_fault *fault)
+{
+	struct followed *followed = context;
+	(void)fault;
+	uint32_t *count = &followed->counts[record->run_key];
+	const struct run *run = &followed->story->runs[record->run_key];
+	const struct log_place *place = &run->places[*count];
+	if (record->run_key == 0 || record->run_event_no != *count + 1)
+		return FROE_OK; /* its beginning is gone */
+	assert_int_equal(record->lsn.v, place->lsn.v);
+	assert_int_equal(record->event_seq, place->event_seq);
+	assert_int_equal(record->body.size + LOG_RECORD_HEADER_BYTES, place->size);
+	assert_int_equal(hash64(record->body.data, record->body.size, 0), run->hashes[*count]);
+	(*count)++;
+	return FROE_OK;
+}
+
+/* Each record of a run that must be there comes, once and in order. Returns how many runs do not. */
+static size_t
+story_follow(struct story *story)
+{
+	struct world *world = story->world;
+	struct followed *followed = mem_zalloc(sizeof(*followed));
+	struct trail *trail =
+	    trail_open(world->env, world->options.dir, world->report.store, &world->fault);
+	size_t gone = 0;
+	followed->story = story;
+	assert_non_null(trail);
+	while (trail_frame(trail) < log_durable_seq(world->log))
+		OK(world, trail_step(trail, follow, followed, &world->fault));
+	trail_close(trail);
+	for (uint32_t key = 1; key <= story->run_count; key++) {
+		if (followed->counts[key] == story->runs[key].count)
+			continue;
+		assert_false(must_be_there(story, &story->runs[key]));
+		gone++;
+	}
+	mem_free(followed);
+	return gone;
+}
+
 /* -------------------------------------------------------------------------------------- living */
 
 /* Goes on with open runs and begins new ones. One of 16 runs stays open, as long as it may. */
@@ -261,15 +310,18 @@ test_retention__segments_go_and_open_runs_stay(void **state)
 {
 	struct story *story = story_new(1);
 	(void)state;
-	size_t gone = 0;
+	size_t gone = 0, gone_runs = 0;
 	for (unsigned i = 0; i < 40; i++) {
 		assert_true(story_live(story, 120));
 		OK(story->world, story_snapshot(story));
 		story_retain(story);
 		gone = story_check(story, UINT64_MAX);
+		if (i % 10 == 9)
+			gone_runs = story_follow(story);
 	}
 	struct retention_stats stats = story_stats(story);
 	assert_false(stats.failed);
+	assert_true(gone_runs > 20);
 	assert_in_range(stats.segment_oldest, 10, log_sealed(story->world->log));
 	assert_true(gone > 100);
 	assert_true(stats.records_copied > 0);

@@ -138,10 +138,10 @@ test_rebuild__same_rows(void **state)
 	struct world *world = world_open(1 << 20);
 	(void)state;
 	world_mail(world, 200);
-	world_live(world, 120);
+	world_live(world, 180);
 	assert_true((log_durable_lsn(world->shard.log).v >> 32) >= 2); /* more than a segment */
 	struct dump live = dump_make(world);
-	assert_int_equal(live.rows, 120);
+	assert_int_equal(live.rows, 180);
 	assert_true(live.open > 10 && live.open < 100 && live.touched > 60);
 	for (int crash = 0; crash < 2; crash++) {
 		world_stop(world);
@@ -156,7 +156,7 @@ test_rebuild__same_rows(void **state)
 		if (crash == 0)
 			dump_assert_equal(&live, &again);
 		else
-			assert_int_equal(again.rows, 120);
+			assert_int_equal(again.rows, 180);
 		live = before;
 		if (crash == 0)
 			continue;

@@ -1,13 +1,15 @@
 /*
- * bench/index: does the index keep up? Rows of short runs go through the index thread at a fixed rate.
+ * bench/index: does the index keep up? Rows of short runs go through the index thread at a fixed
+ * rate.
  *
  *     index [--dir DIR] [--rate R] [--seconds S] [--runs N] [--busy N] [--took MS]
  *
- * R runs a second (40000), each a row when it starts, a touch when a worker gets it, and a row when it
- * has closed, 20 ms later: three workflows, two metadata pairs (one of 1000 customers, an order of its
- * own), four workers, five places. --runs N puts so many runs before, as fast as it goes. --busy N: N
- * threads that do nothing but burn a core each. Lag: how long ago the newest row that is applied was
- * posted, looked at every millisecond. At the end, lists of 50 by each filter and by all of them.
+ * R runs a second (40000), each a row when it starts, a touch when a worker gets it, and a row
+ * when it has closed, 20 ms later: three workflows, two metadata pairs (one of 1000 customers, an
+ * order of its own), four workers, five places. --runs N puts so many runs before, as fast as it
+ * goes. --busy N: N threads that do nothing but burn a core each. Lag: how long ago the newest row
+ * that is applied was posted, looked at every millisecond. At the end, lists of 50 by each filter
+ * and by all of them.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -77,7 +79,8 @@ static struct uuid
 run_id(uint64_t number, uint64_t rate)
 {
 	uint8_t random[16];
-	uint64_t dice = number, wall_ns = UINT64_C(1790000000) * NS_PER_S + number * NS_PER_S / rate;
+	uint64_t wall_ns = UINT64_C(1790000000) * NS_PER_S + number * NS_PER_S / rate;
+	uint64_t dice = number;
 	uint64_t words[2] = {dice_roll(&dice), dice_roll(&dice)};
 	memcpy(random, words, sizeof(random));
 	return uuid_run(wall_ns, random);

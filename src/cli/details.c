@@ -49,7 +49,7 @@ static const char general[] =
     "- 69: no server answers, or not in time: the outcome of a request may be unknown\n"
     "- 70: froe found a fault in itself (a failed assertion)\n"
     "- 74: a write of the log failed: nothing after it was acknowledged\n"
-    "- 75: the index is damaged: it is rebuilt at the next start\n"
+    "- 75: the index tripped over its own damage: the next start makes it anew\n"
     "- 76: another server holds the data directory";
 
 static const struct {
@@ -81,7 +81,9 @@ static const struct {
 	"With `--bulk` each line of the file is the input of a run. Up to 1000 are started in one\n"
 	"step, all of them or none; their ids are printed in order once they are on disk."},
     {"runs list",
-	"Never older than what was acknowledged before, to anyone. `--output json` prints\n"
+	"All conditions that are given must fit. Times are of creation, in UTC. Never older than\n"
+	"what was acknowledged before, to anyone. While the server makes its index anew, the\n"
+	"answer is INDEX_BEHIND (status 69): try again later. `--output json` prints\n"
 	"`{\"runs\": [...], \"next\": CURSOR}`; `next` is 0 on the last page."},
     {"runs get", "With tasks, attempts, errors, times and log positions, exact to the last write."},
     {"runs watch",

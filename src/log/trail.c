@@ -2,20 +2,15 @@
  * Cold files are sorted by run: a merge takes the lowest run that any of them has, and of it the
  * extents in the order of their first records. Each file is read through a window, as its extents
  * lie one behind the other.
- *
- * Hot segments: the chain is checked as recovery checks it; of the first frame nothing is known. What
- * was read ahead of the writer may be old: a frame that does not verify is read once more from the
- * disk.
  */
 #include "log/trail.h"
 
 #include "base/mem.h"
 #include "io/file.h"
-#include "log/chain_int.h"
-#include "log/reader_int.h"
 #include "log/record_int.h"
 #include "log/shelf_int.h"
 #include "log/slots_int.h"
+#include "log/walk.h"
 
 #include <inttypes.h>
 
@@ -39,13 +34,10 @@ struct trail {
 	struct shelf shelf; /* of its own */
 	struct trail_cold *colds;
 	size_t cold_count;
-	struct reader reader;
-	struct chain chain;
-	uint64_t offset;
-	bool open; /* the reader is at chain.segment_no */
+	struct walk *walk;
 };
 
-/* --------------------------------------------------------------------------------------- opening */
+/* -------------------------------------------------------------------------------------- opening */
 
 static enum froe_err
 open_colds(struct trail *trail, struct froe_fault *fault)
@@ -76,7 +68,10 @@ open_files(struct trail *trail, struct froe_fault *fault)
 	uint64_t oldest = manifest.value.manifest.segment_oldest;
 	uint64_t cold = manifest.value.manifest.cold;
 	slots_close(&manifest);
-	chain_init(&trail->chain, oldest);
+	trail->walk =
+	    walk_open_at(trail->env, trail->paths.dir, trail->store, oldest, fault);
+	if (trail->walk == NULL)
+		return fault->code;
 	err = shelf_open(
 	    &trail->shelf, trail->env, &trail->paths, trail->store, cold, oldest, fault);
 	return err == FROE_OK ? open_colds(trail, fault) : err;
@@ -88,9 +83,7 @@ trail_open(struct io_env *env, const char *dir, struct uuid store, struct froe_f
 	struct trail *trail = mem_zalloc(sizeof(*trail));
 	trail->env = env;
 	trail->store = store;
-	trail->offset = SEG_HEADER_BYTES;
 	enum froe_err err = paths_init(&trail->paths, dir, fault);
-	reader_init(&trail->reader, env, &trail->paths, store);
 	if (err == FROE_OK)
 		err = open_files(trail, fault);
 	if (err == FROE_OK)
@@ -111,14 +104,14 @@ trail_close(struct trail *trail)
 	}
 	mem_free(trail->colds);
 	shelf_release(&trail->shelf);
-	reader_release(&trail->reader);
+	walk_close(trail->walk);
 	mem_free(trail);
 }
 
 uint64_t
 trail_frame(const struct trail *trail)
 {
-	return trail->chain.seq;
+	return trail->walk != NULL ? walk_frame(trail->walk) : 0;
 }
 
 /* ----------------------------------------------------------------------------------- cold files */
@@ -234,95 +227,20 @@ cold_run(struct trail *trail, log_replay_fn *each, void *context, bool *ret_more
 
 /* --------------------------------------------------------------------------------- hot segments */
 
-static enum froe_err
-hot_load(struct trail *trail, struct log_frame_header *ret_header, const uint8_t **ret_frame,
-    struct froe_fault *fault)
-{
-	uint32_t block;
-	enum froe_err err = trail->open
-	    ? FROE_OK
-	    : reader_open(&trail->reader, trail->chain.segment_no, /* sync= */ false, fault);
-	trail->open = err == FROE_OK;
-	if (err != FROE_OK)
-		return err;
-	struct log_frame_site site = {
-	    .segment_no = trail->reader.header.no,
-	    .seed = trail->reader.header.seed,
-	    .offset = trail->offset,
-	    .available = trail->reader.header.bytes - trail->offset,
-	};
-	err = reader_load(&trail->reader, site.offset, LOG_BLOCK_BYTES, ret_frame, fault);
-	if (err != FROE_OK)
-		return err;
-	size_t have = log_frame_extent(*ret_frame, &site);
-	err = reader_load(&trail->reader, site.offset, have, ret_frame, fault);
-	if (err != FROE_OK)
-		return err;
-	if (log_frame_judge(*ret_frame, have, &site, ret_header, &block) == LOG_FRAME_GOOD)
-		return FROE_OK;
-	reader_close(&trail->reader);
-	trail->open = false;
-	return fault_set(fault, FROE_CORRUPT,
-	    "log/%s: the frame at byte %" PRIu64 " does not verify", trail->reader.name,
-	    trail->offset);
-}
-
-static enum froe_err
-hot_records(struct trail *trail, const struct log_frame_header *header, const uint8_t *frame,
-    log_replay_fn *each, void *context, struct froe_fault *fault)
-{
-	size_t at = header->header_bytes + log_frame_control_bytes(header->flags);
-	size_t end = (size_t)header->header_bytes + header->data_bytes, span = 0;
-	for (uint32_t i = 0; i < header->records; i++, at += span) {
-		struct log_record record;
-		if (rec_decode(frame + at, at <= end ? end - at : 0, header->event_first + i,
-		        &record, &span) != REC_GOOD)
-			return fault_set(fault, FROE_CORRUPT,
-			    "log/%s: a record of frame %" PRIu64 " does not verify",
-			    trail->reader.name, header->seq);
-		record.lsn = (struct lsn){header->segment_no << 32 | (trail->offset + at)};
-		record.frame_seq = header->seq;
-		record.epoch = header->epoch;
-		enum froe_err err = each(context, &record, fault);
-		if (err != FROE_OK)
-			return err;
-	}
-	return FROE_OK;
-}
-
+/* What was read ahead of the writer may be old: a frame that is not there is looked for once
+ * more. */
 static enum froe_err
 hot_frame(struct trail *trail, log_replay_fn *each, void *context, struct froe_fault *fault)
 {
-	struct log_frame_header header;
-	const uint8_t *frame = NULL;
-	enum froe_err err = hot_load(trail, &header, &frame, fault);
-	if (err == FROE_CORRUPT)
-		err = hot_load(trail, &header, &frame, fault);
-	if (err != FROE_OK)
-		return err;
-	if (chain_check(&trail->chain, &header, frame, trail->reader.header.bytes) != CHAIN_NEXT)
-		return fault_set(fault, FROE_CORRUPT,
-		    "log/%s: the frame at byte %" PRIu64 " does not follow the one before",
-		    trail->reader.name, trail->offset);
-	err = hot_records(trail, &header, frame, each, context, fault);
-	if (err != FROE_OK)
-		return err;
-	chain_advance(&trail->chain, &header);
-	trail->offset += (uint64_t)header.blocks * LOG_BLOCK_BYTES;
-	if (trail->chain.sealed) {
-		chain_enter_segment(&trail->chain);
-		reader_close(&trail->reader);
-		trail->open = false;
-		trail->offset = SEG_HEADER_BYTES;
-	}
-	return FROE_OK;
+	enum froe_err err = walk_step(trail->walk, each, context, fault);
+	return err == FROE_NOT_FOUND ? walk_step(trail->walk, each, context, fault) : err;
 }
 
 enum froe_err
 trail_step(struct trail *trail, log_replay_fn *each, void *context, struct froe_fault *fault)
 {
 	bool more = false;
-	if (trail->chain.seq == 0) {
+	if (trail_frame(trail) == 0) {
 		enum froe_err err = cold_run(trail, each, context, &more, fault);
 		if (err != FROE_OK || more)
 			return err;

@@ -6,8 +6,8 @@
  * Ownership   owns its files and buffers.
  * Threading   its owner; the log may be written, and segments retired, meanwhile.
  * Failure     trail_step: FROE_CORRUPT (what lies there does not verify, or does not follow),
- *             FROE_NOT_FOUND (a file was retired while it was being read: begin again), FROE_IO, or
- *             what `each` returned.
+ *             FROE_NOT_FOUND (a frame that does not verify, or a file that was retired while it was
+ *             being read: begin again), FROE_IO, or what `each` returned.
  */
 #ifndef LOG_TRAIL_H
 #define LOG_TRAIL_H
@@ -20,7 +20,7 @@ struct trail *trail_open(struct io_env *env, const char *dir, struct uuid store,
     struct froe_fault *fault); /* NULL: *fault is set */
 void trail_close(struct trail *trail); /* NULL is allowed */
 
-/* A run's cold records, or a frame. Frames up to a durable one may be asked for: see trail_frame(). */
+/* A run's cold records, or a frame. Up to a frame that is durable may be gone: trail_frame(). */
 enum froe_err trail_step(
     struct trail *trail, log_replay_fn *each, void *context, struct froe_fault *fault) FROE_CHECKED;
 

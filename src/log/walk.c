@@ -30,6 +30,23 @@ walk_open(struct io_env *env, const char *dir, struct uuid store, const struct l
 	return walk;
 }
 
+struct walk *
+walk_open_at(struct io_env *env, const char *dir, struct uuid store, uint64_t segment_no,
+    struct froe_fault *fault)
+{
+	struct log_base base = {0};
+	struct walk *walk = walk_open(env, dir, store, &base, fault);
+	if (walk != NULL)
+		chain_init(&walk->chain, segment_no);
+	return walk;
+}
+
+uint64_t
+walk_frame(const struct walk *walk)
+{
+	return walk->chain.seq;
+}
+
 void
 walk_close(struct walk *walk)
 {

@@ -19,11 +19,16 @@ struct walk;
 
 struct walk *walk_open(struct io_env *env, const char *dir, struct uuid store,
     const struct log_base *base, struct froe_fault *fault); /* NULL: *fault is set */
+/* From a segment's beginning; its first frame is taken as it is. */
+struct walk *walk_open_at(struct io_env *env, const char *dir, struct uuid store,
+    uint64_t segment_no, struct froe_fault *fault);
 void walk_close(struct walk *walk);
 
 /* One frame. After a segment's seal: at the beginning of the next one. */
 enum froe_err walk_step(
     struct walk *walk, log_replay_fn *each, void *context, struct froe_fault *fault) FROE_CHECKED;
+
+uint64_t walk_frame(const struct walk *walk); /* the last one that was read; 0: none */
 
 /* False: in the middle of a segment. */
 bool walk_base(const struct walk *walk, struct log_base *ret_base);

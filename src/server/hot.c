@@ -153,10 +153,9 @@ open_index(void *context, struct uuid store)
 	hot->index_err = indexer_open(&hot->indexer, hot->env, dir, store, &hot->index_applied,
 	    &hot->index_fault);
 	hot->index_open = hot->index_err == FROE_OK;
-	/* An index without anything is made from the log's files, beside the serving. */
-	hot->index_anew = hot->index_applied == 0;
+	/* An index without anything is made from the log's files: nothing is kept for it. */
 	if (hot->index_open)
-		hub_replays(&hot->hub, hot->index_anew ? UINT64_MAX : hot->index_applied);
+		hub_replays(&hot->hub, hot->index_applied != 0 ? hot->index_applied : UINT64_MAX);
 }
 
 static void
@@ -242,9 +241,11 @@ open_key(struct hot *hot, struct froe_fault *fault)
 static enum froe_err
 open_hub_and_index(struct hot *hot, struct froe_fault *fault)
 {
+	const struct log_report *report = &hot->shard.report;
+	/* What it lacks is partly in the snapshot, where no records are. */
+	bool anew = hot->index_applied == 0 || hot->index_applied < report->snapshot_frame_seq;
 	hub_start(&hot->hub, &hot->shard, &hot->indexer);
-	indexer_source(&hot->indexer, hot->options->data,
-	    hot->index_anew ? hot->shard.report.last_frame_seq : 0);
+	indexer_source(&hot->indexer, hot->options->data, anew ? report->last_frame_seq : 0);
 	return indexer_start(&hot->indexer, hot->io, fault);
 }
 

@@ -32,7 +32,6 @@ struct hot {
 	struct hub hub;
 	struct indexer indexer;
 	bool index_open;
-	bool index_anew;
 	enum froe_err index_err;     /* why it is not */
 	struct froe_fault index_fault;
 	uint64_t index_applied;

@@ -321,14 +321,12 @@ hook_effect(void *context, const struct eng_effect *effect, uint64_t frame)
 	}
 }
 
-/* Rows of the frame itself may be missing in the index. */
-static uint64_t
+static void
 hook_replays(void *context, const struct log_report *report)
 {
 	struct hub *hub = context;
 	if (hub->opened != NULL)
 		hub->opened(hub->deliver_context, report->store);
-	return hub->index_applied;
 }
 
 static void

@@ -104,7 +104,7 @@ indexer_behind(const struct indexer *indexer, uint64_t *ret_frame, uint64_t *ret
 	return *ret_until != 0;
 }
 
-/* ------------------------------------------------------------------------------------ rebuilding */
+/* ----------------------------------------------------------------------------------- rebuilding */
 
 /* By the index thread, or before it runs. */
 static bool
@@ -331,8 +331,8 @@ indexer_ask(struct indexer *indexer, struct indexer_job *job)
 	return indexer_answer(indexer, job);
 }
 
-/* Lists that waited for the rebuild: it is over, or they have waited long enough. False: the ring of
- * answers is full. */
+/* Lists that waited for the rebuild: it is over, or they have waited long enough. False: the
+ * ring of answers is full. */
 static bool
 indexer_unpark(struct indexer *indexer)
 {

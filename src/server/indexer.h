@@ -6,16 +6,14 @@
  *             row that was put before it: rings keep their order. What open runs are at is kept in
  *             memory, in the same order.
  * Ownership   a posted job is the indexer's until it comes back from indexer_pop(); the caller then
- *             frees it with indexer_job_free(). PUT, TOUCH and DROP
- *             jobs do not come back.
+ *             frees it with indexer_job_free(). Only questions come back.
  * Threading   indexer_post, indexer_pop, indexer_room: the hot thread. indexer_applied: any.
  *             indexer_step: the index thread, or the simulator in its place.
- * Invariants  applied F: every row of a frame below F is in the index, and perhaps some of F.
- *             Rows of F are put again after a restart; the last one wins.
- *             While the index is being made anew from the log, ids are found as far as it has
- *             got; lists wait for its end, a second at most.
- * Failure     a damaged index, or one whose directory was deleted, is made anew from the log's files
- *             while the server goes on, which is said on stderr. Damage that LMDB itself trips over
+ * Invariants  applied F: every row of a frame below F is in the index, and perhaps some of F. Rows
+ *             of F are put again after a restart. While the index is being made anew from the log,
+ *             ids are found as far as it has got; lists wait for its end, a second at most.
+ * Failure     a damaged index, or one whose directory was deleted, is made anew from the log's
+ *             files while the server goes on; stderr says so. Damage that LMDB itself trips over
  *             ends the process (exit 75). An index that cannot be written (a full disk) keeps its
  *             rows and tries again each second: the ring fills, and with it backpressure begins.
  */
@@ -146,8 +144,8 @@ struct indexer_job *indexer_name_job(enum names_kind kind, uint64_t number, stru
 void indexer_name(struct indexer *indexer, enum names_kind kind, uint64_t number,
     struct bytes name);
 
-/* Before indexer_start: where the log is, from which rows can be made again. With `until` not 0 they
- * are, from its first frame to that one, while what is posted goes in beside them. */
+/* Before indexer_start: where the log is, from which rows can be made again. With `until` not 0
+ * they are, from its first frame to that one, while what is posted goes in beside them. */
 void indexer_source(struct indexer *indexer, const char *data, uint64_t until);
 
 /* How far lists are, and how far they have to come: frames. False: they are not being made anew. */

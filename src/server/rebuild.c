@@ -1,8 +1,8 @@
 /*
- * A run's row is put when its first record comes, so that it is found by its id early on; its end is
- * told by what changes then (index_end). In between only the places of its records are kept here. A
- * record that does not follow the one before it in its run is of a run whose beginning is gone:
- * nothing is kept of it.
+ * A run's row is put when its first record comes, so that it is found by its id early on; its end
+ * is told by what changes then (index_end). In between only the places of its records are kept
+ * here. A record that does not follow the one before it in its run is of a run whose beginning is
+ * gone: nothing is kept of it.
  */
 #include "server/rebuild.h"
 

@@ -14,21 +14,15 @@ static void
 shard_replays(struct shard *shard)
 {
 	if (!shard->replaying && shard->hooks.replays != NULL)
-		shard->seen = shard->hooks.replays(shard->hooks.context, &shard->report);
+		shard->hooks.replays(shard->hooks.context, &shard->report);
 	shard->replaying = true;
 }
 
-/* A snapshot takes the place of records that the hooks may still have to see. Where the log is
- * whole, it is replayed for them. */
 static enum froe_err
 shard_begin(void *context, const struct log_base *base, bool whole, struct froe_fault *fault)
 {
 	struct shard *shard = context;
 	shard_replays(shard);
-	if (whole && shard->hooks.replays != NULL && base->frame_seq > shard->seen)
-		return fault_set(fault, FROE_FAILED_PRECONDITION,
-		    "the index lacks frames before %" PRIu64 ", which only the log has",
-		    base->frame_seq);
 	return state_loader.begin(&shard->state, base, whole, fault);
 }
 

@@ -23,9 +23,9 @@
 struct shard_hooks {
 	void (*event)(void *context, const struct eng_event *event, uint64_t frame);
 	void (*effect)(void *context, const struct eng_effect *effect, uint64_t frame);
-	/* Recovery begins; report->store is known. Returns a frame: the records of those before it
-	 * need not be seen again. */
-	uint64_t (*replays)(void *context, const struct log_report *report);
+	/* Recovery begins; report->store is known. What is in the snapshot that it may begin
+	 * with is not seen by the hooks: report.snapshot_frame_seq. */
+	void (*replays)(void *context, const struct log_report *report);
 	/* Recovery: each event that was applied, with what its run was before; may be NULL. */
 	void (*replayed)(void *context, const struct eng_event *event,
 	    const struct eng_run_info *info, uint64_t frame);
@@ -57,7 +57,6 @@ struct shard {
 	struct shard_hooks hooks;
 	struct log_report report;
 	bool replaying;
-	uint64_t seen;      /* recovery: the hooks have seen the frames before it */
 	struct state state; /* recovery */
 	struct ring notes;  /* struct shard_note; popped by the maker of snapshots */
 	bool noting;

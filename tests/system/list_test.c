@@ -1,6 +1,6 @@
 /*
- * Lists by what runs are, over a real server that is killed, and whose index is deleted: while it is
- * down, and while it serves.
+ * Lists by what runs are, over a real server that is killed, and whose index is deleted: while it
+ * is down, and while it serves.
  */
 #include "system/system.h"
 
@@ -43,7 +43,8 @@ start_one(struct froe_client *client, unsigned i, const char *workflow)
 	return started.run;
 }
 
-/* How many, over all pages; they are newest first. While the index is made anew it is asked again. */
+/* How many, over all pages; they are newest first. While the index is made anew it is asked
+ * again. */
 static unsigned
 count_of(struct froe_client *client, struct froe_list_options options)
 {

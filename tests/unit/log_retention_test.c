@@ -256,7 +256,8 @@ follow(void *context, const struct log_record *record, struct froe_fault *fault)
 	return FROE_OK;
 }
 
-/* Each record of a run that must be there comes, once and in order. Returns how many runs do not. */
+/* Each record of a run that must be there comes, once and in order. Returns how many runs do
+ * not. */
 static size_t
 story_follow(struct story *story)
 {

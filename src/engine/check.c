@@ -364,10 +364,27 @@ digest_token(struct digest *digest, const struct eng_token_view *token)
 	digest_word(digest, token->expires_ns);
 }
 
-uint64_t
-eng_size(const struct eng *eng)
+/* A record of a run leaves a node at most; a definition is about as long as a hundred small things.
+ */
+bool
+eng_small(const struct eng *eng, uint64_t limit)
 {
-	return eng->counts.runs + eng->closed_count + eng->counts.workers;
+	struct list *at;
+	uint64_t size = eng->closed_count + eng->counts.workers + eng->counts.tokens +
+	    eng->counts.deliveries + eng->counts.runs + eng->workflow_count * UINT64_C(100);
+	for (uint32_t i = 0; i < eng->tenant_count && size <= limit; i++)
+		size += eng->tenants[i]->idem_count + eng->tenants[i]->keys.capacity;
+	if (size > limit)
+		return false;
+	list_for_each(at, &eng->runs) {
+		const struct eng_run *run = container_of(at, struct eng_run, link);
+		size += run->event_count;
+		if (run->version != NULL)
+			size += run->version->task_count;
+		if (size > limit)
+			return false;
+	}
+	return true;
 }
 
 uint64_t

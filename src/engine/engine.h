@@ -758,8 +758,8 @@ void eng_run_lengths(const struct eng *eng,
 
 /* Of counters only, in constant time: engines that differ in it differ. */
 uint64_t eng_digest(const struct eng *eng);
-/* How much eng_hash() has to look at: runs, ids of closed ones, workers. */
-uint64_t eng_size(const struct eng *eng);
+/* Is there so little that eng_hash() looks at fewer than so many things? */
+bool eng_small(const struct eng *eng, uint64_t limit);
 
 uint64_t eng_hash(const struct eng *eng); /* of the whole state; equal states, equal hashes */
 void eng_check(const struct eng *eng);    /* every invariant, slow */

@@ -205,7 +205,7 @@ shard_note(struct shard *shard, uint64_t segment, uint64_t digest, size_t count)
 	    .digest = digest,
 	    .event_seq = shard->places[count - 1].event_seq,
 	};
-	if (eng_size(shard->eng) <= SHARD_NOTE_SIZE_MAX)
+	if (eng_small(shard->eng, SHARD_NOTE_SIZE_MAX))
 		note->state_hash = eng_hash(shard->eng);
 	if (!ring_push(&shard->notes, note))
 		mem_free(note);

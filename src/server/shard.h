@@ -46,7 +46,7 @@ struct shard_note {
 	uint64_t state_hash; /* eng_hash() then; 0: the state was too large to look at */
 };
 #define SHARD_NOTES 64u
-#define SHARD_NOTE_SIZE_MAX 4096u /* eng_size() up to which the hash is taken */
+#define SHARD_NOTE_SIZE_MAX 16384u /* eng_small() up to which the hash is taken: a millisecond */
 
 struct shard {
 	struct io_env *env;

@@ -35,11 +35,14 @@ turn_tenant(struct eng_turn *turn)
 	return tenant;
 }
 
-/* The task that starts this child; its lease was checked. */
+/* The task that starts this child; NULL: none, or its lease is not the one. */
 static struct eng_task *
 start_parent(struct eng_turn *turn, const struct eng_start *start)
 {
-	return start->child ? eng_lease_find(turn->eng, start->worker.v, &start->parent) : NULL;
+	if (!start->child)
+		return NULL;
+	struct eng_task *task = eng_lease_find(turn->eng, start->worker.v, &start->parent);
+	return task != NULL && task_run(task)->tenant == turn_tenant(turn) ? task : NULL;
 }
 
 /* When it is to begin. */

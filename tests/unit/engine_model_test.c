@@ -199,6 +199,56 @@ world_open(struct world *world, uint64_t seed)
 
 /* ---------------------------------------------------------------------------- what may happen */
 
+/* With a key, at a time, or as the child of a task that a process believes to hold. */
+static void
+run_vary(struct world *world, struct eng_start *start)
+{
+	static const char *const keys[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+	if (roll(world, 4) == 0)
+		start->delay_ms = roll(world, 20000);
+	if (roll(world, 3) == 0) {
+		start->key = bytes_text(keys[roll(world, 8)]);
+		start->key_until_end = roll(world, 2) == 0;
+		start->key_ttl_ms = start->key_until_end ? 0 : 1 + roll(world, 30000);
+		return;
+	}
+	const struct process *process = &world->processes[roll(world, WORKERS)];
+	if (process->held_count == 0 || roll(world, 2) == 0)
+		return;
+	world->d.tenant = world->tenants[process->tenant];
+	start->child = true;
+	start->parent = process->held[roll(world, process->held_count)];
+	start->worker.v = process->worker;
+	start->child_index = (uint32_t)roll(world, 3);
+	start->child_key = bytes_text(roll(world, 2) == 0 ? "" : keys[roll(world, 2)]);
+}
+
+/* Some of a bulk trigger's runs may be known. */
+static void
+run_start_some(struct world *world)
+{
+	struct eng_start starts[20];
+	struct eng_command command;
+	char name[8];
+	if (world->d.ledger.runs_open >= RUNS_OPEN_MAX)
+		return;
+	world->d.tenant = world->tenants[roll(world, TENANTS)];
+	uint32_t count = 1 + (uint32_t)roll(world, 20);
+	snprintf(name, sizeof(name), "w%u", (uint32_t)roll(world, WORKFLOWS));
+	for (uint32_t i = 0; i < count; i++) {
+		command = driver_start_command(&world->d, name);
+		run_vary(world, &command.run_start);
+		starts[i] = command.run_start;
+	}
+	command = driver_command(&world->d, ENG_CMD_RUN_START_MANY);
+	command.run_start_many.starts = starts;
+	command.run_start_many.count = count;
+	world_step(world, &command);
+	const struct eng_effect *reply = driver_reply(&world->d);
+	assert_true(reply->err == FROE_OK || reply->err == FROE_LEASE_LAPSED);
+	assert_int_equal(reply->started_count, reply->err == FROE_OK ? count : 0);
+}
+
 static void
 run_start(struct world *world)
 {
@@ -217,8 +267,14 @@ run_start(struct world *world)
 		assert_int_equal(driver_reply(&world->d)->err, FROE_ALREADY_EXISTS);
 		return;
 	}
+	if (roll(world, 2) == 0) {
+		run_vary(world, &command.run_start);
+		command.tenant = world->d.tenant;
+	}
+	bool child = command.run_start.child;
 	world_step(world, &command);
-	assert_int_equal(driver_reply(&world->d)->err, FROE_OK);
+	enum froe_err err = driver_reply(&world->d)->err;
+	assert_true(err == FROE_OK || (child && err == FROE_LEASE_LAPSED));
 }
 
 static void
@@ -233,6 +289,7 @@ run_cancel_some(struct world *world)
 	command.tenant = world->tenants[roll(world, TENANTS)];
 	command.run_cancel.run = run->id;
 	command.run_cancel.reason = bytes_text("chance");
+	command.run_cancel.children = roll(world, 2) == 0;
 	enum froe_err expected = FROE_OK;
 	if (run->closed)
 		expected = FROE_FAILED_PRECONDITION;
@@ -394,8 +451,10 @@ world_turn(struct world *world)
 {
 	uint64_t what = roll(world, 1000);
 	uint32_t number = (uint32_t)roll(world, WORKERS);
-	if (what < 200)
+	if (what < 180)
 		run_start(world);
+	else if (what < 185)
+		run_start_some(world);
 	else if (what < 750)
 		process_work(world, number);
 	else if (what < 800)

@@ -116,6 +116,7 @@ int cli_approvals_approve(struct cli *cli);
 int cli_approvals_reject(struct cli *cli);
 int cli_log_dump(struct cli *cli);
 int cli_log_verify(struct cli *cli);
+int cli_log_repair(struct cli *cli);
 int cli_backup(struct cli *cli);
 int cli_restore(struct cli *cli);
 int cli_token_create(struct cli *cli);

@@ -34,6 +34,8 @@
 	    {"segment-bytes", "N", "size of log segments, 1 MiB to 1 GiB (a new store only)"},     \
 	    {"cache-bytes", "N", "recent payloads kept in memory (default 64 MiB)"},               \
 	    {"heartbeat", "D", "how often workers say that they are there (4s)"},                  \
+	    {"retention", "D|forever", "runs are kept so long after their end (30d)"},             \
+	    {"retention-bytes", "N", "beyond, runs that have ended go earlier (no limit)"},        \
 	    {"heartbeat-lost", "D", "a worker silent this long is lost (30s)"},                    \
 	    {"reconnect-grace", "D", "a broken worker has this long to return (5s)"},              \
 	    {"accept-tail-loss", NULL, "cut a damaged tail nobody can decide on"},                 \
@@ -141,6 +143,11 @@ static const struct cli_option dump_rows[] = {
     {0},
 };
 static const struct cli_option verify_rows[] = {{"data", "DIR", "the data directory"}, {0}};
+static const struct cli_option repair_rows[] = {
+    {"data", "DIR", "the data directory; no server may run on it"},
+    {"accept-loss", NULL, "do it: give up what does not verify, and what is behind it"},
+    {0},
+};
 static const struct cli_option backup_rows[] = {
     {"data", "DIR", "the data directory; a server may be running on it"},
     {0},
@@ -205,6 +212,8 @@ const struct cli_command cli_commands[] = {
     {"log dump", "", 0, 0, "print the log's records", dump_rows, cli_log_dump},
     {"log verify", "", 0, 0, "check every hash and record of the log", verify_rows,
         cli_log_verify},
+    {"log repair", "", 0, 0, "say what damage keeps a server from starting; give it up",
+        repair_rows, cli_log_repair},
     {"backup", "DIR", 1, 1, "copy a data directory to DIR and verify it, also under load",
         backup_rows, cli_backup},
     {"restore", "", 0, 0, "make a data directory of a backup", restore_rows, cli_restore},

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE /* nftw */
 #include "cli/cli.h"
 
+#include "base/duration.h"
 #include "base/fault.h"
 #include "server/server.h"
 
@@ -41,6 +42,19 @@ is_loopback(const char *address)
 }
 
 static void
+retention_option(const struct cli *cli, struct server_options *options)
+{
+	const char *text = cli_text(cli, "retention");
+	uint64_t otherwise_ms = options->retention_ns / NS_PER_MS;
+	options->retention_bytes = cli_number(cli, "retention-bytes", 0, UINT64_C(1) << 60);
+	if (text != NULL && strcmp(text, "forever") == 0)
+		options->retention_ns = UINT64_MAX;
+	else
+		options->retention_ns =
+		    cli_duration_ms(cli, "retention", otherwise_ms) * NS_PER_MS;
+}
+
+static void
 read_options(const struct cli *cli, struct server_options *options)
 {
 	server_options_init(options);
@@ -56,6 +70,7 @@ read_options(const struct cli *cli, struct server_options *options)
 	options->cache_bytes =
 	    cli_number(cli, "cache-bytes", options->cache_bytes, UINT64_C(1) << 40);
 	options->heartbeat_ms = duration_option(cli, "heartbeat", options->heartbeat_ms);
+	retention_option(cli, options);
 	options->heartbeat_lost_ms =
 	    duration_option(cli, "heartbeat-lost", options->heartbeat_lost_ms);
 	options->reconnect_grace_ms =

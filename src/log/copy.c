@@ -10,6 +10,8 @@
 
 #include "base/mem.h"
 #include "io/file.h"
+#include "log/cold_int.h"
+#include "log/snapshot.h"
 
 #include <string.h>
 
@@ -248,8 +250,145 @@ copy_end(struct copy *copy, const struct recovery *recovery, struct froe_fault *
 	return err == FROE_OK ? output_finish(copy, fault) : err;
 }
 
-/* ------------------------------------------------------------------------------------- the whole
- */
+/* ---------------------------------------------------------------------------------- whole files */
+
+static enum froe_err
+file_copy_bytes(struct copy *copy, int from, int to, uint64_t size, struct froe_fault *fault)
+{
+	uint8_t *buffer = mem_pages(COPY_BUFFER_BYTES);
+	enum froe_err err = FROE_OK;
+
+	for (uint64_t at = 0; at < size && err == FROE_OK; at += COPY_BUFFER_BYTES) {
+		uint64_t left = size - at;
+		size_t chunk = left < COPY_BUFFER_BYTES ? (size_t)left : COPY_BUFFER_BYTES;
+		err = io_file_read(copy->env, from, buffer, chunk, at, fault);
+		if (err == FROE_OK)
+			err = io_file_write(copy->env, to, buffer, chunk, at, fault);
+	}
+	if (err == FROE_OK)
+		err = io_file_sync(copy->env, to, fault);
+	mem_pages_free(buffer, COPY_BUFFER_BYTES);
+	return err;
+}
+
+/* As it is; what it holds is verified where it went. FROE_NOT_FOUND: there is none. */
+static enum froe_err
+file_copy(struct copy *copy, const char *from, const char *to, unsigned direct,
+    struct froe_fault *fault)
+{
+	uint64_t size = 0;
+	int source, target;
+
+	enum froe_err err = io_file_open(copy->env, from, IO_OPEN_READ | direct, &source, fault);
+	if (err != FROE_OK)
+		return err;
+	err = io_file_size(copy->env, source, &size, fault);
+	if (err == FROE_OK)
+		err = io_file_open(copy->env, to,
+		    IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_EXCLUSIVE | direct,
+		    &target, fault);
+	if (err == FROE_OK) {
+		err = file_copy_bytes(copy, source, target, size, fault);
+		io_file_close(copy->env, target);
+	}
+	io_file_close(copy->env, source);
+	return err;
+}
+
+static enum froe_err
+copy_snapshot(struct copy *copy, uint64_t number, struct froe_fault *fault)
+{
+	const char *dir = copy->check_only ? copy->from.dir : copy->to.dir;
+	struct path from = path_snapshot(&copy->from, number);
+	struct log_base base;
+	enum froe_err err = FROE_OK;
+
+	if (!copy->check_only)
+		err = file_copy(copy, from.text, path_snapshot(&copy->to, number).text,
+		    IO_OPEN_DIRECT, fault);
+	if (err == FROE_OK)
+		err = snapshot_read(copy->env, dir, copy->store.id, number, NULL, NULL,
+		    /* whole= */ false, &base, fault);
+	return err;
+}
+
+/* The newest first: the older one may be deleted meanwhile, and is not needed then. */
+static enum froe_err
+copy_snapshots(struct copy *copy, struct froe_fault *fault)
+{
+	struct slots_value *value = &copy->manifest.value;
+	enum froe_err err = FROE_OK;
+
+	if (value->manifest.snapshot == 0)
+		return FROE_OK;
+	if (!copy->check_only)
+		err = io_path_mkdir(copy->env, copy->to.ckpt, fault);
+	if (err == FROE_OK)
+		err = copy_snapshot(copy, value->manifest.snapshot, fault);
+	if (err == FROE_OK && value->manifest.before != 0) {
+		err = copy_snapshot(copy, value->manifest.before, fault);
+		if (err == FROE_NOT_FOUND && copy->live) {
+			value->manifest.before = 0;
+			value->manifest.before_lsn = 0;
+			value->manifest.before_frame = 0;
+			err = FROE_OK;
+		}
+	}
+	if (err == FROE_OK && !copy->check_only)
+		err = io_path_sync_dir(copy->env, copy->to.ckpt, fault);
+	return err;
+}
+
+static enum froe_err
+copy_cold_file(struct copy *copy, uint64_t no, struct froe_fault *fault)
+{
+	const struct paths *paths = copy->check_only ? &copy->from : &copy->to;
+	enum froe_err err = FROE_OK;
+
+	if (!copy->check_only)
+		err = file_copy(copy, cold_path(&copy->from, no).text,
+		    cold_path(&copy->to, no).text, IO_OPEN_DIRECT, fault);
+	return err == FROE_OK ? cold_verify(copy->env, paths, copy->store.id, no, fault) : err;
+}
+
+static enum froe_err
+copy_cold(struct copy *copy, struct froe_fault *fault)
+{
+	uint64_t newest = copy->manifest.value.manifest.cold;
+	struct cold_file *file;
+
+	if (newest == 0)
+		return FROE_OK;
+	enum froe_err err =
+	    cold_open(copy->env, &copy->from, copy->store.id, newest, &file, fault);
+	if (err != FROE_OK)
+		return err;
+	if (!copy->check_only)
+		err = io_path_mkdir(copy->env, copy->to.cold, fault);
+	if (err == FROE_OK)
+		err = copy_cold_file(copy, newest, fault);
+	for (size_t i = 0; i < file->member_count && err == FROE_OK; i++)
+		err = copy_cold_file(copy, file->members[i], fault);
+	cold_free(file);
+	if (err == FROE_OK && !copy->check_only)
+		err = io_path_sync_dir(copy->env, copy->to.cold, fault);
+	return err;
+}
+
+/* Without it all tokens would be void. There need be none. */
+static enum froe_err
+copy_key(struct copy *copy, struct froe_fault *fault)
+{
+	struct path from = path_join(copy->from.dir, "token.key");
+	struct path to = path_join(copy->to.dir, "token.key");
+
+	if (copy->check_only)
+		return FROE_OK;
+	enum froe_err err = file_copy(copy, from.text, to.text, 0, fault);
+	return err == FROE_NOT_FOUND ? FROE_OK : err;
+}
+
+/* ----------------------------------------------------------------------------------- the whole */
 
 static enum froe_err
 copy_log(struct copy *copy, struct froe_fault *fault)
@@ -318,7 +457,13 @@ copy_run(struct copy *copy, struct froe_fault *fault)
 		err = copy_make_directories(copy, fault);
 	}
 	if (err == FROE_OK)
+		err = copy_snapshots(copy, fault);
+	if (err == FROE_OK)
+		err = copy_cold(copy, fault);
+	if (err == FROE_OK)
 		err = copy_log(copy, fault);
+	if (err == FROE_OK)
+		err = copy_key(copy, fault);
 	if (err == FROE_OK && !copy->check_only)
 		err = io_path_sync_dir(copy->env, copy->to.log, fault);
 	if (err == FROE_OK && !copy->check_only)

@@ -226,6 +226,18 @@ struct log_stats {
 };
 void log_stats(const struct log *log, struct log_stats *ret_stats);
 
+/* What lies on the disk. For the log's owner. */
+struct log_storage {
+	uint64_t segment_oldest;
+	uint64_t segments; /* from there to the one being written */
+	uint64_t log_bytes;
+	uint64_t cold_files;
+	uint64_t cold_bytes;
+	uint64_t disk_total_bytes; /* at housekeeping's last look; 0: none yet */
+	uint64_t disk_free_bytes;
+};
+void log_storage(const struct log *log, struct log_storage *ret_storage);
+
 /* What MANIFEST says of the store's files: what a start relies on, and so what may be deleted. Once
  * the log is started it is housekeeping's, one thread at a time. */
 struct log_snapshot_ref {

@@ -47,6 +47,21 @@ log_manifest_write(struct log *log, const struct log_manifest *manifest, struct 
 	return err;
 }
 
+void
+log_storage(const struct log *log, struct log_storage *ret_storage)
+{
+	const struct cold_set *set = log->shelf.current;
+	*ret_storage = (struct log_storage){
+	    .segment_oldest = set->segment_oldest,
+	    .segments = log->segment->header.no + 1 - set->segment_oldest,
+	    .cold_files = set->count,
+	};
+	ret_storage->log_bytes = ret_storage->segments * log->store.segment_bytes;
+	for (size_t i = 0; i < set->count; i++)
+		ret_storage->cold_bytes += set->files[i]->bytes;
+	spares_space(&log->spares, &ret_storage->disk_total_bytes, &ret_storage->disk_free_bytes);
+}
+
 /* ------------------------------------------------------------------------------- for retention */
 
 uint64_t

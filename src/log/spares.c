@@ -324,6 +324,8 @@ spares_look_at_space(struct spares *spares)
 	uint64_t least = space.total_bytes / 100 * SPARES_SCARCE_PERCENT;
 	if (least < SPARES_SCARCE_SEGMENTS * spares->segment_bytes)
 		least = SPARES_SCARCE_SEGMENTS * spares->segment_bytes;
+	atomic_store_explicit(&spares->disk_total, space.total_bytes, memory_order_relaxed);
+	atomic_store_explicit(&spares->disk_free, space.free_bytes, memory_order_relaxed);
 	atomic_store_explicit(&spares->scarce, space.free_bytes < least, memory_order_relaxed);
 }
 
@@ -391,6 +393,13 @@ struct segment *
 spares_take(struct spares *spares)
 {
 	return ring_pop(&spares->ready);
+}
+
+void
+spares_space(const struct spares *spares, uint64_t *ret_total, uint64_t *ret_free)
+{
+	*ret_total = atomic_load_explicit(&spares->disk_total, memory_order_relaxed);
+	*ret_free = atomic_load_explicit(&spares->disk_free, memory_order_relaxed);
 }
 
 bool

@@ -42,6 +42,8 @@ struct spares {
 	uint8_t *zeros;
 	/* shared */
 	struct ring ready;
+	_Atomic uint64_t disk_total; /* at the last look */
+	_Atomic uint64_t disk_free;
 	atomic_bool scarce; /* free space is below the soft limit */
 	atomic_bool stuck;  /* the last spare could not be made for lack of space */
 	atomic_bool broken; /* fault is set, and stays */
@@ -74,6 +76,7 @@ void spares_adopt(struct spares *spares, struct segment *segment);
 unsigned spares_ready(const struct spares *spares);
 struct segment *spares_take(struct spares *spares); /* NULL: none is ready */
 
+void spares_space(const struct spares *spares, uint64_t *ret_total, uint64_t *ret_free);
 bool spares_scarce(const struct spares *spares);
 bool spares_stuck(const struct spares *spares);
 bool spares_broken(const struct spares *spares, struct froe_fault *ret_fault);

@@ -8,10 +8,12 @@
 #ifndef SERVER_CUSTODY_H
 #define SERVER_CUSTODY_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 int custody_backup(const char *data, const char *dir, FILE *out);
 int custody_restore(const char *from, const char *data, FILE *out);
+int custody_repair(const char *data, bool accept_loss, FILE *out);
 int custody_check_backup(const char *from, FILE *out);
 
 #endif

@@ -326,6 +326,13 @@ hot_open(struct hot *hot, const struct server_options *options, struct tls_conte
 		err = io_open(env, &hot->io, fault);
 	if (err == FROE_OK)
 		err = open_hub_and_index(hot, fault);
+	if (err == FROE_OK && options->retention_ns != UINT64_MAX) {
+		struct retention_options retention = {
+		    .keep_ns = options->retention_ns,
+		    .bytes_max = options->retention_bytes,
+		};
+		keeper_retain(&hot->keeper, hot->shard.log, &hot->indexer, &retention);
+	}
 	if (err == FROE_OK)
 		err = keeper_start(
 		    &hot->keeper, &hot->shard, options->data, &hot->snapshots, fault);

@@ -150,6 +150,25 @@ metric_log(const struct hub *hub, struct buf *to)
 	    (uint64_t)log_space(hub->shard->log));
 }
 
+static void
+metric_storage(const struct hub *hub, struct buf *to)
+{
+	struct log_storage storage;
+	log_storage(hub->shard->log, &storage);
+	metric(to, "froe_log_segment_oldest", "gauge", "Number of the oldest segment of the log",
+	    storage.segment_oldest);
+	metric(to, "froe_log_segments", "gauge", "Segments of the log", storage.segments);
+	metric(to, "froe_log_size_bytes", "gauge", "Size of the log's segments",
+	    storage.log_bytes);
+	metric(to, "froe_cold_files", "gauge", "Files with records of retired segments",
+	    storage.cold_files);
+	metric(to, "froe_cold_size_bytes", "gauge", "Size of these files", storage.cold_bytes);
+	metric(to, "froe_disk_total_bytes", "gauge", "Size of the data directory's file system",
+	    storage.disk_total_bytes);
+	metric(to, "froe_disk_free_bytes", "gauge", "Free space there, at the last look",
+	    storage.disk_free_bytes);
+}
+
 /* True: who asks may not see them, and was told so. */
 static bool
 metrics_refused(struct hub *hub, const struct api_command *command)
@@ -211,6 +230,7 @@ hub_metrics(struct hub *hub, const struct api_command *command)
 	metric_latencies(hub, &text);
 	metric_access(hub, &text, &counts);
 	metric_log(hub, &text);
+	metric_storage(hub, &text);
 	if (hub->metrics != NULL)
 		hub->metrics(hub->deliver_context, &text);
 	struct api_effect effect = {

@@ -205,6 +205,9 @@ history_fault(enum froe_err err, struct froe_fault *fault)
 	if (err == FROE_TOO_LARGE)
 		return fault_set_field(fault, err, "run",
 		    "the run's history is larger than a message: see froe log dump");
+	if (err == FROE_NOT_FOUND)
+		return fault_set_field(fault, err, "run",
+		    "the run ended longer ago than the server's retention: its history is gone");
 	return fault_set_field(fault, err, "run", "a record of the run cannot be read");
 }
 

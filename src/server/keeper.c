@@ -8,6 +8,11 @@
 /* Enough for the hot thread to go first wherever both want the same processor. */
 #define SLOW_NICE 10
 
+/* How often retention looks whether something has become old. */
+#define RETAIN_LOOKS 10u /* while a run is kept */
+#define RETAIN_LOOK_NS_MIN (NS_PER_S / 10)
+#define RETAIN_LOOK_NS_MAX (60 * NS_PER_S)
+
 static bool
 keeper_stops(const struct keeper *keeper)
 {
@@ -42,6 +47,16 @@ keeper_run(void *context)
 	return NULL;
 }
 
+/* `applied` F: rows of F itself may be missing in the index. */
+static bool
+retain_step(struct keeper *keeper)
+{
+	if (keeper->retention == NULL)
+		return false;
+	uint64_t applied = indexer_applied(keeper->indexer);
+	return retention_step(keeper->retention, applied > 0 ? applied - 1 : 0);
+}
+
 static void *
 slow_run(void *context)
 {
@@ -49,12 +64,14 @@ slow_run(void *context)
 	FROE_DROP(setpriority(PRIO_PROCESS, 0 /* on Linux: this thread */, SLOW_NICE),
 	    "it may be in the way then");
 	while (!keeper_stops(keeper)) {
-		if (snapshotter_step(&keeper->snapshotter))
+		if (snapshotter_step(&keeper->snapshotter) || retain_step(keeper))
 			continue;
 		uint64_t due_ns = snapshotter_due_ns(&keeper->snapshotter);
 		uint64_t now_ns = io_mono_ns(keeper->env);
 		if (due_ns != UINT64_MAX)
 			due_ns = due_ns > now_ns ? due_ns - now_ns : 1;
+		if (keeper->retention != NULL && due_ns > keeper->look_ns)
+			due_ns = keeper->look_ns;
 		sleep_for(&keeper->slow_work, due_ns);
 	}
 	return NULL;
@@ -80,11 +97,25 @@ slow_start(struct keeper *keeper, struct froe_fault *fault)
 	return FROE_OK;
 }
 
+void
+keeper_retain(struct keeper *keeper, struct log *log, const struct indexer *indexer,
+    const struct retention_options *options)
+{
+	keeper->indexer = indexer;
+	keeper->retention = retention_open(log, options);
+	keeper->look_ns = options->keep_ns / RETAIN_LOOKS;
+	if (keeper->look_ns < RETAIN_LOOK_NS_MIN)
+		keeper->look_ns = RETAIN_LOOK_NS_MIN;
+	if (keeper->look_ns > RETAIN_LOOK_NS_MAX)
+		keeper->look_ns = RETAIN_LOOK_NS_MAX;
+}
+
 enum froe_err
 keeper_start(struct keeper *keeper, struct shard *shard, const char *dir,
     const struct snapshotter_options *snapshots, struct froe_fault *fault)
 {
-	*keeper = (struct keeper){.log = shard->log, .env = shard->env};
+	keeper->log = shard->log;
+	keeper->env = shard->env;
 	sem_init(&keeper->work, 0, 0);
 	sem_init(&keeper->slow_work, 0, 0);
 	if (snapshots != NULL)
@@ -113,4 +144,6 @@ keeper_stop(struct keeper *keeper)
 	sem_destroy(&keeper->work);
 	sem_destroy(&keeper->slow_work);
 	keeper->running = false;
+	retention_close(keeper->retention);
+	keeper->retention = NULL;
 }

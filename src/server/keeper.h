@@ -4,13 +4,15 @@
  * Purpose     One steps the log's background machine (spare segments, free space) so that the hot
  *             thread never waits for it. Sleeps until woken; while the disk is short of space it
  *             looks again each second, so that the state leaves by itself. The other one, of low
- *             priority, does what takes long and may come late: snapshots.
+ *             priority, does what takes long and may come late: snapshots, retention.
  * Threading   keeper_start, keeper_stop: the hot thread. keeper_wake: any.
  */
 #ifndef SERVER_KEEPER_H
 #define SERVER_KEEPER_H
 
 #include "log/log.h"
+#include "log/retention.h"
+#include "server/indexer.h"
 #include "server/snapshotter.h"
 
 #include <pthread.h>
@@ -21,6 +23,9 @@ struct keeper {
 	struct log *log;
 	struct io_env *env;
 	struct snapshotter snapshotter;
+	struct retention *retention; /* NULL: everything is kept */
+	const struct indexer *indexer;
+	uint64_t look_ns; /* how often retention looks */
 	pthread_t thread;
 	pthread_t slow_thread;
 	sem_t work;
@@ -34,6 +39,10 @@ struct keeper {
  */
 enum froe_err keeper_start(struct keeper *keeper, struct shard *shard, const char *dir,
     const struct snapshotter_options *snapshots, struct froe_fault *fault) FROE_CHECKED;
+
+/* Before keeper_start(): old segments go, once the index is past them. */
+void keeper_retain(struct keeper *keeper, struct log *log, const struct indexer *indexer,
+    const struct retention_options *options);
 void keeper_stop(struct keeper *keeper);
 
 #endif

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define RETENTION_NS_DEFAULT (UINT64_C(30) * 86400 * NS_PER_S)
 #define CACHE_BYTES_DEFAULT ((uint64_t)64 << 20)
 
 void
@@ -26,6 +27,7 @@ server_options_init(struct server_options *options)
 	    .cache_bytes = CACHE_BYTES_DEFAULT,
 	    .heartbeat_ms = FROE_HEARTBEAT_MS,
 	    .heartbeat_lost_ms = FROE_HEARTBEAT_LOST_MS,
+	    .retention_ns = RETENTION_NS_DEFAULT,
 	    .reconnect_grace_ms = FROE_RECONNECT_GRACE_MS,
 	    .handshake_ms = CONN_HEAD_MS,
 	    .ready_fd = -1,

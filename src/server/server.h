@@ -24,6 +24,8 @@ struct server_options {
 	uint64_t cache_bytes;   /* recent payloads kept in memory */
 	uint32_t heartbeat_ms;
 	uint32_t heartbeat_lost_ms;
+	uint64_t retention_ns; /* of a run that has ended; UINT64_MAX: for ever */
+	uint64_t retention_bytes; /* of log and cold files; 0: no limit */
 	uint32_t reconnect_grace_ms;
 	bool accept_tail_loss;
 	const char *tls_cert;      /* PEM files; NULL: no TLS */

@@ -1,0 +1,169 @@
+/*
+ * A server with a retention of a second and small segments: the log turns over under load and
+ * kill -9, a run that sleeps meanwhile is whole at its end, and what is past retention says so.
+ */
+#include "system.h"
+
+#include <dirent.h>
+
+#define PAYLOAD_BYTES 20000u
+
+struct gate {
+	atomic_int open;
+	atomic_int started;
+};
+
+static enum froe_err
+wait_at_gate(struct froe_task *task, void *context)
+{
+	struct gate *gate = context;
+	struct froe_bytes input = froe_task_input(task);
+	atomic_fetch_add(&gate->started, 1);
+	while (atomic_load(&gate->open) == 0)
+		sleep_ms(5);
+	return froe_task_output(task, input.data, input.size, NULL);
+}
+
+static enum froe_err
+echo(struct froe_task *task, void *context)
+{
+	struct froe_bytes input = froe_task_input(task);
+	(void)context;
+	return froe_task_output(task, input.data, input.size, NULL);
+}
+
+static uint64_t
+metric(const struct server *server, const char *name)
+{
+	static char answer[1 << 18];
+	char needle[128];
+	http_get(server, "/metrics", answer, sizeof(answer));
+	snprintf(needle, sizeof(needle), "\n%s ", name);
+	const char *at = strstr(answer, needle);
+	assert_non_null(at);
+	return strtoull(at + strlen(needle), NULL, 10);
+}
+
+static unsigned
+segments_there(const struct server *server)
+{
+	char path[400];
+	unsigned count = 0;
+	struct dirent *entry;
+	snprintf(path, sizeof(path), "%s/shard-0000/log", server->dir);
+	DIR *dir = opendir(path);
+	assert_non_null(dir);
+	while ((entry = readdir(dir)) != NULL)
+		count += strstr(entry->d_name, ".seg") != NULL;
+	closedir(dir);
+	return count;
+}
+
+static char *
+payload(unsigned number)
+{
+	static char text[PAYLOAD_BYTES + 64];
+	int head = snprintf(text, sizeof(text), "{\"n\":%u,\"pad\":\"", number);
+	memset(text + head, 'a' + (int)(number % 26), PAYLOAD_BYTES);
+	memcpy(text + head + PAYLOAD_BYTES, "\"}", 3);
+	return text;
+}
+
+static struct froe_id
+turn_over(struct froe_client *client, unsigned runs)
+{
+	struct froe_id first = {0};
+	for (unsigned i = 0; i < runs; i++) {
+		struct froe_id run = start_run(client, "echo", payload(i));
+		if (i == 0)
+			first = run;
+		froe_event_free(await_run(client, run));
+	}
+	return first;
+}
+
+/* Runs go on, as otherwise no segment is sealed, until the log begins behind `oldest`. */
+static void
+turn_until(struct server *server, struct froe_client *client, uint64_t oldest)
+{
+	uint64_t end_ms = now_ms() + 40000;
+	while (metric(server, "froe_log_segment_oldest") <= oldest) {
+		assert_true(now_ms() < end_ms);
+		turn_over(client, 20);
+		sleep_ms(100);
+	}
+}
+
+static void
+expect_sleeper(struct froe_client *client, struct froe_id run, const char *input, bool ended)
+{
+	struct froe_run_view *view = get_run(client, run);
+	assert_int_equal(view->input.size, strlen(input));
+	assert_memory_equal(view->input.data, input, view->input.size);
+	assert_int_equal(view->status == FROE_RUN_COMPLETED, ended);
+	froe_run_view_free(view);
+}
+
+static void
+expect_gone(struct froe_client *client, struct froe_id run)
+{
+	struct froe_run_view *view;
+	struct froe_error error;
+	assert_int_equal(
+	    froe_run_get(client, run, true, 30000, &view, &error), FROE_NOT_FOUND);
+}
+
+static void
+test_retention__a_sleeper_and_a_turning_log(void **state)
+{
+	struct gate gate = {0};
+	struct froe_task_def sleeps = {
+	    .name = "sleeps", .handler = wait_at_gate, .context = &gate};
+	struct froe_task_def echoes = {.name = "only", .handler = echo};
+	struct froe_workflow sleeper = {.name = "sleeper", .tasks = &sleeps, .task_count = 1};
+	struct froe_workflow quick = {.name = "echo", .tasks = &echoes, .task_count = 1};
+	struct server server;
+	struct worker one, two;
+	(void)state;
+	server_init(&server);
+	const char *extra[] = {
+	    "--segment-bytes", "1048576", "--retention", "1s", "--cache-bytes", "0"};
+	memcpy(server.extra, extra, sizeof(extra));
+	server_start(&server);
+	worker_open(&one, &server, NULL, &sleeper, 1);
+	worker_open(&two, &server, NULL, &quick, 4);
+	struct froe_client *client = client_open(&server, NULL);
+	char input[128];
+	snprintf(input, sizeof(input), "{\"sleeps\":\"for long\"}");
+	struct froe_id run = start_run(client, "sleeper", input);
+	while (atomic_load(&gate.started) == 0)
+		sleep_ms(5);
+	struct froe_id old = turn_over(client, 100);
+	for (unsigned i = 0; i < 2; i++) {
+		turn_until(&server, client, 3 + 5 * i);
+		expect_sleeper(client, run, input, false);
+		server_restart(&server);
+		expect_sleeper(client, run, input, false);
+	}
+	expect_gone(client, old);
+	assert_true(metric(&server, "froe_cold_files") >= 1);
+	assert_true(metric(&server, "froe_disk_free_bytes") > 0);
+	assert_in_range(segments_there(&server), 2, 60);
+	atomic_store(&gate.open, 1);
+	expect_result(client, run, input);
+	expect_sleeper(client, run, input, true);
+	server_restart(&server);
+	froe_client_close(client);
+	worker_close(&one);
+	worker_close(&two);
+	server_release(&server);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_retention__a_sleeper_and_a_turning_log),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

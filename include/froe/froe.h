@@ -337,10 +337,13 @@ struct froe_attempt_view {
 /* A step of a durable task. */
 struct froe_node_view {
 	uint32_t node;        /* 1, 2, ... */
-	bool memo;            /* else a wait */
+	bool memo;            /* else a wait, or a child run */
+	struct froe_id child; /* zero: none */
 	bool done;
 	const char *label;    /* "event order.paid" */
-	const char *outcome;  /* of a wait that is done: sleep, event, approved, rejected; "" */
+	/* Of a wait that is done: sleep, event, approved, rejected; of a child: completed, failed,
+	 * cancelled; else "". */
+	const char *outcome;
 	const char *actor;    /* who decided */
 	const char *reason;
 	uint64_t approval;    /* number of its first approval; 0: none */
@@ -745,6 +748,31 @@ enum froe_err froe_task_memo_get(struct froe_task *task, const char *key,
     struct froe_bytes *ret_value, struct froe_error *error);
 enum froe_err froe_task_memo_put(struct froe_task *task, const char *key, const void *json,
     size_t size, struct froe_bytes *ret_value, struct froe_error *error);
+
+/*
+ * Child runs as steps, for which a durable task may wait without a slot. child_start starts a run
+ * (as froe_task_spawn does, which is no step) and does not wait; the same step of a later attempt
+ * finds the same run. child_await waits for its end; a result is kept as a memo, which is one more
+ * step. child does both. Several are started first and awaited after.
+ */
+struct froe_child {
+	uint32_t node;
+	struct froe_id run;
+	const char *workflow; /* borrowed until the handler returns */
+};
+
+struct froe_child_result {
+	struct froe_id run;
+	enum froe_status status;  /* COMPLETED, FAILED or CANCELLED; froe_run_get says why */
+	struct froe_bytes output; /* COMPLETED: as froe_event.result; borrowed in the same way */
+};
+
+enum froe_err froe_task_child_start(struct froe_task *task, const struct froe_run_options *options,
+    struct froe_child *ret_child, struct froe_error *error);
+enum froe_err froe_task_child_await(struct froe_task *task, const struct froe_child *child,
+    struct froe_child_result *ret_result, struct froe_error *error);
+enum froe_err froe_task_child(struct froe_task *task, const struct froe_run_options *options,
+    struct froe_child_result *ret_result, struct froe_error *error);
 
 /* 1, and one more each time the task has come back from an eviction. */
 uint32_t froe_task_invocation(const struct froe_task *task);

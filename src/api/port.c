@@ -119,6 +119,8 @@ clone_durable(struct clone *clone, struct eng_command *command)
 	}
 	if (to != NULL)
 		command->durable.conditions = to;
+	if (command->durable.kind == ENG_NODE_CHILD)
+		clone_start(clone, &command->durable.child);
 	clone_bytes(clone, &command->durable.name);
 	clone_bytes(clone, &command->durable.value);
 }

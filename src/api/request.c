@@ -635,6 +635,23 @@ take_conditions(const Froe__DurableStep *step, struct arena *arena, struct eng_c
 }
 
 static enum froe_err
+take_child(const Froe__DurableStep *step, struct arena *arena, struct eng_command *engine,
+    struct froe_fault *fault)
+{
+	struct eng_start *start = &engine->durable.child;
+	if (step->child == NULL)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "child",
+		    "child is missing: say which run to start");
+	enum froe_err err = take_start(step->child, arena, start, fault);
+	if (err != FROE_OK)
+		return err;
+	if (start->child || start->key.size != 0 || step->child->wait)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "child",
+		    "the step's number makes a child known: leave parent, key and wait out");
+	return FROE_OK;
+}
+
+static enum froe_err
 decode_durable_step(const Froe__DurableStep *step, struct arena *arena,
     struct api_command *command, struct froe_fault *fault)
 {
@@ -649,6 +666,8 @@ decode_durable_step(const Froe__DurableStep *step, struct arena *arena,
 		err = take_name(step->name, "name", memo, &engine->durable.name, fault);
 	if (err == FROE_OK)
 		err = take_conditions(step, arena, engine, fault);
+	if (err == FROE_OK && step->kind == FROE__NODE_KIND__NODE_CHILD)
+		err = take_child(step, arena, engine, fault);
 	if (err == FROE_OK && engine->durable.has_value)
 		err = take_payload(
 		    step->has_value, step->value, "value", &engine->durable.value, fault);

@@ -55,16 +55,29 @@ strings_json(const char *name, const char *const *strings, size_t count, struct 
 	buf_push_text(to, "]");
 }
 
+static const char *
+node_kind(const struct froe_node_view *node)
+{
+	static const struct froe_id none;
+	if (node->memo)
+		return "memo";
+	return memcmp(&node->child, &none, sizeof(none)) != 0 ? "child" : "wait";
+}
+
 static void
 node_json(const struct froe_node_view *node, struct buf *to)
 {
 	buf_printf(to, "{\"node\":%u,\"kind\":\"%s\",\"done\":%s,", node->node,
-	    node->memo ? "memo" : "wait", node->done ? "true" : "false");
+	    node_kind(node), node->done ? "true" : "false");
 	json_text(to, "label", node->label);
 	buf_push_text(to, ",");
 	json_text(to, "outcome", node->outcome);
 	if (node->approval != 0)
 		buf_printf(to, ",\"approval\":%" PRIu64, node->approval);
+	if (strcmp(node_kind(node), "child") == 0) {
+		buf_push_text(to, ",");
+		json_id(to, "run", node->child);
+	}
 	buf_push_text(to, ",");
 	json_text(to, "actor", node->actor);
 	buf_push_text(to, ",");

@@ -6,10 +6,13 @@
  * another dispatch. A push may be lost with its connection, so that each new registration asks for
  * the pending steps again.
  */
+#include "client/start_int.h"
 #include "client/worker_int.h"
 
 #include "base/json.h"
 #include "base/mem.h"
+
+#include <stdio.h>
 
 #define EVICT_AGAIN_NS ((uint64_t)1000 * 1000000)
 
@@ -33,6 +36,9 @@ struct task_step {
 	bool failed;
 	struct froe_error error;
 	bool stored;
+	bool spawn; /* it is enough that it is pending */
+	struct froe_id child;
+	enum froe_status status;
 	struct froe_durable_result result;
 };
 
@@ -84,6 +90,7 @@ static void
 step_take(struct task_step *step, const Froe__NodeDone *done)
 {
 	struct froe_worker *worker = step->task->worker;
+	FROE_DROP(wire_id_get(done->child, &step->child), "only a child step has one");
 	if (done->state == FROE__NODE_STATE__NODE_PENDING) {
 		if (!step->pending)
 			step->evict_ns = clock_now_ns() + worker->evict_after_ns;
@@ -93,6 +100,7 @@ step_take(struct task_step *step, const Froe__NodeDone *done)
 	} else {
 		step->done = true;
 		step->stored = done->stored;
+		step->status = (enum froe_status)done->status;
 		step->result = (struct froe_durable_result){
 		    .which = done->which,
 		    .payload.size = done->payload.len,
@@ -215,7 +223,8 @@ step_evict_ns(const struct task_step *step)
 static bool
 step_over(const struct task_step *step)
 {
-	return step->done || step->absent || step->failed || step->task->cancelled;
+	return step->done || step->absent || step->failed || step->task->cancelled ||
+	    (step->spawn && step->pending);
 }
 
 static void
@@ -249,8 +258,9 @@ static enum froe_err
 step_end(struct task_step *step, struct froe_error *error)
 {
 	struct froe_task *task = step->task;
-	if (step->done || step->absent) {
-		task->step_last += step->done ? 1 : 0;
+	if (step->done || step->absent || (step->spawn && step->pending)) {
+		if (step->message->node == task->step_last + 1 && !step->absent)
+			task->step_last++;
 		return FROE_OK;
 	}
 	if (step->failed)
@@ -289,8 +299,9 @@ step_make(struct task_step *step, struct froe_error *error)
 		step->message->task = wire_id(&task->id);
 		step->message->has_lease = true;
 		step->message->lease = task->lease;
+		if (!step->message->has_node) /* else one that was taken before */
+			step->message->node = task->step_last + 1;
 		step->message->has_node = true;
-		step->message->node = task->step_last + 1;
 		task->step = step;
 		step_ask(step);
 		step_wait(step);
@@ -410,6 +421,95 @@ froe_task_approval(struct froe_task *task, const char *name, struct froe_bytes d
 {
 	struct froe_condition approval = {.kind = FROE_ON_APPROVAL, .name = name, .data = data};
 	return froe_task_await(task, &approval, 1, ret_result, error);
+}
+
+/* ---------------------------------------------------------------------------------- children */
+
+enum froe_err
+froe_task_child_start(struct froe_task *task, const struct froe_run_options *options,
+    struct froe_child *ret_child, struct froe_error *error)
+{
+	Froe__DurableStep message = FROE__DURABLE_STEP__INIT;
+	Froe__RunStart start;
+	struct task_step step = {
+	    .task = task, .message = &message, .evict_ns = UINT64_MAX, .spawn = true};
+	struct arena arena;
+	bool given = !bytes_zero(options->id.bytes, sizeof(options->id.bytes));
+	if (options->input.size > FROE_PAYLOAD_BYTES_MAX) {
+		return error_set_field(error, FROE_TOO_LARGE, "input",
+		    "an input of %zu bytes is over the limit of %u", options->input.size,
+		    FROE_PAYLOAD_BYTES_MAX);
+	}
+	arena_init(&arena, 0);
+	start_fill(&arena, &(struct start){.options = options}, given ? &options->id : NULL,
+	    &start);
+	message.has_kind = true;
+	message.kind = FROE__NODE_KIND__NODE_CHILD;
+	message.child = &start;
+	enum froe_err err = step_make(&step, error);
+	arena_release(&arena);
+	if (err == FROE_OK) {
+		ret_child->node = message.node;
+		ret_child->run = step.child;
+		ret_child->workflow =
+		    result_keep(task, options->workflow, strlen(options->workflow));
+	}
+	return err;
+}
+
+/* Kept as a memo, so that the child's own history may be gone when the task is run again. */
+static enum froe_err
+child_result(struct froe_task *task, const struct froe_child *child,
+    struct froe_child_result *result, struct froe_error *error)
+{
+	struct froe_event *end;
+	char key[32];
+	snprintf(key, sizeof(key), "result of step %u", child->node);
+	enum froe_err err = froe_task_memo_get(task, key, &result->output, error);
+	if (err != FROE_NOT_FOUND)
+		return err;
+	err = froe_run_await(
+	    task->worker->client, result->run, /* timeout_ms= */ -1, &end, error);
+	if (err != FROE_OK)
+		return err;
+	if (end->result_omitted || end->result.size > FROE_PAYLOAD_BYTES_MAX)
+		err = error_set(error, FROE_TOO_LARGE,
+		    "the child's result is larger than a value that a task may keep");
+	else
+		err = froe_task_memo_put(
+		    task, key, end->result.data, end->result.size, &result->output, error);
+	froe_event_free(end);
+	return err;
+}
+
+enum froe_err
+froe_task_child_await(struct froe_task *task, const struct froe_child *child,
+    struct froe_child_result *ret_result, struct froe_error *error)
+{
+	Froe__DurableStep message = FROE__DURABLE_STEP__INIT;
+	Froe__RunStart start = FROE__RUN_START__INIT;
+	struct task_step step = {.task = task, .message = &message, .evict_ns = UINT64_MAX};
+	message.has_kind = true;
+	message.kind = FROE__NODE_KIND__NODE_CHILD;
+	message.has_node = true;
+	message.node = child->node;
+	message.child = &start;
+	start.workflow = wire_text(child->workflow);
+	enum froe_err err = step_make(&step, error);
+	if (err != FROE_OK)
+		return err;
+	*ret_result = (struct froe_child_result){.run = step.child, .status = step.status};
+	return step.status == FROE_RUN_COMPLETED ? child_result(task, child, ret_result, error)
+	                                         : FROE_OK;
+}
+
+enum froe_err
+froe_task_child(struct froe_task *task, const struct froe_run_options *options,
+    struct froe_child_result *ret_result, struct froe_error *error)
+{
+	struct froe_child child;
+	enum froe_err err = froe_task_child_start(task, options, &child, error);
+	return err == FROE_OK ? froe_task_child_await(task, &child, ret_result, error) : err;
 }
 
 uint32_t

@@ -88,8 +88,7 @@ start_parent(const struct start *from, Froe__RunStart *start)
 	start->child_key = wire_text(from->child_key);
 }
 
-/* The message borrows from `from`, id and arena. */
-static void
+void
 start_fill(struct arena *arena, const struct start *from, const struct froe_id *id,
     Froe__RunStart *start)
 {
@@ -103,8 +102,9 @@ start_fill(struct arena *arena, const struct start *from, const struct froe_id *
 	start->has_run_timeout_ms = options->run_timeout_ms != 0;
 	start->run_timeout_ms = options->run_timeout_ms;
 	start->has_wait = start->wait = from->wait;
-	start->has_run = true;
-	start->run = wire_id(id);
+	start->has_run = id != NULL;
+	if (id != NULL)
+		start->run = wire_id(id);
 	start->key = wire_text(options->key);
 	start->has_key_ttl_ms = options->key_ttl_ms != 0;
 	start->key_ttl_ms = options->key_ttl_ms;

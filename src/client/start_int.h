@@ -18,6 +18,10 @@ struct start {
 	uint32_t child_index;
 };
 
+/* The message borrows from `from`, id (NULL: the server finds one) and arena. */
+void start_fill(struct arena *arena, const struct start *from, const struct froe_id *id,
+    Froe__RunStart *start);
+
 /* With the lock. */
 enum froe_err start_request(struct froe_client *client, const struct start *start,
     request_answer *answer, void *context, struct request **ret_request, struct froe_error *error);

@@ -132,6 +132,7 @@ node_copy(struct arena *arena, const Froe__NodeView *wire, struct froe_node_view
 	*to = (struct froe_node_view){
 	    .node = wire->node,
 	    .memo = wire->kind == FROE__NODE_KIND__NODE_MEMO,
+	    .child = id_copy(wire->child),
 	    .done = wire->state == FROE__NODE_STATE__NODE_DONE,
 	    .label = text_copy(arena, wire->label),
 	    .outcome = text_copy(arena, wire->outcome),

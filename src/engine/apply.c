@@ -570,6 +570,8 @@ eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fau
 		return apply_task_streamed(&apply);
 	case ENG_EV_NODE_WAITED:
 		return apply_node_waited(&apply);
+	case ENG_EV_CHILD_SPAWNED:
+		return apply_child_spawned(&apply);
 	case ENG_EV_MEMO_PUT:
 		return apply_memo_put(&apply);
 	case ENG_EV_NODE_SATISFIED:

@@ -56,6 +56,25 @@ apply_node_waited(struct apply *apply)
 	return FROE_OK;
 }
 
+/* The run was started by an event before this one. */
+enum froe_err
+apply_child_spawned(struct apply *apply)
+{
+	struct eng_task *task;
+	enum froe_err err = find_stepping(apply, &task);
+	if (err != FROE_OK)
+		return err;
+	const struct eng_child *child = durable_child(task, apply->event->node);
+	if (child == NULL || !uuid_equal(child->id, apply->event->child))
+		return misfit(apply, "no such child");
+	task_run(task)->event_count++;
+	struct eng_durable_node *node = durable_add(task, apply->event, ENG_NODE_CHILD);
+	node->wait = durable_wait_new(task, apply->event->node, 1);
+	node->wait->parts[0].kind = ENG_CONDITION_CHILD;
+	task->durable->pending++;
+	return FROE_OK;
+}
+
 enum froe_err
 apply_memo_put(struct apply *apply)
 {
@@ -101,6 +120,11 @@ apply_node_satisfied(struct apply *apply)
 	const struct eng_wait_part *part = &node->wait->parts[apply->event->which];
 	if (part->kind == ENG_CONDITION_APPROVAL)
 		return misfit(apply, "an approval is decided, not satisfied");
+	if (part->kind == ENG_CONDITION_CHILD) {
+		const struct eng_child *child = durable_child(task, apply->event->node);
+		if (child == NULL || child->open)
+			return misfit(apply, "its child has not ended");
+	}
 	if (part->key != NULL && part->key->number != apply->event->number)
 		return misfit(apply, "no such event has come for it");
 	task_run(task)->event_count++;

@@ -56,6 +56,7 @@ enum froe_err apply_leases_dropped(struct apply *apply);
 /* apply_durable.c */
 enum froe_err apply_node_waited(struct apply *apply);
 enum froe_err apply_memo_put(struct apply *apply);
+enum froe_err apply_child_spawned(struct apply *apply);
 enum froe_err apply_node_satisfied(struct apply *apply);
 enum froe_err apply_task_evicted(struct apply *apply);
 enum froe_err apply_approval_decided(struct apply *apply);

@@ -55,6 +55,8 @@ label_condition(struct label *label, const struct eng_condition *condition)
 	case ENG_CONDITION_APPROVAL:
 		label_push(label, "approval ", condition->name);
 		return;
+	case ENG_CONDITION_CHILD: /* refused before it gets here, but for its name */
+		return;
 	}
 }
 
@@ -65,6 +67,8 @@ step_label(const struct eng_command *command, struct label *label)
 	label->text[0] = 0;
 	if (command->durable.kind == ENG_NODE_MEMO)
 		label_push(label, "memo ", command->durable.name);
+	if (command->durable.kind == ENG_NODE_CHILD)
+		label_push(label, "child ", command->durable.child.workflow);
 	for (uint32_t i = 0; i < command->durable.condition_count; i++) {
 		if (i > 0)
 			label_push(label, " or ", bytes_of(NULL, 0));
@@ -73,11 +77,13 @@ step_label(const struct eng_command *command, struct label *label)
 }
 
 /* Kind and parameters, but for what a handler may rightly say otherwise each time: a memo's value,
- * the data for an approver. */
+ * the data for an approver, a child's input. */
 static uint64_t
 step_fingerprint(const struct eng_command *command)
 {
-	struct bytes name = command->durable.name;
+	struct bytes name = command->durable.kind == ENG_NODE_CHILD
+	    ? command->durable.child.workflow
+	    : command->durable.name;
 	uint64_t hash = hash64(name.data, name.size, command->durable.kind);
 	for (uint32_t i = 0; i < command->durable.condition_count; i++) {
 		const struct eng_condition *condition = &command->durable.conditions[i];
@@ -109,6 +115,8 @@ reply_node(struct eng_turn *turn, struct eng_task *task, uint32_t number)
 	effect->node_state = node->result != 0 ? ENG_NODE_DONE : ENG_NODE_PENDING;
 	effect->record = node->result;
 	effect->which = node->which;
+	if (node->kind == ENG_NODE_CHILD && durable_child(task, number) != NULL)
+		effect->child = durable_child(task, number)->id;
 	return effect;
 }
 
@@ -200,7 +208,63 @@ wait_event(struct eng_turn *turn, struct eng_event *event)
 		event->approval = command_tenant(turn)->approval_last + 1;
 }
 
-static void
+/* The run and its node, in one step; a run that is there already is taken for it. */
+static bool
+child_make(struct eng_turn *turn, struct eng_task *task, struct eng_event *event)
+{
+	const struct eng_command *command = turn->command;
+	struct eng_start start = command->durable.child;
+	char *key = arena_alloc(&turn->eng->arena, ENG_NODE_KEY_SIZE);
+	struct eng_started started;
+	struct froe_fault fault;
+	start.child = true;
+	start.parent = command->durable.fence;
+	start.worker = command->durable.worker;
+	start.child_key = bytes_of(key, durable_child_key(command->durable.node, key));
+	enum froe_err err = run_start_one(turn, &start, &started, &fault);
+	if (err != FROE_OK) {
+		reply_fault(turn, err, fault.field, "%s", fault.text);
+		return false;
+	}
+	event->type = ENG_EV_CHILD_SPAWNED;
+	event->child = started.id;
+	emit(turn, event);
+	const struct eng_child *child = durable_child(task, event->node);
+	if (!child->open)
+		child_closed(turn, uuid_task(task_run(task)->id, task->index), child);
+	return true;
+}
+
+void
+child_closed(struct eng_turn *turn, struct uuid parent, const struct eng_child *child)
+{
+	static const enum eng_reason reasons[] = {
+	    [ENG_COMPLETED] = ENG_REASON_COMPLETED,
+	    [ENG_FAILED] = ENG_REASON_FAILED,
+	    [ENG_CANCELLED] = ENG_REASON_REQUESTED,
+	};
+	uint32_t index, number = durable_child_node(child->key);
+	struct eng_run *run = eng_run_by_id(turn->eng, uuid_run_of(parent, &index));
+	if (run == NULL || number == 0)
+		return;
+	struct eng_task *task = &run->tasks[index - 1];
+	const struct eng_durable_node *node = durable_node(task, number);
+	if (node == NULL || node->kind != ENG_NODE_CHILD || node->wait == NULL)
+		return;
+	struct eng_event event = {
+	    .type = ENG_EV_NODE_SATISFIED,
+	    .run = run->key,
+	    .task = task->index,
+	    .node = number,
+	    .reason = (uint32_t)reasons[child->status],
+	    .child = child->id,
+	};
+	emit(turn, &event);
+	node_follow(turn, task, number);
+}
+
+/* False: it was refused. */
+static bool
 node_make(struct eng_turn *turn, struct eng_task *task)
 {
 	const struct eng_command *command = turn->command;
@@ -215,11 +279,14 @@ node_make(struct eng_turn *turn, struct eng_task *task)
 	    .fingerprint = step_fingerprint(command),
 	    .text = bytes_of(label->text, label->size),
 	};
+	if (command->durable.kind == ENG_NODE_CHILD)
+		return child_make(turn, task, &event);
 	if (command->durable.kind == ENG_NODE_WAIT)
 		wait_event(turn, &event);
 	else
 		event.payload = command->durable.value;
 	emit(turn, &event);
+	return true;
 }
 
 /* ------------------------------------------------------------------------------------- commands */
@@ -253,7 +320,8 @@ step_valid(struct eng_turn *turn, const struct eng_task *task)
 	uint32_t count = task->durable != NULL ? task->durable->count : 0;
 	uint32_t conditions = command->durable.condition_count;
 	bool wait = command->durable.kind == ENG_NODE_WAIT;
-	if (!wait && command->durable.kind != ENG_NODE_MEMO) {
+	if (!wait && command->durable.kind != ENG_NODE_MEMO &&
+	    command->durable.kind != ENG_NODE_CHILD) {
 		reply_fault(turn, FROE_INVALID_ARGUMENT, "kind", "unknown kind %u",
 		    command->durable.kind);
 		return false;
@@ -271,7 +339,7 @@ step_valid(struct eng_turn *turn, const struct eng_task *task)
 	}
 	if (wait != (conditions > 0) || conditions > FROE_CONDITIONS_MAX) {
 		reply_fault(turn, FROE_INVALID_ARGUMENT, "conditions",
-		    "a wait has 1 to %u conditions, a memo none", FROE_CONDITIONS_MAX);
+		    "a wait has 1 to %u conditions, any other step none", FROE_CONDITIONS_MAX);
 		return false;
 	}
 	for (uint32_t i = 0; i < conditions; i++) {
@@ -307,8 +375,8 @@ decide_durable_step(struct eng_turn *turn)
 		return;
 	}
 	bool asks = command->durable.kind == ENG_NODE_MEMO && !command->durable.has_value;
-	if (node == NULL && !asks)
-		node_make(turn, task);
+	if (node == NULL && !asks && !node_make(turn, task))
+		return;
 	reply_node(turn, task, command->durable.node)->created = node == NULL && !asks;
 }
 

@@ -324,6 +324,18 @@ reply_exists(struct eng_turn *turn, struct uuid id)
 		effect->run = run != NULL ? run->key : closed->key;
 }
 
+enum froe_err
+run_start_one(struct eng_turn *turn, const struct eng_start *start, struct eng_started *ret_started,
+    struct froe_fault *fault)
+{
+	struct batch batch = {0};
+	enum froe_err err = start_check(turn, start, &batch, fault);
+	batch_release(&batch);
+	if (err == FROE_OK)
+		start_go(turn, start, ret_started);
+	return err;
+}
+
 void
 decide_run_start(struct eng_turn *turn)
 {

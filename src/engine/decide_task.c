@@ -294,7 +294,11 @@ run_close(struct eng_turn *turn, struct eng_run *run)
 	    .run = run->key,
 	    .status = (uint32_t)effect->status,
 	};
+	struct eng_child *child = run->child;
+	struct uuid parent = run->parent;
 	emit(turn, &event);
+	if (child != NULL)
+		child_closed(turn, parent, child);
 }
 
 /* Nothing of the run changes any more in this step: what follows for the whole? */

@@ -11,6 +11,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
+#include <stdio.h>
+
 static struct bytes
 own(struct bytes bytes)
 {
@@ -63,6 +65,34 @@ durable_parse(struct bytes text, struct eng_parsed *ret_parsed)
 		ret_parsed->kind = ENG_CONDITION_APPROVAL;
 	ret_parsed->name = text;
 	return ret_parsed->kind != 0 && text.size > 0 && text.size <= FROE_NAME_BYTES_MAX;
+}
+
+/* ------------------------------------------------------------------------------------ children */
+
+size_t
+durable_child_key(uint32_t number, char key[ENG_NODE_KEY_SIZE])
+{
+	int size = snprintf(key, ENG_NODE_KEY_SIZE, ENG_NODE_KEY_PREFIX "%u", number);
+	return (size_t)size;
+}
+
+uint32_t
+durable_child_node(struct bytes key)
+{
+	uint64_t number;
+	if (!prefix_take(&key, ENG_NODE_KEY_PREFIX) || !number_take(key, &number) ||
+	    number > FROE_DURABLE_NODES_MAX)
+		return 0;
+	return (uint32_t)number;
+}
+
+struct eng_child *
+durable_child(const struct eng_task *task, uint32_t number)
+{
+	char key[ENG_NODE_KEY_SIZE];
+	size_t size = durable_child_key(number, key);
+	return child_find(task_run((struct eng_task *)(uintptr_t)task), task->index, 0,
+	    bytes_of(key, size));
 }
 
 /* ---------------------------------------------------------------------------------------- keys */

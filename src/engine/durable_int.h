@@ -24,6 +24,11 @@
 #define ENG_DELIVERY_STEP_WAITS 256u
 /* Payloads kept while they are handed out in slices. */
 #define ENG_DELIVERY_BYTES_MAX (UINT64_C(64) << 20)
+/* The key of a CHILD node's run among the task's children: this and the node's number. */
+#define ENG_NODE_KEY_PREFIX "node:"
+#define ENG_NODE_KEY_SIZE 20u
+size_t durable_child_key(uint32_t number, char key[ENG_NODE_KEY_SIZE]);
+uint32_t durable_child_node(struct bytes key); /* 0: it is no node's */
 /* A node's name in messages. */
 #define ENG_LABEL_BYTES_MAX 64u
 
@@ -151,6 +156,12 @@ void durable_check(const struct eng_run *run, const struct eng_task *task,
     struct eng_counts *counted);
 uint64_t durable_hash(const struct eng_task *task);
 uint64_t durable_keys_hash(const struct eng *eng);
+
+/* The entry of a CHILD node's run; NULL: none. */
+struct eng_child *durable_child(const struct eng_task *task, uint32_t number);
+
+/* decide_durable.c: a run that a task has started has ended: perhaps a node waits for it */
+void child_closed(struct eng_turn *turn, struct uuid parent, const struct eng_child *child);
 
 /* decide_durable.c: a node has got its result: the task returns, or its worker is told */
 void node_follow(struct eng_turn *turn, struct eng_task *task, uint32_t number);

@@ -151,6 +151,7 @@ size_t eng_definition_check(const struct eng_definition *definition,
 enum eng_node_kind {
 	ENG_NODE_WAIT = 1, /* for the first of several conditions */
 	ENG_NODE_MEMO = 2, /* a value, computed once */
+	ENG_NODE_CHILD = 3, /* a run that it starts, and its end */
 };
 
 enum eng_node_state {
@@ -163,6 +164,7 @@ enum eng_condition_kind {
 	ENG_CONDITION_SLEEP = 1,
 	ENG_CONDITION_EVENT = 2,
 	ENG_CONDITION_APPROVAL = 3,
+	ENG_CONDITION_CHILD = 4, /* of a CHILD node alone */
 };
 
 struct eng_condition {
@@ -314,6 +316,7 @@ struct eng_command {
 			uint32_t condition_count;
 			bool has_value; /* MEMO: else it is only asked for */
 			struct bytes value; /* JSON text */
+			struct eng_start child; /* CHILD: the node says whose it is */
 		} durable;
 		struct {
 			struct bytes key;
@@ -426,6 +429,7 @@ struct eng_event {
 	uint64_t fingerprint; /* of a node's kind and parameters */
 	uint64_t number;      /* of a pushed event */
 	uint64_t approval;    /* number; NODE_WAITED: of its first one */
+	struct uuid child;    /* CHILD_SPAWNED, NODE_SATISFIED: the run's id; nil: none */
 	const struct bytes *conditions; /* "sleep:DEADLINE_NS", "event:KEY", "approval:NAME" */
 	uint32_t condition_count;
 	const struct bytes *data; /* of each condition: JSON for the approver, or empty */
@@ -502,6 +506,7 @@ struct eng_effect {
 	uint32_t which;           /* NODE, DURABLE_STEP: the condition that was first */
 	uint32_t record;          /* NODE, DURABLE_STEP: of the result; 0: none yet */
 	enum eng_node_state node_state; /* NODE, DURABLE_STEP */
+	struct uuid child;        /* DURABLE_STEP: of a CHILD node that is pending */
 	uint64_t number;          /* EVENT_PUSH */
 	const struct eng_started *started; /* RUN_START: one; RUN_START_MANY */
 	uint32_t started_count;

@@ -524,6 +524,10 @@ void run_due(struct eng_turn *turn, struct eng_run *run);
 struct eng_event worker_event(const struct eng_worker *worker, enum eng_event_type type);
 void worker_leave(struct eng_turn *turn, struct eng_worker *worker, enum eng_reason reason);
 
+/* decide_start.c: one start of a command: checked, then done, or known already */
+enum froe_err run_start_one(struct eng_turn *turn, const struct eng_start *start,
+    struct eng_started *ret_started, struct froe_fault *fault) FROE_CHECKED;
+
 /* decide_*.c: one function a command */
 void decide_engine_start(struct eng_turn *turn);
 void decide_tenant_open(struct eng_turn *turn);

@@ -96,7 +96,7 @@ load_part(struct eng_load *load, struct eng_wait_part *part)
 	part->kind = take_u8(&take);
 	part->deadline_ns = take_number(&take);
 	uint64_t number = take_number(&take);
-	if (part->kind < ENG_CONDITION_SLEEP || part->kind > ENG_CONDITION_APPROVAL ||
+	if (part->kind < ENG_CONDITION_SLEEP || part->kind > ENG_CONDITION_CHILD ||
 	    (part->deadline_ns != 0 && part->kind != ENG_CONDITION_SLEEP) ||
 	    (number != 0) != (part->kind == ENG_CONDITION_APPROVAL))
 		return load_bad(load, "a condition");
@@ -139,8 +139,8 @@ load_node(struct eng_load *load)
 	node->result = take_u32(take);
 	node->which = (uint16_t)take_u32(take);
 	uint32_t parts = take_u32(take);
-	bool wait = node->kind == ENG_NODE_WAIT;
-	if (take->bad || (!wait && node->kind != ENG_NODE_MEMO) ||
+	bool wait = node->kind != ENG_NODE_MEMO;
+	if (take->bad || node->kind < ENG_NODE_WAIT || node->kind > ENG_NODE_CHILD ||
 	    node->label.size > ENG_LABEL_BYTES_MAX || parts > FROE_CONDITIONS_MAX ||
 	    node->result > task_run(task)->event_count || (node->result != 0) == (parts != 0) ||
 	    (parts != 0 && !wait))
@@ -370,6 +370,12 @@ wait_check(const struct eng_load *load, const struct eng_wait *wait)
 		if (part->kind == ENG_CONDITION_SLEEP && part->deadline_ns < earliest_ns)
 			earliest_ns = part->deadline_ns;
 	}
+	const struct eng_durable_node *node = durable_node(wait->task, wait->node);
+	bool child = wait->parts[0].kind == ENG_CONDITION_CHILD;
+	const struct eng_child *entry = child ? durable_child(wait->task, wait->node) : NULL;
+	if (child != (node->kind == ENG_NODE_CHILD) ||
+	    (child && (entry == NULL || !entry->open || wait->part_count != 1)))
+		return load_bad(load, "a node without its child");
 	bool armed = wheel_active(&wait->timer.timer);
 	if (armed != (earliest_ns != UINT64_MAX) ||
 	    (armed && wait->timer.timer.deadline_ns != earliest_ns))

@@ -237,6 +237,8 @@ static size_t
 durable_bytes(const struct eng_command *command)
 {
 	size_t size = sizeof(struct froe_fault) + ENG_LABEL_BYTES_MAX + command->durable.value.size;
+	if (command->durable.kind == ENG_NODE_CHILD)
+		size += start_bytes(&command->durable.child) + INHERITED_BYTES_MAX + EVENT_BYTES;
 	for (uint32_t i = 0; i < command->durable.condition_count; i++) {
 		const struct eng_condition *condition = &command->durable.conditions[i];
 		size += condition->name.size + condition->data.size + 48;

@@ -582,6 +582,16 @@ fold_memo(struct fold *fold, Froe__TaskView *task, const struct eng_event *event
 }
 
 static void
+fold_spawned(struct fold *fold, Froe__TaskView *task, const struct eng_event *event)
+{
+	Froe__NodeView *node = fold_node(fold, task, event, FROE__NODE_KIND__NODE_CHILD);
+	node->state = FROE__NODE_STATE__NODE_PENDING;
+	node->has_child = true;
+	node->child = (ProtobufCBinaryData){16,
+	    arena_copy(&fold->history->arena, event->child.bytes, sizeof(event->child.bytes))};
+}
+
+static void
 fold_satisfied(struct fold *fold, Froe__TaskView *task, const struct eng_event *event)
 {
 	if (event->node == 0 || event->node > task->n_nodes)
@@ -594,6 +604,8 @@ fold_satisfied(struct fold *fold, Froe__TaskView *task, const struct eng_event *
 		node->outcome = fold_constant(event->approved != 0 ? "approved" : "rejected");
 		node->actor = fold_text(fold, event->actor);
 		node->reason = fold_text(fold, event->text);
+	} else if (!uuid_is_nil(event->child)) {
+		node->outcome = fold_constant(eng_reason_name((enum eng_reason)event->reason));
 	} else {
 		node->outcome = fold_constant(event->number != 0 ? "event" : "sleep");
 	}
@@ -665,6 +677,9 @@ fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 		return;
 	case ENG_EV_MEMO_PUT:
 		fold_memo(fold, task, event);
+		return;
+	case ENG_EV_CHILD_SPAWNED:
+		fold_spawned(fold, task, event);
 		return;
 	case ENG_EV_NODE_SATISFIED:
 	case ENG_EV_APPROVAL_DECIDED:

@@ -505,7 +505,8 @@ command_fits(struct hub *hub, const struct hub_conn *conn, const struct api_comm
 	if (engine->type == ENG_CMD_TASK_COMPLETE)
 		return payload_fits(hub, command, "output", engine->task.bytes.size);
 	if (engine->type == ENG_CMD_DURABLE_STEP)
-		return payload_fits(hub, command, "value", engine->durable.value.size);
+		return payload_fits(hub, command, "value", engine->durable.value.size) &&
+		    payload_fits(hub, command, "child.input", engine->durable.child.input.size);
 	if (engine->type == ENG_CMD_EVENT_PUSH)
 		return payload_fits(hub, command, "payload", engine->event_push.payload.size);
 	if (engine->type == ENG_CMD_WORKFLOW_PUT)
@@ -574,6 +575,7 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 	case ENG_CMD_DURABLE_STEP:
 	case ENG_CMD_TASK_EVICT:
 		engine.durable.worker.v = conn->worker;
+		start_complete(hub, conn, &engine.durable.child);
 		hub_worker_seen(hub, conn->worker);
 		break;
 	case ENG_CMD_EVENT_PUSH:

@@ -19,6 +19,7 @@ node_push(uint64_t conn, const struct eng_effect *effect)
 	push->node = effect->node;
 	push->which = effect->which;
 	push->node_state = effect->node_state;
+	push->child = effect->child;
 	push->stored = effect->created && effect->node_state == ENG_NODE_DONE;
 	push->record = push->stored ? 0 : effect->record;
 	return push;
@@ -50,9 +51,18 @@ node_text(struct hub *hub, struct bytes text)
 	return copy;
 }
 
+static Froe__RunStatus
+child_status(enum eng_reason reason)
+{
+	if (reason == ENG_REASON_COMPLETED)
+		return FROE__RUN_STATUS__COMPLETED;
+	return reason == ENG_REASON_FAILED ? FROE__RUN_STATUS__FAILED
+	                                   : FROE__RUN_STATUS__CANCELLED;
+}
+
 /* What the record of the result says. It was written by this engine: it can be decoded. */
 static void
-node_result(struct hub *hub, const struct hub_push *push, const struct resolver_record *from,
+node_result(struct hub *hub, struct hub_push *push, const struct resolver_record *from,
     Froe__NodeDone *done)
 {
 	struct log_record record = {
@@ -71,6 +81,11 @@ node_result(struct hub *hub, const struct hub_push *push, const struct resolver_
 	    (uint8_t *)(uintptr_t)event.payload.data};
 	done->has_time_ns = true;
 	done->time_ns = event.time_ns;
+	if (!uuid_is_nil(event.child)) {
+		push->child = event.child;
+		done->has_status = true;
+		done->status = child_status((enum eng_reason)event.reason);
+	}
 	if (event.type != ENG_EV_APPROVAL_DECIDED)
 		return;
 	done->has_approved = true;
@@ -96,6 +111,8 @@ hub_node_fill(struct hub *hub, struct hub_push *push, const struct resolver_reco
 	done->stored = push->stored;
 	if (push->record != 0)
 		node_result(hub, push, record, done);
+	done->has_child = !uuid_is_nil(push->child);
+	done->child = (ProtobufCBinaryData){16, push->child.bytes};
 	effect->message = &done->base;
 }
 

@@ -75,6 +75,7 @@ struct hub_push {
 	uint32_t which;
 	uint32_t record;  /* of its result; 0: it has none, or the worker has it */
 	enum eng_node_state node_state;
+	struct uuid child;
 	bool stored;
 	uint32_t status;
 	uint32_t attempt;

@@ -101,6 +101,7 @@ change_name(enum eng_event_type type)
 	case ENG_EV_TASK_EVICTED:
 		return "evicted";
 	case ENG_EV_NODE_WAITED:
+	case ENG_EV_CHILD_SPAWNED:
 		return "waits";
 	case ENG_EV_NODE_SATISFIED:
 	case ENG_EV_APPROVAL_DECIDED:

@@ -380,6 +380,104 @@ test_durable__large_memo_that_left_memory(void **state)
 	server_release(&server);
 }
 
+/* ----------------------------------------------------------------------------------- children */
+
+#define FAN 8
+
+static enum froe_err
+fan_out(struct froe_task *task, void *context)
+{
+	struct tally *tally = context;
+	struct froe_child children[FAN];
+	struct froe_child_result result;
+	struct froe_error error;
+	char input[16], sum[256] = "[";
+	enum froe_err err = FROE_OK;
+	atomic_fetch_add(&tally->begun, 1);
+	for (int i = 0; i < FAN && err == FROE_OK; i++) {
+		int size = snprintf(input, sizeof(input), "[%d]", i);
+		struct froe_run_options options = {
+		    .workflow = i == FAN - 1 ? "bad" : "echo", .input = {input, (size_t)size}};
+		err = froe_task_child_start(task, &options, &children[i], &error);
+	}
+	for (int i = 0; i < FAN && err == FROE_OK; i++) {
+		err = froe_task_child_await(task, &children[i], &result, &error);
+		if (err != FROE_OK)
+			break;
+		assert_int_equal(
+		    result.status, i == FAN - 1 ? FROE_RUN_FAILED : FROE_RUN_COMPLETED);
+		strncat(sum, result.output.data != NULL ? result.output.data : "null", 20);
+		strcat(sum, i == FAN - 1 ? "]" : ",");
+	}
+	if (err != FROE_OK) {
+		froe_task_error(task, "%s", error.text);
+		return err;
+	}
+	return froe_task_output(task, sum, strlen(sum), NULL);
+}
+
+static enum froe_err
+echo_slowly(struct froe_task *task, void *context)
+{
+	struct tally *tally = context;
+	atomic_fetch_add(&tally->passed, 1);
+	struct froe_bytes input = froe_task_input(task);
+	froe_task_wait(task, 150);
+	return froe_task_output(task, input.data, input.size, NULL);
+}
+
+static enum froe_err
+always_bad(struct froe_task *task, void *context)
+{
+	(void)context;
+	froe_task_error(task, "no");
+	return FROE_TASK_FAILED;
+}
+
+/* Children are started once, whatever happens to parent and server meanwhile. */
+static void
+test_durable__children(void **state)
+{
+	struct server server;
+	struct worker worker, kids, bad;
+	struct tally tally = {0};
+	struct froe_task_def task = {
+	    .name = "fan", .durable = true, .handler = fan_out, .context = &tally};
+	struct froe_task_def echo = {
+	    .name = "echo", .handler = echo_slowly, .context = &tally, .retries = 5};
+	struct froe_task_def no = {.name = "bad", .handler = always_bad};
+	struct froe_workflow workflow = {.name = "fan", .tasks = &task, .task_count = 1};
+	struct froe_workflow echoes = {.name = "echo", .tasks = &echo, .task_count = 1};
+	struct froe_workflow bads = {.name = "bad", .tasks = &no, .task_count = 1};
+	(void)state;
+	server_init(&server);
+	server_start(&server);
+	worker_open(&kids, &server, NULL, &echoes, 2);
+	worker_open(&bad, &server, NULL, &bads, 1);
+	durable_open(&worker, &server, &workflow, 1, -1);
+	struct froe_id run = start_run(worker.client, "fan", NULL);
+	while (atomic_load(&tally.passed) < 3)
+		sleep_ms(5);
+	server_restart(&server);
+	expect_result(worker.client, run, "[[0],[1],[2],[3],[4],[5],[6],null]");
+	struct froe_run_view *view = get_run(worker.client, run);
+	assert_int_equal(view->tasks[0].node_count, FAN + FAN - 1);
+	assert_string_equal(view->tasks[0].nodes[0].label, "child echo");
+	assert_string_equal(view->tasks[0].nodes[0].outcome, "completed");
+	assert_string_equal(view->tasks[0].nodes[FAN - 1].outcome, "failed");
+	froe_run_view_free(view);
+	struct froe_error error;
+	struct froe_run_page *page;
+	CALL(froe_run_list(worker.client, &(struct froe_list_options){.limit = 100}, 30000, &page,
+	         &error), error);
+	assert_int_equal(page->row_count, 1 + FAN);
+	froe_run_page_free(page);
+	worker_close(&worker);
+	worker_close(&kids);
+	worker_close(&bad);
+	server_release(&server);
+}
+
 /* A worker that stops gives up its waiting tasks at once. */
 static void
 test_durable__stop_evicts(void **state)
@@ -422,6 +520,7 @@ main(void)
 	    cmocka_unit_test(test_durable__approvals),
 	    cmocka_unit_test(test_durable__nondeterminism),
 	    cmocka_unit_test(test_durable__large_memo_that_left_memory),
+	    cmocka_unit_test(test_durable__children),
 	    cmocka_unit_test(test_durable__stop_evicts),
 	};
 	return cmocka_run_group_tests_name("system durable", tests, NULL, NULL);

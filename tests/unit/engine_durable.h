@@ -87,6 +87,20 @@ durable_memo(struct driver *driver, uint64_t run, const char *task, uint32_t nod
 	return driver_reply(driver);
 }
 
+static inline const struct eng_effect *
+driver_child(struct driver *driver, uint64_t run, const char *task, uint32_t node,
+    const char *workflow)
+{
+	struct eng_command command =
+	    durable_command(driver, ENG_CMD_DURABLE_STEP, run, task, node);
+	command.durable.kind = ENG_NODE_CHILD;
+	command.durable.child.workflow = bytes_text(workflow);
+	command.durable.child.run = driver_id(driver);
+	command.durable.child.input = bytes_text("{}");
+	driver_step(driver, &command);
+	return driver_reply(driver);
+}
+
 static inline enum froe_err
 durable_evict(struct driver *driver, uint64_t run, const char *task, uint32_t node)
 {

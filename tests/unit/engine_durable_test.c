@@ -235,6 +235,76 @@ test_durable__as_many_nodes_as_there_may_be(void **state)
 	driver_close(&d);
 }
 
+/* ------------------------------------------------------------------------------------ children */
+
+static void
+test_durable__child(void **state)
+{
+	struct driver d;
+	(void)state;
+	durable_open(&d, 1);
+	driver_define(&d, "kid", "x");
+	driver_worker(&d, 2, 4, "kid:x");
+	uint64_t run = driver_start(&d, "wf");
+	const struct eng_effect *reply = driver_child(&d, run, "a", 1, "kid");
+	assert_int_equal(reply->err, FROE_OK);
+	assert_int_equal(reply->node_state, ENG_NODE_PENDING);
+	uint64_t child = d.ledger.run_count;
+	assert_true(uuid_equal(reply->child, ledger_run(&d.ledger, child)->id));
+	reply = driver_child(&d, run, "a", 1, "kid"); /* the same one */
+	assert_int_equal(d.ledger.run_count, child);
+	assert_true(uuid_equal(reply->child, ledger_run(&d.ledger, child)->id));
+	assert_int_equal(driver_child(&d, run, "a", 2, "none")->err, FROE_NOT_FOUND);
+	assert_int_equal(durable_evict(&d, run, "a", 1), FROE_OK);
+	d.twin = driver_reload(&d, d.eng);
+	driver_complete(&d, child, "x");
+	assert_run_closed(&d, child, ENG_COMPLETED);
+	assert_int_equal(driver_events(&d, ENG_EV_NODE_SATISFIED), 1);
+	assert_task(&d, run, "a", ENG_TASK_ASSIGNED); /* it is back */
+	reply = driver_child(&d, run, "a", 1, "kid");
+	assert_int_equal(reply->node_state, ENG_NODE_DONE);
+	const struct eng_event *done = record_of(&d, run, reply->record, ENG_EV_NODE_SATISFIED);
+	assert_int_equal(done->reason, ENG_REASON_COMPLETED);
+	assert_int_equal(driver_child(&d, run, "a", 1, "wf")->err, FROE_NONDETERMINISM);
+	driver_close(&d);
+}
+
+static void
+test_durable__children_that_fail(void **state)
+{
+	struct driver d;
+	(void)state;
+	durable_open(&d, 1);
+	driver_define(&d, "kid", "x");
+	driver_worker(&d, 2, 4, "kid:x");
+	uint64_t run = driver_start(&d, "wf");
+	driver_child(&d, run, "a", 1, "kid");
+	uint64_t one = d.ledger.run_count;
+	driver_child(&d, run, "a", 2, "kid");
+	uint64_t two = d.ledger.run_count;
+	driver_child(&d, run, "a", 3, "kid");
+	uint64_t three = d.ledger.run_count;
+	driver_fail(&d, one, "x");
+	assert_int_equal(driver_effect(&d, ENG_EFF_NODE, 0)->node, 1);
+	driver_cancel(&d, two);
+	assert_int_equal(driver_effect(&d, ENG_EFF_NODE, 0)->node, 2);
+	const struct eng_effect *reply = driver_child(&d, run, "a", 1, "kid");
+	assert_int_equal(record_of(&d, run, reply->record, ENG_EV_NODE_SATISFIED)->reason,
+	    ENG_REASON_FAILED);
+	reply = driver_child(&d, run, "a", 2, "kid");
+	assert_int_equal(record_of(&d, run, reply->record, ENG_EV_NODE_SATISFIED)->reason,
+	    ENG_REASON_REQUESTED);
+	driver_crash(&d, SECOND);
+	driver_worker(&d, 2, 4, "kid:x"); /* what it held is released, and comes to it again */
+	driver_complete(&d, three, "x");
+	driver_worker(&d, 1, 1, "wf:a");
+	assert_int_equal(driver_child(&d, run, "a", 3, "kid")->node_state, ENG_NODE_DONE);
+	driver_child(&d, run, "a", 4, "kid");
+	driver_complete(&d, run, "a"); /* before its child */
+	driver_complete(&d, d.ledger.run_count, "x");
+	driver_close(&d);
+}
+
 /* ------------------------------------------------------------------------------------ eviction */
 
 static void
@@ -486,7 +556,9 @@ life_step(struct life *life, uint64_t run)
 	if (task->state != ENG_TASK_ASSIGNED)
 		return;
 	uint32_t what = life_roll(life, 12), next = task->nodes + 1;
-	if (what < 3)
+	if (what == 11 && life_roll(life, 3) == 0)
+		driver_child(d, run, "a", next, "kid");
+	else if (what < 3)
 		durable_memo(d, run, "a", next, "m", what == 0 ? NULL : "[7]");
 	else if (what < 6)
 		durable_wait(d, run, "a", next, conditions, 1 + life_roll(life, 3));
@@ -498,6 +570,25 @@ life_step(struct life *life, uint64_t run)
 		driver_complete(d, run, "a");
 	else if (task->nodes > 0 && life_roll(life, 9) == 0) /* seldom the same again */
 		durable_wait(d, run, "a", 1 + life_roll(life, task->nodes), conditions, 1);
+}
+
+/* A child run ends, if the one that the dice name is one and is open. */
+static void
+life_kid(struct life *life)
+{
+	struct driver *d = &life->d;
+	if (d->ledger.run_count == 0)
+		return;
+	uint64_t run = 1 + life_roll(life, (uint32_t)d->ledger.run_count);
+	const struct ledger_run *kid = ledger_run(&d->ledger, run);
+	struct eng_version_view view;
+	froe_assert(eng_version(d->eng, kid->workflow, kid->version, &view));
+	if (!bytes_equal(view.workflow, bytes_text("kid")) || kid->closed)
+		return;
+	if (kid->tasks[0].state == ENG_TASK_ASSIGNED && life_roll(life, 2) == 0)
+		driver_complete(d, run, "x");
+	else
+		driver_cancel(d, run);
 }
 
 static void
@@ -516,6 +607,7 @@ life_turn(struct life *life)
 		return;
 	case 2:
 		driver_advance(d, life_roll(life, 2000) * MS);
+		life_kid(life);
 		return;
 	case 3:
 		if (life_roll(life, 20) == 0)
@@ -523,6 +615,7 @@ life_turn(struct life *life)
 		if (life_roll(life, 40) == 0) {
 			driver_crash(d, life_roll(life, 3000) * MS);
 			driver_worker(d, 1, 8, "wf:a");
+			driver_worker(d, 2, 100, "kid:x");
 		}
 		return;
 	default:
@@ -541,6 +634,8 @@ test_durable__random_life(void **state)
 	for (uint64_t seed = 1; seed <= 20; seed++) {
 		struct life life = {.dice = seed};
 		durable_open(&life.d, 8);
+		driver_define(&life.d, "kid", "x");
+		driver_worker(&life.d, 2, 100, "kid:x");
 		for (int i = 0; i < 1000; i++)
 			life_turn(&life);
 		evictions += life.evictions;
@@ -561,6 +656,8 @@ main(void)
 	    cmocka_unit_test(test_durable__nondeterminism),
 	    cmocka_unit_test(test_durable__refused_steps),
 	    cmocka_unit_test(test_durable__as_many_nodes_as_there_may_be),
+	    cmocka_unit_test(test_durable__child),
+	    cmocka_unit_test(test_durable__children_that_fail),
 	    cmocka_unit_test(test_durable__evicted_and_back),
 	    cmocka_unit_test(test_durable__eviction_that_is_late),
 	    cmocka_unit_test(test_durable__evicted_over_a_restart),

@@ -190,7 +190,7 @@ ledger_of_task(enum eng_event_type type, enum eng_task_state *ret_state)
 	else if (type == ENG_EV_TASK_ASSIGNED || type == ENG_EV_LEASE_REFRESHED ||
 	    type == ENG_EV_TASK_LOGGED || type == ENG_EV_TASK_STREAMED ||
 	    type == ENG_EV_NODE_WAITED || type == ENG_EV_MEMO_PUT ||
-	    type == ENG_EV_SLOTS_RELEASED)
+	    type == ENG_EV_SLOTS_RELEASED || type == ENG_EV_CHILD_SPAWNED)
 		*ret_state = ENG_TASK_ASSIGNED;
 	else if (type == ENG_EV_TASK_EVICTED)
 		*ret_state = ENG_TASK_EVICTED;
@@ -227,7 +227,8 @@ ledger_task_event(struct ledger_run *run, const struct eng_event *event, enum en
 	} else if (task->state == ENG_TASK_ASSIGNED) {
 		froe_assert(event->lease == task->lease);
 	}
-	if (event->type == ENG_EV_NODE_WAITED || event->type == ENG_EV_MEMO_PUT)
+	if (event->type == ENG_EV_NODE_WAITED || event->type == ENG_EV_MEMO_PUT ||
+	    event->type == ENG_EV_CHILD_SPAWNED)
 		froe_assert(event->node == ++task->nodes);
 	task->evicted = task->evicted || to == ENG_TASK_EVICTED;
 	if (to >= ENG_TASK_COMPLETED)
@@ -354,6 +355,7 @@ event_size(const struct eng_event *event)
 	size += field_size(event->node) + field_size(event->fingerprint) + field_size(event->which);
 	size += field_size(event->approval) + field_size(event->invocation);
 	size += field_size(event->number) + field_size(event->approved);
+	size += uuid_is_nil(event->child) ? 0 : span_size(sizeof(event->child.bytes));
 	size += span_size(event->actor.size);
 	for (uint32_t i = 0; i < event->condition_count; i++)
 		size += 2 + varint_size(event->conditions[i].size) + event->conditions[i].size;
@@ -390,7 +392,8 @@ event_equal(const struct eng_event *a, const struct eng_event *b)
 	equal = equal && a->node == b->node && a->fingerprint == b->fingerprint &&
 	    a->which == b->which && a->approval == b->approval &&
 	    a->invocation == b->invocation && a->number == b->number &&
-	    a->approved == b->approved && bytes_equal(a->actor, b->actor) &&
+	    a->approved == b->approved && uuid_equal(a->child, b->child) &&
+	    bytes_equal(a->actor, b->actor) &&
 	    a->condition_count == b->condition_count && a->data_count == b->data_count;
 	for (uint32_t i = 0; equal && i < a->condition_count; i++)
 		equal = bytes_equal(a->conditions[i], b->conditions[i]);

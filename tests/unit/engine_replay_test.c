@@ -23,6 +23,7 @@ story_durable(struct driver *d)
 			driver_advance(d, 500 * MS);
 	}
 	durable_wait(d, run, "a", 5, waits, 2);
+	driver_child(d, run, "a", 6, "dur");
 }
 
 /* Slots given back, a worker paused, leases dropped, a lapsed lease whose handler has ended. */

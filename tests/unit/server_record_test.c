@@ -53,7 +53,9 @@ static const struct {
     {ENG_EV_NODE_WAITED, "NODE_WAITED",
         " task lease text node fingerprint conditions data approval "},
     {ENG_EV_MEMO_PUT, "MEMO_PUT", " task lease text payload node fingerprint "},
-    {ENG_EV_NODE_SATISFIED, "NODE_SATISFIED", " task payload node which number "},
+    {ENG_EV_NODE_SATISFIED, "NODE_SATISFIED",
+        " task reason payload node which number child "},
+    {ENG_EV_CHILD_SPAWNED, "CHILD_SPAWNED", " task lease text node fingerprint child "},
     {ENG_EV_TASK_EVICTED, "TASK_EVICTED", " task lease node "},
     {ENG_EV_EVENT_PUSHED, "EVENT_PUSHED", " tenant name payload actor number "},
     {ENG_EV_APPROVAL_DECIDED, "APPROVAL_DECIDED",
@@ -157,6 +159,7 @@ event_full(enum eng_event_type type, struct arena *arena)
 	    .retry_ns = UINT64_MAX - 4,
 	};
 	memset(event.parent.bytes, 0x5a, sizeof(event.parent.bytes));
+	memset(event.child.bytes, 0x5a, sizeof(event.child.bytes));
 	memset(event.id.bytes, 0xa5, sizeof(event.id.bytes));
 	if (type == ENG_EV_WORKFLOW_PUT)
 		event.payload = definition_bytes(arena);
@@ -230,6 +233,8 @@ expect_same(size_t type, const struct eng_event *put, const struct eng_event *go
 	EXPECT_NUMBER(approval);
 	EXPECT_NUMBER(kid);
 	EXPECT_NUMBER(roles);
+	struct uuid nil = {{0}};
+	assert_true(uuid_equal(got->child, carries(type, "child") ? put->child : nil));
 	EXPECT_BYTES(actor);
 	EXPECT_BYTES(digest);
 	EXPECT_BYTES(scope);

@@ -46,6 +46,12 @@
 	    {"tls-client", "required|optional", "must they have one? (required, with that CA)"},   \
 	    {"tls", "off|required", "off: plaintext for all; required: for none (else: local)"},   \
 	    {"handshake", "D", "a connection has said by then who it is (5s)"},                    \
+	    {"write-stall", "D", "a client that takes nothing for this long is closed (10s)"},     \
+	    {"idle", "D", "a silent client is asked after half of this, then closed (60s)"},       \
+	    {"connections", "N", "connections of a loop (12000)"},                                 \
+	    {"connections-reserved", "N", "of these, for clients that are known (1000)"},          \
+	    {"strangers-per-address", "N", "connections not yet known; 0: any number (256)"},      \
+	    {"strangers-bytes", "N", "memory of all connections not yet known (64 MiB)"},          \
 	{                                                                                          \
 		"ready-fd", "FD", "write \"ready ADDRESS\" there once it serves"                   \
 	}

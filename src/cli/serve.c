@@ -55,6 +55,25 @@ retention_option(const struct cli *cli, struct server_options *options)
 }
 
 static void
+read_limits(const struct cli *cli, struct server_options *options)
+{
+	options->stall_ms = duration_option(cli, "write-stall", options->stall_ms);
+	options->idle_ms = duration_option(cli, "idle", options->idle_ms * 2) / 2;
+	options->connections =
+	    (uint32_t)cli_number(cli, "connections", options->connections, 1000000);
+	options->connections_reserved = (uint32_t)cli_number(cli, "connections-reserved",
+	    options->connections_reserved, 1000000);
+	options->strangers_per_address = (uint32_t)cli_number(cli, "strangers-per-address",
+	    options->strangers_per_address, 1000000);
+	options->strangers_bytes =
+	    cli_number(cli, "strangers-bytes", options->strangers_bytes, UINT64_C(1) << 40);
+	if (options->connections == 0)
+		cli_usage(cli, "--connections: 0 connections serve nobody");
+	if (options->idle_ms == 0)
+		cli_usage(cli, "--idle: at least 2ms");
+}
+
+static void
 read_options(const struct cli *cli, struct server_options *options)
 {
 	server_options_init(options);
@@ -79,6 +98,7 @@ read_options(const struct cli *cli, struct server_options *options)
 	options->edge_only = cli_flag(cli, "edge-sessions");
 	options->ready_fd = (int)cli_number(cli, "ready-fd", UINT32_MAX, UINT32_MAX);
 	options->handshake_ms = duration_option(cli, "handshake", options->handshake_ms);
+	read_limits(cli, options);
 	cli_server_tls(cli, options, is_loopback(options->listen));
 }
 

@@ -29,6 +29,9 @@ edge_open(struct edge *edge, struct froe_fault *fault)
 	    .connections_max = edge->options.connections_max,
 	    .tls = edge->options.tls,
 	    .plain = edge->options.plain,
+	    .stall_ms = edge->options.stall_ms,
+	    .idle_ms = edge->options.idle_ms,
+	    .strangers = edge->options.strangers,
 	    .head_ms = edge->options.head_ms,
 	};
 	enum froe_err err = io_open(edge->options.env, &edge->io, fault);

@@ -25,6 +25,9 @@ struct edge_options {
 	uint32_t connections_max; /* 0: the default */
 	struct tls_context *tls;  /* these three as in loop_options */
 	enum loop_plain plain;
+	uint32_t stall_ms;    /* 0: the defaults */
+	uint32_t idle_ms;
+	const struct strangers_limits *strangers; /* borrowed for edge_start; NULL: the defaults */
 	uint32_t head_ms;
 };
 

@@ -280,6 +280,11 @@ open_loops(struct hot *hot, struct tls_context *tls, struct froe_fault *fault)
 	if (err != FROE_OK)
 		return err;
 	hot->port = (struct hot_port){.port.post = hot_post, .hot = hot};
+	struct strangers_limits strangers = {
+	    .per_source = options->strangers_per_address,
+	    .reserved = options->connections_reserved,
+	    .bytes = options->strangers_bytes,
+	};
 	struct loop_options loop = {
 	    .listener = listener,
 	    .admin_listener = open_admin(hot),
@@ -287,7 +292,11 @@ open_loops(struct hot *hot, struct tls_context *tls, struct froe_fault *fault)
 	    .ready = &hot->ready,
 	    .edge_only = options->edge_only,
 	    .plain = transport_plain(options),
+	    .connections_max = options->connections,
 	    .head_ms = options->handshake_ms,
+	    .stall_ms = options->stall_ms,
+	    .idle_ms = options->idle_ms,
+	    .strangers = &strangers,
 	};
 	err = loop_open(&hot->loop, 0, hot->io, &loop, fault);
 	if (err != FROE_OK) {
@@ -303,7 +312,11 @@ open_loops(struct hot *hot, struct tls_context *tls, struct froe_fault *fault)
 	    .ready = &hot->ready,
 	    .tls = tls,
 	    .plain = loop.plain,
+	    .connections_max = options->connections,
 	    .head_ms = options->handshake_ms,
+	    .stall_ms = options->stall_ms,
+	    .idle_ms = options->idle_ms,
+	    .strangers = &strangers,
 	};
 	atomic_store(&hot->tls_expires_s, tls != NULL ? tls_context_expires_s(tls) : 0);
 	return edge_start(&hot->edge, &edge, fault);

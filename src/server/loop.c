@@ -48,6 +48,7 @@ struct link {
 	bool leaving;        /* being reaped: the session takes leave */
 	struct api_peer peer;
 	bool loopback;       /* the peer is this machine */
+	struct stranger stranger;
 	union {
 		struct native native;
 		struct http_api http;
@@ -75,6 +76,7 @@ struct loop {
 	struct api_port *outer;
 	struct conn_set set;
 	struct gate gates[GATE_COUNT];
+	struct strangers strangers;
 	const atomic_bool *ready;
 	loop_handover_fn *handover;
 	void *handover_context;
@@ -97,6 +99,12 @@ struct loop {
 	bool stalled;
 	bool draining;
 	bool closing;
+};
+
+static const struct strangers_limits STRANGERS_DEFAULT = {
+    .per_source = STRANGERS_PER_SOURCE,
+    .reserved = STRANGERS_RESERVED,
+    .bytes = STRANGERS_BYTES,
 };
 
 static struct link *
@@ -156,16 +164,15 @@ slot_find(const struct loop *loop, uint64_t handle)
 /* ---------------------------------------------------------------------------- accepting */
 
 /* The kernel's word on who is there. Addresses of one IPv6 /64 are one source: whoever has one of
- * them has all. A Unix socket is admin.sock: its mode keeps others away, and this does again. */
-static void
-link_find_peer(struct link *link, int socket)
+ * them has all. A Unix socket is admin.sock: its mode keeps others away, and this does again.
+ * True: it is this machine. */
+static bool
+peer_find(int socket, struct api_peer *ret_peer)
 {
 	struct io_peer peer;
-	struct api_peer *ret_peer = &link->peer;
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	io_peer_find(socket, &peer);
 	*ret_peer = (struct api_peer){0};
-	link->loopback = peer.loopback;
 	if (peer.kind == IO_PEER_INET) {
 		bool v4 = memcmp(peer.address, mapped, sizeof(mapped)) == 0;
 		ret_peer->source = hash64(peer.address, v4 ? 16 : 8, 0) | 1;
@@ -173,23 +180,32 @@ link_find_peer(struct link *link, int socket)
 		ret_peer->local = peer.uid == (uint32_t)geteuid() || peer.uid == 0;
 		ret_peer->uid = peer.uid;
 	}
+	return peer.loopback;
 }
 
 static void
 link_open(struct loop *loop, int socket, struct bytes input)
 {
 	uint32_t slot;
-	if (loop->draining || !slot_take(loop, &slot)) {
+	struct api_peer peer;
+	struct stranger stranger = {0};
+	bool loopback = peer_find(socket, &peer);
+	bool welcome = !loop->draining && (peer.local || strangers_admit(&loop->strangers,
+	    &stranger, peer.source, loop->slots_max - loop->used, loop->set.now_ns));
+	if (!welcome || !slot_take(loop, &slot)) {
+		strangers_gone(&loop->strangers, &stranger);
 		conn_count(&loop->set.count.closed[loop->draining ? CONN_CLOSE_DRAINED
 		                                                  : CONN_CLOSE_BUSY], 1);
 		io_socket_close(loop->set.io, socket);
 		return;
 	}
 	struct link *link = slab_alloc(&loop->links);
+	link->peer = peer;
+	link->loopback = loopback;
+	link->stranger = stranger;
 	link->magic = LINK_MAGIC;
 	link->slot = slot;
 	link->session = LINK_NONE;
-	link_find_peer(link, socket);
 	loop->slots[slot].link = link;
 	conn_open(&link->conn, &loop->set, socket, input);
 }
@@ -285,6 +301,15 @@ loop_open(struct loop **ret_loop, uint8_t index, struct io *io, const struct loo
 	conn_set_init(&loop->set, io);
 	if (options->head_ms != 0)
 		loop->set.timer_ns[CONN_TIMER_HEAD] = options->head_ms * NS_PER_MS;
+	if (options->stall_ms != 0)
+		loop->set.timer_ns[CONN_TIMER_STALL] = options->stall_ms * NS_PER_MS;
+	if (options->idle_ms != 0)
+		loop->set.timer_ns[CONN_TIMER_IDLE] = options->idle_ms * NS_PER_MS;
+	strangers_init(&loop->strangers,
+	    options->strangers != NULL ? options->strangers : &STRANGERS_DEFAULT);
+	/* A small loop keeps less than all of itself. */
+	if (loop->strangers.limits.reserved > slots_max / 12)
+		loop->strangers.limits.reserved = slots_max / 12;
 	loop->ready = options->ready;
 	arena_init(&loop->arena, WIRE_ARENA_BYTES_MAX);
 	slab_init(&loop->links, sizeof(struct link), LINKS_PER_SLAB);
@@ -339,6 +364,7 @@ loop_close(struct loop *loop)
 	}
 	tls_context_close(loop->tls);
 	tls_context_close(atomic_load_explicit(&loop->tls_new, memory_order_acquire));
+	strangers_release(&loop->strangers);
 	arena_release(&loop->arena);
 	slab_release(&loop->links);
 	mem_free(loop->slots);
@@ -481,10 +507,20 @@ link_free(struct loop *loop, struct link *link)
 	if (link->session == LINK_NATIVE)
 		native_release(&link->native);
 	list_remove(&link->waiting);
+	strangers_gone(&loop->strangers, &link->stranger);
 	conn_release(&link->conn);
 	slot_give(loop, link->slot);
 	link->magic = 0;
 	slab_free(&loop->links, link);
+}
+
+/* All strangers together hold so much and no more: whoever makes it more has to go. */
+static void
+link_weigh(struct loop *loop, struct link *link)
+{
+	size_t bytes = sizeof(*link) + conn_held_bytes(&link->conn);
+	if (!strangers_hold(&loop->strangers, &link->stranger, bytes))
+		conn_abort(&link->conn, CONN_CLOSE_BUSY);
 }
 
 static void
@@ -504,6 +540,8 @@ link_step(struct loop *loop, struct link *link)
 	if (progress == API_IDLE && conn_ending(conn))
 		progress = link_step_session(link); /* it has just ended itself */
 	conn_settle(conn);
+	if (link->stranger.counted)
+		link_weigh(loop, link);
 	if (progress == API_BLOCKED) {
 		bool had_some = link->session == LINK_NATIVE && link->native.posted > 0;
 		list_push(had_some ? &loop->served : &loop->waiting, &link->waiting);
@@ -579,9 +617,13 @@ loop_deliver(struct loop *loop, const struct api_effect *effect)
 	switch (link->session) {
 	case LINK_NATIVE:
 		native_deliver(&link->native, effect);
+		if (link->stranger.counted && link->native.state == NATIVE_OPEN)
+			strangers_known(&loop->strangers, &link->stranger, loop->set.now_ns);
 		break;
 	case LINK_HTTP:
 		http_api_deliver(&link->http, effect);
+		if (link->stranger.counted && effect->err == FROE_OK)
+			strangers_known(&loop->strangers, &link->stranger, loop->set.now_ns);
 		break;
 	case LINK_NONE:
 		froe_never("an effect for a connection that has asked for nothing");

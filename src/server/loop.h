@@ -26,6 +26,7 @@
 #include "api/port.h"
 #include "io/io.h"
 #include "net/conn.h"
+#include "server/strangers.h"
 #include "tls/tls.h"
 
 #include <stdatomic.h>
@@ -52,6 +53,9 @@ struct loop_options {
 	struct tls_context *tls;  /* as loop_set_tls; owned from here on; NULL: none */
 	enum loop_plain plain;
 	uint32_t head_ms;         /* 0: CONN_HEAD_MS */
+	uint32_t stall_ms;        /* 0: CONN_STALL_MS */
+	uint32_t idle_ms;         /* 0: CONN_IDLE_MS */
+	const struct strangers_limits *strangers; /* borrowed for the call; NULL: the defaults */
 };
 
 /* Takes a socket and the bytes already read from it (borrowed for the call). False: no room; the

@@ -30,6 +30,12 @@ server_options_init(struct server_options *options)
 	    .retention_ns = RETENTION_NS_DEFAULT,
 	    .reconnect_grace_ms = FROE_RECONNECT_GRACE_MS,
 	    .handshake_ms = CONN_HEAD_MS,
+	    .stall_ms = CONN_STALL_MS,
+	    .idle_ms = CONN_IDLE_MS,
+	    .connections = LOOP_CONNECTIONS_MAX,
+	    .connections_reserved = STRANGERS_RESERVED,
+	    .strangers_per_address = STRANGERS_PER_SOURCE,
+	    .strangers_bytes = STRANGERS_BYTES,
 	    .ready_fd = -1,
 	};
 }

@@ -35,6 +35,12 @@ struct server_options {
 	bool tls_off;              /* plaintext for everyone, said aloud */
 	bool tls_required;         /* plaintext for no one, on loopback neither */
 	uint32_t handshake_ms;     /* a connection has said who it is by then */
+	uint32_t stall_ms;         /* a peer that does not read is closed after this */
+	uint32_t idle_ms;          /* silence: asked once, closed after twice this */
+	uint32_t connections;      /* of one loop */
+	uint32_t connections_reserved; /* of these, for those who have said who they are */
+	uint32_t strangers_per_address; /* connections that have not; 0: any number */
+	uint64_t strangers_bytes;  /* memory of all those */
 	int ready_fd; /* -1, or a descriptor on which "ready ADDRESS\n" is written */
 };
 

@@ -6,6 +6,8 @@
 
 #include "base/bytes.h"
 
+#include <poll.h>
+
 #define TOKEN_SIZE FROE_TOKEN_TEXT_SIZE
 
 static enum froe_err
@@ -501,6 +503,149 @@ test_access__nothing_of_a_secret_is_kept(void **state)
 	server_release(&server);
 }
 
+/* ---------------------------------------------------------------------------------- strangers */
+
+/* A connection from 127.0.0.`host` that has said nothing. */
+static int
+stranger_open(const struct server *server, uint32_t host)
+{
+	struct sockaddr_in from = {.sin_family = AF_INET}, to = from;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	from.sin_addr.s_addr = htonl(0x7f000000u + host);
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	to.sin_port = htons((uint16_t)server->port);
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+/* Has the server hung up on it, within the time? */
+static bool
+stranger_closed(int fd, int wait_ms)
+{
+	struct pollfd slot = {.fd = fd, .events = POLLIN};
+	char byte;
+	return poll(&slot, 1, wait_ms) == 1 && recv(fd, &byte, 1, MSG_DONTWAIT) <= 0;
+}
+
+static void
+test_access__strangers_of_one_address(void **state)
+{
+	struct server server;
+	int fds[4];
+	(void)state;
+	auth_init(&server);
+	server.extra[2] = "--strangers-per-address";
+	server.extra[3] = "3";
+	server_start(&server);
+	struct froe_client *admin = open_admin(&server);
+	struct froe_token token = make_token(admin, "client", NULL, NULL, 0);
+	struct froe_client *known = must_open(&server, token.text, NULL); /* does not count */
+	for (int i = 0; i < 3; i++)
+		fds[i] = stranger_open(&server, 1);
+	fds[3] = stranger_open(&server, 1);
+	assert_true(stranger_closed(fds[3], 5000));
+	close(fds[3]);
+	fds[3] = stranger_open(&server, 2);
+	assert_false(stranger_closed(fds[3], 200));
+	assert_false(stranger_closed(fds[0], 0));
+	close(fds[0]);
+	sleep_ms(100);
+	fds[0] = stranger_open(&server, 1);
+	assert_false(stranger_closed(fds[0], 200));
+	assert_int_equal(try_list(known), FROE_OK);
+	for (int i = 0; i < 4; i++)
+		close(fds[i]);
+	froe_client_close(known);
+	froe_client_close(admin);
+	server_release(&server);
+}
+
+/* The last places are for those who are known, and for others from where they come from. */
+static void
+test_access__room_for_the_known(void **state)
+{
+	struct server server;
+	int fds[22];
+	(void)state;
+	auth_init(&server);
+	server.extra[2] = "--connections";
+	server.extra[3] = "24"; /* 2 of them kept */
+	server_start(&server);
+	struct froe_client *admin = open_admin(&server);
+	struct froe_token token = make_token(admin, "client", NULL, NULL, 0);
+	for (int i = 0; i < 21; i++) /* with the admin 22 */
+		fds[i] = stranger_open(&server, 2);
+	assert_false(stranger_closed(fds[20], 200));
+	fds[21] = stranger_open(&server, 2);
+	assert_true(stranger_closed(fds[21], 5000));
+	close(fds[0]);
+	sleep_ms(100);
+	froe_client_close(must_open(&server, token.text, NULL)); /* from 127.0.0.1 */
+	fds[0] = stranger_open(&server, 2);
+	assert_false(stranger_closed(fds[0], 200));
+	struct froe_client *known = must_open(&server, token.text, NULL);
+	froe_client_close(known);
+	for (int i = 0; i < 22; i++)
+		close(fds[i]);
+	froe_client_close(admin);
+	server_release(&server);
+}
+
+/* Requests that never end: what they hold together is bounded, and the server goes on. */
+static void
+test_access__memory_of_strangers(void **state)
+{
+	struct server server;
+	int fds[30], closed = 0;
+	char head[7000];
+	(void)state;
+	auth_init(&server);
+	server.extra[2] = "--strangers-bytes";
+	server.extra[3] = "131072";
+	server_start(&server);
+	struct froe_client *admin = open_admin(&server);
+	memset(head, 'a', sizeof(head));
+	memcpy(head, "GET /", 5);
+	for (int i = 0; i < 30; i++) {
+		fds[i] = stranger_open(&server, 1);
+		assert_int_equal(send(fds[i], head, sizeof(head), MSG_NOSIGNAL), sizeof(head));
+	}
+	sleep_ms(300);
+	for (int i = 0; i < 30; i++)
+		closed += stranger_closed(fds[i], 0);
+	assert_true(closed >= 10);
+	assert_true(closed < 30);
+	assert_int_equal(try_list(admin), FROE_OK);
+	for (int i = 0; i < 30; i++)
+		close(fds[i]);
+	froe_client_close(admin);
+	server_release(&server);
+}
+
+static void
+test_access__timeouts(void **state)
+{
+	struct server server;
+	(void)state;
+	auth_init(&server);
+	server.extra[2] = "--handshake";
+	server.extra[3] = "300ms";
+	server.extra[4] = "--idle";
+	server.extra[5] = "600ms";
+	server_start(&server);
+	struct froe_client *admin = open_admin(&server);
+	int fd = stranger_open(&server, 1);
+	assert_false(stranger_closed(fd, 200));
+	assert_true(stranger_closed(fd, 2000));
+	close(fd);
+	sleep_ms(1500);
+	assert_true(froe_client_connected(admin)); /* it answers pings */
+	froe_client_close(admin);
+	server_release(&server);
+}
+
 int
 main(void)
 {
@@ -515,6 +660,10 @@ main(void)
 	    cmocka_unit_test(test_access__failures_are_slowed),
 	    cmocka_unit_test(test_access__http),
 	    cmocka_unit_test(test_access__permissions_are_checked),
+	    cmocka_unit_test(test_access__strangers_of_one_address),
+	    cmocka_unit_test(test_access__room_for_the_known),
+	    cmocka_unit_test(test_access__memory_of_strangers),
+	    cmocka_unit_test(test_access__timeouts),
 	    cmocka_unit_test(test_access__nothing_of_a_secret_is_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

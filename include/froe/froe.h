@@ -111,7 +111,8 @@ struct froe_client_options {
  * connection is opened again (after 50 ms, then twice as long each time up to 2 s, less a random
  * part). Requests that can be repeated without harm (all but task refreshes, log lines, events
  * and decisions of approvals) are then sent again; the others end with FROE_CLOSED: their outcome
- * is unknown.
+ * is unknown. While the server refuses the token (FROE_UNAUTHENTICATED, FROE_FORBIDDEN), whatever
+ * waits ends with that.
  */
 enum froe_err froe_client_open(const struct froe_client_options *options,
     struct froe_client **ret_client, struct froe_error *error);

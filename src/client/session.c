@@ -326,6 +326,22 @@ session_answer(struct froe_client *client, const Froe__Envelope *envelope)
 	}
 }
 
+/* The server does not know us any more: what waits for a connection would wait for ever. It goes on
+ * being tried, for those who mend it at the server's end. */
+static void
+requests_refuse(struct froe_client *client, const struct froe_error *error)
+{
+	struct list *queues[2] = {&client->waiting, &client->waiting_worker}, first;
+	for (int i = 0; i < 2; i++) {
+		list_init(&first);
+		list_prepend(&first, queues[i]);
+		while (!list_empty(&first)) {
+			struct request *request = container_of(first.next, struct request, node);
+			client_finish(client, request, NULL, error);
+		}
+	}
+}
+
 static void
 session_greeted(struct froe_client *client, const Froe__Envelope *envelope)
 {
@@ -341,9 +357,12 @@ session_greeted(struct froe_client *client, const Froe__Envelope *envelope)
 		    (int)sizeof(fault.text) - 1, error.text);
 		client->refused = froe_err_class(error.code) != FROE_CLASS_RETRY;
 	} else {
+		error = (struct froe_error){.code = FROE_OK};
 		fault_set(&fault, FROE_PROTOCOL, "the server did not answer Hello with Welcome");
 	}
 	session_down(client, &fault);
+	if (error.code == FROE_UNAUTHENTICATED || error.code == FROE_FORBIDDEN)
+		requests_refuse(client, &error);
 }
 
 static void

@@ -329,6 +329,7 @@ test_access__revoked_on_an_open_connection(void **state)
 	assert_int_equal(try_list(client), FROE_OK);
 	CALL(froe_token_revoke(admin, token.id, -1, &error), error);
 	expect_cut(client, 1000);
+	assert_int_equal(try_list(client), FROE_UNAUTHENTICATED); /* it does not wait for ever */
 	froe_client_close(client);
 	froe_client_close(admin);
 	server_restart(&server);

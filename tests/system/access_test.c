@@ -584,6 +584,7 @@ test_access__room_for_the_known(void **state)
 	close(fds[0]);
 	sleep_ms(100);
 	froe_client_close(must_open(&server, token.text, NULL)); /* from 127.0.0.1 */
+	sleep_ms(100);
 	fds[0] = stranger_open(&server, 2);
 	assert_false(stranger_closed(fds[0], 200));
 	struct froe_client *known = must_open(&server, token.text, NULL);

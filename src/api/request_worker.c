@@ -20,7 +20,7 @@ take_actions(const Froe__WorkerRegister *worker, struct arena *arena, struct eng
 		return fault_set_field(
 		    fault, FROE_TOO_LARGE, "actions", "the actions are too large");
 	for (size_t i = 0; i < worker->n_actions; i++) {
-		char field[32];
+		char field[40];
 		snprintf(field, sizeof(field), "actions[%zu]", i);
 		enum froe_err err = take_name(worker->actions[i], field, /* required= */ true,
 		    &actions[i], fault);
@@ -46,7 +46,7 @@ take_held(const Froe__WorkerRegister *worker, struct arena *arena, struct eng_co
 		    fault, FROE_TOO_LARGE, "held", "the held leases are too large");
 	for (size_t i = 0; i < worker->n_held; i++) {
 		const Froe__HeldLease *lease = worker->held[i];
-		char field[32];
+		char field[40];
 		snprintf(field, sizeof(field), "held[%zu].task", i);
 		enum froe_err err =
 		    take_task(lease->has_task, lease->task, field, &held[i].task, fault);
@@ -77,7 +77,7 @@ take_slots(const Froe__WorkerRegister *worker, struct arena *arena, struct eng_c
 		return fault_set_field(
 		    fault, FROE_TOO_LARGE, "slot_types", "the types are too large");
 	for (size_t i = 0; i < worker->n_slot_types; i++) {
-		char field[32];
+		char field[40];
 		snprintf(field, sizeof(field), "slot_types[%zu]", i);
 		types[i].count = worker->slot_types[i]->count;
 		enum froe_err err = take_name(worker->slot_types[i]->type, field,

@@ -210,6 +210,7 @@ save_each(void *context, const struct eng_saved *saved, struct froe_fault *fault
 		buf_reset(&saving->body);
 		record_encode(saved->event, &saving->body);
 		entry.body = buf_bytes(&saving->body);
+		entry.time_ns = saved->event->time_ns; /* of a token: when it was made */
 	}
 	enum froe_err err = snapshot_put(saving->writer, &entry, fault);
 	if (err == FROE_OK && saved->type == ENG_OBJ_RUN)

@@ -62,7 +62,13 @@ load(const struct server *server, struct froe_id *runs)
 {
 	static char input[PAD + 64];
 	struct worker worker;
+	struct froe_token token;
+	struct froe_error error;
+	const char *role = "client", *actions[] = {"orders:*", "mail:send"};
+	struct froe_token_options options = {.name = "kept", .roles = &role, .role_count = 1,
+	    .actions = actions, .action_count = 2};
 	worker_open(&worker, server, NULL, &echoes, 8);
+	CALL(froe_token_create(worker.client, &options, -1, &token, &error), error);
 	for (unsigned i = 0; i < RUNS; i++) {
 		if (i == RUNS * 2 / 3) {
 			for (unsigned j = 0; j < i; j++)

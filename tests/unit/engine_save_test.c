@@ -47,6 +47,9 @@ driver_fill(struct driver *driver)
 {
 	struct workflow workflow;
 	driver_open(driver);
+	driver_token(driver, 11, "first", "*", ENG_ROLE_ADMIN, 0);
+	driver_advance(driver, SECOND); /* it is older than what follows */
+	driver_token(driver, 10, "second", "test", ENG_ROLE_WORKER, driver->now_ns + SECOND);
 	driver_define(driver, "one", "a");
 	driver_define(driver, "fan", "a b<a c<a d<b,c fail!");
 	workflow_parse(&workflow, &driver->arena, "slow", "a b<a");

@@ -50,7 +50,7 @@ apply_node_waited(struct apply *apply)
 	if (approvals != 0 && event->approval != task_run(task)->tenant->approval_last + 1)
 		return misfit(apply, "not the next approval");
 	task_run(task)->event_count++;
-	struct eng_durable_node *node = durable_add(task, event, ENG_NODE_WAIT);
+	struct eng_durable_node *node = durable_add(apply->eng, task, event, ENG_NODE_WAIT);
 	node->wait = durable_wait_add(apply->eng, task, event, parsed);
 	task->durable->pending++;
 	return FROE_OK;
@@ -68,7 +68,7 @@ apply_child_spawned(struct apply *apply)
 	if (child == NULL || !uuid_equal(child->id, apply->event->child))
 		return misfit(apply, "no such child");
 	task_run(task)->event_count++;
-	struct eng_durable_node *node = durable_add(task, apply->event, ENG_NODE_CHILD);
+	struct eng_durable_node *node = durable_add(apply->eng, task, apply->event, ENG_NODE_CHILD);
 	node->wait = durable_wait_new(task, apply->event->node, 1);
 	node->wait->parts[0].kind = ENG_CONDITION_CHILD;
 	task->durable->pending++;
@@ -83,7 +83,7 @@ apply_memo_put(struct apply *apply)
 	if (err != FROE_OK)
 		return err;
 	task_run(task)->event_count++;
-	durable_add(task, apply->event, ENG_NODE_MEMO)->result = apply->event->run_event_no;
+	durable_add(apply->eng, task, apply->event, ENG_NODE_MEMO)->result = apply->event->run_event_no;
 	return FROE_OK;
 }
 

@@ -178,6 +178,7 @@ eng_check(const struct eng *eng)
 	    eng->wheels[ENG_UPTIME].count + eng->wheels[ENG_WALL].count);
 	froe_assert(eng->closed_count == eng->closed.count);
 	froe_assert(counted.approvals == eng->counts.approvals);
+	froe_assert(counted.nodes == eng->counts.nodes);
 	wheel_check(&eng->wheels[ENG_UPTIME]);
 	wheel_check(&eng->wheels[ENG_WALL]);
 	fair_check(&eng->fair);

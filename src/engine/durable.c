@@ -277,8 +277,9 @@ durable_require(struct eng_task *task)
 }
 
 struct eng_durable_node *
-durable_push(struct eng_durable *durable)
+durable_push(struct eng *eng, struct eng_durable *durable)
 {
+	eng->counts.nodes++;
 	if (durable->count == durable->capacity) {
 		durable->capacity = durable->capacity != 0 ? durable->capacity * 2 : 4;
 		durable->nodes =
@@ -288,9 +289,10 @@ durable_push(struct eng_durable *durable)
 }
 
 struct eng_durable_node *
-durable_add(struct eng_task *task, const struct eng_event *event, enum eng_node_kind kind)
+durable_add(struct eng *eng, struct eng_task *task, const struct eng_event *event,
+    enum eng_node_kind kind)
 {
-	struct eng_durable_node *node = durable_push(durable_require(task));
+	struct eng_durable_node *node = durable_push(eng, durable_require(task));
 	*node = (struct eng_durable_node){
 	    .fingerprint = event->fingerprint,
 	    .label = own(event->text),
@@ -354,6 +356,7 @@ durable_forget(struct eng *eng, struct eng_task *task)
 		disown(durable->nodes[i].label);
 	}
 	approvals_free(eng, task);
+	eng->counts.nodes -= durable->count;
 	mem_free(durable->nodes);
 	mem_free(durable);
 	task->durable = NULL;
@@ -402,6 +405,7 @@ durable_check(const struct eng_run *run, const struct eng_task *task, struct eng
 		wait_check(node->wait, counted);
 		pending++;
 	}
+	counted->nodes += durable->count;
 	froe_assert(durable->pending == pending); /* 2 */
 	froe_assert(task->state != ENG_TASK_EVICTED || pending > 0); /* 4 */
 	for (const struct eng_approval *at = durable->approvals; at != NULL; at = at->next) {

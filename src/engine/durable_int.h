@@ -126,8 +126,8 @@ durable_node(const struct eng_task *task, uint32_t number)
 /* durable.c: nodes as state; for apply functions only, but for the look-ups */
 void durable_assigned(struct eng_task *task, uint32_t invocation);
 void durable_forget(struct eng *eng, struct eng_task *task);
-struct eng_durable_node *durable_add(struct eng_task *task, const struct eng_event *event,
-    enum eng_node_kind kind);
+struct eng_durable_node *durable_add(struct eng *eng, struct eng_task *task,
+    const struct eng_event *event, enum eng_node_kind kind);
 /* The condition as its event says it. False: it is none. */
 struct eng_parsed {
 	uint8_t kind;
@@ -141,7 +141,7 @@ struct eng_wait *durable_wait_add(struct eng *eng, struct eng_task *task,
 void durable_satisfy(struct eng *eng, struct eng_task *task, struct eng_durable_node *node,
     const struct eng_event *event);
 struct eng_durable *durable_require(struct eng_task *task);
-struct eng_durable_node *durable_push(struct eng_durable *durable);
+struct eng_durable_node *durable_push(struct eng *eng, struct eng_durable *durable);
 struct eng_key *durable_key_require(struct eng_tenant *tenant, struct bytes name);
 /* Its event has come: it goes from its tenant's map to the deliveries. */
 void durable_key_deliver(struct eng *eng, struct eng_key *key, uint64_t number,

@@ -742,6 +742,7 @@ struct eng_counts {
 	uint64_t tasks[10]; /* open runs' tasks by enum eng_task_state */
 	uint64_t timers;
 	uint64_t events, approvals, deliveries; /* pushed; open; on their way to waits */
+	uint64_t nodes; /* of open durable tasks */
 };
 void eng_counts(const struct eng *eng, struct eng_counts *ret_counts);
 

@@ -205,6 +205,8 @@ save_engine(struct save *save)
 	put_number(save, eng->event_last);
 	put_number(save, eng->counts.approvals);
 	put_number(save, eng->counts.deliveries);
+	put_number(save, eng->counts.nodes);
+	put_number(save, eng->approvals.count);
 	put_number(save, eng->started_ns);
 	put_number(save, start_rows(eng));
 	put_number(save, eng->counts.tokens);
@@ -242,6 +244,8 @@ load_engine(struct eng_load *load)
 	load->engine.event_last = take_number(take);
 	load->engine.approvals = take_number(take);
 	load->engine.deliveries = take_number(take);
+	load->engine.nodes = take_number(take);
+	load->engine.asked = take_number(take);
 	load->engine.started_ns = take_number(take);
 	load->engine.start_rows = take_number(take);
 	load->engine.tokens = take_number(take);
@@ -477,6 +481,7 @@ load_counts_check(const struct eng_load *load)
 	    load->leaving != engine->leaving || eng->counts.runs != engine->runs ||
 	    eng->counts.approvals != engine->approvals ||
 	    eng->counts.deliveries != engine->deliveries ||
+	    eng->counts.nodes != engine->nodes || eng->approvals.count != engine->asked ||
 	    eng->closed_count != engine->closed || start_rows(eng) != engine->start_rows ||
 	    eng->counts.tokens != engine->tokens ||
 	    eng->worker_last > engine->worker_last ||

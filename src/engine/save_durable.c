@@ -132,7 +132,7 @@ load_node(struct eng_load *load)
 	struct eng_task *task = load_task(load, take);
 	if (task == NULL || task->durable == NULL || task->durable->count >= FROE_DURABLE_NODES_MAX)
 		return load_bad(load, "a node's task");
-	struct eng_durable_node *node = durable_push(task->durable);
+	struct eng_durable_node *node = durable_push(load->eng, task->durable);
 	*node = (struct eng_durable_node){.fingerprint = take_number(take)};
 	node->label = take_copy(take);
 	node->kind = take_u8(take);

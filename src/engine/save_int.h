@@ -57,7 +57,7 @@ struct load_engine {
 	uint64_t epoch, downtime_ns, run_last, worker_last, turns, stamps;
 	uint64_t runs_started, runs_closed[6];
 	uint64_t tenants, workflows, workers, leaving, runs, timers, closed, tokens;
-	uint64_t event_last, approvals, deliveries;
+	uint64_t event_last, approvals, deliveries, nodes, asked;
 	uint64_t started_ns, start_rows;
 };
 

@@ -573,10 +573,156 @@ teardown(void **state)
 	return 0;
 }
 
+/* -------------------------------------------------------------------------- durable tasks */
+
+static Froe__DurableStep
+step_of(Froe__NodeKind kind)
+{
+	Froe__DurableStep step = FROE__DURABLE_STEP__INIT;
+	step.has_task = true;
+	step.task = data_of(task_bytes, 16);
+	step.lease = 3;
+	step.node = 4;
+	step.kind = kind;
+	return step;
+}
+
+static enum froe_err
+decode_step(Froe__DurableStep *step)
+{
+	return decode(FROE__ENVELOPE__BODY_DURABLE_STEP, step);
+}
+
+static void
+test_request__durable_memo(void **state)
+{
+	Froe__DurableStep step = step_of(FROE__NODE_KIND__NODE_MEMO);
+	(void)state;
+	expect_fault(decode_step(&step), FROE_INVALID_ARGUMENT, "name");
+	step.name = "plan";
+	assert_int_equal(decode_step(&step), FROE_OK);
+	assert_int_equal(command.engine.type, ENG_CMD_DURABLE_STEP);
+	assert_int_equal(command.engine.durable.node, 4);
+	assert_int_equal(command.engine.durable.fence.lease, 3);
+	assert_false(command.engine.durable.has_value);
+	step.has_value = true;
+	step.value = data_of("[1]", 3);
+	assert_int_equal(decode_step(&step), FROE_OK);
+	assert_true(command.engine.durable.has_value);
+	assert_true(bytes_equal(command.engine.durable.value, bytes_text("[1]")));
+	step.value = data_of("[1", 2);
+	expect_fault(decode_step(&step), FROE_INVALID_ARGUMENT, "value");
+	step.lease = 0;
+	expect_fault(decode_step(&step), FROE_INVALID_ARGUMENT, "lease");
+}
+
+static void
+test_request__durable_wait(void **state)
+{
+	static char large[FROE_APPROVAL_DATA_BYTES_MAX + 1];
+	Froe__DurableStep step = step_of(FROE__NODE_KIND__NODE_WAIT);
+	Froe__Condition conditions[FROE_CONDITIONS_MAX + 1], *rows[FROE_CONDITIONS_MAX + 1];
+	(void)state;
+	memset(large, '1', sizeof(large));
+	for (size_t i = 0; i <= FROE_CONDITIONS_MAX; i++) {
+		froe__condition__init(&conditions[i]);
+		conditions[i].kind = FROE__CONDITION_KIND__CONDITION_SLEEP;
+		conditions[i].sleep_ms = 5;
+		rows[i] = &conditions[i];
+	}
+	step.conditions = rows;
+	step.n_conditions = FROE_CONDITIONS_MAX;
+	assert_int_equal(decode_step(&step), FROE_OK);
+	assert_int_equal(command.engine.durable.condition_count, FROE_CONDITIONS_MAX);
+	step.n_conditions++;
+	expect_fault(decode_step(&step), FROE_INVALID_ARGUMENT, "conditions");
+	step.n_conditions = 2;
+	conditions[1].until_ns = 7;
+	expect_fault(decode_step(&step), FROE_INVALID_ARGUMENT, "conditions[1].until_ns");
+	conditions[1].kind = FROE__CONDITION_KIND__CONDITION_EVENT;
+	expect_fault(decode_step(&step), FROE_INVALID_ARGUMENT, "conditions[1].name");
+	conditions[1].name = "a\nb";
+	expect_fault(decode_step(&step), FROE_INVALID_ARGUMENT, "conditions[1].name");
+	conditions[1].kind = FROE__CONDITION_KIND__CONDITION_APPROVAL;
+	conditions[1].name = "ok";
+	conditions[1].has_data = true;
+	conditions[1].data = data_of(large, FROE_APPROVAL_DATA_BYTES_MAX);
+	assert_int_equal(decode_step(&step), FROE_OK);
+	assert_int_equal(
+	    command.engine.durable.conditions[1].data.size, FROE_APPROVAL_DATA_BYTES_MAX);
+	conditions[1].data.len++;
+	expect_fault(decode_step(&step), FROE_TOO_LARGE, "conditions[1].data");
+	conditions[1].data = data_of("{", 1);
+	expect_fault(decode_step(&step), FROE_INVALID_ARGUMENT, "conditions[1].data");
+	conditions[1].kind = (Froe__ConditionKind)4; /* an engine's own */
+	expect_fault(decode_step(&step), FROE_INVALID_ARGUMENT, "conditions[1].kind");
+}
+
+static void
+test_request__durable_child(void **state)
+{
+	Froe__DurableStep step = step_of(FROE__NODE_KIND__NODE_CHILD);
+	Froe__RunStart start = FROE__RUN_START__INIT;
+	(void)state;
+	expect_fault(decode_step(&step), FROE_INVALID_ARGUMENT, "child");
+	step.child = &start;
+	expect_fault(decode_step(&step), FROE_INVALID_ARGUMENT, "workflow");
+	start.workflow = "kid";
+	assert_int_equal(decode_step(&step), FROE_OK);
+	assert_true(bytes_equal(command.engine.durable.child.workflow, bytes_text("kid")));
+	assert_true(bytes_equal(command.engine.durable.child.input, bytes_text("{}")));
+	start.wait = true;
+	expect_fault(decode_step(&step), FROE_INVALID_ARGUMENT, "child");
+	start.wait = false;
+	start.key = "k";
+	expect_fault(decode_step(&step), FROE_INVALID_ARGUMENT, "child");
+}
+
+static void
+test_request__events_and_approvals(void **state)
+{
+	Froe__EventPush push = FROE__EVENT_PUSH__INIT;
+	Froe__ApprovalList list = FROE__APPROVAL_LIST__INIT;
+	Froe__ApprovalDecide decide = FROE__APPROVAL_DECIDE__INIT;
+	(void)state;
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_EVENT_PUSH, &push), FROE_INVALID_ARGUMENT, "key");
+	push.key = text_of_size(FROE_NAME_BYTES_MAX);
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_EVENT_PUSH, &push), FROE_OK);
+	assert_true(bytes_equal(command.engine.event_push.payload, bytes_text("{}")));
+	push.key = text_of_size(FROE_NAME_BYTES_MAX + 1);
+	expect_fault(decode(FROE__ENVELOPE__BODY_EVENT_PUSH, &push), FROE_TOO_LARGE, "key");
+	push.key = "k";
+	push.has_payload = true;
+	push.payload = data_of("nope", 4);
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_EVENT_PUSH, &push), FROE_INVALID_ARGUMENT, "payload");
+	list.limit = FROE_LIST_MAX;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_APPROVAL_LIST, &list), FROE_OK);
+	assert_true(request_answer_bytes_max(&command) <= FROE_MESSAGE_BYTES_MAX);
+	list.limit++;
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_APPROVAL_LIST, &list), FROE_INVALID_ARGUMENT, "limit");
+	decide.approval = 9;
+	expect_fault(decode(FROE__ENVELOPE__BODY_APPROVAL_DECIDE, &decide), FROE_INVALID_ARGUMENT,
+	    "approved");
+	decide.has_approved = true;
+	decide.reason = text_of_size(FROE_REASON_BYTES_MAX);
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_APPROVAL_DECIDE, &decide), FROE_OK);
+	assert_int_equal(command.engine.approval_decide.approval, 9);
+	decide.reason = text_of_size(FROE_REASON_BYTES_MAX + 1);
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_APPROVAL_DECIDE, &decide), FROE_TOO_LARGE, "reason");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_request__durable_memo),
+	    cmocka_unit_test(test_request__durable_wait),
+	    cmocka_unit_test(test_request__durable_child),
+	    cmocka_unit_test(test_request__events_and_approvals),
 	    cmocka_unit_test(test_request__hello),
 	    cmocka_unit_test(test_request__run_start),
 	    cmocka_unit_test(test_request__run_start_metadata),

@@ -2,7 +2,7 @@
  * An engine that is saved and loaded is the same engine; damaged bytes are refused, or give an
  * engine that holds together. That any state comes back is tested in the model's worlds, too.
  */
-#include "engine_driver.h"
+#include "engine_durable.h"
 
 #define WORKER_SLOTS 4
 
@@ -39,6 +39,29 @@ driver_relatives(struct driver *driver)
 		assert_int_equal(driver_try(driver, &command), FROE_OK);
 	}
 	driver_cancel(driver, driver_reply(driver)->run); /* its key knows */
+}
+
+/* Durable tasks in each state, keys with waits, an event that is on its way, open approvals. */
+static void
+driver_fill_durable(struct driver *driver)
+{
+	struct eng_condition waits[] = {on_event("k"), on_approval("ok", "[1]"), on_sleep(5000)};
+	durable_define(driver, "dur", "a", 3);
+	driver_worker(driver, 20, 6, "dur:a");
+	for (int i = 0; i < 5; i++) {
+		uint64_t run = driver_start(driver, "dur");
+		durable_memo(driver, run, "a", 1, "m", "[1]");
+		durable_wait(driver, run, "a", 2, waits, 3);
+		driver_child(driver, run, "a", 3, "one");
+		if (i % 2 == 0)
+			durable_evict(driver, run, "a", 2);
+	}
+	driver_approve(driver, 2, true, "ann");
+	uint8_t *large = arena_alloc(&driver->arena, 70000);
+	memset(large, '1', 70000);
+	driver_push(driver, "k", bytes_of(large, 70000)); /* too large to go out in this step */
+	uint64_t run = driver_start(driver, "dur");
+	durable_wait(driver, run, "a", 1, waits, 3);
 }
 
 /* A state with something of everything in it. */
@@ -79,6 +102,7 @@ driver_fill(struct driver *driver)
 		driver_start(driver, "slow");
 	driver_cancel(driver, driver_start(driver, "one"));
 	driver_relatives(driver);
+	driver_fill_durable(driver);
 	driver_worker_say(driver, ENG_CMD_WORKER_DETACH, other, false);
 	driver_worker_say(driver, ENG_CMD_WORKER_DRAIN, slow, false);
 	driver->now_ns += 1000 * MS;

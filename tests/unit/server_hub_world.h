@@ -199,7 +199,8 @@ world_deliver(void *context, const struct api_effect *effect)
 	world_check_promise(world, &message, body);
 	message_done(body);
 	if (message.number == FROE__ENVELOPE__BODY_DISPATCH ||
-	    message.number == FROE__ENVELOPE__BODY_RUN_EVENT) {
+	    message.number == FROE__ENVELOPE__BODY_RUN_EVENT ||
+	    message.number == FROE__ENVELOPE__BODY_NODE_DONE) {
 		uint64_t pushed = world_pushed(world, message.conn) + message.size;
 		map_put_u64(&world->pushed, message.conn, (void *)(uintptr_t)(pushed + 1));
 	}
@@ -435,6 +436,7 @@ struct flow_task {
 	const char *parents[8];
 	uint32_t retries;
 	bool on_failure;
+	bool durable;
 };
 
 static inline uint64_t
@@ -457,6 +459,7 @@ say_flow(struct world *world, uint64_t conn, const char *name, const struct flow
 		rows[i].has_retries = true;
 		rows[i].retries = tasks[i].retries;
 		rows[i].has_on_failure = rows[i].on_failure = tasks[i].on_failure;
+		rows[i].has_durable = rows[i].durable = tasks[i].durable;
 	}
 	arena_init(&arena, 0);
 	struct eng_command engine = {.type = ENG_CMD_WORKFLOW_PUT};

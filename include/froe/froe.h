@@ -203,6 +203,51 @@ struct froe_workflow_version {
 enum froe_err froe_workflow_put(struct froe_client *client, const struct froe_workflow *workflow,
     int timeout_ms, struct froe_workflow_version *ret_version, struct froe_error *error);
 
+/* A workflow that is registered. */
+struct froe_workflow_row {
+	const char *name;
+	uint32_t version;    /* the newest; of a view: the one that is shown */
+	uint32_t task_count;
+	uint64_t open_runs;  /* of all versions */
+};
+
+struct froe_workflow_page {
+	const struct froe_workflow_row *rows; /* in the order they were first registered */
+	size_t row_count;
+	uint32_t next; /* `after` of the next page; 0: no more */
+};
+
+/* limit: at most 1000, 0: 100. */
+enum froe_err froe_workflow_list(struct froe_client *client, uint32_t after, uint32_t limit,
+    int timeout_ms, struct froe_workflow_page **ret_page, struct froe_error *error);
+void froe_workflow_page_free(struct froe_workflow_page *page);
+
+struct froe_workflow_task {
+	const char *name;
+	const char *action;
+	const char *const *parents;
+	size_t parent_count;
+	uint32_t retries;
+	uint64_t schedule_timeout_ms; /* 0: none */
+	uint64_t execution_timeout_ms;
+	bool on_failure;
+	bool durable;
+};
+
+struct froe_workflow_view {
+	struct froe_workflow_row row;
+	uint32_t newest; /* version */
+	uint64_t run_timeout_ms; /* 0: none */
+	uint32_t priority;
+	const struct froe_workflow_task *tasks;
+	size_t task_count;
+};
+
+/* A version of a workflow (0: the newest). */
+enum froe_err froe_workflow_get(struct froe_client *client, const char *name, uint32_t version,
+    int timeout_ms, struct froe_workflow_view **ret_view, struct froe_error *error);
+void froe_workflow_view_free(struct froe_workflow_view *view);
+
 /* ------------------------------------------------------------------------------------- runs */
 
 /* One pair of a run's additional metadata: both UTF-8 text, the key of 1 to 255 bytes. */

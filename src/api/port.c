@@ -233,6 +233,9 @@ clone_command(struct clone *clone, struct api_command *command)
 		clone_bytes(clone, &command->list.worker);
 		clone_texts(clone, &command->list.metadata, command->list.metadata_count);
 		break;
+	case API_OP_WORKFLOW_GET:
+		clone_bytes(clone, &command->workflows.name);
+		break;
 	case API_OP_RUN_GET:
 	case API_OP_RUN_WATCH:
 	case API_OP_OUTPUT_GET:
@@ -247,6 +250,7 @@ clone_command(struct clone *clone, struct api_command *command)
 	case API_OP_TOKEN_LIST:
 	case API_OP_TOKEN_REVOKE:
 	case API_OP_WORKER_LIST:
+	case API_OP_WORKFLOW_LIST:
 	case API_OP_WORKER_GET:
 	case API_OP_WHY:
 		break;

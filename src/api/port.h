@@ -54,6 +54,8 @@ enum api_op {
 	API_OP_APPROVAL_LIST,
 	API_OP_HEARTBEAT,  /* of the worker registered on this connection */
 	API_OP_WORKER_LIST,
+	API_OP_WORKFLOW_LIST,
+	API_OP_WORKFLOW_GET,
 	API_OP_WORKER_GET,
 	API_OP_WHY,
 	API_OP_METRICS,    /* for /metrics: answered with API_METRICS_NUMBER */
@@ -129,6 +131,12 @@ struct api_command {
 			uint64_t after;
 			uint32_t limit;
 		} approvals;
+		struct {
+			uint32_t after;    /* LIST */
+			uint32_t limit;
+			struct bytes name; /* GET */
+			uint32_t version;  /* 0: the newest */
+		} workflows;
 	};
 };
 

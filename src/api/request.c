@@ -697,6 +697,30 @@ decode_event_push(const Froe__EventPush *push, struct api_command *command,
 }
 
 static enum froe_err
+decode_workflow_list(const Froe__WorkflowList *list, struct api_command *command,
+    struct froe_fault *fault)
+{
+	command->op = API_OP_WORKFLOW_LIST;
+	command->workflows.after = list->after;
+	command->workflows.limit = list->limit != 0 ? list->limit : REQUEST_WORKFLOWS_DEFAULT;
+	if (list->limit > FROE_LIST_MAX)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
+		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
+		    FROE_LIST_MAX);
+	return FROE_OK;
+}
+
+static enum froe_err
+decode_workflow_get(const Froe__WorkflowGet *get, struct api_command *command,
+    struct froe_fault *fault)
+{
+	command->op = API_OP_WORKFLOW_GET;
+	command->workflows.version = get->version;
+	return take_name(get->workflow, "workflow", /* required= */ true, &command->workflows.name,
+	    fault);
+}
+
+static enum froe_err
 decode_approval_list(const Froe__ApprovalList *list, struct api_command *command,
     struct froe_fault *fault)
 {
@@ -799,6 +823,10 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 		return decode_evict(envelope->task_evict, ret_command, fault);
 	case FROE__ENVELOPE__BODY_EVENT_PUSH:
 		return decode_event_push(envelope->event_push, ret_command, fault);
+	case FROE__ENVELOPE__BODY_WORKFLOW_LIST:
+		return decode_workflow_list(envelope->workflow_list, ret_command, fault);
+	case FROE__ENVELOPE__BODY_WORKFLOW_GET:
+		return decode_workflow_get(envelope->workflow_get, ret_command, fault);
 	case FROE__ENVELOPE__BODY_APPROVAL_LIST:
 		return decode_approval_list(envelope->approval_list, ret_command, fault);
 	case FROE__ENVELOPE__BODY_APPROVAL_DECIDE:
@@ -854,6 +882,11 @@ request_answer_bytes_max(const struct api_command *command)
 	case API_OP_WORKER_LIST:
 		return ANSWER_BYTES_SMALL +
 		    (size_t)command->workers.limit * ANSWER_BYTES_WORKER;
+	case API_OP_WORKFLOW_LIST:
+		return ANSWER_BYTES_SMALL +
+		    (size_t)command->workflows.limit * ANSWER_BYTES_ROW;
+	case API_OP_WORKFLOW_GET:
+		return ANSWER_BYTES_SMALL + FROE_DEFINITION_BYTES_MAX;
 	case API_OP_WORKER_GET:
 		return ANSWER_BYTES_GET;
 	case API_OP_WHY:

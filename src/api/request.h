@@ -23,6 +23,8 @@
 
 /* Of RunList. */
 #define REQUEST_LIST_DEFAULT 50u
+/* Of WorkflowList. */
+#define REQUEST_WORKFLOWS_DEFAULT 100u
 /* Of ApprovalList. */
 #define REQUEST_APPROVALS_DEFAULT 100u
 

@@ -109,6 +109,8 @@ int cli_runs_get(struct cli *cli);
 int cli_runs_watch(struct cli *cli);
 int cli_runs_stream(struct cli *cli);
 int cli_runs_cancel(struct cli *cli);
+int cli_workflows_list(struct cli *cli);
+int cli_workflows_get(struct cli *cli);
 int cli_worker_exec(struct cli *cli);
 int cli_events_push(struct cli *cli);
 int cli_approvals_list(struct cli *cli);

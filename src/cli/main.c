@@ -119,6 +119,19 @@ static const struct cli_option cancel_rows[] = {
     {0},
 };
 static const struct cli_option push_rows[] = {OPTION_ADDRESS, OPTION_TENANT, {0}};
+static const struct cli_option workflows_rows[] = {
+    OPTION_OUTPUT,
+    OPTION_ADDRESS,
+    OPTION_TENANT,
+    {0},
+};
+static const struct cli_option workflow_rows[] = {
+    {"version", "N", "this version (default: the newest)"},
+    OPTION_OUTPUT,
+    OPTION_ADDRESS,
+    OPTION_TENANT,
+    {0},
+};
 static const struct cli_option approvals_rows[] = {
     {"limit", "N", "at most so many (default 100)"},
     OPTION_OUTPUT,
@@ -207,6 +220,10 @@ const struct cli_command cli_commands[] = {
     {"runs cancel", "ID", 1, 1, "cancel a run", cancel_rows, cli_runs_cancel},
     {"events push", "KEY [JSON|@FILE|-]", 1, 2, "push an event to all that wait for its key",
         push_rows, cli_events_push},
+    {"workflows list", "", 0, 0, "list workflows, with their newest versions and open runs",
+        workflows_rows, cli_workflows_list},
+    {"workflows get", "NAME", 1, 1, "show a workflow's tasks", workflow_rows,
+        cli_workflows_get},
     {"approvals list", "", 0, 0, "list what waits for a decision, oldest first", approvals_rows,
         cli_approvals_list},
     {"approvals approve", "NUMBER|-", 1, 1, "approve what a task asks for", decide_rows,

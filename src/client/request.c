@@ -33,6 +33,8 @@ static const struct request_kind kinds[] = {
     {BODY(DURABLE_STEP), BODY(NODE_DONE), .repeat = true, .worker = true},
     {BODY(TASK_EVICT), BODY(DONE), .repeat = true, .worker = true},
     {BODY(EVENT_PUSH), BODY(EVENT_PUSHED), .repeat = false, .worker = false},
+    {BODY(WORKFLOW_LIST), BODY(WORKFLOW_PAGE), .repeat = true, .worker = false},
+    {BODY(WORKFLOW_GET), BODY(WORKFLOW_VIEW), .repeat = true, .worker = false},
     {BODY(APPROVAL_LIST), BODY(APPROVAL_PAGE), .repeat = true, .worker = false},
     {BODY(APPROVAL_DECIDE), BODY(DONE), .repeat = false, .worker = false},
 };

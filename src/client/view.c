@@ -14,6 +14,14 @@ struct page_box {
 	struct froe_run_page page;
 	struct arena arena;
 };
+struct workflows_box {
+	struct froe_workflow_page page;
+	struct arena arena;
+};
+struct workflow_box {
+	struct froe_workflow_view view;
+	struct arena arena;
+};
 struct approval_box {
 	struct froe_approval_page page;
 	struct arena arena;
@@ -411,6 +419,111 @@ void
 froe_stream_page_free(struct froe_stream_page *page)
 {
 	struct stream_box *box = (struct stream_box *)page;
+	if (box == NULL)
+		return;
+	arena_release(&box->arena);
+	mem_free(box);
+}
+
+static struct froe_workflow_row
+workflow_row(struct arena *arena, const Froe__WorkflowRow *wire)
+{
+	return (struct froe_workflow_row){
+	    .name = text_copy(arena, wire->name),
+	    .version = wire->version,
+	    .task_count = wire->tasks,
+	    .open_runs = wire->open_runs,
+	};
+}
+
+struct froe_workflow_page *
+workflow_page_copy(const Froe__WorkflowPage *wire)
+{
+	struct workflows_box *box = mem_zalloc(sizeof(*box));
+	arena_init(&box->arena, 0);
+	struct froe_workflow_row *rows = take(&box->arena, wire->n_rows, sizeof(rows[0]));
+	for (size_t i = 0; i < wire->n_rows; i++)
+		rows[i] = workflow_row(&box->arena, wire->rows[i]);
+	box->page = (struct froe_workflow_page){
+	    .rows = rows, .row_count = wire->n_rows, .next = wire->next};
+	return &box->page;
+}
+
+void
+froe_workflow_page_free(struct froe_workflow_page *page)
+{
+	struct workflows_box *box = (struct workflows_box *)page;
+	if (box == NULL)
+		return;
+	arena_release(&box->arena);
+	mem_free(box);
+}
+
+/* One that is not given follows from the names. */
+static const char *
+task_action(struct arena *arena, const char *workflow, const Froe__TaskDefinition *wire)
+{
+	if (wire->action != NULL && wire->action[0] != 0)
+		return text_copy(arena, wire->action);
+	struct buf text;
+	buf_init(&text);
+	buf_printf(&text, "%s:%s", workflow, wire->name != NULL ? wire->name : "");
+	buf_push(&text, "", 1);
+	const char *copy = arena_copy(arena, text.data, buf_used(&text));
+	buf_release(&text);
+	return copy;
+}
+
+static void
+workflow_task(struct arena *arena, const char *workflow, const Froe__TaskDefinition *wire,
+    struct froe_workflow_task *to)
+{
+	*to = (struct froe_workflow_task){
+	    .name = text_copy(arena, wire->name),
+	    .action = task_action(arena, workflow, wire),
+	    .parents = texts_copy(arena, wire->parents, wire->n_parents),
+	    .parent_count = wire->n_parents,
+	    .retries = wire->retries,
+	    .schedule_timeout_ms = wire->schedule_timeout_ms,
+	    .execution_timeout_ms = wire->execution_timeout_ms != 0 ? wire->execution_timeout_ms
+	                                                            : FROE_EXECUTION_TIMEOUT_MS,
+	    .on_failure = wire->on_failure,
+	    .durable = wire->durable,
+	};
+}
+
+struct froe_workflow_view *
+workflow_view_copy(const Froe__WorkflowView *wire)
+{
+	Froe__WorkflowDefinition *definition = wire->row == NULL
+	    ? NULL
+	    : froe__workflow_definition__unpack(
+	          NULL, wire->definition.len, wire->definition.data);
+	if (definition == NULL)
+		return NULL;
+	struct workflow_box *box = mem_zalloc(sizeof(*box));
+	arena_init(&box->arena, 0);
+	struct froe_workflow_row row = workflow_row(&box->arena, wire->row);
+	struct froe_workflow_task *tasks =
+	    take(&box->arena, definition->n_tasks, sizeof(tasks[0]));
+	for (size_t i = 0; i < definition->n_tasks; i++)
+		workflow_task(&box->arena, row.name, definition->tasks[i], &tasks[i]);
+	box->view = (struct froe_workflow_view){
+	    .row = row,
+	    .newest = wire->newest,
+	    .run_timeout_ms = definition->run_timeout_ms,
+	    .priority = definition->priority != 0 ? definition->priority : FROE_PRIORITY_MIN,
+	    .tasks = tasks,
+	    .task_count = definition->n_tasks,
+	};
+	froe__workflow_definition__free_unpacked(definition, NULL);
+	return &box->view;
+}
+
+void
+froe_workflow_view_free(struct froe_workflow_view *view)
+{
+	struct workflow_box *box = (struct workflow_box *)view;
 	if (box == NULL)
 		return;
 	arena_release(&box->arena);

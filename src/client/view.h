@@ -14,6 +14,9 @@ void event_view(const Froe__RunEvent *wire, struct froe_event *ret_event);
 struct froe_event *event_copy(const Froe__RunEvent *wire);
 struct froe_run_view *run_view_copy(const Froe__RunView *wire);
 struct froe_run_page *run_page_copy(const Froe__RunPage *wire);
+struct froe_workflow_page *workflow_page_copy(const Froe__WorkflowPage *wire);
+/* NULL: its definition is none. */
+struct froe_workflow_view *workflow_view_copy(const Froe__WorkflowView *wire);
 struct froe_approval_page *approval_page_copy(const Froe__ApprovalPage *wire);
 struct froe_stream_page *stream_page_copy(const Froe__StreamPage *wire);
 

@@ -239,6 +239,7 @@ run_free(struct eng *eng, struct eng_run *run)
 	map_remove_u64(&eng->runs_by_key, run->key);
 	map_remove_uuid(&eng->runs_by_id, run->id);
 	eng->counts.runs--;
+	run->version->workflow->runs--;
 	eng->counts.runs_open[run->status]--;
 	list_remove(&run->doomed_link);
 	if (run->idempotency != NULL && run->idempotency->until_ns == 0)

@@ -154,6 +154,7 @@ apply_run_started(struct apply *apply)
 	map_put_uuid(&eng->runs_by_id, run->id, run);
 	eng->run_last = run->key;
 	eng->counts.runs++;
+	run->version->workflow->runs++;
 	eng->counts.runs_open[run->status]++;
 	eng->counts.runs_started++;
 	run_link_parent(run, parent, apply->event);

@@ -148,6 +148,18 @@ check_runs(const struct eng *eng, struct eng_counts *counted)
 }
 
 static void
+check_workflows(const struct eng *eng) /* 7 */
+{
+	struct list *at;
+	uint64_t *runs = mem_array(eng->workflow_count + 1, sizeof(*runs));
+	list_for_each(at, &eng->runs)
+		runs[container_of(at, struct eng_run, link)->version->workflow->id - 1]++;
+	for (uint32_t i = 0; i < eng->workflow_count; i++)
+		froe_assert(eng->workflows[i]->runs == runs[i]);
+	mem_free(runs);
+}
+
+static void
 check_tokens(const struct eng *eng) /* 9 */
 {
 	struct list *at;
@@ -168,6 +180,7 @@ eng_check(const struct eng *eng)
 	check_workers(eng, &counted);
 	check_runs(eng, &counted);
 	check_tokens(eng);
+	check_workflows(eng);
 	froe_assert(counted.workers == eng->counts.workers); /* 7 */
 	froe_assert(counted.slots == eng->counts.slots);
 	froe_assert(counted.runs == eng->counts.runs);

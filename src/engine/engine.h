@@ -603,9 +603,23 @@ struct eng_version_view {
 	const struct eng_task_definition *tasks; /* parents by name, all defaults filled in */
 	uint32_t task_count;
 	const uint32_t *children; /* children[i]: how many tasks wait for task i */
+	struct bytes encoded;     /* the definition, canonical */
 };
 bool eng_version(const struct eng *eng, uint32_t workflow, uint32_t version,
     struct eng_version_view *ret_view);
+/* A workflow, and its newest version. */
+struct eng_workflow_view {
+	uint32_t id;
+	struct bytes name;
+	uint32_t version;
+	uint32_t task_count;
+	uint64_t runs; /* open ones, of all versions */
+};
+/* A tenant's, with ids above `after`, ascending, at most `count`; how many. */
+size_t eng_workflows(const struct eng *eng, struct eng_tenant_id tenant, uint32_t after,
+    struct eng_workflow_view *to, size_t count);
+bool eng_workflow(const struct eng *eng, struct eng_tenant_id tenant, struct bytes name,
+    struct eng_workflow_view *ret_view); /* false: there is none */
 struct bytes eng_tenant_name(const struct eng *eng, struct eng_tenant_id tenant);
 
 /* Workers that hold a registration, for the shell's liveness clocks after a restart. */

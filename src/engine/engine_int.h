@@ -151,6 +151,7 @@ struct eng_workflow {
 	struct eng_queue *queues;
 	struct eng_version **versions; /* versions[n - 1] */
 	uint32_t version_count;
+	uint64_t runs;               /* open ones */
 	struct eng_version *unbound; /* number 0, without tasks: of runs that are not due yet */
 };
 

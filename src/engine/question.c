@@ -206,7 +206,47 @@ eng_version(const struct eng *eng, uint32_t workflow_id, uint32_t number,
 	    .tasks = version->definitions,
 	    .task_count = version->task_count,
 	    .children = version->child_counts,
+	    .encoded = version->encoded,
 	};
+	return true;
+}
+
+static struct eng_workflow_view
+workflow_view(const struct eng_workflow *workflow)
+{
+	const struct eng_version *newest = workflow->versions[workflow->version_count - 1];
+	return (struct eng_workflow_view){
+	    .id = workflow->id,
+	    .name = workflow->named.name,
+	    .version = newest->number,
+	    .task_count = newest->task_count,
+	    .runs = workflow->runs,
+	};
+}
+
+size_t
+eng_workflows(const struct eng *eng, struct eng_tenant_id tenant, uint32_t after,
+    struct eng_workflow_view *to, size_t count)
+{
+	size_t found = 0;
+	for (uint32_t i = after; i < eng->workflow_count && found < count; i++) {
+		const struct eng_workflow *workflow = eng->workflows[i];
+		if (workflow->tenant->id == tenant.v && workflow->version_count > 0)
+			to[found++] = workflow_view(workflow);
+	}
+	return found;
+}
+
+bool
+eng_workflow(const struct eng *eng, struct eng_tenant_id tenant_id, struct bytes name,
+    struct eng_workflow_view *ret_view)
+{
+	const struct eng_tenant *tenant = eng_tenant_get(eng, tenant_id.v);
+	const struct eng_workflow *workflow =
+	    tenant != NULL ? eng_workflow_find(tenant, name) : NULL;
+	if (workflow == NULL || workflow->version_count == 0)
+		return false;
+	*ret_view = workflow_view(workflow);
 	return true;
 }
 

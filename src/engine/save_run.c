@@ -153,6 +153,7 @@ run_link(struct eng *eng, uint64_t key, struct uuid id, struct eng_version *vers
 	map_put_u64(&eng->runs_by_key, run->key, run);
 	map_put_uuid(&eng->runs_by_id, run->id, run);
 	eng->counts.runs++;
+	run->version->workflow->runs++;
 	eng->counts.runs_open[run->status]++;
 	eng->counts.tasks[ENG_TASK_WAITING] += version->task_count;
 	return run;

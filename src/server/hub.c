@@ -681,6 +681,10 @@ hub_command(struct hub *hub, const struct api_command *command)
 	case API_OP_HEARTBEAT:
 		hub_heartbeat(hub, conn, command);
 		return true;
+	case API_OP_WORKFLOW_LIST:
+	case API_OP_WORKFLOW_GET:
+		hub_workflows(hub, conn, command);
+		return true;
 	case API_OP_WORKER_LIST:
 	case API_OP_WORKER_GET:
 		hub_workers(hub, conn, command);

@@ -276,6 +276,9 @@ bool hub_why(struct hub *hub, const struct hub_conn *conn, const struct api_comm
 void hub_why_ended(struct hub *hub, const struct eng_origin *origin,
     const struct history_fold *fold);
 
+/* hub_workflows.c */
+void hub_workflows(struct hub *hub, const struct hub_conn *conn, const struct api_command *command);
+
 /* hub_metrics.c */
 void hub_metrics(struct hub *hub, const struct api_command *command);
 

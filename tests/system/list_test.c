@@ -99,6 +99,39 @@ expect_lists(struct froe_client *client, uint64_t middle_ns, unsigned waiting)
 #undef COUNT
 }
 
+/* From the engine's state: what waits is counted, over all restarts. */
+static void
+expect_workflows(struct froe_client *client, unsigned waiting)
+{
+	struct froe_workflow_page *page;
+	struct froe_workflow_view *view;
+	struct froe_error error;
+	uint32_t after = 0, count = 0;
+	do {
+		assert_int_equal(
+		    froe_workflow_list(client, after, 2, 10000, &page, &error), FROE_OK);
+		for (size_t i = 0; i < page->row_count; i++, count++) {
+			const struct froe_workflow_row *row = &page->rows[i];
+			bool nobody = strcmp(row->name, "nobody") == 0;
+			assert_int_equal(row->version, 1);
+			assert_int_equal(row->task_count, 1);
+			assert_int_equal(row->open_runs, nobody ? waiting : 0);
+		}
+		after = page->next;
+		froe_workflow_page_free(page);
+	} while (after != 0);
+	assert_int_equal(count, 3);
+	assert_int_equal(froe_workflow_get(client, "odd", 0, 10000, &view, &error), FROE_OK);
+	assert_string_equal(view->row.name, "odd");
+	assert_int_equal(view->task_count, 1);
+	assert_string_equal(view->tasks[0].action, "odd:only");
+	froe_workflow_view_free(view);
+	assert_int_equal(
+	    froe_workflow_get(client, "odd", 2, 10000, &view, &error), FROE_NOT_FOUND);
+	assert_int_equal(
+	    froe_workflow_get(client, "none", 0, 10000, &view, &error), FROE_NOT_FOUND);
+}
+
 static struct froe_worker *
 lister_open(struct froe_client *client)
 {
@@ -169,6 +202,7 @@ test_list__killed_and_without_its_index(void **state)
 			index_delete_files(&server);
 		server_start(&server);
 		expect_lists(client, middle_ns, waiting);
+		expect_workflows(client, waiting);
 	}
 	index_delete_files(&server); /* under the running server */
 	start_one(client, 1, "nobody");

@@ -129,6 +129,9 @@ test_port__clone_owns_its_bytes(void **state)
 	struct api_command commands[] = {
 	    {.op = API_OP_OPEN, .open = {.tenant = bytes}},
 	    {.op = API_OP_RUN_LIST, .list = {.workflow = bytes}},
+	    {.op = API_OP_RUN_LIST, .list = {.worker = bytes}},
+	    {.op = API_OP_RUN_LIST, .list = {.metadata = &bytes, .metadata_count = 1}},
+	    {.op = API_OP_WORKFLOW_GET, .workflows = {.name = bytes}},
 	    {.op = API_OP_OUTPUT_GET, .run = {.task = bytes}},
 	    {.op = API_OP_ENGINE,
 		.engine = {.type = ENG_CMD_TENANT_OPEN, .tenant_open = {.name = bytes}}},
@@ -143,9 +146,11 @@ test_port__clone_owns_its_bytes(void **state)
 	};
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		struct api_command *clone = api_command_clone(&commands[i]);
-		struct bytes copies[] = {clone->open.tenant, clone->list.workflow, clone->run.task,
-		    clone->engine.tenant_open.name, clone->engine.run_start.input,
-		    i == 5 ? clone->engine.run_start.metadata[0] : bytes,
+		struct bytes copies[] = {clone->open.tenant, clone->list.workflow,
+		    clone->list.worker, i == 3 ? clone->list.metadata[0] : bytes,
+		    clone->workflows.name, clone->run.task, clone->engine.tenant_open.name,
+		    clone->engine.run_start.input,
+		    i == 8 ? clone->engine.run_start.metadata[0] : bytes,
 		    clone->engine.run_cancel.reason, clone->engine.task.bytes};
 		assert_ptr_not_equal(copies[i].data, text);
 		assert_int_equal(copies[i].size, 4);

@@ -365,6 +365,28 @@ test_request__run_list_filters(void **state)
 	    decode(FROE__ENVELOPE__BODY_RUN_LIST, &list), FROE_INVALID_ARGUMENT, "worker");
 }
 
+static void
+test_request__workflows(void **state)
+{
+	Froe__WorkflowList list = FROE__WORKFLOW_LIST__INIT;
+	Froe__WorkflowGet get = FROE__WORKFLOW_GET__INIT;
+	(void)state;
+	list.after = 7;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_WORKFLOW_LIST, &list), FROE_OK);
+	assert_int_equal(command.workflows.after, 7);
+	assert_int_equal(command.workflows.limit, REQUEST_WORKFLOWS_DEFAULT);
+	list.limit = FROE_LIST_MAX + 1;
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_WORKFLOW_LIST, &list), FROE_INVALID_ARGUMENT, "limit");
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_WORKFLOW_GET, &get), FROE_INVALID_ARGUMENT, "workflow");
+	get.workflow = "w";
+	get.version = 3;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_WORKFLOW_GET, &get), FROE_OK);
+	assert_true(bytes_equal(command.workflows.name, bytes_text("w")));
+	assert_int_equal(command.workflows.version, 3);
+}
+
 /* ------------------------------------------------------------------------------ workers */
 
 static Froe__WorkerRegister
@@ -732,6 +754,7 @@ main(void)
 	    cmocka_unit_test(test_request__run_get_watch_cancel),
 	    cmocka_unit_test(test_request__run_list),
 	    cmocka_unit_test(test_request__run_list_filters),
+	    cmocka_unit_test(test_request__workflows),
 	    cmocka_unit_test(test_request__worker_register),
 	    cmocka_unit_test(test_request__worker_limits),
 	    cmocka_unit_test(test_request__worker_drain_leave_heartbeat),

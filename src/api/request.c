@@ -69,7 +69,7 @@ take_wire_uuid(protobuf_c_boolean present, ProtobufCBinaryData data, const char 
 	return FROE_OK;
 }
 
-static enum froe_err
+enum froe_err
 take_run(protobuf_c_boolean present, ProtobufCBinaryData data, struct uuid *ret_id,
     struct froe_fault *fault)
 {
@@ -206,7 +206,7 @@ decode_workflow_put(const Froe__WorkflowPut *put, struct arena *arena, struct ap
 }
 
 /* What the pairs add up to is the engine's to judge: a child's come on top of its parent's. */
-static enum froe_err
+enum froe_err
 take_metadata(Froe__Pair *const *pairs, size_t count, struct arena *arena, struct eng_start *start,
     struct froe_fault *fault)
 {
@@ -366,80 +366,6 @@ decode_run_start_many(const Froe__RunStartMany *many, struct arena *arena,
 	return fault_set_field(fault, first.code, first.field,
 	    "nothing was started: %zu of %zu runs are at fault; the first: %.200s", faults,
 	    many->n_runs, first.text);
-}
-
-static enum froe_err
-take_statuses(const Froe__RunList *list, struct api_command *command, struct froe_fault *fault)
-{
-	for (size_t i = 0; i < list->n_statuses; i++) {
-		int status = (int)list->statuses[i];
-		if (status < ENG_QUEUED || status > ENG_EVICTED)
-			return fault_set_field(fault, FROE_INVALID_ARGUMENT, "statuses",
-			    "status %d is not known: give 0 (QUEUED) to 5 (EVICTED)", status);
-		command->list.statuses |= UINT32_C(1) << status;
-	}
-	return FROE_OK;
-}
-
-static enum froe_err
-take_list_position(const Froe__RunList *list, struct api_command *command,
-    struct froe_fault *fault)
-{
-	struct bytes position = bytes_in(list->has_position, list->position);
-	if (position.size > 0 && !api_position_decode(position, &command->list.position))
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "position",
-		    "position is not one that this server gave: pass on the bytes of a reply");
-	return FROE_OK;
-}
-
-static enum froe_err
-take_list_pairs(const Froe__RunList *list, struct arena *arena, struct api_command *command,
-    struct froe_fault *fault)
-{
-	struct eng_start pairs = {0};
-	enum froe_err err = take_metadata(list->metadata, list->n_metadata, arena, &pairs, fault);
-	command->list.metadata = pairs.metadata;
-	command->list.metadata_count = pairs.metadata_count;
-	return err;
-}
-
-static enum froe_err
-take_list_times(const Froe__RunList *list, struct api_command *command, struct froe_fault *fault)
-{
-	command->list.since_ns = list->since_ns;
-	command->list.until_ns = list->until_ns;
-	if (list->until_ns != 0 && list->until_ns <= list->since_ns)
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "until_ns",
-		    "no time is at or after since_ns and before until_ns: exchange them");
-	return FROE_OK;
-}
-
-static enum froe_err
-decode_run_list(const Froe__RunList *list, struct arena *arena, struct api_command *command,
-    struct froe_fault *fault)
-{
-	command->op = API_OP_RUN_LIST;
-	command->list.limit = list->limit != 0 ? list->limit : REQUEST_LIST_DEFAULT;
-	command->list.before = list->before;
-	if (list->limit > FROE_LIST_MAX)
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
-		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
-		    FROE_LIST_MAX);
-	command->list.scheduled = list->scheduled;
-	enum froe_err err = take_statuses(list, command, fault);
-	if (err == FROE_OK)
-		err = take_list_position(list, command, fault);
-	if (err == FROE_OK)
-		err = take_list_times(list, command, fault);
-	if (err == FROE_OK)
-		err = take_name(list->workflow, "workflow", /* required= */ false,
-		    &command->list.workflow, fault);
-	if (err == FROE_OK)
-		err = take_name(list->worker, "worker", /* required= */ false,
-		    &command->list.worker, fault);
-	if (err == FROE_OK && list->has_parent && list->parent.len > 0)
-		err = take_run(list->has_parent, list->parent, &command->list.parent, fault);
-	return err == FROE_OK ? take_list_pairs(list, arena, command, fault) : err;
 }
 
 static enum froe_err
@@ -694,44 +620,6 @@ decode_event_push(const Froe__EventPush *push, struct api_command *command,
 		return err;
 	return take_payload(push->has_payload, push->payload, "payload",
 	    &engine->event_push.payload, fault);
-}
-
-static enum froe_err
-decode_workflow_list(const Froe__WorkflowList *list, struct api_command *command,
-    struct froe_fault *fault)
-{
-	command->op = API_OP_WORKFLOW_LIST;
-	command->workflows.after = list->after;
-	command->workflows.limit = list->limit != 0 ? list->limit : REQUEST_WORKFLOWS_DEFAULT;
-	if (list->limit > FROE_LIST_MAX)
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
-		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
-		    FROE_LIST_MAX);
-	return FROE_OK;
-}
-
-static enum froe_err
-decode_workflow_get(const Froe__WorkflowGet *get, struct api_command *command,
-    struct froe_fault *fault)
-{
-	command->op = API_OP_WORKFLOW_GET;
-	command->workflows.version = get->version;
-	return take_name(get->workflow, "workflow", /* required= */ true, &command->workflows.name,
-	    fault);
-}
-
-static enum froe_err
-decode_approval_list(const Froe__ApprovalList *list, struct api_command *command,
-    struct froe_fault *fault)
-{
-	command->op = API_OP_APPROVAL_LIST;
-	command->approvals.after = list->after;
-	command->approvals.limit = list->limit != 0 ? list->limit : REQUEST_APPROVALS_DEFAULT;
-	if (list->limit > FROE_LIST_MAX)
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
-		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
-		    FROE_LIST_MAX);
-	return FROE_OK;
 }
 
 static enum froe_err

@@ -15,9 +15,23 @@ enum froe_err take_text(const char *text, const char *field, size_t size_max,
     struct bytes *ret_text, struct froe_fault *fault) FROE_CHECKED;
 enum froe_err take_wire_uuid(protobuf_c_boolean present, ProtobufCBinaryData data,
     const char *field, struct uuid *ret_id, struct froe_fault *fault) FROE_CHECKED;
+enum froe_err take_run(protobuf_c_boolean present, ProtobufCBinaryData data, struct uuid *ret_id,
+    struct froe_fault *fault) FROE_CHECKED;
+enum froe_err take_metadata(Froe__Pair *const *pairs, size_t count, struct arena *arena,
+    struct eng_start *start, struct froe_fault *fault) FROE_CHECKED;
 enum froe_err take_task(protobuf_c_boolean present, ProtobufCBinaryData data, const char *field,
     struct uuid *ret_id, struct froe_fault *fault) FROE_CHECKED;
 struct eng_command *engine_command(struct api_command *command, enum eng_command_type type);
+
+/* request_list.c */
+enum froe_err decode_run_list(const Froe__RunList *list, struct arena *arena,
+    struct api_command *command, struct froe_fault *fault) FROE_CHECKED;
+enum froe_err decode_workflow_list(const Froe__WorkflowList *list, struct api_command *command,
+    struct froe_fault *fault) FROE_CHECKED;
+enum froe_err decode_workflow_get(const Froe__WorkflowGet *get, struct api_command *command,
+    struct froe_fault *fault) FROE_CHECKED;
+enum froe_err decode_approval_list(const Froe__ApprovalList *list, struct api_command *command,
+    struct froe_fault *fault) FROE_CHECKED;
 
 /* request_worker.c */
 enum froe_err decode_worker_register(const Froe__WorkerRegister *worker, struct arena *arena,

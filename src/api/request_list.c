@@ -1,0 +1,120 @@
+/*
+ * api/request_list: lists, as commands.
+ */
+#include "api/request_int.h"
+
+#include "froe/limits.h"
+
+static enum froe_err
+take_statuses(const Froe__RunList *list, struct api_command *command, struct froe_fault *fault)
+{
+	for (size_t i = 0; i < list->n_statuses; i++) {
+		int status = (int)list->statuses[i];
+		if (status < ENG_QUEUED || status > ENG_EVICTED)
+			return fault_set_field(fault, FROE_INVALID_ARGUMENT, "statuses",
+			    "status %d is not known: give 0 (QUEUED) to 5 (EVICTED)", status);
+		command->list.statuses |= UINT32_C(1) << status;
+	}
+	return FROE_OK;
+}
+
+static enum froe_err
+take_list_position(const Froe__RunList *list, struct api_command *command,
+    struct froe_fault *fault)
+{
+	struct bytes position = list->has_position
+	    ? bytes_of(list->position.data, list->position.len)
+	    : bytes_of(NULL, 0);
+	if (position.size > 0 && !api_position_decode(position, &command->list.position))
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "position",
+		    "position is not one that this server gave: pass on the bytes of a reply");
+	return FROE_OK;
+}
+
+static enum froe_err
+take_list_pairs(const Froe__RunList *list, struct arena *arena, struct api_command *command,
+    struct froe_fault *fault)
+{
+	struct eng_start pairs = {0};
+	enum froe_err err = take_metadata(list->metadata, list->n_metadata, arena, &pairs, fault);
+	command->list.metadata = pairs.metadata;
+	command->list.metadata_count = pairs.metadata_count;
+	return err;
+}
+
+static enum froe_err
+take_list_times(const Froe__RunList *list, struct api_command *command, struct froe_fault *fault)
+{
+	command->list.since_ns = list->since_ns;
+	command->list.until_ns = list->until_ns;
+	if (list->until_ns != 0 && list->until_ns <= list->since_ns)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "until_ns",
+		    "no time is at or after since_ns and before until_ns: exchange them");
+	return FROE_OK;
+}
+
+enum froe_err
+decode_run_list(const Froe__RunList *list, struct arena *arena, struct api_command *command,
+    struct froe_fault *fault)
+{
+	command->op = API_OP_RUN_LIST;
+	command->list.limit = list->limit != 0 ? list->limit : REQUEST_LIST_DEFAULT;
+	command->list.before = list->before;
+	if (list->limit > FROE_LIST_MAX)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
+		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
+		    FROE_LIST_MAX);
+	command->list.scheduled = list->scheduled;
+	enum froe_err err = take_statuses(list, command, fault);
+	if (err == FROE_OK)
+		err = take_list_position(list, command, fault);
+	if (err == FROE_OK)
+		err = take_list_times(list, command, fault);
+	if (err == FROE_OK)
+		err = take_name(list->workflow, "workflow", /* required= */ false,
+		    &command->list.workflow, fault);
+	if (err == FROE_OK)
+		err = take_name(list->worker, "worker", /* required= */ false,
+		    &command->list.worker, fault);
+	if (err == FROE_OK && list->has_parent && list->parent.len > 0)
+		err = take_run(list->has_parent, list->parent, &command->list.parent, fault);
+	return err == FROE_OK ? take_list_pairs(list, arena, command, fault) : err;
+}
+
+enum froe_err
+decode_workflow_list(const Froe__WorkflowList *list, struct api_command *command,
+    struct froe_fault *fault)
+{
+	command->op = API_OP_WORKFLOW_LIST;
+	command->workflows.after = list->after;
+	command->workflows.limit = list->limit != 0 ? list->limit : REQUEST_WORKFLOWS_DEFAULT;
+	if (list->limit > FROE_LIST_MAX)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
+		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
+		    FROE_LIST_MAX);
+	return FROE_OK;
+}
+
+enum froe_err
+decode_workflow_get(const Froe__WorkflowGet *get, struct api_command *command,
+    struct froe_fault *fault)
+{
+	command->op = API_OP_WORKFLOW_GET;
+	command->workflows.version = get->version;
+	return take_name(get->workflow, "workflow", /* required= */ true, &command->workflows.name,
+	    fault);
+}
+
+enum froe_err
+decode_approval_list(const Froe__ApprovalList *list, struct api_command *command,
+    struct froe_fault *fault)
+{
+	command->op = API_OP_APPROVAL_LIST;
+	command->approvals.after = list->after;
+	command->approvals.limit = list->limit != 0 ? list->limit : REQUEST_APPROVALS_DEFAULT;
+	if (list->limit > FROE_LIST_MAX)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
+		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
+		    FROE_LIST_MAX);
+	return FROE_OK;
+}

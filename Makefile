@@ -10,6 +10,7 @@
 #   make test                installs what is missing, builds, runs every test that CI runs
 #   make demo                a DAG on a real worker, both killed in the middle, run to its end
 #   make bench               the limit and froe, in one run, as ratios
+#   make docs                docs/cli.md, from what froe says of itself; make man: build/man/froe.1
 #   make tidy                layers, headers alone, lengths, banned words
 #   make selftest            plants one fault per tidy rule and requires a refusal
 #   make install DESTDIR= PREFIX=/usr/local LIBDIR=
@@ -219,7 +220,18 @@ tidy:
 selftest:
 	@tools/selftest
 
-install: all
+# One source: the command's own table. tools/manual says whether docs/cli.md is what it says.
+docs: all
+	@$(OUT)/froe help markdown > docs/cli.md
+man: $(B)/man/froe.1
+$(B)/man/froe.1: $(OUT)/froe
+	@mkdir -p $(@D)
+	@$(OUT)/froe help man > $@
+docs-check: all man
+	@tools/manual $(OUT)/froe $(B)/man/froe.1
+.PHONY: docs man docs-check
+
+install: all man
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/pkgconfig \
 	    $(DESTDIR)$(PREFIX)/include/froe $(DESTDIR)$(PREFIX)/share/man/man1 \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
@@ -231,7 +243,7 @@ install: all
 	install -m 644 include/froe/*.h include/froe/*.def $(DESTDIR)$(PREFIX)/include/froe/
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
 	    packaging/libfroe.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/libfroe.pc
-	$(OUT)/froe help man > $(DESTDIR)$(PREFIX)/share/man/man1/froe.1
+	install -m 644 $(B)/man/froe.1 $(DESTDIR)$(PREFIX)/share/man/man1/froe.1
 	$(OUT)/froe completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/froe
 
 deb: all

@@ -39,6 +39,9 @@ struct cli_command {
 extern const struct cli_command cli_commands[];
 extern const size_t cli_command_count;
 
+/* The options of all commands that talk to a server: where it is, and who asks. */
+extern const struct cli_option cli_connection[];
+
 struct settings;
 
 struct cli {

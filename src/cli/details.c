@@ -6,40 +6,22 @@
 #include <string.h>
 
 static const char general[] =
-    "`froe --help` lists the commands, `froe COMMAND --help` explains one. Options may stand "
-    "before\n"
-    "or after arguments. Durations are written `500ms`, `30s`, `1h30m`.\n"
+    "`froe --help` lists the commands, `froe COMMAND --help` explains one. Options may stand\n"
+    "before or after arguments. Durations are written `500ms`, `30s`, `1h30m`, `7d`.\n"
     "\n"
-    "What a program may want to read (ids, JSON, results) goes to standard output, everything "
-    "else\n"
-    "to standard error. A closed pipe (`froe runs list | head`) ends the command quietly.\n"
+    "What a program may want to read (ids, JSON, results) goes to standard output, everything\n"
+    "else to standard error. A closed pipe (`froe runs list | head`) ends the command quietly.\n"
+    "Colours are for terminals only, and not for those with `NO_COLOR` or `TERM=dumb`; lines are\n"
+    "drawn with letters where the locale is not UTF-8.\n"
     "\n"
-    "Settings, that is where the server is and how to print, and all options of `froe server`, "
-    "may\n"
-    "also stand in the environment (`--heartbeat-lost` is `FROE_HEARTBEAT_LOST`) or in the "
-    "file that\n"
-    "`--config FILE` or `FROE_CONFIG` names. The command line goes before the environment, that\n"
-    "before the file:\n"
+    "Where a command takes ids, it takes several, and `-` stands for those on standard input,\n"
+    "one a line: `froe runs list --status FAILED --output ids | froe runs cancel -`. What became\n"
+    "of each is said: of those that went well on standard output (`--output ids`: the ids alone,\n"
+    "for the next command of the pipe; `json`: an object a line), of the others on standard\n"
+    "error. One that fails does not keep the others from being tried; the exit status says that\n"
+    "there was one.\n"
     "\n"
-    "    # for all commands\n"
-    "    tenant = shop\n"
-    "    [server]\n"
-    "    listen = 127.0.0.1:7077\n"
-    "    edge-sessions = yes\n"
-    "    [client]\n"
-    "    output = json\n"
-    "\n"
-    "Commands that talk to a server try for two seconds to connect to `--address`, by default\n"
-    "127.0.0.1:7077. Once connected they outlive a restart of the server: `froe run --wait` "
-    "goes on\n"
-    "waiting. With `tls://` before it the connection is encrypted and the server's certificate\n"
-    "verified, always: `--tls-ca` names who signs it, or the certificate itself.\n"
-    "\n"
-    "The server writes one line an event to standard error: as text, with "
-    "`FROE_LOG_FORMAT=json` as\n"
-    "JSON, under systemd with its level's prefix.\n"
-    "\n"
-    "Exit statuses:\n"
+    "# Exit statuses\n"
     "\n"
     "- 0: done; for `run --wait` and `runs watch`: the run COMPLETED\n"
     "- 1: the request was refused, or the run FAILED or was CANCELLED\n"
@@ -50,107 +32,172 @@ static const char general[] =
     "- 70: froe found a fault in itself (a failed assertion)\n"
     "- 74: a write of the log failed: nothing after it was acknowledged\n"
     "- 75: the index tripped over its own damage: the next start makes it anew\n"
-    "- 76: another server holds the data directory";
+    "- 76: another server holds the data directory\n"
+    "\n"
+    "# Settings\n"
+    "\n"
+    "Where the server is and how to print, and all options of `froe server`, may also stand in\n"
+    "the environment (`--heartbeat-lost` is `FROE_HEARTBEAT_LOST`) or in the file that\n"
+    "`--config FILE` or `FROE_CONFIG` names. The command line goes before the environment, that\n"
+    "before the file:\n"
+    "\n"
+    "    # for all commands\n"
+    "    tenant = shop\n"
+    "    [server]\n"
+    "    listen = 127.0.0.1:7077\n"
+    "    edge-sessions = yes\n"
+    "    [client]\n"
+    "    output = json";
+
+static const char connection[] =
+    "Commands that talk to a server try for two seconds to connect. Once connected they outlive\n"
+    "a restart of the server: `froe run --wait` goes on waiting.\n"
+    "\n"
+    "An address `unix:PATH` is a server's `admin.sock`, which asks for no token (security.md).\n"
+    "With `tls://` before it the connection is encrypted and the server's certificate verified,\n"
+    "always. Options of TLS with a plaintext address are refused, so that nobody believes it\n"
+    "encrypted; such settings of the environment or the file are then left aside.";
 
 static const struct {
 	const char *words;
 	const char *text;
 } details[] = {
     {"server",
-	"Serves the data directory until SIGTERM or SIGINT; one process, one directory, one port.\n"
-	"\n"
-	"With `--tls-cert` and `--tls-key` it speaks TLS 1.3 on that port, and plaintext on\n"
-	"loopback only; without them it listens on loopback, or elsewhere if `--tls off` says so.\n"
-	"SIGHUP reads the files again."},
+        "Serves the data directory, which it makes if it is absent, until SIGTERM or SIGINT; one\n"
+        "process, one directory, one port.\n"
+        "\n"
+        "With `--tls-cert` and `--tls-key` it speaks TLS 1.3 on that port, and plaintext on\n"
+        "loopback only; without them it listens on loopback, or elsewhere if `--tls off` says so.\n"
+        "SIGHUP reads the files again.\n"
+        "\n"
+        "It writes one line an event to standard error: as text, with `FROE_LOG_FORMAT=json` as\n"
+        "JSON, under systemd with its level's prefix."},
     {"dev",
-	"The same as `froe server` in a temporary directory, which it removes at the end, with\n"
-	"access control off. It prints three things to try."},
+        "The same as `froe server` in a temporary directory, which it removes at the end, with\n"
+        "access control off. It prints three things to try."},
     {"run",
-	"Prints the run's id as soon as the run is acknowledged, that is, on disk. A lost "
-	"connection\n"
-	"does not start it twice.\n"
-	"\n"
-	"With `--wait` it prints the result instead; a run that does not complete is exit "
-	"status 1\n"
-	"and its error on standard error.\n"
-	"\n"
-	"With `--at` or `--in` the run waits without a task, and begins on the version of its\n"
-	"workflow that is the newest then; `runs cancel` deletes it. One that fell due while no\n"
-	"server ran begins at the next start, marked late.\n"
-	"\n"
-	"With `--bulk` each line of the file is the input of a run. Up to 1000 are started in one\n"
-	"step, all of them or none; their ids are printed in order once they are on disk."},
+        "Prints the run's id as soon as the run is acknowledged, that is, on disk. A lost\n"
+        "connection does not start it twice.\n"
+        "\n"
+        "With `--wait` it prints the result too; a run that does not complete is exit status 1\n"
+        "and its error on standard error.\n"
+        "\n"
+        "With `--at` or `--in` the run waits without a task, and begins on the version of its\n"
+        "workflow that is the newest then; `runs cancel` deletes it. One that fell due while no\n"
+        "server ran begins at the next start, marked late.\n"
+        "\n"
+        "With `--bulk` each line of the file is the input of a run. Up to 1000 are started in one\n"
+        "step, all of them or none; their ids are printed in order once they are on disk."},
     {"runs list",
-	"All conditions that are given must fit. Times are of creation, in UTC. Never older than\n"
-	"what was acknowledged before, to anyone. While the server makes its index anew, the\n"
-	"answer is INDEX_BEHIND (status 69): try again later. `--output json` prints\n"
-	"`{\"runs\": [...], \"next\": CURSOR}`; `next` is 0 on the last page."},
-    {"runs get", "With tasks, attempts, errors, times and log positions, exact to the last write."},
+        "All conditions that are given must fit. Times are of creation, in UTC:\n"
+        "`2026-01-31T12:00:00Z`, `2026-01-31`, or so long ago: `90m`, `7d`. Never older than what\n"
+        "was acknowledged before, to anyone. While the server makes its index anew, the answer is\n"
+        "INDEX_BEHIND (status 69): try again later. `--output json` prints\n"
+        "`{\"runs\": [...], \"next\": CURSOR}`; `next` is 0 on the last page."},
+    {"runs get",
+        "Tasks as a graph, parents above their children, with attempts, errors, times, the steps\n"
+        "of durable tasks and what they wait for, child runs; exact to the last write. The error\n"
+        "that a failed run failed of comes first. `--output json` has it all, with the log\n"
+        "positions of each attempt and all payloads; of several ids an object each."},
     {"runs watch",
-	"A line for each change of a task, then one for the end. With `--output json` one "
-	"object a\n"
-	"line, the last with `\"final\": true`."},
+        "On a terminal the run is drawn as by `runs get`, and drawn again as it goes on.\n"
+        "Elsewhere, and of several runs: a line for each change of a task, then one for the end.\n"
+        "With `--output json` one object a line, the last with `\"final\": true`; with\n"
+        "`--output ids` the id of each run as it completes."},
     {"runs stream",
-	"Chunks as they are, or with `--output json` one object a line with position, task and\n"
-	"attempt. Goes on until the run has ended; of a run that has ended it prints what "
-	"there is."},
+        "Chunks as they are, or with `--output json` one object a line with position, task and\n"
+        "attempt. Goes on until the run has ended; of a run that has ended it prints what there\n"
+        "is."},
     {"runs cancel",
-	"Returns when the cancel is on disk; with `--children`, descendants follow soon after."},
+        "Returns when the cancels are on disk. With `--children` every open run that their tasks\n"
+        "have started, and theirs, follows soon after."},
     {"events push",
-	"Prints the event's number once it is on disk. All steps of durable tasks that wait for\n"
-	"the key now get the JSON (default `{}`; `-` reads standard input); later ones do not."},
+        "Prints the event's number once it is on disk. All steps of durable tasks that wait for\n"
+        "the key now get the JSON (default `{}`; `-` reads standard input); later ones do not."},
     {"approvals list",
-	"The data is what the task shows to whoever decides. `--output ids` prints numbers, one a\n"
-	"line: `froe approvals list --output ids | froe approvals approve -`."},
+        "What durable tasks ask of people: number, run, name, and the JSON that the task shows to\n"
+        "whoever decides. `--output ids` prints numbers, one a line: `froe approvals list\n"
+        "--output ids | froe approvals approve -`."},
     {"approvals approve",
-	"Returns when the decision is on disk. One that was decided before, or is no longer asked "
-	"for,\n"
-	"is refused, and the message says by whom it was decided, if that is known."},
+        "Returns when the decisions are on disk. One that was decided before, or is no longer\n"
+        "asked for, is refused, and the message says by whom it was decided, if that is known."},
+    {"approvals reject",
+        "As `froe approvals approve`; what the task does then is its own matter."},
     {"worker exec",
-	"Registers the workflow with one task, `exec`, and runs the command for each attempt:\n"
-	"\n"
-	"- Standard input is the run's input, JSON text.\n"
-	"- Standard output is the task's output: JSON as it is; any other text becomes a JSON "
-	"string\n"
-	"  without the white space at its end; nothing is `null`. More than 4 MiB fails the "
-	"attempt.\n"
-	"- Each line on standard error becomes a line of the task's log; the first 1000 are kept.\n"
-	"- An exit status other than 0, or a signal, fails the attempt; the error names it and "
-	"the\n"
-	"  last line of standard error.\n"
-	"- The environment has `FROE_RUN_ID`, `FROE_WORKFLOW`, `FROE_TASK_ID` (the same in all\n"
-	"  attempts: a key for whatever must happen once), `FROE_LEASE` (rises with each\n"
-	"  assignment), `FROE_ATTEMPT` and `FROE_RETRIES`.\n"
-	"- The command has a process group of its own. On cancel, timeout, or when the lease is\n"
-	"  lost, the group gets SIGTERM and five seconds later SIGKILL. What is left of it "
-	"when the\n"
-	"  command ends is killed.\n"
-	"- On SIGTERM, SIGINT or SIGHUP the worker takes no more tasks, gives running commands "
-	"ten\n"
-	"  seconds, cancels the rest and leaves; what it did not finish is queued again at "
-	"once and\n"
-	"  counts as no failure.\n"
-	"\n"
-	"A worker that is killed with SIGKILL cannot end its commands. Their results are never\n"
-	"used: the lease is the worker's."},
+        "Registers the workflow with one task, `exec`, and runs the command for each attempt:\n"
+        "\n"
+        "- Standard input is the run's input, JSON text.\n"
+        "- Standard output is the task's output: JSON as it is; any other text becomes a JSON\n"
+        "  string without the white space at its end; nothing is `null`. More than 4 MiB fails\n"
+        "  the attempt.\n"
+        "- Each line on standard error becomes a line of the task's log; the first 1000 of an\n"
+        "  attempt are kept.\n"
+        "- An exit status other than 0, or a signal, fails the attempt; the error names it and\n"
+        "  the last line of standard error.\n"
+        "- The environment has `FROE_RUN_ID`, `FROE_WORKFLOW`, `FROE_TASK_ID` (the same in all\n"
+        "  attempts: a key for whatever must happen once), `FROE_LEASE` (rises with each\n"
+        "  assignment), `FROE_ATTEMPT` and `FROE_RETRIES`.\n"
+        "- The command has a process group of its own. On cancel, timeout, or when the lease is\n"
+        "  lost, the group gets SIGTERM and five seconds later SIGKILL. What is left of it when\n"
+        "  the command ends is killed.\n"
+        "- On SIGTERM, SIGINT or SIGHUP the worker takes no more tasks, gives running commands\n"
+        "  ten seconds, cancels the rest and leaves; what it did not finish is queued again for\n"
+        "  other workers at once and counts as no failure.\n"
+        "\n"
+        "A worker that is killed with SIGKILL cannot end its commands. Their results are never\n"
+        "used: the lease is the worker's."},
+    {"token create",
+        "Makes a token and prints it, and nothing else, to standard output: it is not shown\n"
+        "again. With `--data` it goes through that directory's `admin.sock`, which asks for no\n"
+        "token but who you are, or by its files when no server runs there; a directory that is\n"
+        "absent is made. Otherwise it takes a token of the role admin. What roles allow:\n"
+        "security.md."},
+    {"token list",
+        "All tokens that are not revoked, with when they expire and were used last since the\n"
+        "server started."},
+    {"token revoke",
+        "Ends them, and the connections that they opened, within a second."},
     {"log dump",
-	"Reads the directory itself, with or without a server; a position is what `dump` prints."},
+        "Reads the directory itself, with or without a server; a position is what `dump` prints."},
+    {"log verify",
+        "Checks every hash, applies every record to a fresh engine (from the log's beginning, or\n"
+        "the older snapshot once that was retired), and compares the state with every snapshot on\n"
+        "the way; 65 when the store is damaged or one of them differs."},
+    {"log repair",
+        "Says where the log stops verifying and which runs are known to be concerned. A backup\n"
+        "loses less, if there is one. With `--accept-loss` what does not verify, and what is\n"
+        "behind it, is moved to `shard-0000/quarantine`, and `shard-0000/REPAIRS` says so."},
+    {"backup",
+        "`DIR` must be absent or empty; every frame is verified on the way. A server may be\n"
+        "running on the data directory: the copy holds at least what was acknowledged before the\n"
+        "command began, and ends with a whole commit. operating.md says more."},
+    {"restore",
+        "Verifies it on the way. With `--check` instead of `--data` it does nothing else."},
     {"doctor",
-	"Looks at the kernel, io_uring, the file system, the latency of a synced write, free "
-	"space,\n"
-	"limits and the clock; each line has a fact and, where it is wanting, what to do. Exit "
-	"status\n"
-	"1 when something is bad."},
-    {"completion", "    source <(froe completion bash)\n"
-		   "    froe completion zsh > \"${fpath[1]}/_froe\"\n"
-		   "    froe completion fish > ~/.config/fish/completions/froe.fish"},
+        "Looks at the kernel, io_uring, the file system, the latency of a synced write, free\n"
+        "space, limits and the clock; each line has a fact and, where it is wanting, what to do.\n"
+        "Exit status 1 when something is bad."},
+    {"completion",
+        "    source <(froe completion bash)\n"
+        "    froe completion zsh > \"${fpath[1]}/_froe\"\n"
+        "    froe completion fish > ~/.config/fish/completions/froe.fish"},
 };
+
+const char *
+help_general(void)
+{
+	return general;
+}
+
+const char *
+help_connection(void)
+{
+	return connection;
+}
 
 const char *
 help_details(const struct cli_command *command)
 {
-	if (command == NULL)
-		return general;
 	for (size_t i = 0; i < sizeof(details) / sizeof(details[0]); i++) {
 		if (strcmp(details[i].words, command->words) == 0)
 			return details[i].text;

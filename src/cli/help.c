@@ -1,19 +1,14 @@
 /*
- * cli/help: --help, `froe help`, `froe help man`, `froe help markdown`.
- *
- * A text of details.c is read line by line and printed in one of three forms: as it is, as roff
- * for man, as Markdown.
+ * cli/help: --help and `froe help`.
  */
 #include "cli/help.h"
 
 #include "base/fault.h"
 #include "cli/settings.h"
 
-#include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------------------------ terminals */
+#define LEFT_WIDTH 28
 
 static int
 words_width(void)
@@ -35,16 +30,47 @@ help_commands(FILE *out)
 	    out);
 	for (size_t i = 0; i < cli_command_count; i++)
 		fprintf(out, "  %-*s  %s\n", width, cli_commands[i].words, cli_commands[i].summary);
-	fputs("\n\"froe COMMAND --help\" explains one, \"froe help\" all of them.\n", out);
+	fputs(
+	    "\n\"froe dev\" starts a server to try things out. \"froe COMMAND --help\" explains a "
+	    "command,\n\"froe help markdown\" prints all of the manual.\n",
+	    out);
 }
 
+bool
+help_is_connection(const struct cli_option *option)
+{
+	for (const struct cli_option *row = cli_connection; row->name != NULL; row++) {
+		if (strcmp(row->name, option->name) == 0 && strcmp(row->help, option->help) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A left part that is too long has the line for itself. */
 static void
 option_line(FILE *out, const char *name, const char *argument, const char *help)
 {
 	char left[128];
-	snprintf(left, sizeof(left), "--%s%s%s", name, argument != NULL ? " " : "",
+	int size = snprintf(left, sizeof(left), "--%s%s%s", name, argument != NULL ? " " : "",
 	    argument != NULL ? argument : "");
-	fprintf(out, "  %-28s %s\n", left, help);
+	if (size > LEFT_WIDTH)
+		fprintf(out, "  %s\n  %-*s %s\n", left, LEFT_WIDTH, "", help);
+	else
+		fprintf(out, "  %-*s %s\n", LEFT_WIDTH, left, help);
+}
+
+static void
+option_lines(FILE *out, const struct cli_command *command, bool connection)
+{
+	bool any = false;
+	for (const struct cli_option *option = command->options; option->name != NULL; option++) {
+		if (help_is_connection(option) != connection)
+			continue;
+		if (connection && !any)
+			fputs("\nwhich server:\n", out);
+		any = true;
+		option_line(out, option->name, option->argument, option->help);
+	}
 }
 
 void
@@ -57,12 +83,12 @@ help_command(FILE *out, const struct cli_command *command)
 	if (details != NULL)
 		fprintf(out, "\n%s\n", details);
 	fputs("\noptions:\n", out);
-	for (const struct cli_option *option = command->options; option->name != NULL; option++) {
-		option_line(out, option->name, option->argument, option->help);
-		settings = settings || settings_has(command, option->name);
-	}
+	option_lines(out, command, /* connection= */ false);
 	option_line(out, "config", "FILE", "settings from this file (default FROE_CONFIG)");
 	option_line(out, "help", NULL, "print this");
+	option_lines(out, command, /* connection= */ true);
+	for (const struct cli_option *option = command->options; option->name != NULL; option++)
+		settings = settings || settings_has(command, option->name);
 	if (settings)
 		fputs(
 		    "\nSettings may also stand in the environment (--output is FROE_OUTPUT) or in "
@@ -70,144 +96,18 @@ help_command(FILE *out, const struct cli_command *command)
 		    out);
 }
 
-/* ------------------------------------------------------------------------------------------- roff
- */
-
-/* One line's text: dashes and backslashes are not typography; `code` is bold. */
-static void
-roff_text(FILE *out, const char *text, size_t size)
-{
-	bool code = false;
-	if (size > 0 && (*text == '.' || *text == '\''))
-		fputs("\\&", out);
-	for (size_t i = 0; i < size; i++) {
-		if (text[i] == '`')
-			fputs((code = !code) ? "\\fB" : "\\fR", out);
-		else if (text[i] == '\\')
-			fputs("\\e", out);
-		else if (text[i] == '-')
-			fputs("\\-", out);
-		else
-			fputc(text[i], out);
-	}
-}
-
-static void
-roff_details(FILE *out, const char *text)
-{
-	bool example = false;
-	for (const char *next; text != NULL && *text != 0; text = next) {
-		size_t size = strcspn(text, "\n");
-		next = text[size] == '\n' ? text + size + 1 : NULL;
-		bool is_example = size > 4 && strncmp(text, "    ", 4) == 0;
-		if (is_example != example)
-			fputs(is_example ? ".nf\n.RS\n" : ".RE\n.fi\n", out);
-		example = is_example;
-		if (size == 0)
-			fputs(".PP\n", out);
-		else if (strncmp(text, "- ", 2) == 0)
-			fputs(".IP \\(bu 2\n", out);
-		size_t skip = is_example ? 4 : strncmp(text, "- ", 2) == 0 ? 2 : 0;
-		if (size > 0) {
-			roff_text(out, text + skip, size - skip);
-			fputc('\n', out);
-		}
-	}
-	if (example)
-		fputs(".RE\n.fi\n", out);
-}
-
-static void
-roff_command(FILE *out, const struct cli_command *command)
-{
-	fprintf(out, ".SS froe %s %s\n", command->words, command->arguments);
-	roff_text(out, command->summary, strlen(command->summary));
-	fputs(".\n", out);
-	if (help_details(command) != NULL) {
-		fputs(".PP\n", out);
-		roff_details(out, help_details(command));
-	}
-	for (const struct cli_option *option = command->options; option->name != NULL; option++) {
-		fprintf(out, ".TP\n\\fB\\-\\-");
-		roff_text(out, option->name, strlen(option->name));
-		fprintf(out, "\\fR \\fI%s\\fR\n", option->argument != NULL ? option->argument : "");
-		roff_text(out, option->help, strlen(option->help));
-		fputc('\n', out);
-	}
-}
-
-static void
-print_man(FILE *out)
-{
-	fputs(".TH FROE 1 \"\" \"froe " FROE_VERSION "\" \"froe manual\"\n"
-	      ".SH NAME\nfroe \\- a single-node, durable workflow engine\n"
-	      ".SH SYNOPSIS\n\\fBfroe\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR...] "
-	      "[\\fIARGUMENT\\fR...]\n.SH DESCRIPTION\n",
-	    out);
-	roff_details(out, help_details(NULL));
-	fputs(".SH COMMANDS\n", out);
-	for (size_t i = 0; i < cli_command_count; i++)
-		roff_command(out, &cli_commands[i]);
-}
-
-/* --------------------------------------------------------------------------------------- Markdown
- */
-
-/* In a table's cell a bar would end the cell. */
-static void
-cell(FILE *out, const char *text)
-{
-	for (; *text != 0; text++) {
-		if (*text == '|')
-			fputc('\\', out);
-		fputc(*text, out);
-	}
-}
-
-static void
-markdown_options(FILE *out, const struct cli_command *command)
-{
-	if (command->options->name == NULL)
-		return;
-	fputs("\n| option | meaning |\n|---|---|\n", out);
-	for (const struct cli_option *option = command->options; option->name != NULL; option++) {
-		fprintf(out, "| `--%s%s", option->name, option->argument != NULL ? " " : "");
-		cell(out, option->argument != NULL ? option->argument : "");
-		fputs("` | ", out);
-		cell(out, option->help);
-		fputs(" |\n", out);
-	}
-}
-
-static void
-print_markdown(FILE *out)
-{
-	fputs("# The froe command\n\n"
-	      "<!-- Printed by `froe help markdown` from src/cli: change it there. -->\n\n",
-	    out);
-	fprintf(out, "%s\n", help_details(NULL));
-	for (size_t i = 0; i < cli_command_count; i++) {
-		const struct cli_command *command = &cli_commands[i];
-		fprintf(out, "\n## `froe %s%s%s`\n\n%c%s.\n", command->words,
-		    command->arguments[0] != 0 ? " " : "", command->arguments,
-		    toupper((unsigned char)command->summary[0]), command->summary + 1);
-		if (help_details(command) != NULL)
-			fprintf(out, "\n%s\n", help_details(command));
-		markdown_options(out, command);
-	}
-}
-
 int
 cli_help(struct cli *cli)
 {
 	const char *form = cli->argument_count > 0 ? cli->arguments[0] : "";
 	if (strcmp(form, "man") == 0)
-		print_man(stdout);
+		manual_man(stdout);
 	else if (strcmp(form, "markdown") == 0)
-		print_markdown(stdout);
+		manual_markdown(stdout);
 	else if (form[0] == 0)
 		help_commands(stdout);
 	else
-		cli_usage(cli, "\"%s\" is neither man nor markdown", form);
+		cli_usage(cli, "\"%s\" is neither man nor markdown: \"froe %s --help\" explains a "
+		    "command", form, form);
 	return FROE_EXIT_OK;
 }

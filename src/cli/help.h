@@ -1,8 +1,8 @@
 /*
- * cli/help: the table of commands as text: --help, the manual, and what a shell may complete.
+ * cli/help: the table of commands as text: --help, and the manual in two forms.
  *
- * Purpose     One source: every form is printed from the rows of main.c and the paragraphs of
- *             details.c.
+ * Purpose     One source: every form is printed from the rows of the table and the paragraphs of
+ *             details.c. docs/cli.md is `froe help markdown`, froe.1 is `froe help man`.
  * Threading   the main thread.
  */
 #ifndef CLI_HELP_H
@@ -15,9 +15,18 @@
 void help_commands(FILE *out);
 void help_command(FILE *out, const struct cli_command *command);
 
-/* More about a command than its sentence: paragraphs parted by empty lines; NULL: there is none.
- * `code` stands in backquotes; a line that begins with "- " is a point of a list, one that begins
- * with four blanks an example. */
+/* One of those that are the same for all commands that talk to a server. */
+bool help_is_connection(const struct cli_option *option);
+
+/* Paragraphs parted by empty lines; of a command: NULL: there are none. `code` stands in
+ * backquotes; a line that begins with "# " is a heading, one with "- " a point of a list, one with
+ * four blanks an example. */
+const char *help_general(void);
+const char *help_connection(void);
 const char *help_details(const struct cli_command *command);
+
+/* The manual: manual.c. */
+void manual_man(FILE *out);
+void manual_markdown(FILE *out);
 
 #endif

@@ -21,7 +21,7 @@
 	{                                                                                          \
 		"tls-name", "NAME", "whom the certificate is for (default: the address's host)"    \
 	},                                                                                         \
-	    {"token-file", "FILE", "a file with a token in its first line"},                       \
+	    {"token-file", "FILE", "a file with a token in its first line; -: standard input"},    \
 	{                                                                                          \
 		"token", "TOKEN", "the token itself; others on this machine may see it"            \
 	}
@@ -32,7 +32,7 @@
 	{"listen", "HOST:PORT", "where to listen (default 127.0.0.1:7077; port 0: any)"},          \
 	    {"io", "io_uring|posix", "the I/O backend (default: io_uring where it is allowed)"},   \
 	    {"segment-bytes", "N", "size of log segments, 1 MiB to 1 GiB (a new store only)"},     \
-	    {"cache-bytes", "N", "recent payloads kept in memory (default 64 MiB)"},               \
+	    {"cache-bytes", "N", "recent payloads kept in memory (64 MiB)"},                       \
 	    {"heartbeat", "D", "how often workers say that they are there (4s)"},                  \
 	    {"retention", "D|forever", "runs are kept so long after their end (30d)"},             \
 	    {"retention-bytes", "N", "beyond, runs that have ended go earlier (no limit)"},        \
@@ -56,6 +56,7 @@
 		"ready-fd", "FD", "write \"ready ADDRESS\" there once it serves"                   \
 	}
 
+const struct cli_option cli_connection[] = {OPTION_ADDRESS, OPTION_TENANT, {0}};
 static const struct cli_option server_rows[] = {
     {"data", "DIR", "the data directory; made if absent"},
     {"auth", "on|off", "off: everyone may do everything; on loopback only (default on)"},
@@ -69,7 +70,7 @@ static const struct cli_option run_rows[] = {
     {"timeout", "D", "the run's deadline"},
     {"priority", "1|2|3", "higher goes first (default: the workflow's)"},
     {"metadata", "KEY=VALUE", "a pair that its tasks and children get; may be repeated"},
-    {"key", "TEXT", "if a run was started with this key before, print that one's id instead"},
+    {"key", "TEXT", "if a run was started with this key before, print that one's id and say so"},
     {"key-ttl", "D", "how long the key counts (default 24h)"},
     {"key-until-end", NULL, "the key counts until the run has ended, instead"},
     {"at", "TIME", "begin at this time in UTC: 2026-01-31T12:00:00Z"},
@@ -80,7 +81,7 @@ static const struct cli_option run_rows[] = {
     {0},
 };
 static const struct cli_option list_rows[] = {
-    {"status", "S", "QUEUED, RUNNING, COMPLETED, FAILED, ...; any of them if repeated"},
+    {"status", "S", "QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED, EVICTED; may be repeated"},
     {"workflow", "NAME", "of this workflow only"},
     {"since", "TIME|D", "created at or after a time, or since so long ago"},
     {"until", "TIME|D", "created before it"},

@@ -283,7 +283,9 @@ step_begin(struct task_step *step, struct froe_error *error)
 	if (err == FROE_OK && task->cancelled)
 		err = error_set(
 		    error, FROE_CANCELLED, "the task is %s: return at once", task->reason);
-	froe_assert(task->step == NULL); /* a task's steps are taken by one thread */
+	if (err == FROE_OK && task->step != NULL)
+		err = error_set(error, FROE_FAILED_PRECONDITION,
+		    "another thread of this task is taking a step: they are taken by one");
 	return err;
 }
 

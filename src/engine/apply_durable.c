@@ -83,7 +83,8 @@ apply_memo_put(struct apply *apply)
 	if (err != FROE_OK)
 		return err;
 	task_run(task)->event_count++;
-	durable_add(apply->eng, task, apply->event, ENG_NODE_MEMO)->result = apply->event->run_event_no;
+	durable_add(apply->eng, task, apply->event, ENG_NODE_MEMO)->result =
+	    apply->event->run_event_no;
 	return FROE_OK;
 }
 

@@ -63,6 +63,13 @@ metric_runs(struct buf *to, const struct eng_counts *counts)
 	for (int i = 0; i < 4; i++)
 		buf_printf(
 		    to, "froe_tasks{state=\"%s\"} %" PRIu64 "\n", states[i], counts->tasks[i]);
+	buf_printf(to, "froe_tasks{state=\"evicted\"} %" PRIu64 "\n",
+	    counts->tasks[ENG_TASK_EVICTED]);
+	metric(to, "froe_durable_nodes", "gauge", "Steps kept for open durable tasks",
+	    counts->nodes);
+	metric(to, "froe_events_total", "counter", "Events pushed", counts->events);
+	metric(to, "froe_approvals_open", "gauge", "Approvals that wait for a decision",
+	    counts->approvals);
 }
 
 /* Series of at most this many queues: a monitor is not a directory. */

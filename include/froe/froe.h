@@ -429,6 +429,15 @@ struct froe_child_view {
 	const char *key;  /* not "": instead of the index */
 };
 
+/* A time when the run, having ended, went on. */
+struct froe_replay_view {
+	uint64_t time_ns;
+	const char *by;     /* who asked for it */
+	const char *reason;
+	const char *task;   /* from which on; "": all of it */
+	bool edited;        /* with another input */
+};
+
 struct froe_run_view {
 	struct froe_id run;
 	uint64_t number;
@@ -456,7 +465,24 @@ struct froe_run_view {
 	const struct froe_child_view *children; /* of an open run, at most 1000 */
 	size_t child_view_count;
 	size_t child_count;                     /* how many there are */
+	const struct froe_replay_view *replays; /* oldest first */
+	size_t replay_count;
 };
+
+/* How a run that has ended is to go on. */
+struct froe_replay_options {
+	const char *task;   /* from this task on; NULL: all of it */
+	uint32_t node;      /* of that durable task: from this node on; earlier ones stay */
+	const void *input;  /* JSON; NULL: the same again */
+	size_t input_size;
+	const char *reason; /* kept in its history; may be NULL */
+};
+
+/* A run that has ended goes on, under the same id: the named task and all that follow it run anew,
+ * and so do those that had not completed; the others keep their outputs. FROE_FAILED_PRECONDITION:
+ * it has not ended. */
+enum froe_err froe_run_replay(struct froe_client *client, struct froe_id run,
+    const struct froe_replay_options *options, int timeout_ms, struct froe_error *error);
 
 /* The state of a run, with all its tasks and attempts; with its payloads if asked. */
 enum froe_err froe_run_get(struct froe_client *client, struct froe_id run, bool payloads,

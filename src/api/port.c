@@ -196,6 +196,7 @@ clone_engine(struct clone *clone, struct eng_command *command)
 		clone_bytes(clone, &command->approval_decide.reason);
 		break;
 	case ENG_CMD_TASK_EVICT:
+	case ENG_CMD_RUN_REPLAY: /* the hub's own */
 	case ENG_CMD_ENGINE_START:
 	case ENG_CMD_TIMER:
 	case ENG_CMD_SCHEDULE:
@@ -211,9 +212,20 @@ clone_engine(struct clone *clone, struct eng_command *command)
 
 /* Walks *command, which is a copy whose pointers are replaced while copying. */
 static void
+clone_replay(struct clone *clone, struct api_command *command)
+{
+	clone_bytes(clone, &command->replay.task);
+	clone_bytes(clone, &command->replay.input);
+	clone_bytes(clone, &command->replay.reason);
+}
+
+static void
 clone_command(struct clone *clone, struct api_command *command)
 {
 	switch (command->op) {
+	case API_OP_RUN_REPLAY:
+		clone_replay(clone, command);
+		break;
 	case API_OP_OPEN:
 	case API_OP_METRICS:
 		clone_bytes(clone, &command->open.tenant);

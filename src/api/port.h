@@ -51,6 +51,7 @@ enum api_op {
 	API_OP_RUN_UNWATCH,
 	API_OP_OUTPUT_GET,
 	API_OP_STREAM_GET,
+	API_OP_RUN_REPLAY,
 	API_OP_APPROVAL_LIST,
 	API_OP_HEARTBEAT,  /* of the worker registered on this connection */
 	API_OP_WORKER_LIST,
@@ -105,6 +106,13 @@ struct api_command {
 			uint32_t after;    /* STREAM_GET */
 			bool wait;         /* STREAM_GET */
 		} run;
+		struct {
+			struct uuid run;
+			struct bytes task;   /* from which on; empty: all */
+			struct bytes input;  /* empty: the same */
+			struct bytes reason;
+			uint32_t node;
+		} replay;
 		struct {
 			uint64_t watch; /* request number */
 		} unwatch;

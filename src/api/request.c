@@ -491,6 +491,23 @@ decode_stream_get(const Froe__StreamGet *get, struct api_command *command,
 }
 
 static enum froe_err
+decode_replay(const Froe__RunReplay *from, struct api_command *command, struct froe_fault *fault)
+{
+	command->op = API_OP_RUN_REPLAY;
+	command->replay.node = from->node;
+	enum froe_err err = take_run(from->has_run, from->run, &command->replay.run, fault);
+	if (err == FROE_OK)
+		err = take_name(from->task, "task", /* required= */ false, &command->replay.task,
+		    fault);
+	if (err == FROE_OK)
+		err = take_text(from->reason, "reason", FROE_REASON_BYTES_MAX,
+		    &command->replay.reason, fault);
+	if (err != FROE_OK || !from->has_input)
+		return err;
+	return take_payload(true, from->input, "input", &command->replay.input, fault);
+}
+
+static enum froe_err
 decode_output_get(const Froe__TaskOutputGet *get, struct api_command *command,
     struct froe_fault *fault)
 {
@@ -681,6 +698,8 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 		return decode_refresh(envelope->task_refresh, ret_command, fault);
 	case FROE__ENVELOPE__BODY_TASK_LOG:
 		return decode_log(envelope->task_log, ret_command, fault);
+	case FROE__ENVELOPE__BODY_RUN_REPLAY:
+		return decode_replay(envelope->run_replay, ret_command, fault);
 	case FROE__ENVELOPE__BODY_TASK_STREAM:
 		return decode_stream(envelope->task_stream, ret_command, fault);
 	case FROE__ENVELOPE__BODY_STREAM_GET:
@@ -784,6 +803,7 @@ request_answer_bytes_max(const struct api_command *command)
 	case API_OP_CREDIT:
 	case API_OP_RUN_UNWATCH:
 	case API_OP_HEARTBEAT:
+	case API_OP_RUN_REPLAY:
 	case API_OP_METRICS:
 	case API_OP_TOKEN_CREATE:
 	case API_OP_TOKEN_REVOKE:

@@ -111,6 +111,7 @@ int cli_runs_list(struct cli *cli);
 int cli_runs_get(struct cli *cli);
 int cli_runs_watch(struct cli *cli);
 int cli_runs_stream(struct cli *cli);
+int cli_runs_replay(struct cli *cli);
 int cli_runs_cancel(struct cli *cli);
 int cli_workflows_list(struct cli *cli);
 int cli_workflows_get(struct cli *cli);

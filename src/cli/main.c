@@ -104,6 +104,15 @@ static const struct cli_option get_rows[] = {
     {0},
 };
 static const struct cli_option watch_rows[] = {OPTION_OUTPUT, OPTION_ADDRESS, OPTION_TENANT, {0}};
+static const struct cli_option replay_rows[] = {
+    {"from", "TASK", "from this task on (default: all of it)"},
+    {"node", "N", "of that durable task: from this node on; those before keep their results"},
+    {"input", "JSON|@FILE|-", "another input (default: the same again)"},
+    {"reason", "TEXT", "kept in the run's history"},
+    OPTION_ADDRESS,
+    OPTION_TENANT,
+    {0},
+};
 static const struct cli_option stream_rows[] = {
     {"task", "NAME", "of this task only"},
     {"after", "POSITION", "go on after this one, as --output json prints positions"},
@@ -219,6 +228,7 @@ const struct cli_command cli_commands[] = {
     {"runs stream", "ID", 1, 1, "print what a run's tasks stream, as it comes", stream_rows,
         cli_runs_stream},
     {"runs cancel", "ID", 1, 1, "cancel a run", cancel_rows, cli_runs_cancel},
+    {"runs replay", "ID", 1, 1, "let a run that has ended go on", replay_rows, cli_runs_replay},
     {"events push", "KEY [JSON|@FILE|-]", 1, 2, "push an event to all that wait for its key",
         push_rows, cli_events_push},
     {"workflows list", "", 0, 0, "list workflows, with their newest versions and open runs",

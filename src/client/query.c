@@ -175,3 +175,20 @@ froe_stream_read(struct froe_client *client, struct froe_id run, const char *tas
 	get.wait = true;
 	return call_make(client, &call, FROE__ENVELOPE__BODY_STREAM_GET, &get.base, timeout_ms);
 }
+
+enum froe_err
+froe_run_replay(struct froe_client *client, struct froe_id run,
+    const struct froe_replay_options *options, int timeout_ms, struct froe_error *error)
+{
+	Froe__RunReplay replay = FROE__RUN_REPLAY__INIT;
+	struct call call = {.error = error};
+	replay.has_run = true;
+	replay.run = wire_id(&run);
+	replay.task = wire_text(options->task);
+	replay.has_node = options->node != 0;
+	replay.node = options->node;
+	replay.has_input = options->input != NULL;
+	replay.input = wire_bytes(options->input, options->input_size);
+	replay.reason = wire_text(options->reason);
+	return call_make(client, &call, FROE__ENVELOPE__BODY_RUN_REPLAY, &replay.base, timeout_ms);
+}

@@ -27,6 +27,7 @@ static const struct request_kind kinds[] = {
     {BODY(TOKEN_CREATE), BODY(TOKEN_CREATED), .repeat = false, .worker = false},
     {BODY(TOKEN_LIST), BODY(TOKEN_PAGE), .repeat = true, .worker = false},
     {BODY(TOKEN_REVOKE), BODY(DONE), .repeat = false, .worker = false},
+    {BODY(RUN_REPLAY), BODY(DONE), .repeat = false, .worker = false},
     {BODY(TASK_STREAM), BODY(DONE), .repeat = true, .worker = true},
     {BODY(STREAM_GET), BODY(STREAM_PAGE), .repeat = true, .worker = false},
     {BODY(TASK_LOG), BODY(DONE), .repeat = false, .worker = true},

@@ -213,6 +213,23 @@ children_copy(struct arena *arena, const Froe__RunView *wire)
 	return children;
 }
 
+static const struct froe_replay_view *
+replays_copy(struct arena *arena, const Froe__RunView *wire)
+{
+	struct froe_replay_view *replays = take(arena, wire->n_replays, sizeof(replays[0]));
+	for (size_t i = 0; i < wire->n_replays; i++) {
+		const Froe__ReplayView *from = wire->replays[i];
+		replays[i] = (struct froe_replay_view){
+		    .time_ns = from->time_ns,
+		    .by = text_copy(arena, from->by),
+		    .reason = text_copy(arena, from->reason),
+		    .task = text_copy(arena, from->task),
+		    .edited = from->edited,
+		};
+	}
+	return replays;
+}
+
 struct froe_run_view *
 run_view_copy(const Froe__RunView *wire)
 {
@@ -249,6 +266,8 @@ run_view_copy(const Froe__RunView *wire)
 	    .children = children_copy(arena, wire),
 	    .child_view_count = wire->n_children,
 	    .child_count = wire->child_count,
+	    .replays = replays_copy(arena, wire),
+	    .replay_count = wire->n_replays,
 	};
 	return &box->view;
 }

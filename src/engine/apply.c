@@ -249,7 +249,7 @@ run_free(struct eng *eng, struct eng_run *run)
 	mem_free(run);
 }
 
-static void
+void
 closed_forget(struct eng *eng, struct eng_closed *closed)
 {
 	list_remove(&closed->link);
@@ -519,6 +519,8 @@ eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fau
 		return apply_workflow_put(&apply);
 	case ENG_EV_RUN_STARTED:
 		return apply_run_started(&apply);
+	case ENG_EV_RUN_REPLAYED:
+		return apply_run_replayed(&apply);
 	case ENG_EV_TASK_QUEUED:
 		return apply_task_queued(&apply);
 	case ENG_EV_TASK_ASSIGNED:

@@ -41,6 +41,14 @@ void timer_arm(struct eng *eng, enum eng_clock clock, struct eng_timer *timer,
 enum froe_err apply_run_started(struct apply *apply);
 enum froe_err apply_run_due(struct apply *apply);
 void run_leave(struct eng *eng, struct eng_run *run, uint32_t status);
+struct eng_run *run_new(const struct eng_event *event, struct eng_version *version);
+void run_enter(struct eng *eng, struct eng_run *run);
+
+/* apply.c: the id of a closed run need not be remembered any more */
+void closed_forget(struct eng *eng, struct eng_closed *closed);
+
+/* replay.c */
+enum froe_err apply_run_replayed(struct apply *apply);
 
 /* apply_worker.c */
 enum froe_err apply_worker_registered(struct apply *apply);

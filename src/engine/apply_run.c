@@ -114,7 +114,7 @@ run_arm(struct eng *eng, struct eng_run *run)
 		timer_arm(eng, ENG_WALL, &run->timer, due_ns);
 }
 
-static struct eng_run *
+struct eng_run *
 run_new(const struct eng_event *event, struct eng_version *version)
 {
 	struct eng_run *run =
@@ -128,10 +128,24 @@ run_new(const struct eng_event *event, struct eng_version *version)
 	run->start_ns = event->start_ns;
 	run->deadline_ns = event->deadline_ns;
 	run->event_count = 1;
+	run->input = 1;
 	run->metadata = metadata_copy(event->metadata, event->metadata_count);
 	run->status = ENG_QUEUED;
 	run->timer.owner = ENG_TIMER_RUN;
 	return run;
+}
+
+/* From here on it is an open run. */
+void
+run_enter(struct eng *eng, struct eng_run *run)
+{
+	list_push(&eng->runs, &run->link);
+	map_put_u64(&eng->runs_by_key, run->key, run);
+	map_put_uuid(&eng->runs_by_id, run->id, run);
+	eng->counts.runs++;
+	run->version->workflow->runs++;
+	eng->counts.runs_open[run->status]++;
+	run_arm(eng, run);
 }
 
 enum froe_err
@@ -149,17 +163,11 @@ apply_run_started(struct apply *apply)
 		return err;
 	struct eng_run *run = run_new(apply->event, version);
 	run_init_tasks(eng, run);
-	list_push(&eng->runs, &run->link);
-	map_put_u64(&eng->runs_by_key, run->key, run);
-	map_put_uuid(&eng->runs_by_id, run->id, run);
+	run_enter(eng, run);
 	eng->run_last = run->key;
-	eng->counts.runs++;
-	run->version->workflow->runs++;
-	eng->counts.runs_open[run->status]++;
 	eng->counts.runs_started++;
 	run_link_parent(run, parent, apply->event);
 	run_link_key(eng, run, apply->event);
-	run_arm(eng, run);
 	return FROE_OK;
 }
 

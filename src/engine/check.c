@@ -269,6 +269,7 @@ digest_run(struct digest *digest, const struct eng_run *run)
 	digest_word(digest, run->created_ns);
 	digest_word(digest, run->deadline_ns);
 	digest_word(digest, (uint64_t)run->chunks << 32 | run->event_count);
+	digest_word(digest, run->input);
 	digest_word(digest, (uint64_t)run->priority << 32 | run->open);
 	digest_word(digest, (uint64_t)run->status << 32 | run->cancel_reason);
 	digest_relations(digest, run);

@@ -195,6 +195,26 @@ parents_skipped(struct eng_task *task)
 	return true;
 }
 
+/* True: that closes the task. */
+static bool
+ready_or_skipped(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason)
+{
+	if (task_node(task)->parent_count == 0 || !parents_skipped(task)) {
+		task_queue(turn, task, reason);
+		return false;
+	}
+	struct eng_event event = task_event(task, ENG_EV_TASK_SKIPPED, ENG_REASON_PARENT);
+	emit(turn, &event);
+	return true;
+}
+
+void
+task_ready(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason)
+{
+	if (ready_or_skipped(turn, task, reason))
+		task_settled(turn, task);
+}
+
 /* One parent of the task has closed; true: that closes the task too. */
 static bool
 child_follow(struct eng_turn *turn, struct eng_task *task, bool parent_bad)
@@ -207,13 +227,7 @@ child_follow(struct eng_turn *turn, struct eng_task *task, bool parent_bad)
 	}
 	if (task->pending != 0)
 		return false;
-	if (!parents_skipped(task)) {
-		task_queue(turn, task, ENG_REASON_READY);
-		return false;
-	}
-	struct eng_event event = task_event(task, ENG_EV_TASK_SKIPPED, ENG_REASON_PARENT);
-	emit(turn, &event);
-	return true;
+	return ready_or_skipped(turn, task, ENG_REASON_READY);
 }
 
 static bool

@@ -186,6 +186,7 @@ enum eng_command_type {
 	ENG_CMD_RUN_START,       /* -> started */
 	ENG_CMD_RUN_START_MANY,  /* -> started, one each; or none, with every fault */
 	ENG_CMD_RUN_CANCEL,
+	ENG_CMD_RUN_REPLAY,      /* a run that has ended goes on -> run */
 	ENG_CMD_WORKER_REGISTER, /* -> worker, lapsed leases */
 	ENG_CMD_WORKER_DETACH,   /* its connection broke: no new leases, those held stay */
 	ENG_CMD_WORKER_DRAIN,    /* no new leases */
@@ -244,6 +245,48 @@ enum eng_role {
 /* The scope of a token that is good for every tenant. */
 #define ENG_SCOPE_ALL "*"
 
+/* What a closed run's records say of it, for a replay. */
+struct eng_past_task {
+	enum eng_task_state state;
+	uint32_t lease;
+	uint32_t attempt;
+	uint32_t output; /* record; 0: none */
+};
+
+/* A node of a durable task that is kept. */
+struct eng_past_node {
+	enum eng_node_kind kind;
+	uint64_t fingerprint;
+	uint32_t result; /* record */
+	uint32_t which;
+	struct bytes label;
+};
+
+struct eng_replay {
+	struct uuid run;
+	uint64_t key;
+	uint32_t workflow;
+	uint32_t version;
+	uint32_t priority;
+	uint64_t created_ns;
+	uint64_t timeout_ms; /* of the version; 0: none */
+	struct uuid parent;
+	const struct bytes *metadata;
+	uint32_t metadata_count;
+	uint32_t records; /* it has so far */
+	uint32_t chunks;
+	uint32_t input_record;
+	const struct eng_past_task *tasks; /* of each task of the version */
+	uint32_t task_count;
+	struct bytes places; /* of the records; kept in the event, opaque here */
+	/* What is asked for. */
+	uint32_t from;       /* index + 1 of the task from which on; 0: all of them */
+	const struct eng_past_node *nodes; /* of that task, to be kept */
+	uint32_t node_count;
+	struct bytes input;  /* JSON; empty: the same again */
+	struct bytes reason;
+};
+
 struct eng_command {
 	enum eng_command_type type;
 	struct eng_origin origin;
@@ -269,6 +312,7 @@ struct eng_command {
 			const struct eng_start *starts;
 			uint32_t count;
 		} run_start_many;
+		struct eng_replay run_replay;
 		struct {
 			struct uuid run;
 			struct bytes reason;
@@ -422,6 +466,16 @@ struct eng_event {
 	struct bytes scope;
 	uint32_t roles;
 	const struct eng_definition *definition; /* decoded from payload; WORKFLOW_PUT */
+	/* RUN_REPLAYED */
+	const struct bytes *kept;  /* a task each: engine/replay.c */
+	uint32_t kept_count;
+	const struct bytes *nodes;
+	uint32_t nodes_count;
+	struct bytes places;       /* of its earlier records; opaque */
+	uint64_t created_ns;
+	uint32_t input;            /* record of the input */
+	uint32_t from;             /* index + 1; 0: all */
+	uint32_t chunks;
 	uint32_t node;
 	uint32_t which;       /* condition, by index */
 	uint32_t invocation;  /* 0: the first */

@@ -218,7 +218,7 @@ struct metadata {
 /* One that is scheduled has no task, and moves in memory when it is due (run_bind in apply_run.c,
  * which mends the lists that it is in). */
 struct eng_run {
-	struct list link; /* eng->runs, ascending keys */
+	struct list link; /* eng->runs, in the order in which they began, or began again */
 	uint64_t key;
 	struct uuid id;
 	struct eng_tenant *tenant;
@@ -236,6 +236,7 @@ struct eng_run {
 	struct list doomed_link;        /* eng->doomed: it is to be */
 	uint32_t event_count;
 	uint32_t chunks; /* of streams: counted apart, and bounded */
+	uint32_t input;  /* record of the input: 1, or that of a replay with an edited one */
 	uint32_t priority;
 	uint32_t open;
 	uint8_t status;
@@ -509,6 +510,8 @@ void task_attempt_lapse(struct eng_turn *turn, struct eng_task *task, enum eng_r
 void task_revoke(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
 void task_cancel(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
 void task_settled(struct eng_turn *turn, struct eng_task *task);
+/* Its parents have closed, none of them badly: it is queued, or skipped when they all were. */
+void task_ready(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
 /* doom: nil, or the run at which a cancel with all children began. */
 void run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason,
     struct bytes text, struct uuid doom);
@@ -536,6 +539,7 @@ void decide_workflow_put(struct eng_turn *turn);
 void decide_run_start(struct eng_turn *turn);
 void decide_run_start_many(struct eng_turn *turn);
 void decide_run_cancel(struct eng_turn *turn);
+void decide_run_replay(struct eng_turn *turn);
 void decide_timer(struct eng_turn *turn);
 void decide_worker_register(struct eng_turn *turn);
 void decide_worker_detach(struct eng_turn *turn);

@@ -77,7 +77,7 @@ eng_dispatch(struct eng *eng, uint64_t key, uint32_t index, uint64_t lease, uint
 	    .priority = definition->priority != 0 ? definition->priority : run->priority,
 	    .delivery = (enum eng_delivery)definition->delivery,
 	    .timeout_ns = task->deadline_ns > uptime_ns ? task->deadline_ns - uptime_ns : 0,
-	    .input = 1, /* RUN_STARTED */
+	    .input = run->input,
 	    .durable = definition->durable,
 	    .invocation = task->durable != NULL ? task->durable->invocation : 1,
 	    .refs = refs,

@@ -112,6 +112,7 @@ save_run(struct save *save, const struct eng_run *run)
 	put_number(save, run->start_ns);
 	put_uuid(save, run->parent);
 	put_uuid(save, run->doom);
+	put_number(save, run->input - 1);
 	save_object(save, ENG_OBJ_RUN, run->key);
 }
 
@@ -209,11 +210,10 @@ load_run(struct eng_load *load)
 	uint64_t key = take_number(take);
 	struct uuid id = take_uuid(take);
 	struct eng_version *version = take_version(load);
-	if (take->bad || key <= eng->run_last || key > load->engine.run_last || version == NULL ||
-	    eng_run_by_id(eng, id) != NULL)
+	if (take->bad || key == 0 || key > load->engine.run_last || version == NULL ||
+	    eng_run_get(eng, key) != NULL || eng_run_by_id(eng, id) != NULL)
 		return load_bad(load, "a run");
 	struct eng_run *run = run_link(eng, key, id, version);
-	eng->run_last = key;
 	run->created_ns = take_number(take);
 	run->deadline_ns = take_number(take);
 	run->event_count = take_u32(take);
@@ -234,9 +234,10 @@ load_run(struct eng_load *load)
 	run->start_ns = take_number(take);
 	run->parent = take_uuid(take);
 	run->doom = take_uuid(take);
+	run->input = take_u32(take) + 1;
 	if (run->cancel_reason != ENG_REASON_NONE) /* it would have ended in the same step */
 		return load_bad(load, "a run that is being cancelled");
-	if (run->event_count == 0 || !run_stands(run))
+	if (run->input == 0 || run->input > run->event_count || !run_stands(run))
 		return load_bad(load, "how a run stands");
 	return take_end(load, take, "a run");
 }

@@ -24,6 +24,8 @@ emit(struct eng_turn *turn, const struct eng_event *event)
 	stored->time_ns = turn->now_ns;
 	if (stored->type == ENG_EV_RUN_STARTED)
 		stored->run_event_no = 1;
+	else if (stored->type == ENG_EV_RUN_REPLAYED)
+		stored->run_event_no = event->run_event_no; /* its run is not there yet */
 	else if (stored->run != 0)
 		stored->run_event_no = eng_run_get(eng, stored->run)->event_count + 1;
 	enum froe_err err = eng_apply(eng, stored, &eng->fault);
@@ -96,6 +98,9 @@ decide(struct eng_turn *turn)
 		return;
 	case ENG_CMD_RUN_START_MANY:
 		decide_run_start_many(turn);
+		return;
+	case ENG_CMD_RUN_REPLAY:
+		decide_run_replay(turn);
 		return;
 	case ENG_CMD_RUN_CANCEL:
 		decide_run_cancel(turn);
@@ -274,6 +279,20 @@ token_payload(const struct eng_command *command)
 	return size;
 }
 
+/* RUN_REPLAYED: what is kept of each task and node, and where the earlier records lie. */
+#define KEPT_BYTES 48u
+
+static size_t
+replay_bytes(const struct eng_replay *replay)
+{
+	size_t size = START_BYTES + replay->input.size + replay->reason.size + replay->places.size;
+	for (uint32_t i = 0; i < replay->metadata_count; i++)
+		size += replay->metadata[i].size + 5;
+	for (uint32_t i = 0; i < replay->node_count; i++)
+		size += KEPT_BYTES + 24 + replay->nodes[i].label.size;
+	return size + (size_t)replay->task_count * KEPT_BYTES;
+}
+
 static size_t
 command_payload(const struct eng_command *command)
 {
@@ -287,6 +306,8 @@ command_payload(const struct eng_command *command)
 		return command->task.bytes.size;
 	if (command->type == ENG_CMD_RUN_CANCEL)
 		return command->run_cancel.reason.size + START_BYTES;
+	if (command->type == ENG_CMD_RUN_REPLAY)
+		return replay_bytes(&command->run_replay);
 	if (command->type == ENG_CMD_TENANT_OPEN)
 		return command->tenant_open.name.size;
 	if (command->type == ENG_CMD_EVENT_PUSH)
@@ -321,7 +342,7 @@ register_bytes(const struct eng *eng, const struct eng_command *command)
 static bool
 command_of_run(const struct eng_command *command)
 {
-	return command->type == ENG_CMD_RUN_CANCEL ||
+	return command->type == ENG_CMD_RUN_CANCEL || command->type == ENG_CMD_RUN_REPLAY ||
 	    command->type == ENG_CMD_TIMER || command->type == ENG_CMD_TASK_COMPLETE ||
 	    command->type == ENG_CMD_TASK_FAIL || command->type == ENG_CMD_DURABLE_STEP;
 }

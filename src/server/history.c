@@ -275,6 +275,7 @@ struct fold {
 	size_t *attempt_room; /* per task */
 	size_t *log_room;
 	size_t *node_room;
+	size_t replay_room;
 	bool failed; /* a task has: its error is the run's */
 };
 
@@ -442,6 +443,48 @@ fold_due(struct fold *fold, const struct eng_event *event)
 	view->priority = event->priority;
 	view->has_late = event->late != 0;
 	view->late = event->late != 0;
+}
+
+/* The run goes on: what runs anew is as at the beginning, but for the attempts it had. */
+static void
+fold_replayed(struct fold *fold, const struct eng_event *event)
+{
+	Froe__RunView *view = fold->view;
+	Froe__ReplayView *replay = fold_zalloc(fold, sizeof(*replay));
+	froe__replay_view__init(replay);
+	replay->has_time_ns = true;
+	replay->time_ns = event->time_ns;
+	replay->by = fold_text(fold, event->actor);
+	replay->reason = fold_text(fold, event->text);
+	replay->has_edited = replay->edited = event->input == event->run_event_no;
+	if (event->from != 0 && event->from <= view->n_tasks)
+		replay->task = view->tasks[event->from - 1]->name;
+	view->replays = (Froe__ReplayView **)fold_grow(fold, (void **)view->replays,
+	    view->n_replays, &fold->replay_room);
+	view->replays[view->n_replays++] = replay;
+	view->status = FROE__RUN_STATUS__QUEUED;
+	view->has_finished_ns = view->has_result = false;
+	view->reason = NULL;
+	fold->failed = false;
+	fold->out->error = bytes_of(NULL, 0);
+	fold->out->closed = false;
+	if (replay->edited)
+		view->has_input = fold_payload(fold, event->payload, &view->input);
+	for (uint32_t i = 0; i < view->n_tasks && i < event->kept_count; i++) {
+		Froe__TaskView *task = view->tasks[i];
+		if (event->kept[i].size == 0 || event->kept[i].data[0] != 'W')
+			continue;
+		task->state = fold_constant("waiting");
+		task->status = FROE__RUN_STATUS__QUEUED;
+		task->has_queued_ns = task->has_started_ns = task->has_finished_ns = false;
+		task->has_skipped = task->has_due_ns = task->has_output = task->skipped = false;
+		task->queued_ns = task->started_ns = task->finished_ns = 0;
+		task->error = NULL;
+		fold->outputs[i] = bytes_of(NULL, 0);
+		fold->cut[i] = false;
+		size_t nodes = event->from == i + 1 ? event->nodes_count : 0;
+		task->n_nodes = task->n_nodes < nodes ? task->n_nodes : nodes;
+	}
 }
 
 static void
@@ -698,6 +741,7 @@ fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 	case ENG_EV_RUN_STARTED:
 	case ENG_EV_RUN_DUE:
 	case ENG_EV_RUN_CANCEL_REQUESTED:
+	case ENG_EV_RUN_REPLAYED:
 	case ENG_EV_RUN_CLOSED:
 	case ENG_EV_WORKER_REGISTERED:
 	case ENG_EV_WORKER_ATTACHED:
@@ -723,6 +767,8 @@ fold_event(struct fold *fold, const struct eng_event *event, bool cut, struct fr
 		fold_started(fold, event); /* history_begin has seen to that */
 	} else if (event->type == ENG_EV_RUN_DUE) {
 		fold_due(fold, event);
+	} else if (event->type == ENG_EV_RUN_REPLAYED) {
+		fold_replayed(fold, event);
 	} else if (event->type == ENG_EV_RUN_CANCEL_REQUESTED) {
 		fold->view->reason = fold_text(fold, event->text);
 	} else if (event->type == ENG_EV_RUN_CLOSED) {
@@ -737,6 +783,32 @@ fold_event(struct fold *fold, const struct eng_event *event, bool cut, struct fr
 		fold_task(fold, event, cut);
 	}
 	return FROE_OK;
+}
+
+enum froe_err
+history_adopt(struct resolver *resolver, const struct eng_event *event, struct froe_fault *fault)
+{
+	uint32_t count = event->run_event_no - 1, known;
+	if (event->places.size != (size_t)count * HISTORY_PLACE_BYTES)
+		return fault_set(fault, FROE_CORRUPT,
+		    "run %" PRIu64 " goes on without the places of its records", event->run);
+	FROE_DROP(resolver_run(resolver, event->run, &known), "only how many");
+	if (known != 0)
+		return FROE_OK;
+	struct log_place *places = mem_array(count, sizeof(*places));
+	for (uint32_t i = 0; i < count; i++)
+		places[i] = history_place_decode(event->places, i);
+	resolver_load(resolver, event->run, places, count);
+	mem_free(places);
+	return FROE_OK;
+}
+
+enum froe_err
+history_event(const struct history *history, uint32_t index, struct arena *arena,
+    struct eng_event *ret_event, struct froe_fault *fault)
+{
+	struct log_record record = record_at(history, index, &history->records[index]);
+	return record_decode(&record, arena, ret_event, fault);
 }
 
 enum froe_err

@@ -32,6 +32,11 @@ void history_places_encode(const struct log_place *places, uint32_t count, struc
 uint32_t history_places_count(struct bytes encoded);
 struct log_place history_place_decode(struct bytes encoded, uint32_t index);
 
+/* A closed run goes on (RUN_REPLAYED): the resolver learns again where its records lie, if it has
+ * forgotten. */
+enum froe_err history_adopt(struct resolver *resolver, const struct eng_event *event,
+    struct froe_fault *fault) FROE_CHECKED;
+
 /* Which payloads are kept. */
 enum history_want {
 	HISTORY_NONE,
@@ -79,6 +84,10 @@ void history_start(struct history *history, enum history_want want, struct bytes
 
 /* With reads under way only when none of them will complete any more (its io is gone). */
 void history_free(struct history *history);
+
+/* Record `index` + 1 of a history that is loaded; its bytes lie in the arena or the history. */
+enum froe_err history_event(const struct history *history, uint32_t index, struct arena *arena,
+    struct eng_event *ret_event, struct froe_fault *fault) FROE_CHECKED;
 
 /* What the records add up to. The message lies in the history's arena. */
 struct history_fold {

@@ -597,6 +597,7 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 	case ENG_CMD_TENANT_OPEN:
 	case ENG_CMD_WORKER_DETACH:
 	case ENG_CMD_TASK_PROVIDE:
+	case ENG_CMD_RUN_REPLAY:
 	case ENG_CMD_TOKEN_CREATE:
 	case ENG_CMD_TOKEN_REVOKE:
 		froe_never("a session does not send this");
@@ -659,6 +660,7 @@ hub_command(struct hub *hub, const struct api_command *command)
 	case API_OP_RUN_LIST:
 	case API_OP_RUN_WATCH:
 	case API_OP_STREAM_GET:
+	case API_OP_RUN_REPLAY:
 		hub_read_open(hub, conn, command);
 		return true;
 	case API_OP_OUTPUT_GET:

@@ -68,7 +68,8 @@ index_job_started(struct hub *hub, const struct eng_event *event, uint64_t frame
 	    .tenant = event->tenant,
 	    .workflow = event->workflow,
 	    .version = event->version,
-	    .created_ns = event->time_ns,
+	    .created_ns =
+	        event->type == ENG_EV_RUN_REPLAYED ? event->created_ns : event->time_ns,
 	    .parent = event->parent,
 	    .start_ns = event->start_ns,
 	    .metadata = event->metadata,
@@ -112,7 +113,7 @@ hub_index_event(struct hub *hub, const struct eng_event *event, uint64_t frame)
 	struct indexer_job *job;
 	if (event->run == 0)
 		job = index_job_named(event);
-	else if (event->type == ENG_EV_RUN_STARTED)
+	else if (event->type == ENG_EV_RUN_STARTED || event->type == ENG_EV_RUN_REPLAYED)
 		job = index_job_started(hub, event, frame);
 	else
 		job = index_job_touched(hub, event, frame);
@@ -140,7 +141,7 @@ hub_index_replayed(struct hub *hub, const struct eng_event *event, const struct 
 			resolver_forget(hub->shard->resolver, event->run);
 		return;
 	}
-	if (event->type == ENG_EV_RUN_STARTED)
+	if (event->type == ENG_EV_RUN_STARTED || event->type == ENG_EV_RUN_REPLAYED)
 		job = index_job_started(hub, event, frame);
 	else if (closed)
 		job = index_job(hub, event->run, info, frame, 0,
@@ -166,6 +167,25 @@ forget_later(struct hub *hub, const struct indexer_job *job)
 	list_push(&hub->forgets, &forget->link);
 }
 
+static bool
+forget_waits(const struct hub *hub, uint64_t run)
+{
+	struct list *at;
+	list_for_each(at, &hub->forgets) {
+		if (container_of(at, struct hub_forget, link)->run == run)
+			return true;
+	}
+	return false;
+}
+
+void
+hub_index_forget(struct hub *hub, uint64_t run)
+{
+	enum eng_status status;
+	if (!eng_run_status(hub->shard->eng, run, &status) && !forget_waits(hub, run))
+		resolver_forget(hub->shard->resolver, run);
+}
+
 static void
 forget_applied(struct hub *hub)
 {
@@ -175,9 +195,10 @@ forget_applied(struct hub *hub)
 		    container_of(hub->forgets.next, struct hub_forget, link);
 		if (forget->frame >= applied)
 			return;
-		resolver_forget(hub->shard->resolver, forget->run);
+		uint64_t run = forget->run;
 		list_remove(&forget->link);
 		mem_free(forget);
+		hub_index_forget(hub, run); /* a replay may have opened it again */
 	}
 }
 

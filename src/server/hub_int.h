@@ -187,6 +187,8 @@ void hub_index_event(struct hub *hub, const struct eng_event *event, uint64_t fr
 void hub_index_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
 void hub_index_replayed(struct hub *hub, const struct eng_event *event,
     const struct eng_run_info *info, uint64_t frame);
+/* Places of a closed run that the index has; unless it is open, or the index does not. */
+void hub_index_forget(struct hub *hub, uint64_t run);
 void hub_index_post(struct hub *hub, struct indexer_job *job); /* its frame is durable */
 void hub_index_start(struct hub *hub);
 void hub_index_turn(struct hub *hub);
@@ -256,6 +258,16 @@ void hub_token_list(struct hub *hub, const struct hub_conn *conn,
     const struct api_command *command);
 uint64_t hub_access_expiring(const struct hub *hub); /* tokens in use that end soon */
 void hub_access_release_all(struct hub *hub);
+/* hub_replay.c: a run that has ended, its history being read, is to go on */
+struct hub_replay_ask;
+struct hub_replay_ask *hub_replay_ask(const struct hub_conn *conn,
+    const struct api_command *command);
+void hub_replay_free(struct hub_replay_ask *ask); /* NULL: nothing */
+/* OK: it was answered, perhaps with a refusal of the engine. */
+enum froe_err hub_replay(struct hub *hub, const struct eng_origin *origin,
+    struct eng_tenant_id tenant, const struct hub_replay_ask *ask, const struct history *history,
+    struct froe_fault *fault) FROE_CHECKED;
+
 /* hub_stream.c */
 /* The run's records lie in `places`, which are copied. */
 void hub_stream_begin(struct hub *hub, const struct eng_origin *origin, struct eng_tenant_id tenant,

@@ -28,6 +28,7 @@ struct hub_read {
 	char *task;         /* OUTPUT_GET, STREAM_GET; owned */
 	uint32_t after;     /* STREAM_GET */
 	bool wait;          /* STREAM_GET */
+	struct hub_replay_ask *replay; /* RUN_REPLAY; owned */
 	uint64_t cookie;
 	uint64_t due_ns;
 	uint64_t position;       /* the frame it waits for */
@@ -57,6 +58,7 @@ read_free(struct hub_read *read)
 		indexer_job_free(read->job);
 		read->hub->reads_held--;
 	}
+	hub_replay_free(read->replay);
 	mem_free(read->task);
 	mem_free(read);
 }
@@ -217,6 +219,9 @@ read_answer(struct hub_read *read, enum froe_err err, struct froe_fault *fault)
 	struct history_fold fold;
 	if (err != FROE_OK)
 		return history_fault(err, fault);
+	if (read->op == API_OP_RUN_REPLAY)
+		return hub_replay(read->hub, &read->origin, read->tenant, read->replay,
+		    read->history, fault);
 	err = history_fold(read->history, &fold, fault);
 	if (err != FROE_OK)
 		return err;
@@ -432,6 +437,10 @@ hub_read_open(struct hub *hub, struct hub_conn *conn, const struct api_command *
 	if (command->op == API_OP_OUTPUT_GET) {
 		read->want = HISTORY_OUTPUT;
 		read->task = text_copy(command->run.task);
+	} else if (command->op == API_OP_RUN_REPLAY) {
+		read->run = command->replay.run;
+		read->want = HISTORY_NONE;
+		read->replay = hub_replay_ask(conn, command);
 	} else if (command->op == API_OP_STREAM_GET) {
 		read->task = text_copy(command->run.task);
 		read->after = command->run.after;

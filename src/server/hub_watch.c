@@ -118,6 +118,7 @@ change_name(enum eng_event_type type)
 	case ENG_EV_RUN_STARTED:
 	case ENG_EV_LEASE_REFRESHED:
 	case ENG_EV_RUN_CANCEL_REQUESTED:
+	case ENG_EV_RUN_REPLAYED:
 	case ENG_EV_RUN_CLOSED:
 	case ENG_EV_WORKER_REGISTERED:
 	case ENG_EV_WORKER_ATTACHED:

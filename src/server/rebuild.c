@@ -102,7 +102,8 @@ put_started(struct rebuild *rebuild, const struct eng_event *event)
 	    .id = event->id,
 	    .parent = uuid_run_of(event->parent, &number),
 	    .status = ENG_QUEUED,
-	    .created_ns = event->time_ns,
+	    .created_ns =
+	        event->type == ENG_EV_RUN_REPLAYED ? event->created_ns : event->time_ns,
 	    .workflow = names_get(rebuild->options.names, NAMES_WORKFLOW, event->workflow),
 	};
 	buf_reset(&rebuild->texts);
@@ -119,6 +120,10 @@ run_begin(struct rebuild *rebuild, const struct eng_event *event)
 	run->tenant = event->tenant;
 	buf_init(&run->places);
 	map_put_u64(&rebuild->runs, event->run, run);
+	if (event->type == ENG_EV_RUN_REPLAYED) { /* it knows where the earlier ones lie */
+		buf_push(&run->places, event->places.data, event->places.size);
+		run->count = history_places_count(event->places);
+	}
 	put_started(rebuild, event);
 	return run;
 }
@@ -143,7 +148,8 @@ static void
 run_record(struct rebuild *rebuild, const struct eng_event *event, const struct log_place *place)
 {
 	struct rebuild_run *run = map_get_u64(&rebuild->runs, event->run);
-	if (run == NULL && event->type == ENG_EV_RUN_STARTED &&
+	if (run == NULL &&
+	    (event->type == ENG_EV_RUN_STARTED || event->type == ENG_EV_RUN_REPLAYED) &&
 	    map_get_u64(&rebuild->dropped, event->run) == NULL)
 		run = run_begin(rebuild, event);
 	if (run == NULL || event->run_event_no != run->count + 1)

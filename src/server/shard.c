@@ -160,6 +160,8 @@ step_reserve(struct shard *shard, size_t count)
 static uint8_t
 record_flags(enum eng_event_type type)
 {
+	if (type == ENG_EV_RUN_REPLAYED)
+		return LOG_RECORD_REOPENS;
 	return type == ENG_EV_RUN_CLOSED ? LOG_RECORD_CLOSES : 0;
 }
 

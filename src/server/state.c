@@ -159,6 +159,10 @@ state_apply(struct state *state, const struct log_record *record, struct eng_eve
 	err = eng_apply_logged(state->eng, ret_event, fault);
 	if (err != FROE_OK || ret_event->run == 0)
 		return err;
+	if (ret_event->type == ENG_EV_RUN_REPLAYED)
+		err = history_adopt(state->resolver, ret_event, fault);
+	if (err != FROE_OK)
+		return err;
 	struct log_place place = {
 	    .lsn = record->lsn,
 	    .event_seq = record->event_seq,

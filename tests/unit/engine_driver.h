@@ -72,6 +72,7 @@ command_answered(const struct eng_command *command)
 	case ENG_CMD_RUN_START:
 	case ENG_CMD_RUN_START_MANY:
 	case ENG_CMD_RUN_CANCEL:
+	case ENG_CMD_RUN_REPLAY:
 	case ENG_CMD_WORKER_REGISTER:
 	case ENG_CMD_WORKER_DRAIN:
 	case ENG_CMD_TASK_COMPLETE:
@@ -137,8 +138,10 @@ check_dispatch(struct driver *driver, const struct eng_effect *effect)
 	froe_assert(uuid_equal(dispatch.task, uuid_task(run->id, effect->task)));
 	froe_assert(dispatch.worker == task->worker);
 	froe_assert(dispatch.attempt == task->attempt);
-	froe_assert(ledger_record(&driver->ledger, effect->run, dispatch.input)->type ==
-	    ENG_EV_RUN_STARTED);
+	const struct eng_event *input =
+	    ledger_record(&driver->ledger, effect->run, dispatch.input);
+	froe_assert(input->type == ENG_EV_RUN_STARTED ||
+	    (input->type == ENG_EV_RUN_REPLAYED && input->payload.size != 0));
 	for (uint32_t i = 0; i < dispatch.ref_count; i++)
 		check_ref(driver, effect->run, &dispatch.refs[i]);
 	froe_assert(!eng_dispatch(driver->eng, effect->run, effect->task, effect->lease + 1,
@@ -652,6 +655,51 @@ worker_uuid(uint32_t number)
 	struct uuid id = {{0xa0, 1, 2, 3}};
 	memcpy(id.bytes + 8, &number, sizeof(number));
 	return id;
+}
+
+/* What the shell would say of a closed run that is to go on from the task of this index + 1. */
+static inline struct eng_command
+driver_replay_command(struct driver *driver, uint64_t key, uint32_t from, struct bytes input)
+{
+	const struct ledger_run *run = ledger_run(&driver->ledger, key);
+	const struct eng_event *first = ledger_record(&driver->ledger, key, 1);
+	struct eng_command command = driver_command(driver, ENG_CMD_RUN_REPLAY);
+	struct eng_past_task *tasks =
+	    arena_alloc(&driver->arena, run->task_count * sizeof(*tasks));
+	for (uint32_t i = 0; i < run->task_count; i++) {
+		tasks[i] = (struct eng_past_task){
+		    .state = run->tasks[i].state,
+		    .lease = (uint32_t)run->tasks[i].lease,
+		    .attempt = run->tasks[i].attempt,
+		};
+	}
+	command.run_replay = (struct eng_replay){
+	    .run = run->id,
+	    .key = key,
+	    .workflow = run->workflow,
+	    .version = run->version,
+	    .priority = run->priority,
+	    .created_ns = first->time_ns,
+	    .parent = first->parent,
+	    .metadata = first->metadata,
+	    .metadata_count = first->metadata_count,
+	    .records = (uint32_t)run->record_count,
+	    .input_record = 1,
+	    .tasks = tasks,
+	    .task_count = run->task_count,
+	    .places = bytes_text("places"),
+	    .from = from,
+	    .input = input,
+	    .reason = bytes_text("try again"),
+	};
+	for (uint32_t i = 1; i <= run->record_count; i++) {
+		const struct eng_event *event = ledger_record(&driver->ledger, key, i);
+		if (event->type == ENG_EV_TASK_COMPLETED)
+			tasks[event->task].output = i;
+		if (event->type == ENG_EV_RUN_REPLAYED)
+			command.run_replay.input_record = event->input;
+	}
+	return command;
 }
 
 static inline struct eng_command

@@ -130,6 +130,17 @@ ledger_copy(struct ledger *ledger, const struct eng_event *event)
 	for (uint32_t i = 0; i < event->data_count; i++)
 		data[i] = ledger_bytes(ledger, data[i]);
 	copy->data = data;
+	struct bytes *kept =
+	    arena_copy(&ledger->arena, event->kept, event->kept_count * sizeof(*kept));
+	for (uint32_t i = 0; i < event->kept_count; i++)
+		kept[i] = ledger_bytes(ledger, kept[i]);
+	copy->kept = kept;
+	struct bytes *nodes =
+	    arena_copy(&ledger->arena, event->nodes, event->nodes_count * sizeof(*nodes));
+	for (uint32_t i = 0; i < event->nodes_count; i++)
+		nodes[i] = ledger_bytes(ledger, nodes[i]);
+	copy->nodes = nodes;
+	copy->places = ledger_bytes(ledger, event->places);
 	copy->child_key = ledger_bytes(ledger, event->child_key);
 	copy->key = ledger_bytes(ledger, event->key);
 	if (event->definition != NULL)
@@ -241,11 +252,30 @@ ledger_task_event(struct ledger_run *run, const struct eng_event *event, enum en
 		task->output = event->payload;
 }
 
+/* A run that had ended goes on; tasks that run anew have not ended. */
+static inline void
+ledger_run_replayed(struct ledger *ledger, struct ledger_run *run, const struct eng_event *event)
+{
+	froe_assert(run->closed && event->kept_count == run->task_count);
+	run->closed = false;
+	run->deadline_ns = event->deadline_ns;
+	ledger->runs_open++;
+	for (uint32_t i = 0; i < run->task_count; i++) {
+		if (event->kept[i].data[0] != 'W')
+			continue;
+		run->tasks[i].ends = 0;
+		run->tasks[i].state = ENG_TASK_WAITING;
+		run->tasks[i].nodes = event->from == i + 1 ? event->nodes_count : 0;
+	}
+}
+
 static inline void
 ledger_run_event(struct ledger *ledger, struct ledger_run *run, const struct eng_event *event,
     uint32_t task_count)
 {
 	enum eng_task_state to;
+	if (event->type == ENG_EV_RUN_REPLAYED)
+		ledger_run_replayed(ledger, run, event);
 	froe_assert(!run->closed);
 	froe_assert(event->run_event_no == run->record_count + 1);
 	if (run->record_count == run->record_capacity) {
@@ -352,6 +382,12 @@ event_size(const struct eng_event *event)
 		size += span_size(event->actions[i].size);
 	for (uint32_t i = 0; i < event->metadata_count; i++)
 		size += 2 + varint_size(event->metadata[i].size) + event->metadata[i].size;
+	for (uint32_t i = 0; i < event->kept_count; i++)
+		size += span_size(event->kept[i].size);
+	for (uint32_t i = 0; i < event->nodes_count; i++)
+		size += span_size(event->nodes[i].size);
+	size += span_size(event->places.size) + field_size(event->created_ns);
+	size += field_size(event->input) + field_size(event->from) + field_size(event->chunks);
 	size += field_size(event->node) + field_size(event->fingerprint) + field_size(event->which);
 	size += field_size(event->approval) + field_size(event->invocation);
 	size += field_size(event->number) + field_size(event->approved);
@@ -399,6 +435,13 @@ event_equal(const struct eng_event *a, const struct eng_event *b)
 		equal = bytes_equal(a->conditions[i], b->conditions[i]);
 	for (uint32_t i = 0; equal && i < a->data_count; i++)
 		equal = bytes_equal(a->data[i], b->data[i]);
+	equal = equal && a->kept_count == b->kept_count && a->nodes_count == b->nodes_count &&
+	    bytes_equal(a->places, b->places) && a->created_ns == b->created_ns &&
+	    a->input == b->input && a->from == b->from && a->chunks == b->chunks;
+	for (uint32_t i = 0; equal && i < a->kept_count; i++)
+		equal = bytes_equal(a->kept[i], b->kept[i]);
+	for (uint32_t i = 0; equal && i < a->nodes_count; i++)
+		equal = bytes_equal(a->nodes[i], b->nodes[i]);
 	for (uint32_t i = 0; equal && i < a->type_count; i++)
 		equal = bytes_equal(a->types[i], b->types[i]);
 	return equal;

@@ -108,6 +108,8 @@ story_tell(struct driver *d)
 	driver_complete(d, third, "c");
 	driver_complete(d, third, "e"); /* TASK_SKIPPED: f */
 	story_of_workers(d);
+	struct eng_command again = driver_replay_command(d, third, 2, bytes_text("[1]"));
+	assert_int_equal(driver_try(d, &again), FROE_OK); /* RUN_REPLAYED */
 	driver_start(d, "wf");
 	driver_start(d, "wf");
 	story_durable(d);

@@ -68,6 +68,9 @@ static const struct {
     {ENG_EV_SLOTS_RELEASED, "SLOTS_RELEASED", " task lease "},
     {ENG_EV_LEASES_DROPPED, "LEASES_DROPPED", " worker payload "},
     {ENG_EV_LEASE_ENDED, "LEASE_ENDED", " task lease "},
+    {ENG_EV_RUN_REPLAYED, "RUN_REPLAYED",
+        " deadline_ns priority tenant workflow version id text payload metadata parent actor kept "
+        "nodes places created_ns input from chunks "},
     {ENG_EV_TASK_LOGGED, "TASK_LOGGED", " task lease attempt text "},
     {ENG_EV_TASK_STREAMED, "TASK_STREAMED", " task lease attempt payload "},
 };

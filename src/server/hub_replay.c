@@ -1,0 +1,108 @@
+/*
+ * server/hub_replay: a closed run goes on.
+ *
+ * Its history has been read; what it adds up to goes to the engine with the request. The resolver
+ * learns again where the run's records lie: they are kept in RUN_REPLAYED too, so that a recovery,
+ * which forgets closed runs as it goes, finds them there.
+ */
+#include "server/hub_int.h"
+
+#include "base/mem.h"
+#include "server/past.h"
+
+struct hub_replay_ask {
+	char *task;
+	char *reason;
+	char *actor;
+	struct bytes input; /* owned */
+	uint32_t node;
+};
+
+static char *
+text_copy(struct bytes text)
+{
+	char *copy = mem_zalloc(text.size + 1);
+	if (text.size > 0)
+		memcpy(copy, text.data, text.size);
+	return copy;
+}
+
+struct hub_replay_ask *
+hub_replay_ask(const struct hub_conn *conn, const struct api_command *command)
+{
+	struct hub_replay_ask *ask = mem_zalloc(sizeof(*ask));
+	ask->task = text_copy(command->replay.task);
+	ask->reason = text_copy(command->replay.reason);
+	ask->actor = text_copy(bytes_text(conn->actor));
+	ask->input = bytes_of(mem_copy(command->replay.input.data, command->replay.input.size),
+	    command->replay.input.size);
+	ask->node = command->replay.node;
+	return ask;
+}
+
+void
+hub_replay_free(struct hub_replay_ask *ask)
+{
+	if (ask == NULL)
+		return;
+	mem_free((void *)(uintptr_t)ask->input.data);
+	mem_free(ask->actor);
+	mem_free(ask->reason);
+	mem_free(ask->task);
+	mem_free(ask);
+}
+
+static enum froe_err
+replay_refused(struct hub *hub, const struct eng_command *command, struct froe_fault *fault)
+{
+	const struct eng_replay *replay = &command->run_replay;
+	size_t max = shard_payload_bytes_max(hub->shard);
+	if (log_space(hub->shard->log) != LOG_SPACE_OK)
+		return fault_set_field(fault, FROE_RESOURCE_EXHAUSTED, "",
+		    "the disk is nearly full: free space in the data directory's file system");
+	if (replay->input.size > max)
+		return fault_set_field(fault, FROE_TOO_LARGE, "input",
+		    "input has %zu bytes; with this store's segments at most %zu are taken",
+		    replay->input.size, max);
+	if (replay->places.size > max)
+		return fault_set_field(fault, FROE_TOO_LARGE, "run",
+		    "the run has too many records (%u) to go on: start a new one with its input",
+		    replay->records);
+	if (!shard_has_room(hub->shard, command))
+		return fault_set_field(fault, FROE_UNAVAILABLE, "", "the log is busy: try again");
+	return FROE_OK;
+}
+
+enum froe_err
+hub_replay(struct hub *hub, const struct eng_origin *origin, struct eng_tenant_id tenant,
+    const struct hub_replay_ask *ask, const struct history *history, struct froe_fault *fault)
+{
+	uint32_t owner = 0;
+	struct arena arena;
+	struct eng_command command = {
+	    .type = ENG_CMD_RUN_REPLAY,
+	    .origin = *origin,
+	    .actor = bytes_text(ask->actor),
+	    .tenant = tenant,
+	};
+	arena_init(&arena, 0);
+	enum froe_err err = past_replay(
+	    history, bytes_text(ask->task), ask->node, &arena, &owner, &command.run_replay, fault);
+	if (err == FROE_OK && owner != tenant.v)
+		err = fault_set_field(fault, FROE_NOT_FOUND, "run", "no run has this id");
+	command.run_replay.input = ask->input;
+	command.run_replay.reason = bytes_text(ask->reason);
+	if (err == FROE_OK)
+		err = replay_refused(hub, &command, fault);
+	if (err == FROE_OK) {
+		uint32_t known;
+		uint64_t run = command.run_replay.key;
+		if (resolver_run(hub->shard->resolver, run, &known) == NULL)
+			resolver_load(hub->shard->resolver, run, history->places, history->count);
+		arena_reset(&hub->arena);
+		if (shard_step(hub->shard, &command) == 0)
+			hub_index_forget(hub, run);
+	}
+	arena_release(&arena);
+	return err;
+}

@@ -8,7 +8,7 @@
  * where they were: what was sent for an old lease stays refused.
  *
  * In the event, a task is "STATE:LEASE:ATTEMPT:OUTPUT" (C completed, S skipped, W runs anew) and a
- * node "KIND:FINGERPRINT:RESULT:WHICH:LABEL" (W wait, M memo).
+ * node "KIND:FINGERPRINT:RESULT:WHICH:LABEL" (W wait, M memo, R child run).
  */
 #include "engine/apply_int.h"
 #include "engine/durable_int.h"
@@ -78,6 +78,12 @@ kept_tasks(
 	return kept;
 }
 
+static char
+node_letter(enum eng_node_kind kind)
+{
+	return kind == ENG_NODE_MEMO ? 'M' : kind == ENG_NODE_CHILD ? 'R' : 'W';
+}
+
 static const struct bytes *
 kept_nodes(struct eng_turn *turn, const struct eng_replay *replay)
 {
@@ -88,8 +94,8 @@ kept_nodes(struct eng_turn *turn, const struct eng_replay *replay)
 		char text[KEPT_TEXT_BYTES + 24 + ENG_LABEL_BYTES_MAX + 1];
 		int size =
 		    snprintf(text, sizeof(text), "%c:%" PRIu64 ":%" PRIu32 ":%" PRIu32 ":%.*s",
-			node->kind == ENG_NODE_MEMO ? 'M' : 'W', node->fingerprint, node->result,
-			node->which, (int)node->label.size, (const char *)node->label.data);
+			node_letter(node->kind), node->fingerprint, node->result, node->which,
+			(int)node->label.size, (const char *)node->label.data);
 		kept[i] = arena_print(turn, text, size);
 	}
 	return kept;
@@ -247,11 +253,13 @@ node_parse(struct bytes text, uint32_t records, struct eng_past_node *ret_node)
 	uint64_t values[3];
 	if (!take_fields(&text, &kind, values, 3) || text.size == 0 || *text.data != ':')
 		return false;
-	if ((kind != 'M' && kind != 'W') || values[1] == 0 || values[1] > records ||
+	if ((kind != 'M' && kind != 'W' && kind != 'R') || values[1] == 0 || values[1] > records ||
 	    values[2] > UINT16_MAX || text.size - 1 > ENG_LABEL_BYTES_MAX)
 		return false;
 	*ret_node = (struct eng_past_node){
-	    .kind = kind == 'M' ? ENG_NODE_MEMO : ENG_NODE_WAIT,
+	    .kind = kind == 'M'	  ? ENG_NODE_MEMO
+		    : kind == 'R' ? ENG_NODE_CHILD
+				  : ENG_NODE_WAIT,
 	    .fingerprint = values[0],
 	    .result = (uint32_t)values[1],
 	    .which = (uint32_t)values[2],
@@ -342,7 +350,7 @@ tasks_restore(struct eng *eng, struct eng_run *run, const struct eng_event *even
 		struct eng_past_node past;
 		struct eng_task *task = &run->tasks[event->from - 1];
 		froe_assert(node_parse(event->nodes[i], event->run_event_no - 1, &past));
-		struct eng_durable_node *node = durable_push(durable_require(task));
+		struct eng_durable_node *node = durable_push(eng, durable_require(task));
 		*node = (struct eng_durable_node){
 		    .fingerprint = past.fingerprint,
 		    .label = bytes_of(mem_copy(past.label.data, past.label.size), past.label.size),

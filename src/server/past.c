@@ -64,10 +64,13 @@ take_node(struct past *past, const struct eng_event *event)
 	if (event->node == 0 || event->node > past->node_max)
 		return;
 	struct eng_past_node *node = &past->nodes[event->node - 1];
-	if (event->type == ENG_EV_NODE_WAITED || event->type == ENG_EV_MEMO_PUT) {
+	if (event->type == ENG_EV_NODE_WAITED || event->type == ENG_EV_MEMO_PUT ||
+	    event->type == ENG_EV_CHILD_SPAWNED) {
 		bool memo = event->type == ENG_EV_MEMO_PUT;
 		*node = (struct eng_past_node){
-		    .kind = memo ? ENG_NODE_MEMO : ENG_NODE_WAIT,
+		    .kind = memo				  ? ENG_NODE_MEMO
+			    : event->type == ENG_EV_CHILD_SPAWNED ? ENG_NODE_CHILD
+								  : ENG_NODE_WAIT,
 		    .fingerprint = event->fingerprint,
 		    .result = memo ? event->run_event_no : 0,
 		    .label = keep(past, event->text),
@@ -97,6 +100,7 @@ take_task(struct past *past, const struct eng_event *event)
 	} else if (event->type == ENG_EV_TASK_STREAMED) {
 		past->replay->chunks++;
 	} else if (named && (event->type == ENG_EV_NODE_WAITED || event->type == ENG_EV_MEMO_PUT ||
+				event->type == ENG_EV_CHILD_SPAWNED ||
 				event->type == ENG_EV_NODE_SATISFIED ||
 				event->type == ENG_EV_APPROVAL_DECIDED)) {
 		take_node(past, event);

@@ -108,9 +108,6 @@ static const struct {
         "Chunks as they are, or with `--output json` one object a line with position, task and\n"
         "attempt. Goes on until the run has ended; of a run that has ended it prints what there\n"
         "is."},
-	"Chunks as they are, or with `--output json` one object a line with position, task and\n"
-	"attempt. Goes on until the run has ended; of a run that has ended it prints what "
-	"there is."},
     {"runs replay",
         "The run goes on under its id: the named task and all that follow it run anew, and so\n"
         "do those that had not completed; the others keep their outputs. Who asked and why is in\n"

@@ -76,6 +76,14 @@ void index_end(struct index *index, const struct index_run *run);
 void index_touch(struct index *index, uint32_t tenant, uint64_t number, struct bytes worker);
 /* The run is no longer known. */
 void index_drop(struct index *index, uint32_t tenant, uint64_t number);
+/* index_drop for runs that were closed before a time, among the next `rows` rows of a sweep, which
+ * begins with {0, 0}. FROE_NOT_FOUND: it is over. */
+struct index_sweep {
+	uint32_t tenant;
+	uint64_t number;
+};
+enum froe_err index_expire(struct index *index, uint64_t before_ns, uint32_t rows,
+    struct index_sweep *at) FROE_CHECKED;
 uint64_t index_pending(const struct index *index); /* calls of these since the last commit */
 
 /* Writes all that is pending and `applied` (which never decreases) in one synced transaction. An

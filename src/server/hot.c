@@ -245,6 +245,7 @@ open_hub_and_index(struct hot *hot, struct froe_fault *fault)
 	/* What it lacks is partly in the snapshot, where no records are. */
 	bool anew = hot->index_applied == 0 || hot->index_applied < report->snapshot_frame_seq;
 	hub_start(&hot->hub, &hot->shard, &hot->indexer);
+	indexer_keep(&hot->indexer, hot->options->retention_ns);
 	indexer_source(&hot->indexer, hot->options->data, anew ? report->last_frame_seq : 0);
 	return indexer_start(&hot->indexer, hot->io, fault);
 }

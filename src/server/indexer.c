@@ -22,12 +22,16 @@
 #define PARK_NS NS_PER_S
 #define PARKED_MAX 1024u
 #define WAIT_NS (20 * NS_PER_MS)
+/* Rows that one slice of a sweep looks at, and how often there is a sweep. */
+#define SWEEP_ROWS 4096u
+#define SWEEP_NS (60 * NS_PER_S)
 
 enum froe_err
 indexer_open(struct indexer *indexer, struct io_env *env, const char *dir, struct uuid store,
     uint64_t *ret_applied, struct froe_fault *fault)
 {
-	*indexer = (struct indexer){.env = env, .dir = mem_strdup(dir), .store = store};
+	*indexer = (struct indexer){
+	    .env = env, .dir = mem_strdup(dir), .store = store, .keep_ns = UINT64_MAX};
 	enum froe_err err = index_open(dir, store, &indexer->index, ret_applied, fault);
 	if (err == FROE_CORRUPT) {
 		journal(JOURNAL_WARNING, "index_damaged", "the index is damaged: rebuilding: %s",
@@ -136,6 +140,13 @@ indexer_source(struct indexer *indexer, const char *data, uint64_t until)
 }
 
 void
+indexer_keep(struct indexer *indexer, uint64_t keep_ns)
+{
+	froe_assert(!indexer->running);
+	indexer->keep_ns = keep_ns;
+}
+
+void
 indexer_name(struct indexer *indexer, enum names_kind kind, uint64_t number, struct bytes name)
 {
 	froe_assert(!indexer->running);
@@ -217,6 +228,9 @@ static void
 indexer_take(struct indexer *indexer, struct indexer_job *job)
 {
 	const struct index_run *row = &job->row;
+	uint64_t time_ns = row->finished_ns != 0 ? row->finished_ns : row->created_ns;
+	if (time_ns > indexer->newest_ns)
+		indexer->newest_ns = time_ns;
 	if (job->op == INDEXER_PUT)
 		index_put(indexer->index, row);
 	else if (job->op == INDEXER_DROP)
@@ -466,6 +480,35 @@ indexer_rebuild(struct indexer *indexer)
 		FROE_DROP(indexer_commit(indexer), "retry_ns says when it is tried again");
 }
 
+/* ----------------------------------------------------------------------------- what has expired */
+
+/* A slice of a sweep; a sweep a minute. Returns when to come again. */
+static uint64_t
+indexer_expire(struct indexer *indexer, uint64_t now_ns)
+{
+	uint64_t before_ns = indexer->newest_ns > indexer->keep_ns
+	    ? indexer->newest_ns - indexer->keep_ns
+	    : 0;
+	if (before_ns == indexer->swept_ns) /* no row has come since: nothing has expired */
+		return UINT64_MAX;
+	if (indexer->sweep_ns > now_ns)
+		return indexer->sweep_ns;
+	enum froe_err err =
+	    index_expire(indexer->index, before_ns, SWEEP_ROWS, &indexer->sweep);
+	if (err == FROE_CORRUPT) {
+		indexer_anew(indexer, "the index is damaged: a row is not what was put");
+		return 0;
+	}
+	if (index_pending(indexer->index) > 0 && indexer->first_pending_ns == 0)
+		indexer->first_pending_ns = now_ns;
+	if (err == FROE_OK)
+		return 0;
+	indexer->sweep = (struct index_sweep){0};
+	indexer->swept_ns = before_ns;
+	indexer->sweep_ns = now_ns + SWEEP_NS;
+	return indexer->sweep_ns;
+}
+
 /* Commits what is old enough. Returns when to come again. */
 static uint64_t
 indexer_batch(struct indexer *indexer, uint64_t now_ns)
@@ -497,10 +540,15 @@ indexer_step(struct indexer *indexer)
 		                                                               : now_ns + WAIT_NS;
 	if (!list_empty(&indexer->parked))
 		return 0;
-	if (due_ns != UINT64_MAX)
-		return due_ns;
+	uint64_t sweep_ns = indexer_expire(indexer, now_ns);
+	if (sweep_ns == 0 && index_pending(indexer->index) >= BATCH_ROWS)
+		FROE_DROP(indexer_commit(indexer), "retry_ns says when it is tried again");
+	if (sweep_ns == 0 || due_ns != UINT64_MAX)
+		return sweep_ns == 0 ? 0 : due_ns;
+	if (indexer->first_pending_ns != 0)
+		return indexer->first_pending_ns + BATCH_NS;
 	atomic_exchange_explicit(&indexer->told, false, memory_order_acq_rel);
-	return ring_used(&indexer->jobs) == 0 ? UINT64_MAX : 0;
+	return ring_used(&indexer->jobs) == 0 ? sweep_ns : 0;
 }
 
 static void *

@@ -110,6 +110,11 @@ struct indexer {
 	struct rebuild *rebuild;     /* under way */
 	uint64_t rebuild_ns;         /* when it is begun, again; 0: it need not be */
 	bool rebuild_told;           /* that it failed */
+	uint64_t keep_ns;            /* of a closed run; UINT64_MAX: for ever */
+	uint64_t newest_ns;          /* engine time of the newest row */
+	uint64_t sweep_ns;           /* when closed runs are looked through, or gone on with */
+	uint64_t swept_ns;           /* closed before it: gone */
+	struct index_sweep sweep;
 	struct list parked;          /* lists that wait for its end, oldest first */
 	uint32_t parked_count;
 	struct indexer_job *held;    /* a question that waits for its rows to be committed */
@@ -147,6 +152,9 @@ void indexer_name(struct indexer *indexer, enum names_kind kind, uint64_t number
 /* Before indexer_start: where the log is, from which rows can be made again. With `until` not 0
  * they are, from its first frame to that one, while what is posted goes in beside them. */
 void indexer_source(struct indexer *indexer, const char *data, uint64_t until);
+
+/* Before indexer_start: rows of runs that have been closed for so long are dropped. */
+void indexer_keep(struct indexer *indexer, uint64_t keep_ns);
 
 /* How far lists are, and how far they have to come: frames. False: they are not being made anew. */
 bool indexer_behind(const struct indexer *indexer, uint64_t *ret_frame, uint64_t *ret_until);

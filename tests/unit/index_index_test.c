@@ -178,6 +178,41 @@ test_index__drop(void **state)
 	index_check(place->index);
 }
 
+/* What was closed before a time goes, whatever lies between; what is open stays. */
+static void
+test_index__expire(void **state)
+{
+	struct place *place = *state;
+	struct row row;
+	struct index_sweep at = {0};
+	unsigned slices = 0;
+	assert_int_equal(place_open(place, store_a), FROE_OK);
+	for (uint32_t tenant = 1; tenant <= 2; tenant++) {
+		for (uint64_t number = 1; number <= 100; number++) {
+			row_make(&row, tenant, number, number % 10 == 0 ? 0 : 2);
+			row.run.created_ns = 1000 + number;
+			if (row.run.finished_ns != 0)
+				row.run.finished_ns = number == 7 ? 5000 : 1010 + number;
+			index_put(place->index, &row.run);
+		}
+	}
+	row_put(place->index, UINT32_MAX, UINT64_MAX, 0);
+	place_commit(place, 1);
+	while (index_expire(place->index, 1060, 30, &at) == FROE_OK)
+		slices++;
+	assert_in_range(slices, 3, 7);
+	place_commit(place, 2);
+	index_check(place->index);
+	for (uint32_t tenant = 1; tenant <= 2; tenant++) {
+		/* Closed at 1060 or later, or open: 10, 20, ..., 7, and 50 on. */
+		list_assert(place->index, tenant, 50, 0, (uint64_t[]){40, 30, 20, 10, 7, 0});
+		list_assert(place->index, tenant, 53, 2, (uint64_t[]){52, 51, 0});
+	}
+	at = (struct index_sweep){0};
+	assert_int_equal(index_expire(place->index, 1060, 1000, &at), FROE_NOT_FOUND);
+	assert_int_equal(index_pending(place->index), 0);
+}
+
 /* What lacks rows says so when it is opened again. */
 static void
 test_index__not_complete(void **state)
@@ -304,6 +339,7 @@ main(void)
 	    CASE(test_index__newest_put_stays),
 	    CASE(test_index__workers),
 	    CASE(test_index__drop),
+	    CASE(test_index__expire),
 	    CASE(test_index__not_complete),
 	    CASE(test_index__gone),
 	    CASE(test_index__reopen),

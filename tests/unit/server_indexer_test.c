@@ -313,6 +313,33 @@ test_indexer__rows_say_what_open_runs_are_at(void **state)
 	place_free(place);
 }
 
+/* Closed runs go when their time has come, by the time of what comes after them. */
+static void
+test_indexer__expires(void **state)
+{
+	struct place *place = place_new(true);
+	(void)state;
+	indexer_keep(&place->indexer, 10000);
+	for (uint64_t i = 1; i <= 20; i++)
+		put(place, i, "mail", i % 4 == 0 ? 0 : 2, i); /* closed at i * 1000 + 5 */
+	list_expect(place, 1u << 2, 6, "", (uint64_t[]){5, 3, 2, 1, 0});
+	for (int i = 0; i < 10; i++) {
+		indexer_step(&place->indexer);
+		sim_advance(place->env, 100 * NS_PER_MS);
+	}
+	list_expect(place, 1u << 2, 13, "", (uint64_t[]){11, 10, 0});
+	list_expect(place, 1u << 0, 13, "", (uint64_t[]){12, 8, 4, 0});
+	put(place, 31, "mail", 0, 31);
+	list_expect(place, 1u << 2, 13, "", (uint64_t[]){11, 10, 0}); /* a sweep a minute */
+	sim_advance(place->env, 61 * NS_PER_S);
+	for (int i = 0; i < 10; i++) {
+		indexer_step(&place->indexer);
+		sim_advance(place->env, 100 * NS_PER_MS);
+	}
+	list_expect(place, 1u << 2, 0, "", (uint64_t[]){0});
+	place_free(place);
+}
+
 /* Each row comes once, newest first, whatever the limit; the last page knows that it is. */
 static void
 test_indexer__cursors(void **state)
@@ -533,6 +560,7 @@ main(void)
 	    cmocka_unit_test(test_indexer__a_frame_half_applied),
 	    cmocka_unit_test(test_indexer__filters),
 	    cmocka_unit_test(test_indexer__rows_say_what_open_runs_are_at),
+	    cmocka_unit_test(test_indexer__expires),
 	    cmocka_unit_test(test_indexer__cursors),
 	    cmocka_unit_test(test_indexer__full_rings),
 	    cmocka_unit_test(test_indexer__close_with_work_left),

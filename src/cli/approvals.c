@@ -1,17 +1,20 @@
 /*
  * cli/approvals: `froe approvals list|approve|reject`.
  */
-#include "cli/cli.h"
+#include "cli/each.h"
 #include "cli/json.h"
+#include "cli/terminal.h"
 
 #include "base/bytes.h"
 #include "base/duration.h"
+#include "base/fault.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---------------------------------------------------------------------------------------- list */
 
@@ -36,12 +39,18 @@ static void
 row_table(const struct froe_approval_row *row, struct buf *to)
 {
 	char id[FROE_ID_TEXT_SIZE], created[TIMESTAMP_TEXT_SIZE];
+	struct terminal terminal = terminal_open(STDOUT_FILENO);
+	struct bytes data = bytes_of(row->data.data, row->data.size);
 	froe_id_format(row->run, id);
 	timestamp_format(row->created_ns, created);
-	buf_printf(to, "%-8" PRIu64 "  %-36s  %-24s  %-20s  ", row->number, id, created, row->name);
-	for (size_t i = 0; i < row->data.size; i++) {
-		char c = ((const char *)row->data.data)[i];
-		buf_push(to, c == '\n' || c == '\r' ? " " : &c, 1);
+	buf_printf(to, "%-8" PRIu64 "  %-36s  %-24s  ", row->number, id, created);
+	terminal_push_wide(&terminal, to, row->name, 20);
+	buf_push_text(to, "  ");
+	while (data.size > 0) {
+		const uint8_t *end = memchr(data.data, '\n', data.size);
+		size_t size = end != NULL ? (size_t)(end - data.data) + 1 : data.size;
+		terminal_push_bytes(&terminal, to, bytes_of(data.data, size));
+		data = bytes_of(data.data + size, data.size - size);
 	}
 	buf_push_text(to, "\n");
 }
@@ -127,42 +136,52 @@ number_parse(const char *text, uint64_t *ret_number)
 	return *text >= '0' && *text <= '9' && *end == 0 && errno == 0;
 }
 
-static int
-decide(struct cli *cli, struct froe_client *client, const char *text, bool approved)
+static bool
+number_check(const char *text)
 {
-	struct froe_error error;
 	uint64_t number;
-	if (!number_parse(text, &number))
-		cli_usage(cli, "\"%s\" is not an approval's number: \"froe approvals list --output "
-		    "ids\" prints them", text);
-	if (froe_approval_decide(client, number, approved, cli_text(cli, "reason"), -1, &error) !=
-	    FROE_OK)
-		return cli_fail(&error);
-	return FROE_EXIT_OK;
+	return number_parse(text, &number);
 }
 
-/* One number, or those on standard input; the status of the first that failed. */
-static int
-decide_all(struct cli *cli, bool approved)
+static const struct each_kind approval_kind = {
+    .name = "approval",
+    .want = "an approval's number: \"froe approvals list --output ids\" prints them",
+    .check = number_check,
+};
+
+struct decision {
+	bool approved;
+	const char *reason;
+};
+
+static enum froe_err
+decide(void *context, struct froe_client *client, const char *text, struct froe_error *error)
 {
-	char line[64];
-	int status;
-	const char *text = cli->arguments[0];
+	const struct decision *decision = context;
 	uint64_t number;
-	if (strcmp(text, "-") != 0 && !number_parse(text, &number))
-		return decide(cli, NULL, text, approved); /* says so */
+	bool parsed = number_parse(text, &number);
+	froe_assert(parsed);
+	return froe_approval_decide(
+	    client, number, decision->approved, decision->reason, -1, error);
+}
+
+static int
+decide_all(const struct cli *cli, bool approved)
+{
+	struct decision decision = {.approved = approved, .reason = cli_text(cli, "reason")};
+	struct each_action action = {
+	    .done = approved ? "approved" : "rejected",
+	    .act = decide,
+	    .context = &decision,
+	};
+	struct each each;
+	int status;
+	FROE_DROP(cli_output(cli), "checked before connecting");
+	each_begin(&each, cli, &approval_kind);
 	struct froe_client *client = cli_connect(cli, &status);
 	if (client == NULL)
 		return status;
-	status = FROE_EXIT_OK;
-	if (strcmp(text, "-") != 0)
-		status = decide(cli, client, text, approved);
-	else
-		while (fgets(line, sizeof(line), stdin) != NULL) {
-			line[strcspn(line, "\r\n")] = 0;
-			int one = line[0] != 0 ? decide(cli, client, line, approved) : FROE_EXIT_OK;
-			status = status == FROE_EXIT_OK ? one : status;
-		}
+	status = each_do(&each, client, &action);
 	froe_client_close(client);
 	return status;
 }

@@ -82,6 +82,8 @@ _Noreturn void cli_usage(const struct cli *cli, const char *format, ...)
 
 /* Reports a failed call; the exit status for it. */
 int cli_fail(const struct froe_error *error);
+/* The same, of one of several things; NULL: of the only one. */
+int cli_fail_of(const char *what, const struct froe_error *error);
 
 /* The token of --token or --token-file, or empty. False: the file cannot be read; it was said. */
 #define CLI_TOKEN_SIZE 1024

@@ -5,6 +5,7 @@
 
 #include "base/fault.h"
 #include "base/mem.h"
+#include "cli/guess.h"
 #include "cli/help.h"
 #include "cli/settings.h"
 
@@ -49,27 +50,96 @@ find_command(int argc, char **argv)
 	return NULL;
 }
 
-/* "froe runs" alone, with --help, or with a word that is none of its own. */
+/* Of a group such as "runs"? */
+static bool
+in_group(const struct cli_command *command, const char *name)
+{
+	size_t size = strlen(name);
+	return strncmp(command->words, name, size) == 0 && command->words[size] == ' ';
+}
+
+static bool
+is_group(const char *name)
+{
+	for (size_t i = 0; i < cli_command_count; i++) {
+		if (in_group(&cli_commands[i], name))
+			return true;
+	}
+	return false;
+}
+
+static void
+print_group(FILE *out, const char *name)
+{
+	fprintf(out, "commands of froe %s:\n", name);
+	for (size_t i = 0; i < cli_command_count; i++) {
+		if (in_group(&cli_commands[i], name))
+			fprintf(out, "  %-18s %s\n", cli_commands[i].words,
+			    cli_commands[i].summary);
+	}
+}
+
+/* "list" is not a command, but the second word of some. */
+static bool
+print_second(const char *word)
+{
+	bool any = false;
+	for (size_t i = 0; i < cli_command_count; i++) {
+		const char *second = strchr(cli_commands[i].words, ' ');
+		if (second == NULL || strcmp(second + 1, word) != 0)
+			continue;
+		fprintf(stderr, "%s\"froe %s\"", any ? " or " : "did you mean ",
+		    cli_commands[i].words);
+		any = true;
+	}
+	if (any)
+		fputs("?\n", stderr);
+	return any;
+}
+
+/* "runs lst": the command that is nearest to the first two words, or to the first one. */
+static const char *
+nearest(int argc, char **argv)
+{
+	char both[64];
+	struct guess guess;
+	snprintf(both, sizeof(both), "%s%s%s", argv[0], argc > 1 ? " " : "",
+	    argc > 1 ? argv[1] : "");
+	guess_begin(&guess, both);
+	for (size_t i = 0; i < cli_command_count; i++)
+		guess_try(&guess, cli_commands[i].words);
+	if (guess_end(&guess) != NULL || argc == 1)
+		return guess_end(&guess);
+	guess_begin(&guess, argv[0]);
+	for (size_t i = 0; i < cli_command_count; i++) {
+		if (strchr(cli_commands[i].words, ' ') == NULL)
+			guess_try(&guess, cli_commands[i].words);
+	}
+	return guess_end(&guess);
+}
+
+/* "froe runs" alone, with --help, or with a word that is none of its own; or no command at all. */
 static _Noreturn void
 unknown_command(int argc, char **argv)
 {
-	size_t size = strlen(argv[0]);
-	bool help = argc > 1 && strcmp(argv[1], "--help") == 0, group = false;
-	for (size_t i = 0; i < cli_command_count; i++) {
-		const struct cli_command *command = &cli_commands[i];
-		if (strncmp(command->words, argv[0], size) != 0 || command->words[size] != ' ')
-			continue;
-		if (!group && argc > 1 && !help)
-			fprintf(stderr, "froe: \"%s\" is not a command of \"froe %s\"\n", argv[1],
-			    argv[0]);
-		if (!group)
-			fprintf(help ? stdout : stderr, "commands of froe %s:\n", argv[0]);
-		group = true;
-		fprintf(help ? stdout : stderr, "  %-12s %s\n", command->words, command->summary);
+	bool group = is_group(argv[0]);
+	const char *near = group && argc == 1 ? NULL : nearest(argc, argv);
+	if (group && argc > 1 && strcmp(argv[1], "--help") == 0) {
+		print_group(stdout, argv[0]);
+		exit(FROE_EXIT_OK);
 	}
+	if (!group)
+		fprintf(stderr, "froe: \"%s\" is not a command\n", argv[0]);
+	else if (argc > 1)
+		fprintf(stderr, "froe: \"%s\" is not a command of \"froe %s\"\n", argv[1],
+		    argv[0]);
+	if (near != NULL)
+		fprintf(stderr, "did you mean \"froe %s\"?\n", near);
+	bool said = near != NULL || group || print_second(argv[0]);
 	if (group)
-		exit(help ? FROE_EXIT_OK : FROE_EXIT_USAGE);
-	cli_usage(NULL, "\"%s\" is not a command", argv[0]);
+		print_group(stderr, argv[0]);
+	fputs(said ? "" : "try \"froe --help\"\n", stderr);
+	exit(FROE_EXIT_USAGE);
 }
 
 int

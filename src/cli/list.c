@@ -6,6 +6,7 @@
  */
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/terminal.h"
 
 #include "base/bytes.h"
 #include "base/duration.h"
@@ -15,14 +16,17 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LIMIT_DEFAULT 50u
 
-/* What is printed, page by page. */
+/* What is printed, page by page, as it comes. */
 struct list {
 	enum cli_output output;
+	struct terminal terminal;
 	struct buf text;
 	uint32_t count;
+	bool begun;
 };
 
 /* ------------------------------------------------------------------------------------- options */
@@ -119,16 +123,26 @@ row_json(const struct froe_run_row *row, struct buf *to)
 }
 
 static void
-row_table(const struct froe_run_row *row, struct buf *to)
+row_table(const struct froe_run_row *row, const struct terminal *terminal, struct buf *to)
 {
 	char id[FROE_ID_TEXT_SIZE], created[TIMESTAMP_TEXT_SIZE], took[DURATION_TEXT_SIZE] = "-";
 	froe_id_format(row->run, id);
 	timestamp_format(row->created_ns, created);
 	if (row->finished_ns > row->created_ns)
 		duration_format(row->finished_ns - row->created_ns, took);
-	buf_printf(to, "%-36s  %-10s  %-24s  %-9s  %s\n", id,
-	    row->scheduled ? "SCHEDULED" : froe_status_name(row->status), created, took,
-	    row->workflow);
+	buf_printf(to, "%-36s  %s%-10s%s  %-24s  %-9s  ", id,
+	    terminal_colour(terminal, terminal_colour_of(row->status)),
+	    row->scheduled ? "SCHEDULED" : froe_status_name(row->status),
+	    terminal_colour(terminal, TERMINAL_PLAIN), created, took);
+	terminal_push(terminal, to, row->workflow);
+	buf_push_text(to, "\n");
+}
+
+static void
+list_flush(struct list *list)
+{
+	fwrite(list->text.data, 1, buf_used(&list->text), stdout);
+	buf_reset(&list->text);
 }
 
 static void
@@ -152,11 +166,12 @@ list_page(struct list *list, const struct froe_run_page *page)
 		if (list->output == CLI_JSON)
 			row_json(row, &list->text);
 		else if (list->output == CLI_TABLE)
-			row_table(row, &list->text);
+			row_table(row, &list->terminal, &list->text);
 		froe_id_format(row->run, id);
 		if (list->output == CLI_IDS)
 			buf_printf(&list->text, "%s\n", id);
 	}
+	list_flush(list);
 }
 
 static int
@@ -164,7 +179,7 @@ list_end(struct list *list, uint64_t next)
 {
 	if (list->output == CLI_JSON)
 		buf_printf(&list->text, "],\"next\":%" PRIu64 "}\n", next);
-	fwrite(list->text.data, 1, buf_used(&list->text), stdout);
+	list_flush(list);
 	if (next != 0 && list->output == CLI_TABLE)
 		fprintf(stderr, "froe: more: --before %" PRIu64 "\n", next);
 	return FROE_EXIT_OK;
@@ -176,28 +191,34 @@ list_print(struct list *list, struct froe_client *client, struct froe_list_optio
 	uint32_t limit = options->limit;
 	struct froe_run_page *page;
 	struct froe_error error;
-	list_begin(list);
 	do {
-		options->limit = limit - list->count;
+		uint32_t left = limit - list->count;
+		options->limit = left < FROE_LIST_MAX ? left : FROE_LIST_MAX;
 		if (froe_run_list(client, options, -1, &page, &error) != FROE_OK)
 			return cli_fail(&error);
+		if (!list->begun)
+			list_begin(list);
+		list->begun = true;
 		list_page(list, page);
 		options->before = page->next;
 		froe_run_page_free(page);
-	} while (options->before != 0 && list->count < limit);
+	} while (options->before != 0 && list->count < limit && !ferror(stdout));
 	return list_end(list, options->before);
 }
 
 int
 cli_runs_list(struct cli *cli)
 {
-	struct list list = {.output = cli_output(cli)};
+	struct list list = {
+	    .output = cli_output(cli),
+	    .terminal = terminal_open(STDOUT_FILENO),
+	};
 	struct froe_pair pairs[CLI_GIVEN_MAX];
 	char *keys[CLI_GIVEN_MAX];
 	int status;
 	struct froe_list_options options = {
 	    .statuses = status_option(cli),
-	    .limit = (uint32_t)cli_number(cli, "limit", LIMIT_DEFAULT, FROE_LIST_MAX),
+	    .limit = (uint32_t)cli_number(cli, "limit", LIMIT_DEFAULT, UINT32_MAX),
 	    .before = cli_number(cli, "before", 0, UINT64_MAX - 1),
 	    .workflow = cli_text(cli, "workflow"),
 	    .since_ns = time_option(cli, "since"),

@@ -4,12 +4,14 @@
 #include "cli/cli.h"
 
 #include "base/fault.h"
+#include "cli/terminal.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CONNECT_MS 2000u
 
@@ -109,6 +111,7 @@ static const struct cli_option replay_rows[] = {
     {"node", "N", "of that durable task: from this node on; those before keep their results"},
     {"input", "JSON|@FILE|-", "another input (default: the same again)"},
     {"reason", "TEXT", "kept in the run's history"},
+    OPTION_OUTPUT,
     OPTION_ADDRESS,
     OPTION_TENANT,
     {0},
@@ -123,7 +126,8 @@ static const struct cli_option stream_rows[] = {
 };
 static const struct cli_option cancel_rows[] = {
     {"reason", "TEXT", "kept in the run's history"},
-    {"children", NULL, "and all open runs that its tasks have started, and theirs"},
+    {"children", NULL, "and all open runs that their tasks have started, and theirs"},
+    OPTION_OUTPUT,
     OPTION_ADDRESS,
     OPTION_TENANT,
     {0},
@@ -151,6 +155,7 @@ static const struct cli_option approvals_rows[] = {
 };
 static const struct cli_option decide_rows[] = {
     {"reason", "TEXT", "kept in the run's history, and told to the task"},
+    OPTION_OUTPUT,
     OPTION_ADDRESS,
     OPTION_TENANT,
     {0},
@@ -201,7 +206,7 @@ static const struct cli_option token_create_rows[] = {
 static const struct cli_option token_list_rows[] = {
     OPTION_OUTPUT, OPTION_DATA, OPTION_ADDRESS, OPTION_TENANT, {0}};
 static const struct cli_option token_revoke_rows[] = {
-    OPTION_DATA, OPTION_ADDRESS, OPTION_TENANT, {0}};
+    OPTION_OUTPUT, OPTION_DATA, OPTION_ADDRESS, OPTION_TENANT, {0}};
 static const struct cli_option bench_rows[] = {
     {"inflight", "N", "runs under way at a time (default 1)"},
     {"time", "D", "how long to measure (default 5s)"},
@@ -223,12 +228,14 @@ const struct cli_command cli_commands[] = {
     {"dev", "", 0, 0, "serve a temporary directory, to try things out", dev_rows, cli_dev},
     {"run", "WORKFLOW", 1, 1, "start a run", run_rows, cli_run},
     {"runs list", "", 0, 0, "list runs, newest first", list_rows, cli_runs_list},
-    {"runs get", "ID", 1, 1, "show a run with its tasks and attempts", get_rows, cli_runs_get},
-    {"runs watch", "ID", 1, 1, "follow a run to its end", watch_rows, cli_runs_watch},
+    {"runs get", "ID...|-", 1, -1, "show runs with their tasks and attempts", get_rows,
+        cli_runs_get},
+    {"runs watch", "ID...|-", 1, -1, "follow runs to their end", watch_rows, cli_runs_watch},
     {"runs stream", "ID", 1, 1, "print what a run's tasks stream, as it comes", stream_rows,
         cli_runs_stream},
-    {"runs cancel", "ID", 1, 1, "cancel a run", cancel_rows, cli_runs_cancel},
-    {"runs replay", "ID", 1, 1, "let a run that has ended go on", replay_rows, cli_runs_replay},
+    {"runs cancel", "ID...|-", 1, -1, "cancel runs", cancel_rows, cli_runs_cancel},
+    {"runs replay", "ID...|-", 1, -1, "let runs that have ended go on", replay_rows,
+        cli_runs_replay},
     {"events push", "KEY [JSON|@FILE|-]", 1, 2, "push an event to all that wait for its key",
         push_rows, cli_events_push},
     {"workflows list", "", 0, 0, "list workflows, with their newest versions and open runs",
@@ -237,9 +244,9 @@ const struct cli_command cli_commands[] = {
         cli_workflows_get},
     {"approvals list", "", 0, 0, "list what waits for a decision, oldest first", approvals_rows,
         cli_approvals_list},
-    {"approvals approve", "NUMBER|-", 1, 1, "approve what a task asks for", decide_rows,
+    {"approvals approve", "NUMBER...|-", 1, -1, "approve what tasks ask for", decide_rows,
         cli_approvals_approve},
-    {"approvals reject", "NUMBER|-", 1, 1, "reject what a task asks for", decide_rows,
+    {"approvals reject", "NUMBER...|-", 1, -1, "reject what tasks ask for", decide_rows,
         cli_approvals_reject},
     {"worker exec", "-- CMD...", 1, -1, "run a command for each task of a workflow", exec_rows,
         cli_worker_exec},
@@ -253,7 +260,7 @@ const struct cli_command cli_commands[] = {
     {"restore", "", 0, 0, "make a data directory of a backup", restore_rows, cli_restore},
     {"token create", "", 0, 0, "make a token", token_create_rows, cli_token_create},
     {"token list", "", 0, 0, "list tokens", token_list_rows, cli_token_list},
-    {"token revoke", "ID...", 1, -1, "end tokens, and the connections they opened",
+    {"token revoke", "ID...|-", 1, -1, "end tokens, and the connections they opened",
         token_revoke_rows, cli_token_revoke},
     {"bench run", "", 0, 0, "measure trigger, run, result on a running server", bench_rows,
         cli_bench_run},
@@ -305,8 +312,20 @@ cli_run_id(const struct cli *cli, int i)
 int
 cli_fail(const struct froe_error *error)
 {
-	fprintf(stderr, "froe: %s%s%s (%s)\n", error->field, error->field[0] != 0 ? ": " : "",
-	    error->text, froe_err_name(error->code));
+	return cli_fail_of(NULL, error);
+}
+
+int
+cli_fail_of(const char *what, const struct froe_error *error)
+{
+	struct terminal terminal = terminal_open(STDERR_FILENO);
+	struct buf text;
+	buf_init(&text);
+	terminal_push(&terminal, &text, error->text);
+	fprintf(stderr, "froe: %s%s%s%s%.*s (%s)\n", what != NULL ? what : "",
+	    what != NULL ? ": " : "", error->field, error->field[0] != 0 ? ": " : "",
+	    (int)buf_used(&text), (const char *)text.data, froe_err_name(error->code));
+	buf_release(&text);
 	if (froe_err_class(error->code) == FROE_CLASS_RETRY)
 		return FROE_EXIT_UNAVAILABLE;
 	return FROE_EXIT_FAILED;
@@ -370,7 +389,7 @@ cli_connect(const struct cli *cli, int *ret_status)
 		return client;
 	*ret_status = cli_fail(&error);
 	if (error.code == FROE_UNAVAILABLE)
-		fputs("froe: is a server running? \"froe dev\" starts one to try things out\n",
-		    stderr);
+		fprintf(stderr, "froe: is a server running there? --address or FROE_ADDRESS says "
+		    "where to look; \"froe dev\" starts one to try things out\n");
 	return NULL;
 }

@@ -6,6 +6,7 @@
 #include "base/duration.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "cli/guess.h"
 #include "cli/help.h"
 #include "cli/settings.h"
 
@@ -95,6 +96,25 @@ cli_output(const struct cli *cli)
 /* --------------------------------------------------------------------------------- the command
  * line */
 
+/* "--limt", "--wait=yes", "-x": `word` is how it stands there, or what is known of it. */
+static _Noreturn void
+unknown_option(const struct cli *cli, const char *word)
+{
+	struct guess guess;
+	char name[64];
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
+	guess_begin(&guess, name + (name[0] == '-' && name[1] == '-' ? 2 : 0));
+	for (const struct cli_option *row = cli->command->options; row->name != NULL; row++) {
+		if (strcmp(row->name, guess.word) == 0)
+			cli_usage(cli, "%s takes no value", name);
+		guess_try(&guess, row->name);
+	}
+	if (guess_end(&guess) != NULL)
+		cli_usage(cli, "%s is not an option here: did you mean --%s?", name,
+		    guess_end(&guess));
+	cli_usage(cli, "%s is not an option here", name);
+}
+
 static void
 parse_options(struct cli *cli, int argc, char **argv)
 {
@@ -117,8 +137,10 @@ parse_options(struct cli *cli, int argc, char **argv)
 		}
 		if (found == ':')
 			cli_usage(cli, "%s needs a value", argv[optind - 1]);
-		if (found != 0)
-			cli_usage(cli, "%s is not an option here", argv[optind - 1]);
+		if (found != 0) {
+			char letter[3] = {'-', (char)optopt, 0};
+			unknown_option(cli, optopt != 0 ? letter : argv[optind - 1]);
+		}
 		if (cli->given_count == CLI_GIVEN_MAX)
 			cli_usage(cli, "too many options");
 		cli->given[cli->given_count].name = rows[index].name;
@@ -146,7 +168,8 @@ cli_parse(struct cli *cli, int argc, char **argv)
 	cli->arguments = arguments;
 	cli->argument_count = kept;
 	if (kept < cli->command->argument_min)
-		cli_usage(cli, "it needs %s", cli->command->arguments);
+		cli_usage(cli, "\"froe %s\" needs %s", cli->command->words,
+		    cli->command->arguments);
 	if (cli->command->argument_max >= 0 && kept > cli->command->argument_max)
 		cli_usage(
 		    cli, "\"%s\" is one argument too many", arguments[cli->command->argument_max]);

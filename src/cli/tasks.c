@@ -4,17 +4,17 @@
 #include "base/mem.h"
 #include "cli/graph.h"
 
+#include <stdio.h>
 #include <string.h>
 
-/* How many characters a text has on the screen; names have no combining ones to speak of. */
-static size_t
-text_width(const char *text)
-{
-	size_t width = 0;
-	for (; *text != 0; text++)
-		width += ((unsigned char)*text & 0xc0) != 0x80 ? 1 : 0;
-	return width;
-}
+#define WORKER_WIDTH 16
+
+struct print {
+	const struct terminal *terminal;
+	uint64_t now_ns;
+	size_t width; /* of the graph with the tasks' names */
+	struct buf *to;
+};
 
 static const char *
 task_mark(const struct froe_task_view *task, bool utf8)
@@ -61,22 +61,12 @@ tasks_graph(const struct froe_run_view *run, bool utf8)
 	return rows;
 }
 
-/* A single line of an error, without control characters. */
-static void
-push_line(struct buf *to, const char *text)
-{
-	for (; *text != 0 && *text != '\n'; text++) {
-		char c = (unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text;
-		buf_push(to, &c, 1);
-	}
-}
-
 /* What matters: why it failed, or what it waits for. */
 static void
-task_note(const struct froe_task_view *task, struct buf *to)
+task_note(const struct froe_task_view *task, const struct terminal *terminal, struct buf *to)
 {
 	if (task->error[0] != 0 && task->status != FROE_RUN_COMPLETED) {
-		push_line(to, task->error);
+		terminal_push(terminal, to, task->error);
 		return;
 	}
 	if (strcmp(task->state, "closed") == 0)
@@ -89,22 +79,37 @@ task_note(const struct froe_task_view *task, struct buf *to)
 	}
 }
 
+/* Until its end, or until now. */
 static void
-task_row(const struct froe_task_view *task, const struct graph_row *row, size_t width,
-    const struct terminal *terminal, struct buf *to)
+task_took(const struct froe_task_view *task, uint64_t now_ns, char took[DURATION_TEXT_SIZE])
 {
-	char took[DURATION_TEXT_SIZE] = "-";
-	size_t used = row->width + text_width(task->name);
+	uint64_t end_ns = task->finished_ns;
+	if (end_ns == 0 && task->status == FROE_RUN_RUNNING)
+		end_ns = now_ns;
+	snprintf(took, DURATION_TEXT_SIZE, "-");
+	if (task->started_ns != 0 && end_ns > task->started_ns)
+		duration_format(end_ns - task->started_ns, took);
+}
+
+static void
+task_row(const struct froe_task_view *task, const struct graph_row *row,
+    const struct print *print)
+{
+	char took[DURATION_TEXT_SIZE];
+	const struct terminal *terminal = print->terminal;
+	struct buf *to = print->to;
 	const char *worker =
 	    task->attempt_count > 0 ? task->attempts[task->attempt_count - 1].worker : "";
-	if (task->finished_ns > task->started_ns && task->started_ns != 0)
-		duration_format(task->finished_ns - task->started_ns, took);
-	buf_printf(to, "  %s%s%*s  ", row->art, task->name, (int)(width - used), "");
-	buf_printf(to, "%s%-10s%s  %-9s  %-8zu  %-16s  ",
+	task_took(task, print->now_ns, took);
+	buf_printf(to, "  %s", row->art);
+	terminal_push_wide(terminal, to, task->name, print->width - row->width);
+	buf_printf(to, "  %s%-10s%s  %-9s  %-8zu  ",
 	    terminal_colour(terminal, terminal_colour_of(task->status)),
 	    task->skipped ? "SKIPPED" : froe_status_name(task->status),
-	    terminal_colour(terminal, TERMINAL_PLAIN), took, task->attempt_count, worker);
-	task_note(task, to);
+	    terminal_colour(terminal, TERMINAL_PLAIN), took, task->attempt_count);
+	terminal_push_wide(terminal, to, worker, WORKER_WIDTH);
+	buf_push_text(to, "  ");
+	task_note(task, terminal, to);
 	while (to->data[to->size - 1] == ' ')
 		to->size--;
 	buf_push_text(to, "\n");
@@ -112,13 +117,14 @@ task_row(const struct froe_task_view *task, const struct graph_row *row, size_t 
 
 /* A step of a durable task: what it is, and what came of it. */
 static void
-node_row(const struct froe_node_view *node, int indent, struct buf *to)
+node_row(const struct froe_node_view *node, int indent, const struct print *print)
 {
 	char when[TIMESTAMP_TEXT_SIZE];
+	struct buf *to = print->to;
 	uint64_t ns = node->done ? node->done_ns : node->due_ns;
 	timestamp_format(ns, when);
 	buf_printf(to, "  %*s  %u. ", indent, "", node->node);
-	push_line(to, node->label);
+	terminal_push(print->terminal, to, node->label);
 	if (!node->done)
 		buf_printf(
 		    to, ": waits%s%s", ns != 0 ? ", at most until " : "", ns != 0 ? when : "");
@@ -128,39 +134,49 @@ node_row(const struct froe_node_view *node, int indent, struct buf *to)
 		buf_printf(to, " (approval %llu)", (unsigned long long)node->approval);
 	if (node->actor[0] != 0) {
 		buf_push_text(to, " by ");
-		push_line(to, node->actor);
+		terminal_push(print->terminal, to, node->actor);
 	}
 	if (node->reason[0] != 0) {
 		buf_push_text(to, ": ");
-		push_line(to, node->reason);
+		terminal_push(print->terminal, to, node->reason);
 	}
 	buf_push_text(to, "\n");
 }
 
-void
-tasks_print(
-    const struct froe_run_view *run, bool payloads, const struct terminal *terminal, struct buf *to)
+/* A task, the steps that it has taken, and what came of it. */
+static void
+task_print(const struct froe_task_view *task, const struct graph_row *row, bool payloads,
+    const struct print *print)
 {
+	task_row(task, row, print);
+	for (size_t n = 0; n < task->node_count; n++)
+		node_row(&task->nodes[n], (int)row->width, print);
+	if (payloads && task->output.size != 0) {
+		buf_printf(print->to, "  %*s  ", (int)row->width, "");
+		buf_push(print->to, task->output.data, task->output.size);
+		buf_push_text(print->to, "\n");
+	}
+}
+
+void
+tasks_print(const struct froe_run_view *run, bool payloads, const struct terminal *terminal,
+    uint64_t now_ns, struct buf *to)
+{
+	struct print print = {.terminal = terminal, .now_ns = now_ns, .to = to};
 	struct graph_row *rows = tasks_graph(run, terminal->utf8);
 	size_t width = strlen("TASK");
-	if (rows == NULL)
-		return; /* the server would not have taken such a definition */
+	if (rows == NULL || run->task_count == 0) {
+		graph_free(rows);
+		return; /* it begins at a time that has not come */
+	}
 	for (size_t i = 0; i < run->task_count; i++) {
-		size_t used = rows[i].width + text_width(run->tasks[rows[i].node].name);
+		size_t used = rows[i].width + terminal_width(run->tasks[rows[i].node].name);
 		width = used > width ? used : width;
 	}
-	buf_printf(to, "\n  %-*s  %-10s  %-9s  %-8s  %-16s  %s\n", (int)width, "TASK", "STATUS",
-	    "TOOK", "ATTEMPTS", "WORKER", "STATE OR ERROR");
-	for (size_t i = 0; i < run->task_count; i++) {
-		const struct froe_task_view *task = &run->tasks[rows[i].node];
-		task_row(task, &rows[i], width, terminal, to);
-		for (size_t n = 0; n < task->node_count; n++)
-			node_row(&task->nodes[n], (int)rows[i].width, to);
-		if (payloads && task->output.size != 0) {
-			buf_printf(to, "  %*s  ", (int)rows[i].width, "");
-			buf_push(to, task->output.data, task->output.size);
-			buf_push_text(to, "\n");
-		}
-	}
+	print.width = width;
+	buf_printf(to, "\n  %-*s  %-10s  %-9s  %-8s  %-*s  %s\n", (int)width, "TASK", "STATUS",
+	    "TOOK", "ATTEMPTS", WORKER_WIDTH, "WORKER", "STATE OR ERROR");
+	for (size_t i = 0; i < run->task_count; i++)
+		task_print(&run->tasks[rows[i].node], &rows[i], payloads, &print);
 	graph_free(rows);
 }

@@ -7,7 +7,8 @@
 #include "base/bytes.h"
 #include "cli/terminal.h"
 
+/* `now_ns`: what has not ended has taken until then; 0: unknown. */
 void tasks_print(const struct froe_run_view *run, bool payloads, const struct terminal *terminal,
-    struct buf *to);
+    uint64_t now_ns, struct buf *to);
 
 #endif

@@ -4,7 +4,7 @@
  * With --data they go through the directory's admin.sock, which asks for no token; when no server
  * runs there, create opens the store itself. The token alone goes to standard output.
  */
-#include "cli/cli.h"
+#include "cli/each.h"
 
 #include "base/bytes.h"
 #include "base/duration.h"
@@ -316,19 +316,38 @@ cli_token_list(struct cli *cli)
 
 /* -------------------------------------------------------------------------------------- revoke */
 
+/* The server says what a token's id is: any word may be one. */
+static bool
+id_check(const char *text)
+{
+	return text[0] != 0;
+}
+
+static const struct each_kind token_kind = {
+    .name = "token",
+    .want = "a token's id: \"froe token list --output ids\" prints them",
+    .check = id_check,
+};
+
+static enum froe_err
+revoke_one(void *context, struct froe_client *client, const char *id, struct froe_error *error)
+{
+	(void)context;
+	return froe_token_revoke(client, id, -1, error);
+}
+
 int
 cli_token_revoke(struct cli *cli)
 {
-	struct froe_error error;
+	struct each_action action = {.done = "revoked", .act = revoke_one};
+	struct each each;
 	int status;
+	FROE_DROP(cli_output(cli), "checked before connecting");
+	each_begin(&each, cli, &token_kind);
 	struct froe_client *client = connect_running(cli, &status);
 	if (client == NULL)
 		return status;
-	status = FROE_EXIT_OK;
-	for (int i = 0; i < cli->argument_count && status == FROE_EXIT_OK; i++) {
-		if (froe_token_revoke(client, cli->arguments[i], -1, &error) != FROE_OK)
-			status = cli_fail(&error);
-	}
+	status = each_do(&each, client, &action);
 	froe_client_close(client);
 	return status;
 }

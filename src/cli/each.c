@@ -1,0 +1,146 @@
+#include "cli/each.h"
+
+#include "cli/json.h"
+
+#include "base/bytes.h"
+#include "base/fault.h"
+
+#include <string.h>
+
+/* ----------------------------------------------------------------------------------------- ids */
+
+static bool
+check_run(const char *text)
+{
+	struct froe_id id;
+	return froe_id_parse(text, &id);
+}
+
+const struct each_kind each_run = {
+    .name = "run",
+    .want = "a run's id: \"froe runs list --output ids\" prints them",
+    .check = check_run,
+};
+
+void
+each_begin(struct each *each, const struct cli *cli, const struct each_kind *kind)
+{
+	int inputs = 0;
+	*each = (struct each){.cli = cli, .kind = kind, .status = FROE_EXIT_OK};
+	for (int i = 0; i < cli->argument_count; i++) {
+		const char *text = cli->arguments[i];
+		if (strcmp(text, "-") == 0)
+			inputs++;
+		else if (!kind->check(text))
+			cli_usage(cli, "\"%s\" is not %s", text, kind->want);
+	}
+	if (inputs > 1)
+		cli_usage(cli, "\"-\" is standard input: it can be read once");
+}
+
+/* The first word of the next line that has one and is an id. */
+static const char *
+line_next(struct each *each)
+{
+	char line[4096];
+	while (fgets(line, sizeof(line), stdin) != NULL) {
+		char *word = line + strspn(line, " \t\r\n");
+		each->line++;
+		word[strcspn(word, " \t\r\n")] = 0;
+		if (*word == 0)
+			continue;
+		if (strlen(word) < EACH_ID_SIZE && each->kind->check(word)) {
+			snprintf(each->text, sizeof(each->text), "%s", word);
+			return each->text;
+		}
+		fprintf(stderr, "froe: standard input, line %u: \"%.100s\" is not %s\n", each->line,
+		    word, each->kind->want);
+		each->status = FROE_EXIT_FAILED;
+	}
+	return NULL;
+}
+
+const char *
+each_next(struct each *each)
+{
+	for (;;) {
+		const char *text = each->reading ? line_next(each) : NULL;
+		if (text != NULL)
+			return text;
+		each->reading = false;
+		if (each->next == each->cli->argument_count)
+			return NULL;
+		text = each->cli->arguments[each->next++];
+		if (strcmp(text, "-") != 0)
+			return text;
+		each->reading = true;
+	}
+}
+
+bool
+each_single(const struct each *each)
+{
+	return each->cli->argument_count == 1 && strcmp(each->cli->arguments[0], "-") != 0;
+}
+
+/* ------------------------------------------------------------------------------------- actions */
+
+static void
+say_json(const struct each *each, const char *id, const struct froe_error *error)
+{
+	struct buf line;
+	buf_init(&line);
+	buf_push_text(&line, "{");
+	json_text(&line, each->kind->name, id);
+	buf_printf(&line, ",\"ok\":%s", error == NULL ? "true" : "false");
+	if (error != NULL) {
+		buf_printf(&line, ",\"code\":\"%s\",", froe_err_name(error->code));
+		json_text(&line, "error", error->text);
+	}
+	buf_push_text(&line, "}\n");
+	fwrite(line.data, 1, buf_used(&line), stdout);
+	buf_release(&line);
+}
+
+static void
+say(const struct each *each, const struct each_action *action, const char *id)
+{
+	enum cli_output output = cli_output(each->cli);
+	if (output == CLI_JSON)
+		say_json(each, id, NULL);
+	else if (output == CLI_IDS)
+		printf("%s\n", id);
+	else
+		printf("%s  %s\n", id, action->done);
+	fflush(stdout); /* for the next command of a pipe */
+}
+
+/* Whoever asks, and through whatever: it would be the same for all. */
+static bool
+is_hopeless(enum froe_err err)
+{
+	return err == FROE_UNAUTHENTICATED || err == FROE_FORBIDDEN || err == FROE_CLOSED;
+}
+
+int
+each_do(struct each *each, struct froe_client *client, const struct each_action *action)
+{
+	int status = FROE_EXIT_OK;
+	const char *id;
+	bool go_on = true, single = each_single(each);
+	while (go_on && (id = each_next(each)) != NULL) {
+		struct froe_error error;
+		if (action->act(action->context, client, id, &error) == FROE_OK) {
+			say(each, action, id);
+			continue;
+		}
+		int failed = cli_fail_of(single ? NULL : id, &error);
+		status = status == FROE_EXIT_OK ? failed : status;
+		if (cli_output(each->cli) == CLI_JSON)
+			say_json(each, id, &error);
+		go_on = !is_hopeless(error.code);
+	}
+	if (!go_on && !single)
+		fputs("froe: what comes after it was not tried\n", stderr);
+	return status == FROE_EXIT_OK ? each->status : status;
+}

@@ -11,6 +11,7 @@
 #   make demo                a DAG on a real worker, both killed in the middle, run to its end
 #   make bench               the limit and froe, in one run, as ratios
 #   make docs                docs/cli.md, from what froe says of itself; make man: build/man/froe.1
+#   make bench-scale [OPEN=N] [DONE=N] [ARGS=]  start, lists and memory with so many runs
 #   make bench-index [ARGS=]  does the index keep up with 40 000 runs a second; lists
 #   make tidy                layers, headers alone, lengths, banned words
 #   make selftest            plants one fault per tidy rule and requires a refusal
@@ -175,7 +176,7 @@ $(OUT)/tests/%: tests/%.c $$(call lib,$$(L_cli))
 $(OUT)/tests/sim/sim: $(wildcard tests/sim/world/*)
 $(OUT)/bench/%: bench/%.c $$(call lib,$$(L_cli))
 	@mkdir -p $(@D) $(OBJ)/bench
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -MMD -MP -MF $(OBJ)/bench/$*.d -o $@ $< \
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -Ibench -MMD -MP -MF $(OBJ)/bench/$*.d -o $@ $< \
 	    $(call lib,$(filter-out cli,$(L_cli))) $(LIBS)
 
 check: $(UNIT_RUN)
@@ -216,9 +217,13 @@ $(OBJ)/layers.stamp: tools/layers tools/layers.txt src \
 	@mkdir -p $(@D) && touch $@.new # as old as the check's begin: a change meanwhile counts
 	@tools/layers
 	@mv $@.new $@
+OPEN ?= 50000
+DONE ?= 200000
 bench-index: $(OUT)/bench/index
 	$(OUT)/bench/index $(ARGS)
-.PHONY: bench-index
+bench-scale: all $(OUT)/bench/scale
+	$(OUT)/bench/scale $(OUT)/froe --dir $(OUT) --open $(OPEN) --done $(DONE) $(ARGS)
+.PHONY: bench-index bench-scale
 tidy:
 	@tools/tidy --build $(B)
 selftest:

@@ -32,6 +32,7 @@ hub_init(struct hub *hub, const struct hub_options *options)
 	list_init(&hub->reads);
 	list_init(&hub->reading);
 	list_init(&hub->forgets);
+	map_init(&hub->forgets_by_run);
 	list_init(&hub->backlog);
 	list_init(&hub->refusals);
 	hub->sources = mem_array(HUB_SOURCES, sizeof(*hub->sources));

@@ -94,6 +94,7 @@ struct hub {
 	struct list reads;         /* questions at the index thread, oldest first */
 	struct list reading;       /* questions whose records are being read */
 	struct list forgets;       /* closed runs whose places the index does not have yet */
+	struct map forgets_by_run; /* run -> the newest of its `forgets` */
 	struct list backlog;       /* index rows that did not fit the ring */
 	uint64_t index_applied;    /* of the index when it was opened: hub_replays() */
 	uint64_t reads_last;

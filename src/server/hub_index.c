@@ -11,7 +11,8 @@
 #include "base/mem.h"
 #include "index/texts.h"
 
-/* A closed run's places are forgotten here once the index has them. */
+/* A closed run's places are forgotten here once the index has them. A run that was replayed and has
+ * closed again has several: the newest, which hub->forgets_by_run names, is the one that counts. */
 struct hub_forget {
 	struct list link;
 	uint64_t run;
@@ -165,24 +166,15 @@ forget_later(struct hub *hub, const struct indexer_job *job)
 	forget->run = job->row.number;
 	forget->frame = job->frame;
 	list_push(&hub->forgets, &forget->link);
-}
-
-static bool
-forget_waits(const struct hub *hub, uint64_t run)
-{
-	struct list *at;
-	list_for_each(at, &hub->forgets) {
-		if (container_of(at, struct hub_forget, link)->run == run)
-			return true;
-	}
-	return false;
+	map_put_u64(&hub->forgets_by_run, forget->run, forget);
 }
 
 void
 hub_index_forget(struct hub *hub, uint64_t run)
 {
 	enum eng_status status;
-	if (!eng_run_status(hub->shard->eng, run, &status) && !forget_waits(hub, run))
+	if (!eng_run_status(hub->shard->eng, run, &status) &&
+	    map_get_u64(&hub->forgets_by_run, run) == NULL)
 		resolver_forget(hub->shard->resolver, run);
 }
 
@@ -197,6 +189,8 @@ forget_applied(struct hub *hub)
 			return;
 		uint64_t run = forget->run;
 		list_remove(&forget->link);
+		if (map_get_u64(&hub->forgets_by_run, run) == forget)
+			map_remove_u64(&hub->forgets_by_run, run);
 		mem_free(forget);
 		hub_index_forget(hub, run); /* a replay may have opened it again */
 	}
@@ -278,4 +272,5 @@ hub_index_release_all(struct hub *hub)
 		indexer_job_free(container_of(at, struct indexer_job, link));
 	while ((at = list_pop(&hub->forgets)) != NULL)
 		mem_free(container_of(at, struct hub_forget, link));
+	map_release(&hub->forgets_by_run);
 }

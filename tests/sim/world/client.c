@@ -59,18 +59,40 @@ wish_put(struct world *world, struct client *client)
 	client->wish = CLIENT_PUT;
 }
 
+/* A key that others use too, a time to begin at, metadata. */
+static void
+run_mint_more(struct world *world, struct world_run *run)
+{
+	struct dice *dice = &world->dice;
+	const struct plan *plan = &world->plan;
+	if (plan_does(plan, KIND_KEYS) && dice_hits(dice, 40)) {
+		run->key = (unsigned)dice_range(dice, 1, 3);
+		run->key_until_end = dice_hits(dice, 30);
+		run->key_ttl_ms = dice_hits(dice, 80) ? dice_range(dice, 1, 60000) : 0;
+		mark_op(world, KIND_KEYS);
+	}
+	if (plan_does(plan, KIND_SCHEDULED) && dice_hits(dice, 30)) {
+		uint64_t wall_ns = io_wall_ns(world->env);
+		if (dice_hits(dice, 50))
+			run->delay_ms = 1 + dice_span_ns(dice, 3600 * 1000);
+		else
+			run->start_ns = wall_ns - 10 * NS_PER_S + dice_below(dice, 600 * NS_PER_S);
+		mark_op(world, KIND_SCHEDULED);
+	}
+	for (unsigned i = 0; i < MODEL_METADATA && plan_does(plan, KIND_METADATA); i++) {
+		if (dice_hits(dice, 50))
+			run->metadata[i] = (uint8_t)dice_range(dice, 'A', 'Z');
+		mark_op(world, KIND_METADATA);
+	}
+}
+
 static void
 run_mint(struct world *world, struct client *client, struct world_run *run)
 {
 	struct dice *dice = &world->dice;
 	const struct plan *plan = &world->plan;
-	uint8_t bytes[16];
-	for (unsigned i = 0; i < sizeof(bytes); i++)
-		bytes[i] = (uint8_t)dice_next(dice);
-	*run = (struct world_run){
-	    .id = uuid_run(io_wall_ns(world->env), bytes),
-	    .tenant = client->tenant,
-	};
+	*run = (struct world_run){.tenant = client->tenant};
+	run->id = world_run_id(world);
 	run->payload_seed = dice_next(dice);
 	run->payload_bytes = dice_range(dice, 2, plan->payload_bytes_max);
 	do
@@ -86,6 +108,7 @@ run_mint(struct world *world, struct client *client, struct world_run *run)
 		run->timeout_ms = dice_range(dice, 1, 120000);
 	if (plan->payload_bytes_max > 64)
 		mark_op(world, KIND_BIG_PAYLOAD);
+	run_mint_more(world, run);
 }
 
 /* A run that this server remembers well: not one that closed about a day ago. */
@@ -95,6 +118,25 @@ run_recent(const struct world *world, const struct world_run *run)
 	const struct model_run *known = model_run_by_id(&world->model, run->id);
 	return known == NULL || !known->closed ||
 	    world->model.time_ns - known->closed_ns < MODEL_CLOSED_TTL_NS / 2;
+}
+
+static void
+wish_bulk(struct world *world, struct client *client)
+{
+	struct dice *dice = &world->dice;
+	unsigned count = (unsigned)dice_range(dice, 1, 4);
+	unsigned left = world->plan.runs - world->run_count;
+	client->run = world->run_count;
+	client->run_count = count < left ? count : left;
+	for (unsigned i = 0; i < client->run_count; i++)
+		run_mint(world, client, &world->runs[world->run_count++]);
+	mark_op(world, KIND_BULK);
+	if (plan_does(&world->plan, KIND_BULK_BAD) && dice_hits(dice, 20)) {
+		unsigned bad = client->run + (unsigned)dice_below(dice, client->run_count);
+		world->runs[bad].workflow = PLAN_WORKFLOWS_MAX;
+		mark_op(world, KIND_BULK_BAD);
+	}
+	client->wish = CLIENT_BULK;
 }
 
 static void
@@ -119,6 +161,10 @@ wish_trigger(struct world *world, struct client *client)
 	}
 	if (world->run_count == world->plan.runs)
 		return;
+	if (plan_does(&world->plan, KIND_BULK) && dice_hits(dice, 30)) {
+		wish_bulk(world, client);
+		return;
+	}
 	client->run = world->run_count++;
 	run_mint(world, client, &world->runs[client->run]);
 	client->wish = CLIENT_TRIGGER;
@@ -135,7 +181,83 @@ wish_cancel(struct world *world, struct client *client)
 	if (!plan_does(&world->plan, kind) || !run_recent(world, &world->runs[client->run]))
 		return;
 	client->wish = CLIENT_CANCEL;
-	mark_op(world, kind);
+	client->children =
+	    plan_does(&world->plan, KIND_CANCEL_CHILDREN) && dice_hits(&world->dice, 60);
+	mark_op(world, client->children ? KIND_CANCEL_CHILDREN : kind);
+}
+
+static void
+wish_push(struct world *world, struct client *client, unsigned key)
+{
+	client->wish = CLIENT_PUSH;
+	client->key = key;
+	client->payload_seed = dice_next(&world->dice);
+	mark_op(world, KIND_EVENTS);
+}
+
+static void
+wish_decide(struct world *world, struct client *client, uint64_t approval)
+{
+	client->wish = CLIENT_DECIDE;
+	client->approval = approval;
+	client->yes = dice_hits(&world->dice, 50);
+	mark_op(world, KIND_APPROVALS);
+}
+
+static void
+wish_pause(struct world *world, struct client *client, unsigned worker, bool paused)
+{
+	client->wish = CLIENT_PAUSE;
+	client->worker = worker;
+	client->yes = paused;
+	mark_op(world, KIND_WORKER_PAUSE);
+}
+
+/* What people and other systems do while runs are under way. */
+static void
+wish_meddle(struct world *world, struct client *client)
+{
+	struct dice *dice = &world->dice;
+	const struct plan *plan = &world->plan;
+	uint64_t approvals = world->model.approval_last[client->tenant];
+	switch (dice_below(dice, 3)) {
+	case 0:
+		if (plan_does(plan, KIND_EVENTS))
+			wish_push(world, client, (unsigned)dice_below(dice, WORLD_EVENT_KEYS));
+		return;
+	case 1:
+		if (plan_does(plan, KIND_APPROVALS))
+			wish_decide(world, client, dice_range(dice, 1, approvals + 1));
+		return;
+	default:
+		if (plan_does(plan, KIND_WORKER_PAUSE)) {
+			unsigned worker = (unsigned)dice_below(dice, plan->workers);
+			wish_pause(world, client, worker, dice_hits(dice, 50));
+		}
+	}
+}
+
+/* In the end everybody who waits for somebody is helped. */
+static bool
+wish_help(struct world *world, struct client *client)
+{
+	for (unsigned i = 0; i < world->plan.workers; i++) {
+		const struct model_worker *worker =
+		    model_worker_paused(&world->model, world->workers[i].id);
+		if (worker != NULL && worker->tenant == client->tenant) {
+			wish_pause(world, client, i, /* paused= */ false);
+			return true;
+		}
+	}
+	uint64_t approval = model_approval_open(&world->model, client->tenant);
+	if (approval != 0) {
+		wish_decide(world, client, approval);
+		return true;
+	}
+	if (!model_waits_for_event(&world->model, client->tenant))
+		return false;
+	wish_push(world, client, (unsigned)dice_below(&world->dice, WORLD_EVENT_KEYS));
+	return true;
 }
 
 static void
@@ -143,44 +265,101 @@ client_wish(struct world *world, struct client *client)
 {
 	struct dice *dice = &world->dice;
 	client->due_ns = world_mono_ns(world) + dice_span_ns(dice, world->plan.pace_ns);
+	client->unknown = false;
+	client->request = 0;
 	if (world->ending) {
-		client->due_ns = UINT64_MAX;
+		if (!wish_help(world, client))
+			client->due_ns = world_mono_ns(world) + 5 * NS_PER_S;
 		return;
 	}
 	unsigned what = (unsigned)dice_below(dice, 100);
-	if (what < 70)
+	if (what < 60)
 		wish_trigger(world, client);
+	else if (what < 75)
+		wish_meddle(world, client);
 	else if (what < 85)
 		wish_cancel(world, client);
 	else
 		wish_put(world, client);
-	client->unknown = false;
-	client->request = 0;
 }
 
 /* --------------------------------------------------------------------------------------- asking */
 
-static struct eng_command
-command_of(struct world *world, const struct client *client, char name[RECIPE_NAME_BYTES])
+/* What a command points to while it is submitted. */
+struct asking {
+	struct world_start texts[MODEL_STARTS_MAX];
+	struct eng_start starts[MODEL_STARTS_MAX];
+	char key[3];
+};
+
+static void
+command_start(struct world *world, const struct client *client, struct asking *asking,
+    struct eng_command *command)
 {
-	const struct world_run *run = &world->runs[client->run];
-	struct eng_command command = {.tenant.v = world->process.tenants[client->tenant]};
-	if (client->wish == CLIENT_PUT) {
+	bool bulk = client->wish == CLIENT_BULK;
+	unsigned count = bulk ? client->run_count : 1;
+	for (unsigned i = 0; i < count; i++)
+		asking->starts[i] = world_start_of(world, &world->runs[client->run + i], i,
+		    &asking->texts[i]);
+	command->type = bulk ? ENG_CMD_RUN_START_MANY : ENG_CMD_RUN_START;
+	if (!bulk) {
+		command->run_start = asking->starts[0];
+		return;
+	}
+	command->run_start_many.starts = asking->starts;
+	command->run_start_many.count = count;
+}
+
+static void
+command_push(struct world *world, const struct client *client, struct asking *asking,
+    struct eng_command *command)
+{
+	size_t size = 2 + client->payload_seed % (world->plan.payload_bytes_max - 1);
+	command->type = ENG_CMD_EVENT_PUSH;
+	world_event_key(client->key, asking->key);
+	command->event_push.key = bytes_text(asking->key);
+	command->event_push.payload = world_payload(world, client->payload_seed, size);
+}
+
+static struct eng_command
+command_of(struct world *world, const struct client *client, struct asking *asking)
+{
+	struct eng_command command = {
+	    .tenant.v = world->process.tenants[client->tenant],
+	    .actor = bytes_text("someone"),
+	};
+	switch (client->wish) {
+	case CLIENT_NOTHING:
+		froe_never("nothing is wished for");
+	case CLIENT_PUT:
 		command.type = ENG_CMD_WORKFLOW_PUT;
 		command.workflow_put.definition = *client->recipe->definition;
-	} else if (client->wish == CLIENT_CANCEL) {
+		break;
+	case CLIENT_CANCEL:
 		command.type = ENG_CMD_RUN_CANCEL;
-		command.run_cancel.run = run->id;
+		command.run_cancel.run = world->runs[client->run].id;
 		command.run_cancel.reason = bytes_text("somebody wanted it");
-	} else {
-		recipe_workflow_name(run->workflow, name);
-		command.type = ENG_CMD_RUN_START;
-		command.run_start.run = run->id;
-		command.run_start.workflow = bytes_text(name);
-		command.run_start.input =
-		    world_payload(world, run->payload_seed, run->payload_bytes);
-		command.run_start.priority = run->priority;
-		command.run_start.timeout_ms = run->timeout_ms;
+		command.run_cancel.children = client->children;
+		break;
+	case CLIENT_TRIGGER:
+	case CLIENT_BULK:
+		command_start(world, client, asking, &command);
+		break;
+	case CLIENT_PUSH:
+		command_push(world, client, asking, &command);
+		break;
+	case CLIENT_DECIDE:
+		command.type = ENG_CMD_APPROVAL_DECIDE;
+		command.approval_decide.approval = client->approval;
+		command.approval_decide.approved = client->yes;
+		command.approval_decide.reason = bytes_text("it looks good");
+		break;
+	case CLIENT_PAUSE:
+		command.type = ENG_CMD_WORKER_PAUSE;
+		command.worker_pause.worker = world->workers[client->worker].id;
+		command.worker_pause.paused = client->yes;
+		command.worker_pause.reason = bytes_text("it is looked at");
+		break;
 	}
 	return command;
 }
@@ -189,20 +368,27 @@ command_of(struct world *world, const struct client *client, char name[RECIPE_NA
 static bool
 wish_stale(const struct world *world, const struct client *client)
 {
-	bool run = client->wish == CLIENT_TRIGGER || client->wish == CLIENT_CANCEL;
-	return run && !run_recent(world, &world->runs[client->run]);
+	bool run = client->wish == CLIENT_TRIGGER || client->wish == CLIENT_CANCEL ||
+	    client->wish == CLIENT_BULK;
+	unsigned count = client->wish == CLIENT_BULK ? client->run_count : 1;
+	bool stale = false;
+	for (unsigned i = 0; i < count && run; i++)
+		stale = stale || !run_recent(world, &world->runs[client->run + i]);
+	return stale;
 }
 
 static void
 client_ask(struct world *world, struct client *client)
 {
-	char name[RECIPE_NAME_BYTES];
-	struct eng_command command = command_of(world, client, name);
+	struct asking asking;
+	struct eng_command command = command_of(world, client, &asking);
+	bool grows = client->wish == CLIENT_TRIGGER || client->wish == CLIENT_BULK ||
+	    client->wish == CLIENT_PUSH;
 	if (wish_stale(world, client)) {
 		client->wish = CLIENT_NOTHING;
 		return;
 	}
-	if (client->wish == CLIENT_TRIGGER && log_space(world->process.shard.log) != LOG_SPACE_OK) {
+	if (grows && log_space(world->process.shard.log) != LOG_SPACE_OK) {
 		judge_mark(&world->judge, KIND_SPACE_SOFT); /* as the hub refuses it */
 		client->wish = CLIENT_NOTHING;
 		return;

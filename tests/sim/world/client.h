@@ -1,5 +1,6 @@
 /*
- * sim/world/client: a client: registers workflows, triggers and cancels runs.
+ * sim/world/client: a client: registers workflows, triggers and cancels runs, pushes events,
+ *                   decides approvals, pauses workers.
  *
  * A client waits for the answer to one request before it makes the next. If the server dies before
  * it answers, it asks the same again, with the same id: an acknowledged trigger is one run.
@@ -16,6 +17,10 @@ enum client_wish {
 	CLIENT_PUT,
 	CLIENT_TRIGGER,
 	CLIENT_CANCEL,
+	CLIENT_BULK,
+	CLIENT_PUSH,   /* an event */
+	CLIENT_DECIDE, /* an approval */
+	CLIENT_PAUSE,  /* a worker, or resume it */
 };
 
 struct client {
@@ -24,6 +29,13 @@ struct client {
 	uint64_t due_ns; /* when it has a wish again */
 	enum client_wish wish;
 	unsigned run;
+	unsigned run_count;    /* BULK */
+	bool children;         /* CANCEL: with them */
+	unsigned key;          /* PUSH */
+	uint64_t payload_seed; /* PUSH */
+	uint64_t approval;
+	unsigned worker;
+	bool yes; /* DECIDE, PAUSE */
 	struct recipe *recipe;
 	uint64_t request; /* 0: not asked on this connection */
 	bool unknown;     /* asked before; nobody answered */

@@ -12,6 +12,14 @@ digest_bytes(uint64_t digest, struct bytes bytes)
 	return hash64(words, sizeof(words), 0);
 }
 
+static uint64_t
+digest_texts(uint64_t digest, const struct bytes *texts, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		digest = digest_bytes(digest, texts[i]);
+	return digest;
+}
+
 /* Of everything that the log keeps. That a completion's reason is COMPLETED it does not. */
 static uint64_t
 event_digest(const struct eng_event *event)
@@ -22,16 +30,25 @@ event_digest(const struct eng_event *event)
 	    event->attempt, event->lease, event->worker, event->tenant, event->workflow,
 	    event->version, event->priority, event->slots, reason, event->status,
 	    event->deadline_ns, event->incarnation, event->epoch, event->downtime_ns,
-	    event->action_count,
+	    event->action_count, event->lapse_ns, event->retry_ns, event->child_index,
+	    event->start_ns, event->key_until_ns, event->late, event->node, event->which,
+	    event->approved, event->fingerprint, event->number, event->approval,
 	};
 	uint64_t digest = hash64(words, sizeof(words), 0);
 	digest = digest_bytes(digest, bytes_of(event->id.bytes, sizeof(event->id.bytes)));
 	digest = digest_bytes(digest, event->name);
 	digest = digest_bytes(digest, event->text);
 	digest = digest_bytes(digest, event->payload);
-	for (uint32_t i = 0; i < event->action_count; i++)
-		digest = digest_bytes(digest, event->actions[i]);
-	return digest;
+	digest = digest_bytes(digest, event->actor);
+	digest = digest_bytes(digest, event->child_key);
+	digest = digest_bytes(digest, event->key);
+	digest = digest_bytes(digest, bytes_of(event->parent.bytes, sizeof(event->parent.bytes)));
+	digest = digest_bytes(digest, bytes_of(event->child.bytes, sizeof(event->child.bytes)));
+	digest = digest_texts(digest, event->actions, event->action_count);
+	digest = digest_texts(digest, event->types, event->type_count);
+	digest = digest_texts(digest, event->metadata, event->metadata_count);
+	digest = digest_texts(digest, event->conditions, event->condition_count);
+	return digest_texts(digest, event->data, event->data_count);
 }
 
 void

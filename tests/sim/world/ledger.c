@@ -12,6 +12,9 @@ static const char *const promise_names[] = {
     [PROMISE_ENDED] = "an acknowledged failure",
     [PROMISE_ASSIGNED] = "a dispatched assignment",
     [PROMISE_CLOSED] = "a shown result",
+    [PROMISE_NODE] = "a node's result",
+    [PROMISE_CHUNK] = "an acknowledged chunk",
+    [PROMISE_EVENT] = "an acknowledged event",
     [PROMISE_WORKER] = "an acknowledged registration",
 };
 
@@ -48,6 +51,27 @@ worker_holds(const struct model *model, const struct ledger_row *row)
 }
 
 static bool
+node_holds(const struct model_run *run, const struct ledger_row *row)
+{
+	uint64_t hash;
+	uint32_t which;
+	bool done = model_node_result(run, row->task, (uint32_t)row->lease, &hash, &which);
+	return done && hash == row->hash && which == row->workflow;
+}
+
+static bool
+chunk_holds(const struct model_run *run, const struct ledger_row *row)
+{
+	for (uint32_t i = 0; i < run->chunk_count; i++) {
+		const struct model_chunk *chunk = &run->chunks[i];
+		if (chunk->task == row->task && chunk->lease == row->lease &&
+		    chunk->sequence == row->workflow)
+			return chunk->bytes.hash == row->hash;
+	}
+	return false;
+}
+
+static bool
 task_holds(const struct model_run *run, const struct ledger_row *row)
 {
 	const struct model_task *task = &run->tasks[row->task];
@@ -68,9 +92,15 @@ promise_holds(const struct model *model, const struct ledger_row *row)
 		return workflow_holds(model, row);
 	if (row->promise == PROMISE_WORKER)
 		return worker_holds(model, row);
+	if (row->promise == PROMISE_EVENT)
+		return model->event_last >= row->lease;
 	const struct model_run *run = model_run_by_id(model, row->id);
 	if (run == NULL)
 		return false;
+	if (row->promise == PROMISE_NODE)
+		return node_holds(run, row);
+	if (row->promise == PROMISE_CHUNK)
+		return chunk_holds(run, row);
 	if (row->promise == PROMISE_RUN)
 		return run->input_hash == row->hash && run->tenant == row->tenant;
 	if (row->promise == PROMISE_CANCELLED)

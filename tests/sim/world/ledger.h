@@ -18,6 +18,9 @@ enum promise {
 	PROMISE_ENDED,     /* this lease of the task has ended */
 	PROMISE_ASSIGNED,  /* this lease was given to this worker (hash), and no other */
 	PROMISE_CLOSED,    /* the run closed with this status (lease) */
+	PROMISE_NODE,      /* the node (lease) has this result (hash), by condition (workflow) */
+	PROMISE_CHUNK,     /* the lease's chunk (workflow) has these bytes (hash) */
+	PROMISE_EVENT,     /* so many events (lease) came */
 	PROMISE_WORKER,    /* the worker with this number (lease) is this one */
 };
 

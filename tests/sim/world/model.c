@@ -19,25 +19,58 @@ model_init(struct model *model, struct judge *judge, const struct recipe_book *b
 	map_init(&model->run_ids);
 }
 
-void
-model_release(struct model *model)
+static void
+run_free(struct model_run *run)
+{
+	for (uint32_t i = 0; i < MODEL_TASKS_MAX; i++)
+		mem_free(run->tasks[i].nodes);
+	mem_free(run->chunks);
+	mem_free(run);
+}
+
+static void
+state_release(struct model *model)
 {
 	for (size_t i = 0; i < model->run_count; i++)
-		mem_free(model->runs[i]);
+		run_free(model->runs[i]);
 	for (size_t i = 0; i < model->worker_count; i++)
 		mem_free(model->workers[i]);
 	mem_free(model->runs);
 	mem_free(model->workers);
+	mem_free(model->keys);
+	mem_free(model->approvals);
 	map_release(&model->run_ids);
+}
+
+void
+model_release(struct model *model)
+{
+	state_release(model);
+	mem_free(model->steps_seen);
+	mem_free(model->batches);
+	mem_free(model->batch_ids);
 }
 
 void
 model_reset(struct model *model)
 {
-	struct judge *judge = model->judge;
-	const struct recipe_book *book = model->book;
-	model_release(model);
-	model_init(model, judge, book);
+	struct model before = *model;
+	state_release(model);
+	model_init(model, before.judge, before.book);
+	model->steps_seen = before.steps_seen;
+	model->step_seen_count = before.step_seen_count;
+	model->batches = before.batches;
+	model->batch_count = before.batch_count;
+	model->batch_ids = before.batch_ids;
+	model->batch_id_count = before.batch_id_count;
+}
+
+/* By doubling: the capacity is the next power of two. */
+void *
+model_grow(void *rows, size_t count, size_t size)
+{
+	bool full = (count & (count - 1)) == 0;
+	return full ? mem_resize(rows, (count != 0 ? 2 * count : 1) * size) : rows;
 }
 
 /* ------------------------------------------------------------------------------------- look-ups */
@@ -71,6 +104,13 @@ model_worker_by_id(const struct model *model, struct uuid id)
 	return NULL;
 }
 
+const struct model_worker *
+model_worker_paused(const struct model *model, struct uuid id)
+{
+	const struct model_worker *worker = model_worker_by_id(model, id);
+	return worker != NULL && worker->paused ? worker : NULL;
+}
+
 struct model_task *
 model_fence_task(const struct model *model, uint64_t worker, const struct eng_fence *fence)
 {
@@ -90,6 +130,20 @@ model_fence_current(const struct model *model, uint64_t worker, const struct eng
 	return model_fence_task(model, worker, fence) != NULL;
 }
 
+static bool
+node_record(const struct model_run *run, uint32_t record, uint64_t *ret_hash)
+{
+	for (uint32_t i = 0; i < run->recipe->task_count; i++) {
+		const struct model_task *task = &run->tasks[i];
+		for (uint32_t j = 0; j < task->node_count; j++) {
+			*ret_hash = task->nodes[j].result.hash;
+			if (task->nodes[j].result.record == record)
+				return true;
+		}
+	}
+	return false;
+}
+
 bool
 model_record(const struct model_run *run, uint32_t record, uint64_t *ret_hash)
 {
@@ -105,7 +159,7 @@ model_record(const struct model_run *run, uint32_t record, uint64_t *ret_hash)
 			return true;
 		}
 	}
-	return false;
+	return record != 0 && node_record(run, record, ret_hash);
 }
 
 bool
@@ -132,8 +186,8 @@ model_outcome(const struct model_run *run)
 
 /* ------------------------------------------------------------------ what a command is answered */
 
-static unsigned
-tenant_of(const struct model *model, uint32_t number)
+unsigned
+model_tenant_of(const struct model *model, uint32_t number)
 {
 	unsigned tenant = 0;
 	while (tenant < PLAN_TENANTS_MAX && model->tenant_numbers[tenant] != number)
@@ -142,8 +196,8 @@ tenant_of(const struct model *model, uint32_t number)
 	return tenant;
 }
 
-static struct model_workflow *
-workflow_of(struct model *model, unsigned tenant, struct bytes name)
+struct model_workflow *
+model_workflow_of(struct model *model, unsigned tenant, struct bytes name)
 {
 	char text[RECIPE_NAME_BYTES];
 	for (unsigned i = 0; i < PLAN_WORKFLOWS_MAX; i++) {
@@ -164,27 +218,10 @@ answer_workflow_put(struct model *model, unsigned tenant)
 		model->answer.err = FROE_INVALID_ARGUMENT;
 		return;
 	}
-	struct model_workflow *workflow = workflow_of(model, tenant, definition->name);
+	struct model_workflow *workflow = model_workflow_of(model, tenant, definition->name);
 	model->answer.created = workflow->version_count == 0 ||
 	    !bytes_equal(workflow->versions[workflow->version_count - 1]->definition->encoded,
 	        definition->encoded);
-}
-
-static void
-answer_run_start(struct model *model, unsigned tenant)
-{
-	const struct eng_command *command = model->cause;
-	struct model_workflow *workflow =
-	    workflow_of(model, tenant, command->run_start.workflow);
-	struct model_run *run = model_run_by_id(model, command->run_start.run);
-	if (workflow == NULL || workflow->version_count == 0) {
-		model->answer.err = FROE_NOT_FOUND;
-	} else if (run != NULL) {
-		model->answer.err = FROE_ALREADY_EXISTS;
-		model->answer.run = run->tenant == tenant ? run->key : 0;
-	} else {
-		model->answer.run = model->run_count + 1;
-	}
 }
 
 static void
@@ -215,6 +252,20 @@ model_actions(const struct bytes *names, uint32_t count)
 }
 
 static void
+model_slots(const struct eng_command *command, uint32_t slots[RECIPE_SLOTS])
+{
+	memset(slots, 0, RECIPE_SLOTS * sizeof(*slots));
+	slots[RECIPE_SLOT_DEFAULT] = command->worker_register.slots;
+	for (uint32_t i = 0; i < command->worker_register.type_count; i++) {
+		const struct eng_slots *from = &command->worker_register.types[i];
+		unsigned slot = 0;
+		while (!bytes_equal(from->type, bytes_text(recipe_slot_name(slot))))
+			froe_assert(++slot < RECIPE_SLOTS);
+		slots[slot] = from->count;
+	}
+}
+
+static void
 answer_register(struct model *model, unsigned tenant)
 {
 	const struct eng_command *command = model->cause;
@@ -224,7 +275,9 @@ answer_register(struct model *model, unsigned tenant)
 	uint64_t actions = model_actions(command->worker_register.actions,
 	    command->worker_register.action_count);
 	froe_assert(worker->tenant == tenant); /* ids are a tenant's own; here none has two */
-	if (worker->slots != command->worker_register.slots || worker->actions != actions)
+	uint32_t slots[RECIPE_SLOTS];
+	model_slots(command, slots);
+	if (memcmp(worker->slots, slots, sizeof(slots)) != 0 || worker->actions != actions)
 		model->answer.err = FROE_FAILED_PRECONDITION;
 }
 
@@ -238,6 +291,41 @@ answer_worker(struct model *model)
 		model->answer.err = FROE_FAILED_PRECONDITION;
 	if (command->type == ENG_CMD_WORKER_LEAVE && command->worker.lost)
 		model->answer.replies = false;
+}
+
+static void
+answer_pause(struct model *model, unsigned tenant)
+{
+	const struct model_worker *worker =
+	    model_worker_by_id(model, model->cause->worker_pause.worker);
+	if (worker == NULL || worker->tenant != tenant)
+		model->answer.err = FROE_NOT_FOUND;
+}
+
+/* A late word of a lease that the next attempt waits for. */
+static void
+answer_late(struct model *model)
+{
+	const struct eng_command *command = model->cause;
+	uint32_t number;
+	const struct model_run *run =
+	    model_run_by_id(model, uuid_run_of(command->task.fence.task, &number));
+	bool ends = command->type == ENG_CMD_TASK_COMPLETE || command->type == ENG_CMD_TASK_FAIL;
+	if (run == NULL || number == 0 || number > run->recipe->task_count || !ends)
+		return;
+	const struct model_task *task = &run->tasks[number - 1];
+	model->answer.ended = task->state == MODEL_DELAYED && task->lapsing != 0 &&
+	    task->lapsing == command->task.worker.v && task->lease == command->task.fence.lease;
+}
+
+/* A chunk that has come before is taken, one that is not the next is refused. */
+static void
+answer_stream(struct model *model)
+{
+	const struct model_task *task = model_fence_task(
+	    model, model->cause->task.worker.v, &model->cause->task.fence);
+	if (model->cause->task.sequence > task->streamed + 1)
+		model->answer.err = FROE_INVALID_ARGUMENT;
 }
 
 static void
@@ -255,23 +343,39 @@ answer_decide(struct model *model)
 	case ENG_CMD_TENANT_OPEN:
 		return;
 	case ENG_CMD_WORKFLOW_PUT:
-		answer_workflow_put(model, tenant_of(model, command->tenant.v));
+		answer_workflow_put(model, model_tenant_of(model, command->tenant.v));
 		return;
 	case ENG_CMD_RUN_START:
-		answer_run_start(model, tenant_of(model, command->tenant.v));
+	case ENG_CMD_RUN_START_MANY:
+		answer_starts(model, model_tenant_of(model, command->tenant.v));
 		return;
 	case ENG_CMD_RUN_CANCEL:
-		answer_run_cancel(model, tenant_of(model, command->tenant.v));
+		answer_run_cancel(model, model_tenant_of(model, command->tenant.v));
 		return;
 	case ENG_CMD_WORKER_REGISTER:
-		answer_register(model, tenant_of(model, command->tenant.v));
+		answer_register(model, model_tenant_of(model, command->tenant.v));
 		return;
 	case ENG_CMD_WORKER_DRAIN:
 	case ENG_CMD_WORKER_LEAVE:
 		answer_worker(model);
 		return;
 	case ENG_CMD_WORKER_PAUSE:
-		froe_never("no operator lives in this world");
+		answer_pause(model, model_tenant_of(model, command->tenant.v));
+		return;
+	case ENG_CMD_DURABLE_STEP:
+		answer_durable_step(model, model_tenant_of(model, command->tenant.v));
+		return;
+	case ENG_CMD_TASK_EVICT:
+		answer_evict(model);
+		return;
+	case ENG_CMD_EVENT_PUSH:
+		return;
+	case ENG_CMD_APPROVAL_DECIDE:
+		answer_approval(model, model_tenant_of(model, command->tenant.v));
+		return;
+	case ENG_CMD_TOKEN_CREATE:
+	case ENG_CMD_TOKEN_REVOKE:
+		froe_never("nobody needs a token here");
 	case ENG_CMD_TASK_PROVIDE:
 		model->answer.replies = false;
 		/* fallthrough */
@@ -285,6 +389,10 @@ answer_decide(struct model *model)
 		    &command->task.fence);
 		if (!model->answer.current)
 			model->answer.err = FROE_LEASE_LAPSED;
+		if (!model->answer.current)
+			answer_late(model);
+		else if (command->type == ENG_CMD_TASK_STREAM)
+			answer_stream(model);
 		return;
 	}
 }
@@ -323,6 +431,30 @@ effect_lapsed(struct model *model, const struct eng_effect *effect)
 		    effect->lapsed_count, lapsed);
 }
 
+/* What some commands are told beside that they were done. */
+static void
+effect_details(struct model *model, const struct eng_effect *effect)
+{
+	switch (model->cause->type) {
+	case ENG_CMD_WORKER_REGISTER:
+		effect_lapsed(model, effect);
+		return;
+	case ENG_CMD_RUN_START:
+	case ENG_CMD_RUN_START_MANY:
+		effect_started(model, effect);
+		return;
+	case ENG_CMD_DURABLE_STEP:
+		effect_step(model, effect);
+		return;
+	case ENG_CMD_EVENT_PUSH:
+		if (effect->number != model->event_last)
+			judge_fail(model->judge, "an event is told another's number");
+		return;
+	default:
+		return;
+	}
+}
+
 static void
 effect_reply(struct model *model, const struct eng_effect *effect)
 {
@@ -342,12 +474,13 @@ effect_reply(struct model *model, const struct eng_effect *effect)
 	if (command->type == ENG_CMD_WORKFLOW_PUT && effect->created != answer->created)
 		judge_fail(model->judge, "a workflow: created %d, expected %d", effect->created,
 		    answer->created);
-	bool run = command->type == ENG_CMD_RUN_START || command->type == ENG_CMD_RUN_CANCEL;
+	bool run = command->type == ENG_CMD_RUN_START || command->type == ENG_CMD_RUN_CANCEL ||
+	    command->type == ENG_CMD_APPROVAL_DECIDE;
 	if (run && effect->run != answer->run)
 		judge_fail(model->judge, "command %d is about run %" PRIu64 ", expected %" PRIu64,
 		    command->type, effect->run, answer->run);
-	if (command->type == ENG_CMD_WORKER_REGISTER && effect->err == FROE_OK)
-		effect_lapsed(model, effect);
+	if (effect->err == FROE_OK)
+		effect_details(model, effect);
 	model->step.replies++;
 }
 
@@ -399,6 +532,9 @@ model_effect(struct model *model, const struct eng_effect *effect)
 	case ENG_EFF_RUN_CLOSED:
 		effect_closed(model, effect);
 		return;
+	case ENG_EFF_NODE:
+		effect_node(model, effect);
+		return;
 	}
 }
 
@@ -431,7 +567,7 @@ run_check(struct model *model, const struct model_run *run)
 			judge_fail(model->judge, "run %" PRIu64 " task %u waits for parents that "
 			    "are done", run->key, i);
 	}
-	if ((open == 0) != run->closed)
+	if ((open == 0) != run->closed && !run->unbound)
 		judge_fail(model->judge, "run %" PRIu64 " has %u open tasks and is %s", run->key,
 		    open, run->closed ? "closed" : "open");
 	for (uint32_t i = 0; i < run->recipe->task_count; i++) {
@@ -469,6 +605,9 @@ check_registered(struct model *model)
 	const struct eng_command *command = model->cause;
 	const struct model_worker *worker =
 	    model_worker_by_id(model, command->worker_register.id);
+	if (worker->pause_kept && !worker->paused)
+		judge_fail(model->judge, "worker %" PRIu64 " was paused, its next incarnation is "
+		    "not", worker->number);
 	if (worker->drained && !worker->draining)
 		judge_fail(model->judge, "worker %" PRIu64 " came back and drains no more",
 		    worker->number);
@@ -506,9 +645,14 @@ model_after(struct model *model, bool hold)
 	if (step->closes != step->closed)
 		judge_fail(model->judge, "%u runs have closed, %u were told", step->closed,
 		    step->closes);
+	if (step->nodes != step->satisfied)
+		judge_fail(model->judge, "%u nodes of tasks at work were satisfied, %u were told",
+		    step->satisfied, step->nodes);
+	batch_keep(model);
 	if (hold && step->assigned > 0)
 		judge_fail(model->judge, "tasks are assigned although the disk is full");
-	if (model->answer.replies && model->answer.err != FROE_OK &&
+	bool may = model->answer.differs || model->answer.ended;
+	if (model->answer.replies && model->answer.err != FROE_OK && !may &&
 	    step->events > step->assigned)
 		judge_fail(model->judge, "a refused command %d changed something", command->type);
 	if (command->type == ENG_CMD_WORKER_REGISTER && model->answer.err == FROE_OK)
@@ -516,12 +660,41 @@ model_after(struct model *model, bool hold)
 	model->cause = NULL;
 }
 
+/* Tasks that take more than one slot may keep a worker waiting for them: others of the tenant wait
+ * then too, for good reason. */
 static bool
-worker_can(const struct model_worker *worker, unsigned tenant, unsigned action)
+any_large(const struct model *model, unsigned tenant)
 {
-	return worker->attached && !worker->draining && !worker->leaving && !worker->left &&
-	    worker->tenant == tenant && worker->used < worker->slots &&
-	    (worker->actions >> action & 1) != 0;
+	for (size_t i = 0; i < model->run_count; i++) {
+		const struct model_run *run = model->runs[i];
+		for (uint32_t j = 0; j < run->recipe->task_count && run->tenant == tenant; j++) {
+			const uint32_t *need = run->recipe->tasks[j].need;
+			if (!run->closed && run->tasks[j].state == MODEL_QUEUED &&
+			    need[0] + need[1] + need[2] > 1)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool
+worker_can(const struct model_worker *worker, unsigned tenant, const struct recipe_task *task)
+{
+	return worker->attached && !worker->draining && !worker->paused && !worker->leaving &&
+	    !worker->left && worker->tenant == tenant && model_slots_fit(worker, task) &&
+	    (worker->actions >> task->action & 1) != 0;
+}
+
+static void
+queued_settled(struct model *model, const struct model_run *run, uint32_t index)
+{
+	for (size_t i = 0; i < model->worker_count; i++) {
+		if (worker_can(model->workers[i], run->tenant, &run->recipe->tasks[index]) &&
+		    !any_large(model, run->tenant))
+			judge_fail(model->judge, "run %" PRIu64 " task %u is queued, worker "
+			    "%" PRIu64 " has a free slot for it", run->key, index,
+			    model->workers[i]->number);
+	}
 }
 
 static void
@@ -535,12 +708,24 @@ task_settled(struct model *model, const struct model_run *run, uint32_t index, u
 	    (task->state == MODEL_QUEUED && task->due_ns != 0 && task->due_ns <= uptime_ns))
 		judge_fail(model->judge, "run %" PRIu64 " task %u: a timer was lost in state %d",
 		    run->key, index, task->state);
-	for (size_t i = 0; i < model->worker_count && task->state == MODEL_QUEUED && !hold; i++) {
-		if (worker_can(model->workers[i], run->tenant, run->recipe->tasks[index].action))
-			judge_fail(model->judge, "run %" PRIu64 " task %u is queued, worker "
-			    "%" PRIu64 " has a free slot for it", run->key, index,
-			    model->workers[i]->number);
-	}
+	if (task->state == MODEL_QUEUED && !hold)
+		queued_settled(model, run, index);
+}
+
+static void
+run_settled(struct model *model, const struct model_run *run, uint64_t now_ns, bool hold)
+{
+	uint64_t due_ns = run->unbound ? run->start_ns : run->due_ns;
+	if (due_ns != 0 && due_ns <= now_ns)
+		judge_fail(model->judge, "run %" PRIu64 ": its %s was missed", run->key,
+		    run->unbound ? "time" : "deadline");
+	if (run->doomed && !hold)
+		judge_fail(model->judge, "run %" PRIu64 " goes on, it was cancelled with those "
+		    "above it", run->key);
+	for (uint32_t task = 0; task < run->recipe->task_count; task++)
+		task_settled(model, run, task, now_ns, hold);
+	if (!hold)
+		nodes_settled(model, run, now_ns);
 }
 
 void
@@ -551,14 +736,8 @@ model_settled(struct model *model, uint64_t now_ns, bool hold)
 			judge_fail(model->judge, "worker %zu never finishes leaving", i + 1);
 	}
 	for (size_t i = 0; i < model->run_count; i++) {
-		const struct model_run *run = model->runs[i];
-		if (run->closed)
-			continue;
-		if (run->due_ns != 0 && run->due_ns <= now_ns)
-			judge_fail(model->judge, "run %" PRIu64 ": its deadline was missed",
-			    run->key);
-		for (uint32_t task = 0; task < run->recipe->task_count; task++)
-			task_settled(model, run, task, now_ns, hold);
+		if (!model->runs[i]->closed)
+			run_settled(model, model->runs[i], now_ns, hold);
 	}
 }
 
@@ -576,7 +755,9 @@ model_due_ns(const struct model *model)
 		const struct model_run *run = model->runs[i];
 		if (run->closed)
 			continue;
-		due_ns = earlier(due_ns, run->due_ns != 0 ? run->due_ns : UINT64_MAX);
+		uint64_t run_ns = run->unbound ? run->start_ns : run->due_ns;
+		due_ns = earlier(due_ns, run_ns != 0 ? run_ns : UINT64_MAX);
+		due_ns = earlier(due_ns, nodes_due_ns(run));
 		for (uint32_t j = 0; j < run->recipe->task_count; j++) {
 			const struct model_task *task = &run->tasks[j];
 			bool uptime = task->state == MODEL_HELD || task->state == MODEL_QUEUED;

@@ -29,6 +29,7 @@ enum model_state {
 	MODEL_DELAYED,
 	MODEL_HELD,     /* a worker holds its lease */
 	MODEL_SETTLING, /* between two events of a step */
+	MODEL_EVICTED,  /* off its worker until a node is satisfied */
 	MODEL_COMPLETED,
 	MODEL_FAILED,
 	MODEL_CANCELLED,
@@ -39,6 +40,30 @@ enum model_state {
 struct model_bytes {
 	uint32_t record; /* 0: none */
 	uint64_t hash;
+};
+
+/* What a node waits for. */
+struct model_condition {
+	uint32_t kind; /* enum eng_condition_kind */
+	uint64_t due_ns;
+	uint64_t name;     /* hash of the event's key */
+	uint64_t event;    /* number of the event that came; 0: none yet */
+	uint64_t payload;  /* hash of what it brought */
+	uint64_t approval; /* number */
+};
+
+#define MODEL_CONDITIONS_MAX 4u
+#define MODEL_NODES_MAX 8u
+
+struct model_node {
+	uint32_t kind;
+	uint64_t step; /* what was asked for, as a hash */
+	bool done;
+	uint32_t which;
+	struct model_bytes result;
+	uint64_t child; /* run key */
+	unsigned condition_count;
+	struct model_condition conditions[MODEL_CONDITIONS_MAX];
 };
 
 struct model_task {
@@ -57,9 +82,26 @@ struct model_task {
 	uint64_t retry_after_ms;
 	uint32_t reason; /* SETTLING: why; closed: why */
 	bool dropped;    /* HELD: its worker came back without it */
+	bool released;   /* HELD: its slots are free already */
+	bool returns;    /* evicted, and not assigned since */
+	uint32_t invocation;
+	uint64_t lapsing;  /* DELAYED: the worker whose old lease has to lapse; 0: none */
+	uint64_t retry_ns; /* and when it could begin but for that */
+	uint32_t streamed; /* chunks of this lease */
+	struct model_node *nodes; /* MODEL_NODES_MAX of them; NULL: none */
+	uint32_t node_count;
 	struct model_bytes output;
 	struct model_bytes error;
 };
+
+struct model_chunk {
+	uint32_t task;
+	uint64_t lease;
+	uint32_t sequence;
+	struct model_bytes bytes;
+};
+
+#define MODEL_METADATA 4u /* keys "a" to "d" */
 
 struct model_run {
 	uint64_t key;
@@ -74,6 +116,17 @@ struct model_run {
 	uint32_t priority;
 	uint32_t event_count;
 	uint32_t cancel_reason;
+	unsigned workflow;
+	struct uuid parent; /* the task that started it; nil: none */
+	uint32_t child_index;
+	uint64_t child_key; /* hash; 0: none */
+	unsigned depth;     /* of its ancestors */
+	uint64_t start_ns;  /* scheduled for this time */
+	bool unbound;       /* it has not begun */
+	bool doomed;        /* an ancestor was cancelled with all its descendants */
+	uint8_t metadata[MODEL_METADATA]; /* 0: none */
+	struct model_chunk *chunks;
+	uint32_t chunk_count;
 	bool closed;
 	bool touched; /* in this step */
 	enum eng_status status;
@@ -86,12 +139,15 @@ struct model_worker {
 	struct uuid id;
 	unsigned tenant;
 	uint64_t incarnation;
-	uint32_t slots;
-	uint32_t used;
+	uint32_t slots[RECIPE_SLOTS];
+	uint32_t used[RECIPE_SLOTS];
+	uint32_t leases;
 	uint64_t actions; /* bits */
 	bool attached;
 	bool draining;
 	bool drained; /* it was, when it came back: it has to go on */
+	bool paused;
+	bool pause_kept; /* its new incarnation is to be paused too */
 	bool leaving;
 	bool left;
 	uint32_t leaving_reason;
@@ -103,6 +159,40 @@ struct model_workflow {
 	uint32_t version_count;
 };
 
+/* An idempotency key in use. */
+struct model_key {
+	unsigned tenant;
+	uint64_t name;     /* hash */
+	uint64_t until_ns; /* 0: until the run's end */
+	uint64_t run;
+};
+
+struct model_approval {
+	unsigned tenant;
+	uint64_t number;
+	uint64_t run;
+	uint32_t task;
+	uint32_t node;
+	uint32_t which;
+};
+
+#define MODEL_STARTS_MAX 8u
+
+struct model_started {
+	uint64_t run;
+	bool created;
+};
+
+/* Known for as long as the world lasts: what the log does not say. */
+struct model_step_seen {
+	uint64_t fingerprint;
+	uint64_t step;
+};
+struct model_batch {
+	uint64_t first; /* number of its first id in batch_ids */
+	unsigned count;
+};
+
 /* What a command must be answered. */
 struct model_answer {
 	bool replies;
@@ -110,6 +200,10 @@ struct model_answer {
 	bool created;
 	bool current; /* its fence is */
 	uint64_t run;
+	uint32_t start_count;
+	struct model_started starts[MODEL_STARTS_MAX];
+	bool differs; /* a step is not what it was */
+	bool ended;   /* a late word of a lease that was waited for */
 };
 
 /* What happened in the step, to be matched by its effects. */
@@ -119,12 +213,16 @@ struct model_step {
 	unsigned closed, closes;
 	unsigned replies;
 	unsigned events;
+	unsigned satisfied, nodes; /* of tasks that are held; told */
+	unsigned started;
 };
 
 struct model {
 	struct judge *judge;
 	const struct recipe_book *book;
 	uint64_t time_ns; /* of the newest event */
+	uint64_t now_ns;  /* live: at this command */
+	uint64_t started_ns; /* when this epoch began */
 	uint64_t downtime_ns;
 	uint64_t epoch;
 	uint64_t frame;
@@ -137,12 +235,25 @@ struct model {
 	uint32_t workflow_count;
 	struct model_run **runs; /* by key - 1 */
 	size_t run_count;
-	size_t run_capacity;
 	size_t run_open;
 	struct map run_ids;
 	struct model_worker **workers; /* by number - 1 */
 	size_t worker_count;
-	size_t worker_capacity;
+
+	struct model_key *keys;
+	size_t key_count;
+	struct model_approval *approvals;
+	size_t approval_count;
+	uint64_t approval_last[PLAN_TENANTS_MAX];
+	uint64_t event_last;
+
+	/* not forgotten by model_reset() */
+	struct model_step_seen *steps_seen;
+	size_t step_seen_count;
+	struct model_batch *batches;
+	size_t batch_count;
+	struct uuid *batch_ids;
+	size_t batch_id_count;
 
 	const struct eng_command *cause; /* NULL: replaying */
 	struct model_answer answer;
@@ -163,6 +274,9 @@ void model_after(struct model *model, bool hold);
 /* Live and in recovery: the event has happened. */
 void model_event(struct model *model, const struct eng_event *event, uint64_t frame);
 
+/* Recovery is over: what was triggered at once is there as a whole, or not at all. */
+void model_check_batches(struct model *model);
+
 /* A step, or all of recovery, is over: the runs it touched were left in order. */
 void model_check_touched(struct model *model);
 
@@ -174,10 +288,17 @@ uint64_t model_due_ns(const struct model *model); /* the earliest deadline; UINT
 struct model_run *model_run(const struct model *model, uint64_t key); /* NULL: none */
 struct model_run *model_run_by_id(const struct model *model, struct uuid id);
 struct model_worker *model_worker(const struct model *model, uint64_t number);
+/* Who waits for somebody to do something. */
+const struct model_worker *model_worker_paused(const struct model *model, struct uuid id);
+uint64_t model_approval_open(const struct model *model, unsigned tenant); /* 0: none */
+bool model_waits_for_event(const struct model *model, unsigned tenant);
 bool model_fence_current(const struct model *model, uint64_t worker,
     const struct eng_fence *fence);
 /* The hash of the bytes of a run's record; false: it has none that anybody may ask for. */
 bool model_record(const struct model_run *run, uint32_t record, uint64_t *ret_hash);
+/* A node's result: the hash of it; false: it has none yet. */
+bool model_node_result(const struct model_run *run, uint32_t task, uint32_t node,
+    uint64_t *ret_hash, uint32_t *ret_which);
 enum eng_status model_outcome(const struct model_run *run);
 const char *model_tenant_name(unsigned tenant);
 

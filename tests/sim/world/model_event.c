@@ -46,6 +46,7 @@ on_engine_started(struct witness *witness)
 	require(witness, caused_by(witness, ENG_CMD_ENGINE_START), "nobody started the engine");
 	require(witness, witness->event->epoch > model->epoch, "the epoch did not grow");
 	model->epoch = witness->event->epoch;
+	model->started_ns = witness->event->time_ns;
 	model->downtime_ns += witness->event->downtime_ns;
 	require(witness, model->downtime_ns <= witness->event->time_ns, "down for too long");
 	for (size_t i = 0; i < model->worker_count; i++)
@@ -67,7 +68,7 @@ on_tenant_created(struct witness *witness)
 	model->tenant_numbers[tenant] = ++model->tenant_count;
 }
 
-static unsigned
+unsigned
 event_tenant(const struct witness *witness)
 {
 	for (unsigned tenant = 0; tenant < PLAN_TENANTS_MAX; tenant++) {
@@ -104,76 +105,6 @@ on_workflow_put(struct witness *witness)
 
 /* ----------------------------------------------------------------------------------------- runs */
 
-static struct model_workflow *
-event_workflow(const struct witness *witness, unsigned tenant)
-{
-	for (unsigned i = 0; i < PLAN_WORKFLOWS_MAX; i++) {
-		struct model_workflow *workflow = &witness->model->workflows[tenant][i];
-		if (workflow->number != 0 && workflow->number == witness->event->workflow)
-			return workflow;
-	}
-	require(witness, false, "no such workflow of this tenant");
-	return NULL;
-}
-
-static void
-run_caused(const struct witness *witness, const struct model_run *run)
-{
-	const struct eng_command *cause = witness->model->cause;
-	char name[RECIPE_NAME_BYTES];
-	if (cause == NULL)
-		return;
-	require(witness, cause->type == ENG_CMD_RUN_START, "nobody triggered a run");
-	recipe_workflow_name(run->recipe->workflow, name);
-	require(witness, cause->tenant.v == witness->event->tenant, "another tenant's");
-	require(witness, uuid_equal(cause->run_start.run, run->id), "another id");
-	require(witness, bytes_equal(cause->run_start.workflow, bytes_text(name)),
-	    "another workflow");
-	require(witness, bytes_hash(cause->run_start.input) == run->input_hash, "another input");
-	uint32_t priority = cause->run_start.priority;
-	if (priority == 0)
-		priority = run->recipe->priority != 0 ? run->recipe->priority : 1;
-	require(witness, run->priority == priority, "another priority");
-	uint64_t timeout_ms = cause->run_start.timeout_ms != 0 ? cause->run_start.timeout_ms
-	                                                       : run->recipe->run_timeout_ms;
-	uint64_t due_ns = timeout_ms != 0 ? run->created_ns + timeout_ms * NS_PER_MS : 0;
-	require(witness, run->due_ns == due_ns, "another deadline");
-}
-
-static void
-on_run_started(struct witness *witness)
-{
-	struct model *model = witness->model;
-	const struct eng_event *event = witness->event;
-	unsigned tenant = event_tenant(witness);
-	struct model_workflow *workflow = event_workflow(witness, tenant);
-	require(witness, event->run == model->run_count + 1, "not the next run");
-	require(witness, model_run_by_id(model, event->id) == NULL, "a second run with this id");
-	require(witness, event->version == workflow->version_count, "not the newest version");
-	struct model_run *run = mem_zalloc(sizeof(*run));
-	*run = (struct model_run){
-	    .key = event->run,
-	    .id = event->id,
-	    .tenant = tenant,
-	    .recipe = workflow->versions[event->version - 1],
-	    .version = event->version,
-	    .input_hash = bytes_hash(event->payload),
-	    .created_ns = event->time_ns,
-	    .due_ns = event->deadline_ns,
-	    .priority = event->priority,
-	};
-	if (model->run_count == model->run_capacity) {
-		model->run_capacity = model->run_capacity != 0 ? model->run_capacity * 2 : 16;
-		model->runs =
-		    mem_resize(model->runs, model->run_capacity * sizeof(*model->runs));
-	}
-	model->runs[model->run_count++] = run;
-	map_put_uuid(&model->run_ids, run->id, run);
-	model->run_open++;
-	run_caused(witness, run);
-	witness->run = run;
-}
-
 static void
 on_run_cancel_requested(struct witness *witness)
 {
@@ -188,10 +119,21 @@ on_run_cancel_requested(struct witness *witness)
 		judge_mark(witness->model->judge, KIND_RUN_TIMED_OUT);
 		return;
 	}
+	if (run->cancel_reason == ENG_REASON_PARENT) {
+		require(witness, run->doomed, "nothing above it was cancelled with it");
+		require(witness, caused_by(witness, ENG_CMD_TIMER), "out of turn");
+		judge_mark(witness->model->judge, KIND_DESCENDANTS);
+		return;
+	}
 	require(witness, run->cancel_reason == ENG_REASON_REQUESTED, "for no reason");
 	require(witness, cause == NULL || (cause->type == ENG_CMD_RUN_CANCEL &&
 	    uuid_equal(cause->run_cancel.run, run->id) &&
 	    cause->tenant.v == witness->model->tenant_numbers[run->tenant]), "nobody cancelled it");
+	bool all = !uuid_is_nil(witness->event->parent);
+	require(witness, cause == NULL || cause->run_cancel.children == all,
+	    "with others than it was asked for");
+	if (all)
+		model_doom(witness->model, run);
 }
 
 static void
@@ -215,6 +157,25 @@ on_run_closed(struct witness *witness)
 
 /* -------------------------------------------------------------------------------------- workers */
 
+/* "gpu=4" */
+static void
+slots_read(const struct witness *witness, struct model_worker *worker)
+{
+	for (uint32_t i = 0; i < witness->event->type_count; i++) {
+		struct bytes text = witness->event->types[i];
+		bool known = false;
+		for (unsigned slot = 1; slot < RECIPE_SLOTS; slot++) {
+			const char *name = recipe_slot_name((enum recipe_slot)slot);
+			size_t size = strlen(name);
+			if (text.size != size + 2 || memcmp(text.data, name, size) != 0)
+				continue;
+			worker->slots[slot] = (uint32_t)(text.data[size + 1] - '0');
+			known = text.data[size] == '=';
+		}
+		require(witness, known, "slots of a type that it did not name");
+	}
+}
+
 static void
 on_worker_registered(struct witness *witness)
 {
@@ -230,16 +191,19 @@ on_worker_registered(struct witness *witness)
 	    .id = event->id,
 	    .tenant = tenant,
 	    .incarnation = event->incarnation,
-	    .slots = event->slots,
+	    .slots = {event->slots},
 	    .actions = model_actions(event->actions, event->action_count),
 	    .attached = true,
 	};
-	if (model->worker_count == model->worker_capacity) {
-		model->worker_capacity =
-		    model->worker_capacity != 0 ? model->worker_capacity * 2 : 16;
-		model->workers = mem_resize(model->workers,
-		    model->worker_capacity * sizeof(*model->workers));
+	slots_read(witness, worker);
+	for (size_t i = 0; i < model->worker_count; i++) {
+		if (model->workers[i]->pause_kept && uuid_equal(model->workers[i]->id, worker->id))
+			worker->pause_kept = true;
+		if (uuid_equal(model->workers[i]->id, worker->id))
+			model->workers[i]->pause_kept = false;
 	}
+	model->workers = model_grow(model->workers, model->worker_count,
+	    sizeof(struct model_worker *));
 	model->workers[model->worker_count++] = worker;
 }
 
@@ -313,6 +277,31 @@ on_worker_leaving(struct witness *witness)
 	require(witness, may_leave(witness, worker), "it has no reason to leave");
 	worker->leaving = true;
 	worker->leaving_reason = witness->event->reason;
+	worker->pause_kept = worker->paused && worker->leaving_reason == ENG_REASON_REPLACED;
+}
+
+static bool
+pause_caused(const struct witness *witness, const struct model_worker *worker, bool paused)
+{
+	const struct eng_command *cause = witness->model->cause;
+	if (cause == NULL)
+		return true;
+	if (cause->type == ENG_CMD_WORKER_REGISTER)
+		return paused && worker->pause_kept;
+	return cause->type == ENG_CMD_WORKER_PAUSE && cause->worker_pause.paused == paused &&
+	    uuid_equal(cause->worker_pause.worker, worker->id);
+}
+
+static void
+on_worker_paused(struct witness *witness)
+{
+	struct model_worker *worker = event_worker(witness);
+	bool paused = witness->event->type == ENG_EV_WORKER_PAUSED;
+	require(witness, worker->paused != paused, "it is so already");
+	require(witness, !worker->leaving, "it leaves");
+	require(witness, pause_caused(witness, worker, paused), "nobody asked for it");
+	worker->paused = paused;
+	worker->pause_kept = false;
 }
 
 static void
@@ -320,7 +309,7 @@ on_worker_left(struct witness *witness)
 {
 	struct model_worker *worker = event_worker(witness);
 	require(witness, worker->leaving, "it does not leave");
-	require(witness, worker->used == 0, "it holds leases");
+	require(witness, worker->leases == 0, "it holds leases");
 	worker->left = true;
 }
 
@@ -377,6 +366,18 @@ static const struct event_row event_table[] = {
     {ENG_EV_WORKER_DRAINING, on_worker_draining, OF_NOTHING},
     {ENG_EV_WORKER_LEAVING, on_worker_leaving, OF_NOTHING},
     {ENG_EV_WORKER_LEFT, on_worker_left, OF_NOTHING},
+    {ENG_EV_WORKER_PAUSED, on_worker_paused, OF_NOTHING},
+    {ENG_EV_WORKER_RESUMED, on_worker_paused, OF_NOTHING},
+    {ENG_EV_SLOTS_RELEASED, on_slots_released, OF_TASK},
+    {ENG_EV_LEASE_ENDED, on_lease_ended, OF_TASK},
+    {ENG_EV_RUN_DUE, on_run_due, OF_RUN},
+    {ENG_EV_NODE_WAITED, on_node_waited, OF_TASK},
+    {ENG_EV_MEMO_PUT, on_memo_put, OF_TASK},
+    {ENG_EV_CHILD_SPAWNED, on_child_spawned, OF_TASK},
+    {ENG_EV_NODE_SATISFIED, on_node_satisfied, OF_TASK},
+    {ENG_EV_TASK_EVICTED, on_task_evicted, OF_TASK},
+    {ENG_EV_APPROVAL_DECIDED, on_approval_decided, OF_TASK},
+    {ENG_EV_EVENT_PUSHED, on_event_pushed, OF_NOTHING},
     {ENG_EV_LEASES_DROPPED, on_leases_dropped, OF_NOTHING},
     {ENG_EV_TASK_LOGGED, on_task_logged, OF_TASK},
     {ENG_EV_TASK_STREAMED, on_task_streamed, OF_TASK},

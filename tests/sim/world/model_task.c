@@ -5,8 +5,7 @@
 #include "base/duration.h"
 #include "sim/world/model_int.h"
 
-/* The command is about this task's lease, from the worker that holds it. */
-static bool
+bool
 caused_by_fence(const struct witness *witness, enum eng_command_type type)
 {
 	const struct eng_command *cause = witness->model->cause;
@@ -54,7 +53,9 @@ queued_ready(struct witness *witness)
 	require(witness, witness->task->state == MODEL_WAITING, "it does not wait");
 	require(witness, parents_done(witness, &skipped) && !skipped, "its parents are not done");
 	require(witness, witness->run->cancel_reason == 0, "the run is cancelled");
-	require(witness, witness->event->priority == witness->run->priority, "another priority");
+	uint32_t priority = witness->recipe->priority;
+	require(witness, witness->event->priority ==
+	    (priority != 0 ? priority : witness->run->priority), "another priority");
 	if (!witness->recipe->on_failure)
 		return;
 	require(witness, others_closed(witness), "the run has not settled");
@@ -65,6 +66,8 @@ queued_ready(struct witness *witness)
 static bool
 may_retry(const struct witness *witness)
 {
+	if (witness->recipe->delivery == ENG_AT_MOST_ONCE)
+		return false;
 	return (witness->task->reason == ENG_REASON_FAILED ||
 	           witness->task->reason == ENG_REASON_TIMED_OUT) &&
 	    witness->task->failures <= witness->recipe->retries;
@@ -86,6 +89,17 @@ queued_retry(struct witness *witness)
 	require(witness, min_ns == 0 && task->retry_after_ms == 0, "without the delay");
 }
 
+/* An evicted task returns because one of its nodes has got its result. */
+static void
+queued_satisfied(struct witness *witness)
+{
+	bool done = false;
+	for (uint32_t i = 0; i < witness->task->node_count; i++)
+		done = done || witness->task->nodes[i].done;
+	require(witness, witness->task->state == MODEL_EVICTED, "it is not evicted");
+	require(witness, done, "nothing has come for it");
+}
+
 void
 on_task_queued(struct witness *witness)
 {
@@ -95,18 +109,23 @@ on_task_queued(struct witness *witness)
 		queued_ready(witness);
 	} else if (reason == ENG_REASON_RETRY) {
 		queued_retry(witness);
+	} else if (reason == ENG_REASON_SATISFIED) {
+		queued_satisfied(witness);
 	} else {
 		require(witness, reason == ENG_REASON_RELEASED || reason == ENG_REASON_LOST,
 		    "queued for no reason");
 		require(witness, task->state == MODEL_SETTLING && task->reason == reason,
 		    "its attempt did not end so");
 		require(witness, task->losses <= MODEL_LOSSES_MAX, "lost too often");
+		require(witness, witness->recipe->delivery != ENG_AT_MOST_ONCE,
+		    "at most once, and again");
 	}
 	if (reason != ENG_REASON_READY)
 		require(witness, witness->event->priority > witness->run->priority,
 		    "a retry does not go first");
 	uint64_t schedule_ms = witness->recipe->schedule_ms;
 	struct model *model = witness->model;
+	task->lapsing = 0;
 	task->turn = reason == ENG_REASON_RELEASED ? --model->turn_first : ++model->turn_last;
 	task->priority = witness->event->priority;
 	task->state = MODEL_QUEUED;
@@ -127,8 +146,10 @@ is_next(const struct witness *witness)
 			continue;
 		for (uint32_t j = 0; j < run->recipe->task_count; j++) {
 			const struct model_task *task = &run->tasks[j];
+			const struct recipe_task *recipe = &run->recipe->tasks[j];
 			if (task->state != MODEL_QUEUED ||
-			    run->recipe->tasks[j].action != witness->recipe->action)
+			    recipe->action != witness->recipe->action ||
+			    memcmp(recipe->need, witness->recipe->need, sizeof(recipe->need)) != 0)
 				continue;
 			if (task->priority > witness->task->priority ||
 			    (task->priority == witness->task->priority &&
@@ -149,18 +170,33 @@ on_task_assigned(struct witness *witness)
 	require(witness, task->state == MODEL_QUEUED, "it is not queued");
 	require(witness, parents_done(witness, &skipped), "its parents are not done");
 	require(witness, event->lease == task->lease + 1, "not the next lease");
-	require(witness, event->attempt == task->attempt + 1, "not the next attempt");
+	require(witness, event->attempt == task->attempt + (task->returns ? 0 : 1),
+	    "not the next attempt");
+	require(witness, task->node_count == 0 ||
+	    event->invocation == task->invocation + (task->returns ? 1 : 0),
+	    "not the next invocation");
+	require(witness, witness->recipe->delivery != ENG_AT_MOST_ONCE || task->lease == 0 ||
+	    task->returns, "at most once, and again");
 	require(witness, worker != NULL && worker->attached && !worker->leaving && !worker->left,
 	    "the worker is not there");
 	require(witness, !worker->draining, "the worker drains");
 	require(witness, worker->tenant == witness->run->tenant, "another tenant's worker");
-	require(witness, worker->used < worker->slots, "the worker has no slot");
+	require(witness, !worker->paused, "the worker is paused");
+	require(witness, model_slots_fit(worker, witness->recipe), "the worker has no slots");
 	require(witness, worker->actions >> witness->recipe->action & 1, "it does not serve it");
 	require(witness, is_next(witness), "another one's turn in its queue is earlier");
 	uint64_t execution_ms = witness->recipe->execution_ms;
 	if (execution_ms == 0)
 		execution_ms = MODEL_EXECUTION_MS;
-	worker->used++;
+	for (unsigned slot = 0; slot < RECIPE_SLOTS; slot++)
+		worker->used[slot] += witness->recipe->need[slot];
+	worker->leases++;
+	if (task->returns)
+		judge_mark(witness->model->judge, KIND_RETURNED);
+	task->returns = false;
+	task->released = false;
+	task->streamed = 0;
+	task->invocation = event->invocation;
 	task->state = MODEL_HELD;
 	task->lease = event->lease;
 	task->attempt = event->attempt;
@@ -172,12 +208,36 @@ on_task_assigned(struct witness *witness)
 	witness->model->step.assigned++;
 }
 
+bool
+model_slots_fit(const struct model_worker *worker, const struct recipe_task *task)
+{
+	for (unsigned slot = 0; slot < RECIPE_SLOTS; slot++) {
+		if (worker->used[slot] + task->need[slot] > worker->slots[slot])
+			return false;
+	}
+	return true;
+}
+
 static void
-slot_free(struct witness *witness)
+slots_return(struct witness *witness)
 {
 	struct model_worker *worker = model_worker(witness->model, witness->task->worker);
-	require(witness, worker != NULL && worker->used > 0, "its worker has no lease");
-	worker->used--;
+	require(witness, worker != NULL, "its worker is nobody");
+	for (unsigned slot = 0; slot < RECIPE_SLOTS; slot++) {
+		require(witness, worker->used[slot] >= witness->recipe->need[slot],
+		    "its worker has not these slots in use");
+		worker->used[slot] -= witness->recipe->need[slot];
+	}
+}
+
+void
+task_slot_free(struct witness *witness)
+{
+	struct model_worker *worker = model_worker(witness->model, witness->task->worker);
+	require(witness, worker != NULL && worker->leases > 0, "its worker has no lease");
+	if (!witness->task->released)
+		slots_return(witness);
+	worker->leases--;
 	witness->task->worker = 0;
 	witness->task->dropped = false;
 }
@@ -205,7 +265,7 @@ on_task_completed(struct witness *witness)
 	};
 	require(witness, cause == NULL || task->output.hash == bytes_hash(cause->task.bytes),
 	    "another output");
-	slot_free(witness);
+	task_slot_free(witness);
 	task_close(witness, MODEL_COMPLETED);
 }
 
@@ -228,6 +288,8 @@ attempt_may_end(const struct witness *witness)
 		return caused_by_fence(witness, ENG_CMD_TASK_FAIL) &&
 		    (model->cause == NULL || !model->cause->task.fatal);
 	case ENG_REASON_FATAL:
+		if (model->cause != NULL && model->answer.differs)
+			return model->answer.err == FROE_NONDETERMINISM;
 		return caused_by_fence(witness, ENG_CMD_TASK_FAIL) &&
 		    (model->cause == NULL || model->cause->task.fatal);
 	case ENG_REASON_TIMED_OUT:
@@ -236,7 +298,10 @@ attempt_may_end(const struct witness *witness)
 	case ENG_REASON_LOST:
 		return worker->leaving && worker->leaving_reason != ENG_REASON_LEFT;
 	case ENG_REASON_RELEASED:
-		return lease_let_go(witness);
+		return lease_let_go(witness) && witness->recipe->delivery != ENG_AT_MOST_ONCE;
+	case ENG_REASON_NOT_DELIVERED:
+		judge_mark(model->judge, KIND_NOT_DELIVERED);
+		return lease_let_go(witness) && witness->recipe->delivery == ENG_AT_MOST_ONCE;
 	default:
 		return false;
 	}
@@ -259,7 +324,9 @@ attempt_count(struct witness *witness)
 		witness->model->step.revoked++;
 	}
 	task->losses += reason == ENG_REASON_LOST ? 1 : 0;
-	task->failures += reason != ENG_REASON_LOST && reason != ENG_REASON_RELEASED ? 1 : 0;
+	bool failed = reason == ENG_REASON_FAILED || reason == ENG_REASON_FATAL ||
+	    reason == ENG_REASON_TIMED_OUT;
+	task->failures += failed ? 1 : 0;
 }
 
 void
@@ -285,26 +352,78 @@ on_attempt_ended(struct witness *witness)
 		    .hash = bytes_hash(witness->event->text),
 		};
 	}
-	slot_free(witness);
+	task_slot_free(witness);
 	task->state = MODEL_SETTLING;
 	task->reason = reason;
+}
+
+/* Exactly once: the next attempt begins when the old lease has surely lapsed. Whether it has, the
+ * workers' own clocks say (worker.c). */
+static void
+delayed_lapsing(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	const struct eng_event *event = witness->event;
+	require(witness, witness->recipe->delivery == ENG_EXACTLY_ONCE, "it need not wait");
+	require(witness, task->reason == ENG_REASON_LOST || task->reason == ENG_REASON_RELEASED ||
+	    task->reason == ENG_REASON_TIMED_OUT, "its handler has ended");
+	require(witness, event->deadline_ns >= event->retry_ns, "before its delay is over");
+	task->lapsing = event->worker;
+	task->retry_ns = event->retry_ns;
+	judge_mark(witness->model->judge, KIND_LAPSING);
 }
 
 void
 on_task_delayed(struct witness *witness)
 {
 	struct model_task *task = witness->task;
-	uint64_t min_ns, max_ns, delay_ns = witness->event->deadline_ns - witness->event->time_ns;
+	const struct eng_event *event = witness->event;
+	bool lapses = event->worker != 0;
+	uint64_t min_ns = 0, max_ns = 0;
+	uint64_t delay_ns = (lapses ? event->retry_ns : event->deadline_ns) - event->time_ns;
 	require(witness, task->state == MODEL_SETTLING, "no attempt has ended");
-	require(witness, may_retry(witness), "it may not be tried again");
-	recipe_backoff_ns(witness->recipe, task->failures, &min_ns, &max_ns);
+	if (may_retry(witness))
+		recipe_backoff_ns(witness->recipe, task->failures, &min_ns, &max_ns);
+	else
+		require(witness, lapses && task->losses <= MODEL_LOSSES_MAX,
+		    "it may not be tried again");
 	if (task->retry_after_ms != 0)
 		min_ns = max_ns = task->retry_after_ms * NS_PER_MS;
 	if (witness->model->cause != NULL) /* else what the worker said is not known any more */
 		require(witness, delay_ns >= min_ns && delay_ns <= max_ns, "another delay");
 	judge_mark(witness->model->judge, KIND_DELAYED);
+	task->lapsing = 0;
+	if (lapses)
+		delayed_lapsing(witness);
 	task->state = MODEL_DELAYED;
-	task->due_ns = witness->event->deadline_ns;
+	task->due_ns = event->deadline_ns;
+}
+
+/* The old lease's handler has ended: only the delay is left. */
+void
+on_lease_ended(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	require(witness, task->state == MODEL_DELAYED && task->lapsing != 0,
+	    "no old lease is waited for");
+	require(witness, witness->model->cause == NULL || witness->model->answer.ended,
+	    "nobody said that it has ended");
+	task->lapsing = 0;
+	task->due_ns = task->retry_ns;
+	judge_mark(witness->model->judge, KIND_LEASE_ENDED);
+}
+
+void
+on_slots_released(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	require(witness, task->state == MODEL_HELD && !task->released,
+	    "its slots are free already");
+	require(witness, witness->event->lease == task->lease, "not the current lease");
+	require(witness, caused_by_fence(witness, ENG_CMD_TASK_RELEASE),
+	    "its holder did not ask for it");
+	slots_return(witness);
+	task->released = true;
 }
 
 void
@@ -315,7 +434,8 @@ on_task_failed(struct witness *witness)
 	require(witness, task->reason == witness->event->reason, "for another reason");
 	require(witness, task->reason != ENG_REASON_RELEASED, "it was only given back");
 	require(witness, !may_retry(witness), "it may be tried again");
-	if (task->reason == ENG_REASON_LOST) {
+	if (task->reason == ENG_REASON_LOST &&
+	    witness->recipe->delivery != ENG_AT_MOST_ONCE) {
 		require(witness, task->losses > MODEL_LOSSES_MAX, "not lost often enough");
 		judge_mark(witness->model->judge, KIND_LOST_FOR_GOOD);
 	}
@@ -339,7 +459,8 @@ may_cancel(const struct witness *witness)
 	const struct model_task *task = witness->task;
 	switch (witness->event->reason) {
 	case ENG_REASON_PARENT:
-		return task->state == MODEL_WAITING && parent_bad(witness);
+		return (task->state == MODEL_WAITING && parent_bad(witness)) ||
+		    witness->run->cancel_reason == ENG_REASON_PARENT;
 	case ENG_REASON_REQUESTED:
 	case ENG_REASON_RUN_TIMEOUT:
 		return witness->run->cancel_reason == witness->event->reason;
@@ -358,7 +479,7 @@ on_task_cancelled(struct witness *witness)
 	require(witness, !model_closed(witness->task), "it has ended");
 	require(witness, may_cancel(witness), "there is no reason to");
 	if (witness->task->state == MODEL_HELD) {
-		slot_free(witness);
+		task_slot_free(witness);
 		witness->model->step.revoked++;
 	}
 	task_close(witness, MODEL_CANCELLED);
@@ -402,6 +523,20 @@ on_task_streamed(struct witness *witness)
 	require(witness, witness->event->lease == witness->task->lease, "not the current lease");
 	require(witness, witness->event->attempt == witness->task->attempt, "another attempt");
 	require(witness, caused_by_fence(witness, ENG_CMD_TASK_STREAM), "its holder sent nothing");
+	const struct eng_command *cause = witness->model->cause;
+	struct model_run *run = witness->run;
+	struct model_chunk chunk = {
+	    .task = witness->event->task,
+	    .lease = witness->event->lease,
+	    .sequence = ++witness->task->streamed,
+	    .bytes = {witness->event->run_event_no, bytes_hash(witness->event->payload)},
+	};
+	require(witness, cause == NULL || cause->task.sequence == 0 ||
+	    cause->task.sequence == chunk.sequence, "not the next chunk");
+	require(witness, cause == NULL || chunk.bytes.hash == bytes_hash(cause->task.bytes),
+	    "another chunk");
+	run->chunks = model_grow(run->chunks, run->chunk_count, sizeof(*run->chunks));
+	run->chunks[run->chunk_count++] = chunk;
 }
 
 void

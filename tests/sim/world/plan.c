@@ -59,7 +59,7 @@ draw_disk(struct plan *plan, struct dice *dice)
 		plan->cache_bytes = dice_below(dice, 2) * 2048;
 	if (plan_does(plan, KIND_FULL)) {
 		/* Larger segments: in one of 1 MiB no step fits when little is left. */
-		plan->sim.disk_bytes = 64u << 20;
+		plan->sim.disk_bytes = 256u << 20;
 		plan->segment_bytes = 2 * LOG_SEGMENT_BYTES_MIN;
 		plan->spares = 1;
 	}

@@ -34,6 +34,7 @@ check_recovered(struct process *process)
 	struct eng_counts counts;
 	model_check_touched(model);
 	history_replay_end(process->history, process->durable);
+	model_check_batches(model);
 	ledger_check(process->ledger, model);
 	eng_check(process->shard.eng);
 	eng_counts(process->shard.eng, &counts);
@@ -160,6 +161,8 @@ start_serving(struct process *process)
 	process->clock_now_ns = process->shard.clock.now_ns;
 	check_clock(process);
 	eng_workers(process->shard.eng, process_recovered_worker, process);
+	process->shard.lapse_ns = PROCESS_LAPSE_NS;
+	process->model->now_ns = process->clock_now_ns;
 	model_before(process->model, &start);
 	shard_start(&process->shard, process->io);
 	model_after(process->model, /* hold= */ false);

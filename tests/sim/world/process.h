@@ -17,11 +17,13 @@
 #include "sim/world/history.h"
 #include "sim/world/ledger.h"
 
-#define PROCESS_HELD_MAX 12u
+#define PROCESS_HELD_MAX 24u
 #define PROCESS_RECORDS_MAX (RECIPE_TASKS_MAX * 2 + 1)
+#define PROCESS_PROMISES_MAX MODEL_STARTS_MAX
 #define PROCESS_WORKERS_MAX 64u
 #define PROCESS_GRACE_NS (UINT64_C(5) * 1000000000)
 #define PROCESS_LOST_NS (UINT64_C(30) * 1000000000)
+#define PROCESS_LAPSE_NS (PROCESS_LOST_NS + PROCESS_LOST_NS / 16)
 #define PROCESS_DIR "/froe"
 
 /* One effect that waits for its frame; then what is delivered. */
@@ -40,8 +42,13 @@ struct letter {
 	uint64_t lease;
 	uint64_t timeout_ns;
 	bool provided;
-	bool promises;
-	struct ledger_row promise;
+	bool durable;           /* DISPATCH */
+	enum eng_delivery delivery;
+	unsigned promise_count;
+	struct ledger_row promises[PROCESS_PROMISES_MAX];
+	uint32_t node;   /* NODE, and a step's answer */
+	uint32_t record; /* of its result; 0: none */
+	enum eng_node_state node_state;
 	uint32_t lapsed_count;
 	struct eng_fence lapsed[PROCESS_HELD_MAX];
 };

@@ -63,6 +63,70 @@ promise_of_workflow(const struct process *process, const struct eng_effect *effe
 	};
 }
 
+/* A chunk that had come before is promised again. */
+static struct ledger_row
+promise_of_chunk(const struct process *process)
+{
+	const struct eng_command *cause = process->model->cause;
+	uint32_t number;
+	struct uuid id = uuid_run_of(cause->task.fence.task, &number);
+	const struct model_run *run = model_run_by_id(process->model, id);
+	uint32_t sequence = cause->task.sequence;
+	if (sequence == 0)
+		sequence = run->tasks[number - 1].streamed;
+	return (struct ledger_row){
+	    .promise = PROMISE_CHUNK,
+	    .id = id,
+	    .task = number - 1,
+	    .lease = cause->task.fence.lease,
+	    .workflow = sequence,
+	    .hash = hash64(cause->task.bytes.data, cause->task.bytes.size, 0),
+	};
+}
+
+static void
+promise_starts(const struct process *process, const struct eng_effect *effect,
+    struct letter *letter)
+{
+	for (uint32_t i = 0; i < effect->started_count; i++) {
+		const struct model_run *run =
+		    model_run(process->model, effect->started[i].run);
+		letter->promises[letter->promise_count++] = (struct ledger_row){
+		    .promise = PROMISE_RUN,
+		    .id = run->id,
+		    .hash = run->input_hash,
+		    .tenant = run->tenant,
+		};
+	}
+}
+
+/* A result that is told: it is never another, in no attempt. */
+static void
+promise_node(const struct process *process, const struct eng_effect *effect,
+    struct letter *letter)
+{
+	const struct model_run *run = model_run(process->model, effect->run);
+	uint64_t hash;
+	uint32_t which;
+	letter->task = effect->task;
+	letter->lease = effect->lease;
+	letter->node = effect->node;
+	letter->node_state = effect->node_state;
+	if (effect->node_state != ENG_NODE_DONE ||
+	    !model_node_result(run, effect->task, effect->node, &hash, &which))
+		return;
+	letter->id = uuid_task(run->id, effect->task);
+	letter->record = effect->record;
+	letter->promises[letter->promise_count++] = (struct ledger_row){
+	    .promise = PROMISE_NODE,
+	    .id = run->id,
+	    .task = effect->task,
+	    .lease = effect->node,
+	    .hash = hash,
+	    .workflow = which,
+	};
+}
+
 /* What this reply tells its reader for ever. */
 static void
 promise_note(struct process *process, const struct eng_effect *effect, struct letter *letter)
@@ -70,31 +134,48 @@ promise_note(struct process *process, const struct eng_effect *effect, struct le
 	const struct eng_command *cause = process->model->cause;
 	const struct model_run *run = model_run(process->model, effect->run);
 	bool found = effect->err == FROE_ALREADY_EXISTS && run != NULL;
-	letter->promises = effect->err == FROE_OK || found;
-	if (!letter->promises)
+	struct ledger_row *row = &letter->promises[0];
+	if (effect->err != FROE_OK && !found)
 		return;
-	if (cause->type == ENG_CMD_RUN_START) {
-		letter->promise = (struct ledger_row){
+	letter->promise_count = 1;
+	switch (cause->type) {
+	case ENG_CMD_RUN_START:
+		*row = (struct ledger_row){
 		    .promise = PROMISE_RUN,
 		    .id = run->id,
 		    .hash = run->input_hash,
 		    .tenant = run->tenant,
 		};
-	} else if (cause->type == ENG_CMD_RUN_CANCEL) {
-		letter->promise =
-		    (struct ledger_row){.promise = PROMISE_CANCELLED, .id = run->id};
-	} else if (cause->type == ENG_CMD_TASK_COMPLETE || cause->type == ENG_CMD_TASK_FAIL) {
-		letter->promise = promise_of_task(cause);
-	} else if (cause->type == ENG_CMD_WORKFLOW_PUT) {
-		letter->promise = promise_of_workflow(process, effect);
-	} else if (cause->type == ENG_CMD_WORKER_REGISTER) {
-		letter->promise = (struct ledger_row){
+		return;
+	case ENG_CMD_RUN_CANCEL:
+		*row = (struct ledger_row){.promise = PROMISE_CANCELLED, .id = run->id};
+		return;
+	case ENG_CMD_TASK_COMPLETE:
+	case ENG_CMD_TASK_FAIL:
+		*row = promise_of_task(cause);
+		return;
+	case ENG_CMD_TASK_STREAM:
+		*row = promise_of_chunk(process);
+		return;
+	case ENG_CMD_WORKFLOW_PUT:
+		*row = promise_of_workflow(process, effect);
+		return;
+	case ENG_CMD_EVENT_PUSH:
+		*row = (struct ledger_row){.promise = PROMISE_EVENT, .lease = effect->number};
+		return;
+	case ENG_CMD_WORKER_REGISTER:
+		*row = (struct ledger_row){
 		    .promise = PROMISE_WORKER,
 		    .id = cause->worker_register.id,
 		    .lease = effect->worker,
 		};
-	} else {
-		letter->promises = false;
+		return;
+	default:
+		letter->promise_count = 0;
+		if (cause->type == ENG_CMD_RUN_START_MANY)
+			promise_starts(process, effect, letter);
+		else if (cause->type == ENG_CMD_DURABLE_STEP)
+			promise_node(process, effect, letter);
 	}
 }
 
@@ -103,8 +184,8 @@ promise_note(struct process *process, const struct eng_effect *effect, struct le
 static void
 letter_send(struct process *process, const struct letter *letter)
 {
-	if (letter->promises)
-		ledger_write(process->ledger, &letter->promise);
+	for (unsigned i = 0; i < letter->promise_count; i++)
+		ledger_write(process->ledger, &letter->promises[i]);
 	judge_note(process->judge, "let go", (uint64_t)letter->type << 32 | (uint64_t)letter->err,
 	    letter->run, letter->lease);
 	process->deliver(process->context, letter);
@@ -138,7 +219,7 @@ outbox_push(struct process *process, const struct eng_effect *effect, uint64_t f
 	    .timeout_ns = effect->timeout_ns,
 	    .provided = effect->type == ENG_EFF_DISPATCH && process->providing,
 	};
-	if (effect->type == ENG_EFF_DISPATCH || effect->type == ENG_EFF_REVOKE)
+	if (effect->type != ENG_EFF_REPLY && effect->type != ENG_EFF_RUN_CLOSED)
 		letter->conn = process_conn_of(process, effect->worker);
 	froe_assert(effect->lapsed_count <= PROCESS_HELD_MAX);
 	letter->lapsed_count = effect->lapsed_count;
@@ -147,13 +228,15 @@ outbox_push(struct process *process, const struct eng_effect *effect, uint64_t f
 	if (effect->type == ENG_EFF_REPLY)
 		promise_note(process, effect, letter);
 	if (effect->type == ENG_EFF_RUN_CLOSED) {
-		letter->promises = true;
-		letter->promise = (struct ledger_row){
+		letter->promise_count = 1;
+		letter->promises[0] = (struct ledger_row){
 		    .promise = PROMISE_CLOSED,
 		    .id = effect->id,
 		    .lease = (uint64_t)effect->status,
 		};
 	}
+	if (effect->type == ENG_EFF_NODE)
+		promise_node(process, effect, letter);
 	if (letter_early(process, letter)) {
 		letter->frame = 0;
 		list_push_front(&process->letters, &letter->link);
@@ -188,6 +271,15 @@ check_parents(struct process *process, const struct model_run *run, uint32_t ind
 		    index, view->ref_count);
 }
 
+static bool
+metadata_same(const struct model_run *run, const struct eng_dispatch *view)
+{
+	uint8_t metadata[MODEL_METADATA] = {0};
+	for (uint32_t i = 0; i + 1 < view->metadata_count; i += 2)
+		metadata[view->metadata[i].data[0] - 'a'] = view->metadata[i + 1].data[0];
+	return memcmp(metadata, run->metadata, sizeof(metadata)) == 0;
+}
+
 static void
 check_dispatch(struct process *process, const struct letter *letter,
     const struct eng_dispatch *view)
@@ -209,7 +301,10 @@ check_dispatch(struct process *process, const struct letter *letter,
 		    "completion was acknowledged", run->key, letter->task);
 	if (!uuid_equal(view->run, run->id) || view->attempt != task->attempt ||
 	    !uuid_equal(view->task, uuid_task(run->id, letter->task)) ||
-	    view->worker != task->worker || !bytes_equal(view->action, bytes_text(action)))
+	    view->worker != task->worker || !bytes_equal(view->action, bytes_text(action)) ||
+	    view->durable != run->recipe->tasks[letter->task].durable ||
+	    view->delivery != (enum eng_delivery)run->recipe->tasks[letter->task].delivery ||
+	    !metadata_same(run, view))
 		judge_fail(process->judge, "run %" PRIu64 " task %u is sent as something else",
 		    run->key, letter->task);
 	check_parents(process, run, letter->task, view);
@@ -222,8 +317,8 @@ check_bytes(struct process *process, const struct letter *letter, uint32_t recor
 	const struct model_run *run = model_run(process->model, letter->run);
 	uint64_t hash = 0;
 	bool known = model_record(run, record, &hash);
-	struct bytes bytes =
-	    type == ENG_EV_ATTEMPT_ENDED ? record_text(body) : record_payload(body);
+	bool text = type == ENG_EV_ATTEMPT_ENDED || type == ENG_EV_APPROVAL_DECIDED;
+	struct bytes bytes = text ? record_text(body) : record_payload(body);
 	if (process->plan->plant == PLANT_PAYLOAD_SWAPPED && dice_hits(&process->dice, 5))
 		bytes = bytes_of("x", 1);
 	if (!known || hash != hash64(bytes.data, bytes.size, 0))
@@ -314,14 +409,46 @@ dispatch_release(struct process *process, struct letter *letter)
 	judge_mark(process->judge, letter->provided ? KIND_DISPATCH_READ : KIND_DISPATCHED);
 	letter->id = view.task;
 	letter->timeout_ns = view.timeout_ns;
-	letter->promises = true;
-	letter->promise = (struct ledger_row){
+	letter->durable = view.durable;
+	letter->delivery = view.delivery;
+	letter->promise_count = 1;
+	letter->promises[0] = (struct ledger_row){
 	    .promise = PROMISE_ASSIGNED,
 	    .id = view.run,
 	    .task = letter->task,
 	    .lease = letter->lease,
 	    .hash = view.worker,
 	};
+	letter_send(process, letter);
+	return true;
+}
+
+/* The answer of a durable task's step, or a node's result, with its bytes. True: it is done with.
+ * Of a run that has closed meanwhile the index knows the places. */
+static bool
+node_release(struct process *process, struct letter *letter)
+{
+	struct resolver_record found;
+	const struct model_run *run = model_run(process->model, letter->run);
+	if (letter->record != 0 && !run->closed) {
+		if (!resolver_record(process->shard.resolver, letter->run, letter->record,
+		        &found)) {
+			load_start(process, letter, &letter->record, 1);
+			return false;
+		}
+		check_bytes(process, letter, letter->record, found.body, found.type);
+	}
+	letter_send(process, letter);
+	return true;
+}
+
+static bool
+letter_release(struct process *process, struct letter *letter)
+{
+	if (letter->type == ENG_EFF_DISPATCH)
+		return dispatch_release(process, letter);
+	if (letter->node != 0)
+		return node_release(process, letter);
 	letter_send(process, letter);
 	return true;
 }
@@ -341,30 +468,33 @@ load_free(struct process_load *load)
 	mem_free(load);
 }
 
+static bool
+provide(struct process *process, const struct letter *letter)
+{
+	const struct model_run *run = model_run(process->model, letter->run);
+	struct eng_command command = {
+	    .type = ENG_CMD_TASK_PROVIDE,
+	    .task =
+	        {
+	            .worker.v = letter->worker,
+	            .fence = {.task = uuid_task(run->id, letter->task), .lease = letter->lease},
+	        },
+	};
+	process->providing = true;
+	bool taken = process_submit(process, &command);
+	process->providing = false;
+	return taken;
+}
+
 void
 outbox_provide(struct process *process)
 {
 	while (!list_empty(&process->loaded)) {
 		struct process_load *load =
 		    container_of(process->loaded.next, struct process_load, link);
-		struct eng_command command = {
-		    .type = ENG_CMD_TASK_PROVIDE,
-		    .task =
-		        {
-		            .worker.v = load->letter->worker,
-		            .fence =
-		                {
-		                    .task = uuid_task(
-		                        model_run(process->model, load->letter->run)->id,
-		                        load->letter->task),
-		                    .lease = load->letter->lease,
-		                },
-		        },
-		};
-		process->providing = true;
-		bool taken = process_submit(process, &command);
-		process->providing = false;
-		if (!taken)
+		if (load->letter->type != ENG_EFF_DISPATCH)
+			letter_send(process, load->letter);
+		else if (!provide(process, load->letter))
 			return;
 		load_free(load);
 	}
@@ -381,12 +511,8 @@ outbox_release(struct process *process)
 		if (letter->frame > process->durable)
 			return;
 		list_remove(&letter->link);
-		if (letter->type == ENG_EFF_DISPATCH) {
-			if (!dispatch_release(process, letter))
-				continue; /* the load has it */
-		} else {
-			letter_send(process, letter);
-		}
+		if (!letter_release(process, letter))
+			continue; /* the load has it */
 		mem_free(letter);
 		if (plan_does(process->plan, KIND_KILL_SENDING) && !process->calm &&
 		    dice_below(&process->dice, 500) == 0) {

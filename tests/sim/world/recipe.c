@@ -33,6 +33,13 @@ recipe_action_name(unsigned action, char name[RECIPE_NAME_BYTES])
 	name[5] = 0;
 }
 
+const char *
+recipe_slot_name(enum recipe_slot slot)
+{
+	static const char *const names[RECIPE_SLOTS] = {FROE_SLOT_DEFAULT, "gpu", "durable"};
+	return names[slot];
+}
+
 /* ----------------------------------------------------------------------------------- inventing */
 
 static void
@@ -49,6 +56,35 @@ draw_backoff(struct recipe_task *task, struct dice *dice)
 		task->max_ms = dice_hits(dice, 50) ? dice_range(dice, 1, 30000) : 0;
 		task->factor = dice_hits(dice, 50) ? (unsigned)dice_range(dice, 1, 4) : 0;
 	}
+}
+
+/* At most as many as every worker has at the end. */
+static void
+draw_slots(struct recipe_task *task, const struct plan *plan, struct dice *dice)
+{
+	task->need[RECIPE_SLOT_DEFAULT] = 1;
+	if (!plan_does(plan, KIND_SLOT_TYPES) || !dice_hits(dice, 50))
+		return;
+	task->slots = true;
+	for (unsigned slot = 0; slot < RECIPE_SLOTS; slot++)
+		task->need[slot] = dice_hits(dice, 50) ? (uint32_t)dice_range(dice, 1, 2) : 0;
+	if (task->need[0] + task->need[1] + task->need[2] == 0)
+		task->need[RECIPE_SLOT_GPU] = 1;
+}
+
+static void
+draw_manner(struct recipe_task *task, const struct plan *plan, struct dice *dice)
+{
+	task->durable = plan_does(plan, KIND_DURABLE) && dice_hits(dice, 50);
+	if (plan_does(plan, KIND_TASK_PRIORITIES))
+		task->priority = (uint32_t)dice_below(dice, 4);
+	if (plan_does(plan, KIND_AT_MOST_ONCE) && dice_hits(dice, 30))
+		task->delivery = ENG_AT_MOST_ONCE;
+	else if (plan_does(plan, KIND_EXACTLY_ONCE) && dice_hits(dice, 30))
+		task->delivery = ENG_EXACTLY_ONCE;
+	if (task->delivery == ENG_AT_MOST_ONCE)
+		task->retries = 0;
+	draw_slots(task, plan, dice);
 }
 
 static void
@@ -68,6 +104,7 @@ draw_task(struct recipe *recipe, const struct plan *plan, struct dice *dice, uns
 		task->execution_ms = dice_range(dice, 1, 20000);
 	if (plan_does(plan, KIND_TASK_TIMEOUTS) && dice_hits(dice, 30))
 		task->schedule_ms = dice_range(dice, 1, 20000);
+	draw_manner(task, plan, dice);
 }
 
 static void
@@ -112,6 +149,24 @@ backoff_write(struct recipe *recipe, const struct recipe_task *task)
 	return backoff;
 }
 
+static void
+slots_write(struct recipe *recipe, const struct recipe_task *task, Froe__TaskDefinition *to)
+{
+	if (!task->slots)
+		return;
+	to->slots = arena_alloc(&recipe->arena, RECIPE_SLOTS * sizeof(*to->slots));
+	for (unsigned slot = 0; slot < RECIPE_SLOTS; slot++) {
+		if (task->need[slot] == 0)
+			continue;
+		Froe__Slots *slots = arena_alloc(&recipe->arena, sizeof(*slots));
+		froe__slots__init(slots);
+		slots->type = text_copy(recipe, recipe_slot_name((enum recipe_slot)slot));
+		slots->has_count = true;
+		slots->count = task->need[slot];
+		to->slots[to->n_slots++] = slots;
+	}
+}
+
 static Froe__TaskDefinition *
 task_write(struct recipe *recipe, unsigned index)
 {
@@ -139,6 +194,12 @@ task_write(struct recipe *recipe, unsigned index)
 	to->has_execution_timeout_ms = task->execution_ms != 0;
 	to->execution_timeout_ms = task->execution_ms;
 	to->has_on_failure = to->on_failure = task->on_failure;
+	to->has_durable = to->durable = task->durable;
+	to->has_delivery = task->delivery != 0;
+	to->delivery = (Froe__Delivery)task->delivery;
+	to->has_priority = task->priority != 0;
+	to->priority = task->priority;
+	slots_write(recipe, task, to);
 	return to;
 }
 

@@ -18,6 +18,15 @@
 #define RECIPE_ACTIONS (RECIPE_ACTIONS_SHARED + PLAN_WORKFLOWS_MAX * RECIPE_TASKS_MAX)
 #define RECIPE_NAME_BYTES 8u
 
+/* Types of slots. */
+enum recipe_slot {
+	RECIPE_SLOT_DEFAULT,
+	RECIPE_SLOT_GPU,
+	RECIPE_SLOT_DURABLE,
+	RECIPE_SLOTS,
+};
+const char *recipe_slot_name(enum recipe_slot slot);
+
 struct recipe_task {
 	unsigned action;
 	unsigned parents[RECIPE_TASKS_MAX];
@@ -33,6 +42,11 @@ struct recipe_task {
 	uint64_t schedule_ms;  /* 0: none */
 	uint64_t execution_ms; /* 0: the default */
 	bool on_failure;
+	bool durable;
+	uint32_t delivery; /* enum eng_delivery */
+	uint32_t priority; /* 0: the run's */
+	bool slots;        /* it says which, else it takes one */
+	uint32_t need[RECIPE_SLOTS];
 };
 
 struct recipe {

@@ -1,12 +1,12 @@
 #include "sim/world/worker.h"
 
 #include "base/duration.h"
-#include "sim/world/world.h"
+#include "sim/world/worker_int.h"
 
 #define RECIPE_ACTIONS_ALL ((UINT64_C(1) << RECIPE_ACTIONS) - 1)
 
-static bool
-does(const struct world *world, enum kind kind, unsigned percent)
+bool
+worker_does(const struct world *world, enum kind kind, unsigned percent)
 {
 	struct dice *dice = (struct dice *)(uintptr_t)&world->dice;
 	return !world->ending && plan_does(&world->plan, kind) && dice_hits(dice, percent);
@@ -62,11 +62,12 @@ task_find(struct worker *worker, const struct eng_fence *fence)
 static void
 task_lapse(struct world *world, struct worker *worker, struct worker_task *task)
 {
-	if (!does(world, KIND_COMPLETE_LATE, 40)) {
+	if (!worker_does(world, KIND_COMPLETE_LATE, 40)) {
 		task_forget(worker, task);
 		return;
 	}
 	task->zombie = true;
+	task->waiting = false;
 	task->request = 0;
 	task->end = END_COMPLETE;
 	task->due_ns = world_mono_ns(world) + dice_span_ns(&world->dice, 20 * NS_PER_S);
@@ -74,19 +75,35 @@ task_lapse(struct world *world, struct worker *worker, struct worker_task *task)
 
 /* ---------------------------------------------------------------------- coming, breaking, going */
 
+/* What was asked for is asked for again, what was waited for may have come. */
+static void
+task_disconnected(const struct world *world, struct worker_task *task)
+{
+	task->request = 0;
+	task->chunk = 1;
+	if (task->waiting)
+		task->due_ns = world_mono_ns(world);
+	task->waiting = false;
+}
+
 static void
 worker_born(struct world *world, struct worker *worker)
 {
 	struct dice *dice = &world->dice;
 	worker->incarnation += dice_range(dice, 1, 1000);
-	worker->slots = (uint32_t)dice_range(dice, 1, 4);
+	worker->slots[RECIPE_SLOT_DEFAULT] = (uint32_t)dice_range(dice, 1, 4);
+	worker->slots[RECIPE_SLOT_GPU] = (uint32_t)dice_below(dice, 3);
+	worker->slots[RECIPE_SLOT_DURABLE] = (uint32_t)dice_below(dice, 4);
 	worker->actions = dice_next(dice) & RECIPE_ACTIONS_ALL;
 	if (world->ending || dice_hits(dice, 60))
 		worker->actions = RECIPE_ACTIONS_ALL;
 	if (worker->actions == 0)
 		worker->actions = 1;
-	if (world->ending)
-		worker->slots = 8;
+	if (world->ending) {
+		worker->slots[RECIPE_SLOT_DEFAULT] = 8;
+		worker->slots[RECIPE_SLOT_GPU] = 4;
+		worker->slots[RECIPE_SLOT_DURABLE] = 8;
+	}
 	worker->task_count = 0;
 	worker->draining = false;
 	worker->silent_until_ns = 0;
@@ -99,7 +116,7 @@ worker_join(struct world *world, struct worker *worker)
 	worker->state = WORKER_JOINING;
 	worker->request = 0;
 	for (unsigned i = 0; i < worker->task_count; i++)
-		worker->tasks[i].request = 0;
+		task_disconnected(world, &worker->tasks[i]);
 }
 
 static void
@@ -109,6 +126,13 @@ worker_register(struct world *world, struct worker *worker)
 	struct bytes actions[RECIPE_ACTIONS];
 	struct eng_fence held[PROCESS_HELD_MAX];
 	uint32_t count = 0, held_count = 0;
+	struct eng_slots types[RECIPE_SLOTS];
+	uint32_t type_count = 0;
+	for (unsigned i = 1; i < RECIPE_SLOTS; i++) {
+		if (worker->slots[i] > 0)
+			types[type_count++] = (struct eng_slots){
+			    bytes_text(recipe_slot_name((enum recipe_slot)i)), worker->slots[i]};
+	}
 	for (unsigned i = 0; i < RECIPE_ACTIONS; i++) {
 		if ((worker->actions >> i & 1) == 0)
 			continue;
@@ -131,7 +155,9 @@ worker_register(struct world *world, struct worker *worker)
 	            .incarnation = worker->incarnation,
 	            .actions = actions,
 	            .action_count = count,
-	            .slots = worker->slots,
+	            .slots = worker->slots[RECIPE_SLOT_DEFAULT],
+	            .types = types,
+	            .type_count = type_count,
 	            .held = held,
 	            .held_count = held_count,
 	        },
@@ -149,7 +175,7 @@ worker_away(struct world *world, struct worker *worker, uint64_t for_ns)
 	worker->request = 0;
 	worker->due_ns = world_mono_ns(world) + for_ns;
 	for (unsigned i = 0; i < worker->task_count; i++)
-		worker->tasks[i].request = 0;
+		task_disconnected(world, &worker->tasks[i]);
 }
 
 static void
@@ -167,7 +193,7 @@ static void
 worker_return(struct world *world, struct worker *worker)
 {
 	for (unsigned i = worker->task_count; i-- > 0;) {
-		if (worker->tasks[i].zombie || !does(world, KIND_HELD_PARTLY, 40))
+		if (worker->tasks[i].zombie || !worker_does(world, KIND_HELD_PARTLY, 40))
 			continue;
 		judge_mark(&world->judge, KIND_HELD_PARTLY);
 		task_lapse(world, worker, &worker->tasks[i]);
@@ -194,20 +220,20 @@ worker_mishap(struct world *world, struct worker *worker)
 {
 	struct judge *judge = &world->judge;
 	struct dice *dice = &world->dice;
-	if (does(world, KIND_BREAK, 3)) {
+	if (worker_does(world, KIND_BREAK, 3)) {
 		judge_mark(judge, KIND_BREAK);
 		worker_away(world, worker, dice_span_ns(dice, 4 * NS_PER_S));
-	} else if (does(world, KIND_GONE, 1)) {
+	} else if (worker_does(world, KIND_GONE, 1)) {
 		judge_mark(judge, KIND_GONE);
 		worker_away(world, worker, dice_range(dice, 6, 60) * NS_PER_S);
-	} else if (does(world, KIND_REBIRTH, 2)) {
+	} else if (worker_does(world, KIND_REBIRTH, 2)) {
 		judge_mark(judge, KIND_REBIRTH);
 		worker_off(world, worker);
-	} else if (does(world, KIND_LEAVE, 1)) {
+	} else if (worker_does(world, KIND_LEAVE, 1)) {
 		judge_mark(judge, KIND_LEAVE);
 		worker->state = WORKER_LEAVING;
 		worker->request = 0;
-	} else if (does(world, KIND_SILENT, 1)) {
+	} else if (worker_does(world, KIND_SILENT, 1)) {
 		judge_mark(judge, KIND_SILENT);
 		worker->silent_until_ns =
 		    world_mono_ns(world) + dice_range(dice, 20, 80) * NS_PER_S;
@@ -219,16 +245,16 @@ worker_mishap(struct world *world, struct worker *worker)
 
 /* ------------------------------------------------------------------------------------ answering */
 
-static uint64_t
-fence_seed(const struct eng_fence *fence)
+uint64_t
+worker_seed(const struct eng_fence *fence)
 {
 	uint64_t seed;
 	memcpy(&seed, fence->task.bytes + 8, sizeof(seed));
 	return seed * 31 + fence->lease;
 }
 
-static struct eng_command
-task_command(struct world *world, const struct worker *worker, const struct eng_fence *fence,
+struct eng_command
+worker_command(struct world *world, const struct worker *worker, const struct eng_fence *fence,
     enum eng_command_type type)
 {
 	return (struct eng_command){
@@ -242,16 +268,15 @@ task_command(struct world *world, const struct worker *worker, const struct eng_
 static size_t
 output_bytes(const struct world *world, const struct eng_fence *fence)
 {
-	return 2 + fence_seed(fence) % world->plan.payload_bytes_max;
+	return 2 + worker_seed(fence) % world->plan.payload_bytes_max;
 }
 
 static bool
 send_extra(struct world *world, const struct worker *worker, struct worker_task *task)
 {
-	enum eng_command_type type = task->refresh ? ENG_CMD_TASK_REFRESH
-	    : dice_hits(&world->dice, 50)          ? ENG_CMD_TASK_STREAM
-	                                           : ENG_CMD_TASK_LOG;
-	struct eng_command command = task_command(world, worker, &task->fence, type);
+	enum eng_command_type type =
+	    task->refresh ? ENG_CMD_TASK_REFRESH : ENG_CMD_TASK_LOG;
+	struct eng_command command = worker_command(world, worker, &task->fence, type);
 	if (task->refresh)
 		command.task.add_ms = dice_range(&world->dice, 0, 30000);
 	else
@@ -276,17 +301,18 @@ send_end(struct world *world, const struct worker *worker, struct worker_task *t
 	    [END_RETRY_AFTER] = KIND_RETRY_AFTER,
 	};
 	bool complete = task->end == END_COMPLETE;
-	struct eng_command command = task_command(world, worker, &task->fence,
+	struct eng_command command = worker_command(world, worker, &task->fence,
 	    complete ? ENG_CMD_TASK_COMPLETE : ENG_CMD_TASK_FAIL);
 	command.task.bytes = complete
-	    ? world_payload(world, fence_seed(&task->fence), output_bytes(world, &task->fence))
+	    ? world_payload(world, worker_seed(&task->fence), output_bytes(world, &task->fence))
 	    : bytes_text("it did not work");
 	command.task.fatal = task->end == END_FATAL;
 	if (task->end == END_RETRY_AFTER)
-		command.task.retry_after_ms = 1 + fence_seed(&task->fence) % 30000;
+		command.task.retry_after_ms = 1 + worker_seed(&task->fence) % 30000;
 	if (!process_submit(&world->process, &command))
 		return;
 	task->request = command.origin.request;
+	task->ask = ASK_END;
 	if (!complete)
 		judge_mark(&world->judge, marks[task->end]);
 	if (task->zombie)
@@ -315,6 +341,8 @@ task_turn(struct world *world, struct worker *worker, struct worker_task *task)
 		send_extra(world, worker, task);
 		return;
 	}
+	if (!task->zombie && !task->stopped && handler_turn(world, worker, task))
+		return;
 	if (task->end == END_HANG) {
 		judge_mark(&world->judge, KIND_HANG);
 		task->due_ns = UINT64_MAX;
@@ -338,19 +366,46 @@ send_wrong(struct world *world, const struct worker *worker)
 	if (fence == NULL || model_fence_current(&world->model, worker->number, fence))
 		return;
 	struct eng_command command =
-	    task_command(world, worker, fence, ENG_CMD_TASK_COMPLETE);
+	    worker_command(world, worker, fence, ENG_CMD_TASK_COMPLETE);
 	command.task.bytes = bytes_text("\"stolen\"");
 	if (process_submit(&world->process, &command))
 		judge_mark(&world->judge, KIND_COMPLETE_WRONG);
 }
 
+/* Its leases lapse by its own clock: handlers that must not overlap with others end. */
+static void
+worker_lapse(const struct world *world, struct worker *worker)
+{
+	if (world_mono_ns(world) < worker->confirmed_ns + PROCESS_LOST_NS)
+		return;
+	for (unsigned i = 0; i < worker->task_count; i++) {
+		struct worker_task *task = &worker->tasks[i];
+		if (task->exactly_once && !task->stopped && !task->zombie) {
+			task->stopped = true;
+			task->end = END_FAIL;
+			task->due_ns = world_mono_ns(world);
+		}
+	}
+}
+
+void
+worker_beat(struct world *world, struct worker *worker)
+{
+	worker_lapse(world, worker);
+	if (worker->conn == 0 || worker->silent_until_ns != 0)
+		return;
+	process_seen(&world->process, worker->conn);
+	if (worker->number != 0 && worker->state != WORKER_JOINING)
+		worker->confirmed_ns = world_mono_ns(world);
+}
+
 static void
 worker_work(struct world *world, struct worker *worker)
 {
-	process_seen(&world->process, worker->conn);
+	worker_beat(world, worker);
 	if (worker_mishap(world, worker))
 		return;
-	if (!worker->draining && does(world, KIND_DRAIN, 1)) {
+	if (!worker->draining && worker_does(world, KIND_DRAIN, 1)) {
 		judge_mark(&world->judge, KIND_DRAIN);
 		worker->draining = true;
 		worker_submit(world, worker, ENG_CMD_WORKER_DRAIN);
@@ -361,7 +416,7 @@ worker_work(struct world *world, struct worker *worker)
 	}
 	for (unsigned i = worker->task_count; i-- > 0 && worker->state == WORKER_ON;)
 		task_turn(world, worker, &worker->tasks[i]);
-	if (worker->state == WORKER_ON && does(world, KIND_COMPLETE_WRONG, 5))
+	if (worker->state == WORKER_ON && worker_does(world, KIND_COMPLETE_WRONG, 5))
 		send_wrong(world, worker);
 }
 
@@ -378,6 +433,7 @@ void
 worker_turn(struct world *world, struct worker *worker)
 {
 	bool due = worker->due_ns <= world_mono_ns(world);
+	worker_lapse(world, worker);
 	if (worker->silent_until_ns != 0) {
 		worker_silent(world, worker);
 		return;
@@ -417,15 +473,34 @@ static enum worker_end
 draw_end(const struct world *world, const struct eng_fence *fence)
 {
 	struct eng_fence first = {.task = fence->task};
-	if (plan_does(&world->plan, KIND_POISON) && fence_seed(&first) % 16 == 0)
+	if (plan_does(&world->plan, KIND_POISON) && worker_seed(&first) % 16 == 0)
 		return END_POISON;
-	if (does(world, KIND_FAIL, 25))
+	if (worker_does(world, KIND_FAIL, 25))
 		return END_FAIL;
-	if (does(world, KIND_FATAL, 5))
+	if (worker_does(world, KIND_FATAL, 5))
 		return END_FATAL;
-	if (does(world, KIND_RETRY_AFTER, 10))
+	if (worker_does(world, KIND_RETRY_AFTER, 10))
 		return END_RETRY_AFTER;
-	return does(world, KIND_HANG, 5) ? END_HANG : END_COMPLETE;
+	return worker_does(world, KIND_HANG, 5) ? END_HANG : END_COMPLETE;
+}
+
+/* Exactly once: nobody is at it, by his own clock. */
+static void
+check_alone(struct world *world, const struct letter *letter)
+{
+	uint64_t mono_ns = world_mono_ns(world);
+	for (unsigned i = 0; i < world->plan.workers && letter->delivery == ENG_EXACTLY_ONCE; i++) {
+		const struct worker *worker = &world->workers[i];
+		for (unsigned j = 0; j < worker->task_count; j++) {
+			const struct worker_task *task = &worker->tasks[j];
+			if (!uuid_equal(task->fence.task, letter->id) || task->zombie ||
+			    task->stopped || mono_ns >= worker->confirmed_ns + PROCESS_LOST_NS)
+				continue;
+			judge_fail(&world->judge, "exactly once: lease %llu begins, worker %u is "
+			    "still at lease %llu", (unsigned long long)letter->lease, i,
+			    (unsigned long long)task->fence.lease);
+		}
+	}
 }
 
 static void
@@ -435,15 +510,18 @@ hear_dispatch(struct world *world, struct worker *worker, const struct letter *l
 	uint64_t think_ns = world->ending ? NS_PER_S : 30 * NS_PER_S;
 	if (task_find(worker, &fence) != NULL)
 		judge_fail(&world->judge, "a lease was dispatched twice");
+	check_alone(world, letter);
 	if (worker->task_count == PROCESS_HELD_MAX) /* of zombies: the oldest gives way */
 		task_forget(worker, &worker->tasks[0]);
 	struct worker_task *task = &worker->tasks[worker->task_count++];
 	*task = (struct worker_task){.fence = fence};
 	task->end = draw_end(world, &fence);
 	task->due_ns = world_mono_ns(world) + dice_span_ns(&world->dice, think_ns);
-	task->refresh = does(world, KIND_REFRESH, 20);
-	task->log = does(world, KIND_LOG, 20);
-	task->again = does(world, KIND_COMPLETE_TWICE, 30);
+	task->exactly_once = letter->delivery == ENG_EXACTLY_ONCE;
+	handler_begin(world, task, letter);
+	task->refresh = worker_does(world, KIND_REFRESH, 20);
+	task->log = worker_does(world, KIND_LOG, 20);
+	task->again = worker_does(world, KIND_COMPLETE_TWICE, 30);
 	if (dice_hits(&world->dice, 20))
 		world->fences[world->fence_count++ % WORLD_FENCES] = fence;
 }
@@ -456,6 +534,8 @@ hear_registered(struct world *world, struct worker *worker, const struct letter 
 		worker_off(world, worker);
 		return;
 	}
+	worker_lapse(world, worker);
+	worker->confirmed_ns = world_mono_ns(world);
 	worker->number = letter->worker;
 	worker->state = WORKER_ON;
 	for (uint32_t i = 0; i < letter->lapsed_count; i++) {
@@ -494,10 +574,16 @@ hear_reply(struct world *world, struct worker *worker, const struct letter *lett
 		return;
 	}
 	for (unsigned i = 0; i < worker->task_count; i++) {
-		if (worker->tasks[i].request == letter->origin.request) {
-			hear_answered(world, worker, &worker->tasks[i]);
-			return;
-		}
+		struct worker_task *task = &worker->tasks[i];
+		if (task->request != letter->origin.request)
+			continue;
+		if (task->ask == ASK_END)
+			hear_answered(world, worker, task);
+		else if (letter->err == FROE_LEASE_LAPSED)
+			task_lapse(world, worker, task);
+		else if (!handler_answer(world, task, letter))
+			task_forget(worker, task);
+		return;
 	}
 }
 
@@ -509,6 +595,10 @@ worker_letter(struct world *world, struct worker *worker, const struct letter *l
 		hear_reply(world, worker, letter);
 	} else if (letter->type == ENG_EFF_DISPATCH) {
 		hear_dispatch(world, worker, letter);
+	} else if (letter->type == ENG_EFF_NODE) {
+		struct worker_task *task = task_find(worker, &fence);
+		if (task != NULL && !task->zombie)
+			handler_node(world, task, letter);
 	} else {
 		struct worker_task *task = task_find(worker, &fence);
 		if (task != NULL && !task->zombie)

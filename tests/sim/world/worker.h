@@ -28,11 +28,33 @@ enum worker_end {
 	END_POISON, /* it takes the worker with it */
 };
 
+/* What is asked for, while `request` is under way. */
+enum worker_ask {
+	ASK_END,
+	ASK_STEP,
+	ASK_EVICT,
+	ASK_CHILD,
+};
+
 struct worker_task {
 	struct eng_fence fence;
 	uint64_t due_ns;
 	enum worker_end end;
-	uint64_t request; /* of the answer; 0: not sent on this connection */
+	enum worker_ask ask;
+	uint64_t request; /* 0: not sent on this connection */
+	bool exactly_once;
+	bool stopped;      /* exactly once: its handler has ended, the server does not know */
+	unsigned step;     /* durable: the next one, from 1 */
+	unsigned steps;    /* of them; 0: none left, or not durable */
+	bool put;          /* MEMO: it was asked for in vain */
+	bool waiting;      /* the step's result is to come */
+	bool evict;        /* while it waits */
+	unsigned child;    /* the next one to start */
+	unsigned children; /* of them */
+	bool many;         /* all of them at once */
+	unsigned chunk;    /* the next one to stream, from 1 */
+	unsigned chunks;
+	bool release;
 	bool refresh;     /* to be asked for first */
 	bool log;
 	bool again; /* to be answered twice */
@@ -44,7 +66,8 @@ struct worker {
 	enum worker_state state;
 	struct uuid id;
 	uint64_t incarnation;
-	uint32_t slots;
+	uint32_t slots[RECIPE_SLOTS];
+	uint64_t confirmed_ns; /* when the server last heard of it, as far as it knows */
 	uint64_t actions;
 	uint64_t conn;
 	uint64_t number; /* from the registration */
@@ -59,6 +82,8 @@ struct worker {
 void worker_init(struct world *world, struct worker *worker, unsigned tenant);
 void worker_turn(struct world *world, struct worker *worker);
 void worker_letter(struct world *world, struct worker *worker, const struct letter *letter);
+/* A heartbeat, sent and answered. */
+void worker_beat(struct world *world, struct worker *worker);
 void worker_cut(struct world *world, struct worker *worker); /* the server died */
 void worker_reform(struct world *world, struct worker *worker); /* from now on it behaves */
 uint64_t worker_due_ns(const struct worker *worker);

@@ -29,17 +29,65 @@ world_number(struct world *world)
 struct bytes
 world_payload(struct world *world, uint64_t seed, size_t size)
 {
+	return world_payload_at(world, 0, seed, size);
+}
+
+struct bytes
+world_payload_at(struct world *world, unsigned at_buf, uint64_t seed, size_t size)
+{
 	struct dice dice = {.state = seed};
-	buf_reset(&world->payload);
-	uint8_t *to = buf_reserve(&world->payload, size + 8);
+	struct buf *payload = &world->payloads[at_buf];
+	buf_reset(payload);
+	uint8_t *to = buf_reserve(payload, size + 8);
 	for (size_t at = 0; at < size; at += 8) {
 		uint64_t word = (dice_next(&dice) & UINT64_C(0x0f0f0f0f0f0f0f0f)) |
 		    UINT64_C(0x4040404040404040);
 		memcpy(to + at, &word, 8);
 	}
 	to[0] = to[size - 1] = '"';
-	buf_commit(&world->payload, size);
-	return buf_bytes(&world->payload);
+	buf_commit(payload, size);
+	return buf_bytes(payload);
+}
+
+struct uuid
+world_run_id(struct world *world)
+{
+	uint8_t bytes[16];
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)dice_next(&world->dice);
+	return uuid_run(io_wall_ns(world->env), bytes);
+}
+
+struct eng_start
+world_start_of(struct world *world, const struct world_run *run, unsigned at,
+    struct world_start *texts)
+{
+	recipe_workflow_name(run->workflow, texts->workflow);
+	struct eng_start start = {
+	    .workflow = bytes_text(texts->workflow),
+	    .run = run->id,
+	    .priority = run->priority,
+	    .timeout_ms = run->timeout_ms,
+	    .key_ttl_ms = run->key_ttl_ms,
+	    .key_until_end = run->key_until_end,
+	    .start_ns = run->start_ns,
+	    .delay_ms = run->delay_ms,
+	    .metadata = texts->metadata,
+	};
+	start.input = world_payload_at(world, at, run->payload_seed, run->payload_bytes);
+	for (unsigned i = 0; i < MODEL_METADATA; i++) {
+		if (run->metadata[i] == 0)
+			continue;
+		texts->names[i] = (char)('a' + i);
+		texts->metadata[start.metadata_count++] = bytes_of(&texts->names[i], 1);
+		texts->metadata[start.metadata_count++] = bytes_of(&run->metadata[i], 1);
+	}
+	if (run->key == 0)
+		return start;
+	texts->key[0] = 'k';
+	texts->key[1] = (char)('0' + run->key);
+	start.key = bytes_of(texts->key, 2);
+	return start;
 }
 
 /* ------------------------------------------------------------------------------------- delivery */
@@ -270,11 +318,8 @@ world_deadline_ns(struct world *world)
 static void
 world_heartbeats(struct world *world)
 {
-	for (unsigned i = 0; i < world->plan.workers; i++) {
-		const struct worker *worker = &world->workers[i];
-		if (worker->conn != 0 && worker->silent_until_ns == 0)
-			process_seen(&world->process, worker->conn);
-	}
+	for (unsigned i = 0; i < world->plan.workers; i++)
+		worker_beat(world, &world->workers[i]);
 }
 
 static void
@@ -381,7 +426,8 @@ static void
 world_mark_plan(struct world *world)
 {
 	static const enum kind kinds[] = {KIND_PRIORITIES, KIND_RUN_TIMEOUTS, KIND_TASK_TIMEOUTS,
-	    KIND_ON_FAILURE, KIND_ERRORS, KIND_SHORT, KIND_STUCK, KIND_NO_CACHE};
+	    KIND_ON_FAILURE, KIND_ERRORS, KIND_SHORT, KIND_STUCK, KIND_NO_CACHE, KIND_DURABLE,
+	    KIND_SLOT_TYPES, KIND_TASK_PRIORITIES, KIND_AT_MOST_ONCE, KIND_EXACTLY_ONCE};
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (plan_does(&world->plan, kinds[i]))
 			judge_mark(&world->judge, kinds[i]);
@@ -399,7 +445,8 @@ world_init(struct world *world, struct tally *tally, uint64_t seed, enum plant p
 	world->env = sim_open(&world->plan.sim);
 	world->history.judge = &world->judge;
 	model_init(&world->model, &world->judge, &world->book);
-	buf_init(&world->payload);
+	for (unsigned i = 0; i < MODEL_STARTS_MAX; i++)
+		buf_init(&world->payloads[i]);
 	world->process = (struct process){
 	    .judge = &world->judge,
 	    .plan = &world->plan,
@@ -426,7 +473,8 @@ world_release(struct world *world)
 	history_release(&world->history);
 	ledger_release(&world->ledger);
 	recipe_book_release(&world->book);
-	buf_release(&world->payload);
+	for (unsigned i = 0; i < MODEL_STARTS_MAX; i++)
+		buf_release(&world->payloads[i]);
 	sim_release(world->env);
 }
 

@@ -24,7 +24,33 @@ struct world_run {
 	uint32_t priority;
 	uint64_t timeout_ms;
 	bool asked; /* at least once */
+	unsigned key;       /* 0: none */
+	uint64_t key_ttl_ms;
+	bool key_until_end;
+	uint64_t delay_ms;
+	uint64_t start_ns;
+	uint8_t metadata[MODEL_METADATA];
 };
+
+/* The texts of a start while it is asked for. */
+struct world_start {
+	char workflow[RECIPE_NAME_BYTES];
+	char key[RECIPE_NAME_BYTES];
+	char names[MODEL_METADATA];
+	struct bytes metadata[2 * MODEL_METADATA];
+};
+
+#define WORLD_CHILDREN_MAX 40u /* that handlers start of their own accord */
+#define WORLD_DEPTH_MAX 2u
+
+#define WORLD_EVENT_KEYS 3u
+static inline void
+world_event_key(unsigned key, char text[3])
+{
+	text[0] = 'e';
+	text[1] = (char)('0' + key);
+	text[2] = 0;
+}
 
 #define WORLD_FENCES 16u
 
@@ -45,7 +71,8 @@ struct world {
 	bool known[PLAN_TENANTS_MAX][PLAN_WORKFLOWS_MAX]; /* registered, as far as anybody knows */
 	struct eng_fence fences[WORLD_FENCES];             /* of dispatches long ago */
 	unsigned fence_count;
-	struct buf payload;
+	struct buf payloads[MODEL_STARTS_MAX];
+	unsigned children;
 	uint64_t numbers; /* of connections and requests */
 	unsigned idle;      /* turns without an event, */
 	size_t idle_count;  /* since the history had so many */
@@ -60,6 +87,12 @@ uint64_t world_run(struct tally *tally, uint64_t seed, enum plant plant, bool tr
 
 /* The JSON text that a seed stands for; valid until the next call. */
 struct bytes world_payload(struct world *world, uint64_t seed, size_t size);
+/* The same, up to MODEL_STARTS_MAX of them at once. */
+struct bytes world_payload_at(struct world *world, unsigned at, uint64_t seed, size_t size);
+/* What a client asks for with this run; texts and the payload numbered `at` are borrowed. */
+struct eng_start world_start_of(struct world *world, const struct world_run *run, unsigned at,
+    struct world_start *texts);
+struct uuid world_run_id(struct world *world);
 uint64_t world_number(struct world *world);
 uint64_t world_mono_ns(const struct world *world);
 

@@ -170,6 +170,20 @@ struct froe_backoff {
  */
 typedef enum froe_err froe_handler(struct froe_task *task, void *context);
 
+/* How often an attempt may begin. With a key that is the same in all attempts (froe_task_id) the
+ * last one is as near to "side effects happen once" as any system comes. */
+enum froe_delivery {
+	FROE_AT_LEAST_ONCE, /* again, when its worker is lost */
+	FROE_AT_MOST_ONCE,  /* never again: the task has failed; no retries */
+	FROE_EXACTLY_ONCE,  /* again, but attempts never overlap: see froe_worker_options */
+};
+
+/* Slots of one type: what a worker has, what a task takes. */
+struct froe_slots {
+	const char *type;
+	uint32_t count;
+};
+
 struct froe_task_def {
 	const char *name;
 	const char *action;                /* which workers can do it; NULL: "workflow:task" */
@@ -180,6 +194,12 @@ struct froe_task_def {
 	uint64_t execution_timeout_ms;     /* one attempt; 0: 60 s */
 	bool on_failure;                   /* runs when the others have settled and any failed */
 	bool durable;                      /* its steps are kept: see "durable tasks" below */
+	enum froe_delivery delivery;
+	/* What it takes of one worker, all at once, at most 4 types; none: one of "default", a
+	 * durable task one of "durable". */
+	const struct froe_slots *slots;
+	size_t slot_count;
+	uint32_t priority;                 /* 1..3, of its first attempt; 0: the run's */
 	froe_handler *handler;             /* for froe_worker_workflow; NULL: done elsewhere */
 	void *context;                     /* of the handler */
 };
@@ -563,7 +583,17 @@ void froe_output_free(void *data);
 struct froe_worker_options {
 	const char *name;     /* NULL: "host/pid" */
 	struct froe_id id;    /* durable: the same after a restart of the process; zero: random */
-	uint32_t slots;       /* attempts at a time, and threads; 0: 1 */
+	uint32_t slots;       /* of type "default": attempts at a time, and threads; 0: 1 */
+	/* Slots of other types, at most 7. A worker of durable tasks has 1000 of "durable" if this
+	 * does not name that type. Threads are made as they are needed, one an attempt. */
+	const struct froe_slots *slot_types;
+	size_t slot_type_count;
+	/* Exactly once: another attempt begins when the server has not heard of this process for
+	 * its lost-after time. So many ms before (0: 5 s, or a quarter of it) a handler is
+	 * cancelled as "lost"; if it has not returned in time, the process ends with status 79,
+	 * unless never_exit: it must then, as if nobody steps, see froe_task_lease_valid. */
+	uint32_t stop_notice_ms;
+	bool never_exit;
 	bool inline_handlers; /* handlers run inside froe_client_step; no_thread clients only */
 	/* Called once for each attempt whose end was answered: FROE_OK: recorded;
 	 * FROE_LEASE_LAPSED: not used (or, after a lost connection, recorded before); else why it
@@ -706,62 +736,10 @@ enum froe_err froe_child_await(struct froe_task *task, struct froe_id child, int
 enum froe_err froe_task_refresh(struct froe_task *task, uint64_t add_ms, int timeout_ms,
     struct froe_error *error);
 
-/* ------------------------------------------------------------------------------------ access */
-
-struct froe_token_options {
-	const char *name;           /* shown in lists, and with what the token was used for */
-	const char *tenant;         /* NULL: the connection's; "*": every tenant */
-	const char *const *roles;   /* "admin", "client", "worker", "operator" */
-	size_t role_count;
-	const char *const *actions; /* a worker's pool: "orders:ship", "orders:*"; none: any */
-	size_t action_count;
-	uint64_t expires_ms;        /* from now; 0: 90 days; at most 366 days */
-	bool never_expires;
-	uint64_t reserved[4];       /* zero */
-};
-
-#define FROE_TOKEN_TEXT_SIZE 68    /* with the terminating zero */
-#define FROE_TOKEN_ID_TEXT_SIZE 11 /* the same */
-
-struct froe_token {
-	char text[FROE_TOKEN_TEXT_SIZE]; /* told once: the server keeps a digest only */
-	char id[FROE_TOKEN_ID_TEXT_SIZE];
-	uint64_t expires_ns; /* 0: never */
-};
-
-/* Takes a connection of the role admin. FROE_CLOSED: whether it was made is unknown; look at the
- * list and revoke what you cannot account for. */
-enum froe_err froe_token_create(struct froe_client *client,
-    const struct froe_token_options *options, int timeout_ms, struct froe_token *ret_token,
+/* Gives the task's slots back: another one may begin at this worker, in a thread of its own. Should
+ * the worker be lost, the task is attempted again, as ever. Waits for the answer. */
+enum froe_err froe_task_release_slot(struct froe_task *task, int timeout_ms,
     struct froe_error *error);
-
-/* From now on the token opens nothing, and what it had opened is closed. */
-enum froe_err froe_token_revoke(struct froe_client *client, const char *id, int timeout_ms,
-    struct froe_error *error);
-
-struct froe_token_row {
-	const char *id;
-	const char *name;
-	const char *tenant; /* or "*" */
-	const char *const *roles;
-	size_t role_count;
-	const char *const *actions;
-	size_t action_count;
-	uint64_t created_ns;
-	uint64_t expires_ns; /* 0: never */
-	const char *created_by;
-	uint64_t uses;       /* since the server started */
-	uint64_t used_ns;    /* the latest; 0: none */
-};
-
-struct froe_token_list {
-	const struct froe_token_row *rows; /* oldest first; those that have expired too */
-	size_t row_count;
-};
-
-enum froe_err froe_token_list(struct froe_client *client, int timeout_ms,
-    struct froe_token_list **ret_list, struct froe_error *error);
-void froe_token_list_free(struct froe_token_list *list); /* NULL is allowed */
 
 /* ------------------------------------------------------------------------------ durable tasks */
 
@@ -886,4 +864,7 @@ enum froe_err froe_approval_decide(struct froe_client *client, uint64_t approval
 #ifdef __cplusplus
 }
 #endif
+
+#include "froe/operate.h"
+
 #endif

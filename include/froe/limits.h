@@ -46,6 +46,10 @@
 #define FROE_TASK_SLOT_TYPES_MAX 4u
 #define FROE_TENANT_NEEDS_MAX 256u
 #define FROE_SLOT_DEFAULT "default"
+/* What a durable task takes one of, if its definition does not say: it may wait for days, and
+ * must not keep others from slots. */
+#define FROE_SLOT_DURABLE "durable"
+#define FROE_DURABLE_SLOTS 1000u
 
 /* Additional metadata of a run: pairs, and what their keys and values take together. It travels
  * with each of the run's tasks and to all its children, so it is for ids and labels. */

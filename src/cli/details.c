@@ -127,6 +127,21 @@ static const struct {
         "asked for, is refused, and the message says by whom it was decided, if that is known."},
     {"approvals reject",
         "As `froe approvals approve`; what the task does then is its own matter."},
+    {"why",
+	"A sentence for each task that has not ended, from the function that schedules, and what\n"
+	"to do about it; of a run that has ended, how it ended. Reasons in `--output json`:\n"
+	"`running`, `away` (its worker's connection is broken), `parents`, `on_failure`, `timer`,\n"
+	"`lapse` (exactly once: an old lease has to lapse), `wait` (a durable step), `disk_full`,\n"
+	"`no_worker`, `workers_idle` (paused, draining or away), `too_large` (no worker has so\n"
+	"many slots), `kept` (a worker is kept free for it), `behind` (free slots are kept for\n"
+	"larger tasks that came first), `no_slot`, `turn`."},
+    {"workers list",
+	"Slots in use are counted by type. A worker is serving, paused, draining, away (its\n"
+	"connection is broken) or leaving (its tasks are being given to others)."},
+    {"workers pause",
+	"Takes ids, names (all workers that have it) and `-`: those on standard input.\n"
+	"What a worker has goes on. It holds over restarts of server and worker, until it\n"
+	"is resumed or has left; who paused it, and why, is in the log."},
     {"worker exec",
         "Registers the workflow with one task, `exec`, and runs the command for each attempt:\n"
         "\n"

@@ -242,6 +242,21 @@ signals_block(sigset_t *stop)
 	froe_assert(pthread_sigmask(SIG_BLOCK, stop, NULL) == 0);
 }
 
+static enum froe_delivery
+delivery_of(const struct cli *cli)
+{
+	static const char *const names[] = {"at_least_once", "at_most_once", "exactly_once"};
+	const char *text = cli_text(cli, "delivery");
+	for (unsigned i = 0; text != NULL && i < 3; i++) {
+		if (strcmp(text, names[i]) == 0)
+			return (enum froe_delivery)i;
+	}
+	if (text != NULL)
+		cli_usage(cli, "--delivery: \"%s\" is none of at_least_once, at_most_once, "
+		    "exactly_once", text);
+	return FROE_AT_LEAST_ONCE;
+}
+
 static enum froe_err
 worker_start(struct cli *cli, struct froe_worker *worker, struct froe_error *error)
 {
@@ -249,6 +264,7 @@ worker_start(struct cli *cli, struct froe_worker *worker, struct froe_error *err
 	    .name = "exec",
 	    .retries = (uint32_t)cli_number(cli, "retries", 0, FROE_TASK_RETRIES_MAX),
 	    .execution_timeout_ms = cli_duration_ms(cli, "timeout", 0),
+	    .delivery = delivery_of(cli),
 	    .handler = exec_handler,
 	    .context = cli->arguments,
 	};
@@ -298,6 +314,7 @@ cli_worker_exec(struct cli *cli)
 	cli_number(cli, "slots", 1, FROE_WORKER_SLOTS_MAX);
 	cli_number(cli, "retries", 0, FROE_TASK_RETRIES_MAX);
 	cli_duration_ms(cli, "timeout", 0);
+	FROE_DROP(delivery_of(cli), "a wrong one ends here");
 	signals_block(&stop);
 	struct froe_client *client = cli_connect(cli, &status);
 	if (client == NULL)

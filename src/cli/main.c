@@ -160,11 +160,25 @@ static const struct cli_option decide_rows[] = {
     OPTION_TENANT,
     {0},
 };
+static const struct cli_option workers_rows[] = {
+    {"limit", "N", "at most so many (default: all)"},
+    OPTION_OUTPUT,
+    OPTION_ADDRESS,
+    OPTION_TENANT,
+    {0},
+};
+static const struct cli_option pause_rows[] = {
+    {"reason", "TEXT", "kept in the log"},
+    OPTION_ADDRESS,
+    OPTION_TENANT,
+    {0},
+};
 static const struct cli_option exec_rows[] = {
     {"workflow", "NAME", "the workflow to register: one task, which runs the command"},
     {"slots", "N", "commands at a time (default 1)"},
     {"timeout", "D", "of one attempt (default 60s)"},
     {"retries", "N", "after a failed attempt (default 0)"},
+    {"delivery", "at_least_once|at_most_once|exactly_once", "how often a command may begin"},
     {"name", "NAME", "the worker's name (default: host and process)"},
     OPTION_ADDRESS,
     OPTION_TENANT,
@@ -248,6 +262,14 @@ const struct cli_command cli_commands[] = {
         cli_approvals_approve},
     {"approvals reject", "NUMBER...|-", 1, -1, "reject what tasks ask for", decide_rows,
         cli_approvals_reject},
+    {"why", "ID", 1, 1, "say why a run is where it is", watch_rows, cli_why},
+    {"workers list", "", 0, 0, "list workers, oldest first", workers_rows, cli_workers_list},
+    {"workers get", "ID|NAME", 1, 1, "show a worker with its slots and what it holds", watch_rows,
+        cli_workers_get},
+    {"workers pause", "ID|NAME|-...", 1, -1, "give a worker no new tasks", pause_rows,
+        cli_workers_pause},
+    {"workers resume", "ID|NAME|-...", 1, -1, "give a paused worker tasks again", pause_rows,
+        cli_workers_resume},
     {"worker exec", "-- CMD...", 1, -1, "run a command for each task of a workflow", exec_rows,
         cli_worker_exec},
     {"log dump", "", 0, 0, "print the log's records", dump_rows, cli_log_dump},

@@ -40,6 +40,17 @@ backoff_encode(struct arena *arena, const struct froe_backoff *backoff)
 	return wire;
 }
 
+static Froe__Slots *
+slots_encode(struct arena *arena, const struct froe_slots *slots)
+{
+	Froe__Slots *wire = take(arena, 1, sizeof(*wire));
+	froe__slots__init(wire);
+	wire->type = wire_text(wire_text_get(slots->type));
+	wire->has_count = true;
+	wire->count = slots->count;
+	return wire;
+}
+
 static Froe__TaskDefinition *
 task_encode(struct arena *arena, const struct froe_task_def *task)
 {
@@ -61,6 +72,14 @@ task_encode(struct arena *arena, const struct froe_task_def *task)
 	wire->execution_timeout_ms = task->execution_timeout_ms;
 	wire->has_on_failure = task->on_failure;
 	wire->on_failure = task->on_failure;
+	wire->has_delivery = task->delivery != FROE_AT_LEAST_ONCE;
+	wire->delivery = (Froe__Delivery)task->delivery;
+	wire->has_priority = task->priority != 0;
+	wire->priority = task->priority;
+	wire->n_slots = task->slot_count;
+	wire->slots = take(arena, wire->n_slots, sizeof(wire->slots[0]));
+	for (size_t i = 0; i < wire->n_slots; i++)
+		wire->slots[i] = slots_encode(arena, &task->slots[i]);
 	wire->has_durable = task->durable;
 	wire->durable = task->durable;
 	return wire;

@@ -26,6 +26,10 @@ pool_run(struct froe_worker *worker, struct froe_task *task)
 	froe_assert(task->state == TASK_QUEUED);
 	list_remove(&task->queue);
 	task->state = TASK_RUNNING;
+	if (task->exactly_once && task->cancelled) { /* not to be begun any more */
+		result_drop(task, FROE_LEASE_LAPSED);
+		return;
+	}
 	worker->running++;
 	client_unlock(worker->client);
 	if (action != NULL) {
@@ -64,6 +68,11 @@ pool_grow(struct froe_worker *worker)
 	sigset_t all, before;
 	sigfillset(&all);
 	froe_assert(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+	if (worker->thread_count == worker->thread_capacity) {
+		worker->thread_capacity = worker->thread_capacity * 2 + 8;
+		worker->threads = mem_resize(
+		    worker->threads, worker->thread_capacity * sizeof(worker->threads[0]));
+	}
 	pthread_t *thread = &worker->threads[worker->thread_count];
 	if (pthread_create(thread, NULL, pool_main, worker) == 0)
 		worker->thread_count++;
@@ -90,7 +99,7 @@ pool_push(struct froe_worker *worker, struct froe_task *task)
 	if (worker->inline_handlers)
 		return;
 	if (queue_length(worker, worker->idle) > worker->idle &&
-	    worker->thread_count < worker->slots)
+	    worker->thread_count < worker->slots_sum + worker->released_count)
 		pool_grow(worker);
 	if (worker->thread_count == 0) {
 		/* Not even one thread: say so rather than hold the lease until it times out. */

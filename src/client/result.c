@@ -142,6 +142,12 @@ result_send(struct froe_task *task)
 {
 	froe_assert(task->state == TASK_RUNNING);
 	bool gave_up = task->err != FROE_OK && task->cancelled;
+	bool tells = task->exactly_once && task->revoked && worker_serving(task->worker);
+	if (tells) { /* it will not be used; but the next attempt need not wait any longer */
+		task->state = TASK_REPORTING;
+		result_report(task);
+		return;
+	}
 	if (task->revoked || gave_up || task->worker->state == WORKER_LEFT) {
 		result_drop(task, FROE_LEASE_LAPSED);
 		return;

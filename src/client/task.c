@@ -112,7 +112,10 @@ held_new(struct froe_worker *worker, const Froe__Dispatch *dispatch)
 	*task = (struct froe_task){.worker = worker, .state = TASK_QUEUED, .fd = -1,
 	    .lease = dispatch->lease, .attempt = dispatch->attempt, .retries = dispatch->retries,
 	    .deadline_ns = UINT64_MAX, .durable = dispatch->durable,
+	    .exactly_once = dispatch->delivery == FROE__DELIVERY__EXACTLY_ONCE,
+	    .stop_by_ns = UINT64_MAX,
 	    .invocation = dispatch->invocation != 0 ? dispatch->invocation : 1};
+	worker->exactly_once_count += task->exactly_once ? 1 : 0;
 	layout = (struct layout){.base = task->block};
 	lay_task(&layout, dispatch, task);
 	FROE_DROP(wire_id_get(dispatch->task, &task->id), "checked by worker_dispatch");
@@ -133,6 +136,8 @@ held_free(struct froe_task *task)
 	if (task->fd >= 0)
 		close(task->fd);
 	durable_free(task);
+	worker->released_count -= task->released ? 1 : 0;
+	worker->exactly_once_count -= task->exactly_once ? 1 : 0;
 	mem_free(task->output);
 	mem_free(task->error);
 	mem_free(task);
@@ -151,6 +156,7 @@ held_cancel(struct froe_task *task, const char *reason)
 	if (task->cancelled)
 		return;
 	task->cancelled = true;
+	guard_cancelled(task);
 	snprintf(task->reason, sizeof(task->reason), "%s", reason);
 	if (task->fd >= 0)
 		FROE_DROP(write(task->fd, &one, sizeof(one)), "a fresh counter has room");
@@ -162,9 +168,11 @@ held_cancel(struct froe_task *task, const char *reason)
 void
 task_look(struct froe_task *task)
 {
-	if (task->cancelled || clock_now_ns() < worker_lapse_ns(task->worker))
+	uint64_t now_ns = clock_now_ns();
+	if (task->cancelled || now_ns < guard_cancel_ns(task))
 		return;
-	task->worker->lapsed = true;
+	if (now_ns >= worker_lapse_ns(task->worker))
+		task->worker->lapsed = true;
 	held_cancel(task, "lost");
 }
 
@@ -191,11 +199,11 @@ froe_task_wait(struct froe_task *task, uint32_t timeout_ms)
 	struct froe_client *client = task->worker->client;
 	uint64_t deadline_ns = clock_now_ns() + (uint64_t)timeout_ms * 1000000u;
 	client_lock(client);
-	uint64_t lapse_ns = worker_lapse_ns(task->worker);
+	uint64_t lapse_ns = guard_cancel_ns(task);
 	client_wait(client, &task->cancelled, deadline_ns < lapse_ns ? deadline_ns : lapse_ns);
 	while (!task->cancelled && clock_now_ns() < deadline_ns) {
 		task_look(task); /* the lapse moved away meanwhile, or has come */
-		lapse_ns = worker_lapse_ns(task->worker);
+		lapse_ns = guard_cancel_ns(task);
 		client_wait(
 		    client, &task->cancelled, deadline_ns < lapse_ns ? deadline_ns : lapse_ns);
 	}
@@ -484,4 +492,26 @@ froe_task_refresh(struct froe_task *task, uint64_t add_ms, int timeout_ms, struc
 	refresh.add_ms = add_ms;
 	return call_make(task->worker->client, &call, FROE__ENVELOPE__BODY_TASK_REFRESH,
 	    &refresh.base, timeout_ms);
+}
+
+static void
+release_take(struct call *call, const Froe__Envelope *envelope)
+{
+	struct froe_task *task = call->result;
+	(void)envelope;
+	task->worker->released_count += task->released ? 0 : 1;
+	task->released = true;
+}
+
+enum froe_err
+froe_task_release_slot(struct froe_task *task, int timeout_ms, struct froe_error *error)
+{
+	Froe__TaskRelease release = FROE__TASK_RELEASE__INIT;
+	struct call call = {.error = error, .take = release_take, .result = task};
+	release.has_task = true;
+	release.task = wire_id(&task->id);
+	release.has_lease = true;
+	release.lease = task->lease;
+	return call_make(task->worker->client, &call, FROE__ENVELOPE__BODY_TASK_RELEASE,
+	    &release.base, timeout_ms);
 }

@@ -20,6 +20,9 @@ struct froe_workflow_view *workflow_view_copy(const Froe__WorkflowView *wire);
 struct froe_approval_page *approval_page_copy(const Froe__ApprovalPage *wire);
 struct froe_stream_page *stream_page_copy(const Froe__StreamPage *wire);
 
+struct froe_worker_page *worker_page_copy(const Froe__WorkerPage *wire);
+struct froe_worker_view *worker_view_copy(const Froe__WorkerView *wire);
+struct froe_why *why_copy(const Froe__WhyView *wire);
 struct froe_token_list *token_list_copy(const Froe__TokenPage *wire);
 
 #endif

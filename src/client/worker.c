@@ -182,6 +182,18 @@ worker_ready(struct froe_worker *worker)
 		message.actions[i] = worker->actions[i].name;
 	message.has_slots = true;
 	message.slots = worker->slots;
+	message.has_draining = worker->draining;
+	message.draining = worker->draining;
+	Froe__Slots slots[FROE_WORKER_SLOT_TYPES_MAX], *slot_rows[FROE_WORKER_SLOT_TYPES_MAX];
+	message.slot_types = slot_rows;
+	message.n_slot_types = worker->slot_type_count;
+	for (size_t i = 0; i < worker->slot_type_count; i++) {
+		froe__slots__init(&slots[i]);
+		slots[i].type = worker->slot_types[i].type;
+		slots[i].has_count = true;
+		slots[i].count = worker->slot_types[i].count;
+		slot_rows[i] = &slots[i];
+	}
 	struct froe_client *client = worker->client;
 	struct request *request = request_new(client_request_id(client),
 	    FROE__ENVELOPE__BODY_WORKER_REGISTER, &message.base, register_answer, worker);
@@ -255,7 +267,10 @@ worker_lapse(struct froe_worker *worker)
 void
 worker_tick(struct froe_worker *worker, uint64_t now_ns)
 {
-	if (worker == NULL || worker->state == WORKER_NEW || worker->state == WORKER_LEFT)
+	if (worker == NULL || worker->state == WORKER_NEW)
+		return;
+	guard_tick(worker, now_ns);
+	if (worker->state == WORKER_LEFT)
 		return;
 	bool ready = worker->client->state == SESSION_READY;
 	if (worker->state == WORKER_DOWN && ready && now_ns >= worker->register_ns)
@@ -274,9 +289,13 @@ worker_tick(struct froe_worker *worker, uint64_t now_ns)
 uint64_t
 worker_deadline_ns(const struct froe_worker *worker)
 {
-	if (worker == NULL || worker->state == WORKER_NEW || worker->state == WORKER_LEFT)
+	if (worker == NULL || worker->state == WORKER_NEW)
 		return UINT64_MAX;
-	uint64_t deadline_ns = worker->retry_ns;
+	uint64_t deadline_ns = guard_deadline_ns(worker);
+	if (worker->state == WORKER_LEFT)
+		return deadline_ns;
+	if (worker->retry_ns < deadline_ns)
+		deadline_ns = worker->retry_ns;
 	bool ready = worker->client->state == SESSION_READY;
 	if (worker->state == WORKER_SERVING && worker->heartbeat_ns < deadline_ns)
 		deadline_ns = worker->heartbeat_ns;
@@ -346,6 +365,53 @@ evict_after_ns(int64_t ms)
 	return (uint64_t)(ms < most_ms ? ms : most_ms) * 1000000u;
 }
 
+static void
+slots_add(struct froe_worker *worker, const char *type, uint32_t count)
+{
+	size_t size = (worker->slot_type_count + 1) * sizeof(worker->slot_types[0]);
+	worker->slot_types = mem_resize(worker->slot_types, size);
+	worker->slot_types[worker->slot_type_count++] =
+	    (struct worker_slots){.type = mem_strdup(type), .count = count};
+	worker->slots_sum += count;
+}
+
+/* Before it registers: a worker of durable tasks has slots for them. */
+static void
+slots_complete(struct froe_worker *worker)
+{
+	uint32_t left = FROE_WORKER_SLOTS_MAX - worker->slots_sum;
+	for (size_t i = 0; i < worker->slot_type_count; i++) {
+		if (strcmp(worker->slot_types[i].type, FROE_SLOT_DURABLE) == 0)
+			return;
+	}
+	if (worker->serves_durable && left > 0 &&
+	    worker->slot_type_count + 1 < FROE_WORKER_SLOT_TYPES_MAX)
+		slots_add(worker, FROE_SLOT_DURABLE,
+		    left < FROE_DURABLE_SLOTS ? left : FROE_DURABLE_SLOTS);
+}
+
+static enum froe_err
+slots_check(const struct froe_worker_options *options, struct froe_error *error)
+{
+	uint64_t sum = options->slots;
+	for (size_t i = 0; i < options->slot_type_count; i++) {
+		const struct froe_slots *slots = &options->slot_types[i];
+		sum += slots->count;
+		if (slots->type == NULL || slots->type[0] == 0 || slots->count == 0)
+			return error_set_field(error, FROE_INVALID_ARGUMENT, "slot_types",
+			    "slot_types[%zu]: a type and 1 or more slots", i);
+	}
+	if (options->slot_type_count > FROE_WORKER_SLOT_TYPES_MAX - 1)
+		return error_set_field(error, FROE_INVALID_ARGUMENT, "slot_types",
+		    "%zu types of slots besides the default: at most %u are possible",
+		    options->slot_type_count, FROE_WORKER_SLOT_TYPES_MAX - 1);
+	if (sum > FROE_WORKER_SLOTS_MAX)
+		return error_set_field(error, FROE_INVALID_ARGUMENT, "slots",
+		    "%llu slots are over the limit of %u", (unsigned long long)sum,
+		    FROE_WORKER_SLOTS_MAX);
+	return FROE_OK;
+}
+
 static struct froe_worker *
 worker_new(struct froe_client *client, const struct froe_worker_options *options)
 {
@@ -357,6 +423,11 @@ worker_new(struct froe_client *client, const struct froe_worker_options *options
 		dice_roll(&client->dice, worker->id.bytes, sizeof(worker->id.bytes));
 	worker->incarnation = dice_u64(&client->dice) | 1; /* never 0 */
 	worker->slots = options->slots != 0 ? options->slots : 1;
+	worker->slots_sum = worker->slots;
+	for (size_t i = 0; i < options->slot_type_count; i++)
+		slots_add(worker, options->slot_types[i].type, options->slot_types[i].count);
+	worker->never_exit = options->never_exit;
+	worker->stop_notice_ns = (uint64_t)options->stop_notice_ms * 1000000u;
 	worker->inline_handlers = options->inline_handlers;
 	worker->evict_after_ns = EVICT_AFTER_NS;
 	if (options->evict_after_ms != 0)
@@ -364,7 +435,6 @@ worker_new(struct froe_client *client, const struct froe_worker_options *options
 	worker->on_result = options->on_result;
 	worker->context = options->context;
 	worker->retry_ns = UINT64_MAX;
-	worker->threads = mem_array(worker->slots, sizeof(worker->threads[0]));
 	list_init(&worker->tasks);
 	list_init(&worker->queue);
 	froe_assert(pthread_cond_init(&worker->work, NULL) == 0);
@@ -375,13 +445,9 @@ enum froe_err
 froe_worker_open(struct froe_client *client, const struct froe_worker_options *options,
     struct froe_worker **ret_worker, struct froe_error *error)
 {
-	enum froe_err err = FROE_OK;
-	if (options->slots > FROE_WORKER_SLOTS_MAX) {
-		return error_set_field(error, FROE_INVALID_ARGUMENT, "slots",
-		    "%u slots are over the limit "
-		    "of %u",
-		    options->slots, FROE_WORKER_SLOTS_MAX);
-	}
+	enum froe_err err = slots_check(options, error);
+	if (err != FROE_OK)
+		return err;
 	client_lock(client);
 	if (client->worker != NULL) {
 		err = error_set(error, FROE_FAILED_PRECONDITION,
@@ -467,6 +533,7 @@ worker_add(struct froe_worker *worker, const struct froe_workflow *workflow,
 		const struct froe_task_def *task = &workflow->tasks[i];
 		if (task->handler == NULL)
 			continue;
+		worker->serves_durable = worker->serves_durable || task->durable;
 		err = action_add(
 		    worker, action_name(workflow, task), task->handler, task->context, error);
 	}
@@ -515,6 +582,7 @@ static enum froe_err
 worker_settle(struct froe_worker *worker, uint64_t deadline_ns, struct froe_error *error)
 {
 	struct froe_client *client = worker->client;
+	slots_complete(worker);
 	sm_move(worker_table, &worker->state, WORKER_DOWN);
 	worker->settled = false;
 	if (client->state == SESSION_READY)
@@ -658,6 +726,9 @@ worker_free(struct froe_worker *worker)
 	for (size_t i = 0; i < worker->put_count; i++)
 		buf_release(&worker->puts[i]);
 	froe_assert(pthread_cond_destroy(&worker->work) == 0);
+	for (size_t i = 0; i < worker->slot_type_count; i++)
+		mem_free(worker->slot_types[i].type);
+	mem_free(worker->slot_types);
 	mem_free(worker->actions);
 	mem_free(worker->puts);
 	mem_free(worker->threads);

@@ -37,6 +37,15 @@ struct froe_worker {
 	struct froe_id id;
 	uint64_t incarnation;
 	uint32_t slots;
+	uint32_t slots_sum; /* of all types: attempts that may run at a time */
+	struct worker_slots {
+		char *type;
+		uint32_t count;
+	} *slot_types;
+	size_t slot_type_count;
+	bool serves_durable; /* a workflow that was added has a durable task with a handler */
+	bool never_exit;
+	uint64_t stop_notice_ns;
 	bool inline_handlers;
 	void (*on_result)(void *context, struct froe_id task, uint32_t attempt, enum froe_err err);
 	void *context;
@@ -59,10 +68,13 @@ struct froe_worker {
 	struct list queue;
 	unsigned calling; /* on_result calls under way */
 	unsigned running; /* handlers under way */
+	size_t released_count;     /* tasks whose slots are released: more attempts may run */
+	size_t exactly_once_count; /* tasks of that delivery */
 
 	pthread_cond_t work;
 	pthread_t *threads;
 	size_t thread_count;
+	size_t thread_capacity;
 	size_t idle;
 	bool stopping;
 };
@@ -116,6 +128,10 @@ struct froe_task {
 	size_t metadata_count;
 	bool durable;
 	uint32_t invocation;
+	bool exactly_once;
+
+	bool released;       /* its slots are */
+	uint64_t stop_by_ns; /* exactly once and cancelled: the process ends then */
 
 	/* durable.c */
 	uint32_t step_last;     /* the newest that is done */
@@ -142,6 +158,13 @@ void held_free(struct froe_task *task); /* also out of the lists; with the lock 
 void held_cancel(struct froe_task *task, const char *reason);
 
 void task_look(struct froe_task *task); /* a lease lapses by the clock alone; with the lock */
+
+/* ---- guard.c: with the lock */
+#define GUARD_NOTICE_NS ((uint64_t)5000 * 1000000)
+void guard_tick(struct froe_worker *worker, uint64_t now_ns);
+uint64_t guard_deadline_ns(const struct froe_worker *worker);
+uint64_t guard_cancel_ns(const struct froe_task *task); /* when its lease counts as lapsed here */
+void guard_cancelled(struct froe_task *task);
 
 /* ---- durable.c: with the lock */
 void durable_done(struct froe_task *task, const Froe__NodeDone *done);

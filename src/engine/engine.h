@@ -121,7 +121,7 @@ struct eng_task_definition {
 	bool durable; /* its steps are kept as nodes: a new attempt is answered from them */
 	uint32_t delivery; /* enum eng_delivery; checked */
 	uint32_t priority; /* of its first attempt; 0: the run's */
-	const struct eng_slots *slots; /* none: one of FROE_SLOT_DEFAULT */
+	const struct eng_slots *slots; /* none: one of FROE_SLOT_DEFAULT, or FROE_SLOT_DURABLE */
 	uint32_t slot_count;
 };
 

@@ -430,9 +430,13 @@ queue_require(struct eng_workflow *workflow, const struct eng_task_definition *t
 	return queue;
 }
 
-/* One slot of the default type. */
+/* One slot; a durable task may wait for days in its own. */
 static const struct eng_slots slots_default = {
     .type = {(const uint8_t *)FROE_SLOT_DEFAULT, sizeof(FROE_SLOT_DEFAULT) - 1},
+    .count = 1,
+};
+static const struct eng_slots slots_durable = {
+    .type = {(const uint8_t *)FROE_SLOT_DURABLE, sizeof(FROE_SLOT_DURABLE) - 1},
     .count = 1,
 };
 
@@ -440,7 +444,7 @@ static void
 version_slots(struct eng_version *version, struct eng_task_definition *to)
 {
 	if (to->slot_count == 0) {
-		to->slots = &slots_default;
+		to->slots = to->durable ? &slots_durable : &slots_default;
 		to->slot_count = 1;
 		return;
 	}

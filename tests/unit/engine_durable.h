@@ -12,9 +12,12 @@ static inline void
 durable_define(struct driver *driver, const char *name, const char *line, uint32_t retries)
 {
 	struct workflow workflow;
+	static const struct eng_slots slots = {{(const uint8_t *)"default", 7}, 1};
 	workflow_parse(&workflow, &driver->arena, name, line);
 	for (uint32_t i = 0; i < workflow.definition.task_count; i++) {
 		workflow.tasks[i].durable = true;
+		workflow.tasks[i].slots = &slots; /* so that few of a worker's are scarce */
+		workflow.tasks[i].slot_count = 1;
 		workflow.tasks[i].retries = retries;
 	}
 	driver_put(driver, &workflow);

@@ -479,6 +479,8 @@ say_run(struct world *world, uint64_t conn, const char *workflow, struct bytes i
 	return say_engine(world, conn, &engine, wait);
 }
 
+static const struct eng_slots durable_slots = {{(const uint8_t *)FROE_SLOT_DURABLE, 7}, 4};
+
 static inline uint64_t
 say_register(struct world *world, uint64_t conn, uint8_t worker, uint64_t incarnation,
     const char *const *actions, uint32_t slots, const struct eng_fence *held, uint32_t held_count)
@@ -493,6 +495,8 @@ say_register(struct world *world, uint64_t conn, uint8_t worker, uint64_t incarn
 	            .incarnation = incarnation,
 	            .actions = names,
 	            .slots = slots,
+	            .types = &durable_slots, /* its tasks may be durable */
+	            .type_count = 1,
 	            .held = held,
 	            .held_count = held_count,
 	        },

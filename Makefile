@@ -12,6 +12,7 @@
 #   make bench               the limit and froe, in one run, as ratios
 #   make docs                docs/cli.md, from what froe says of itself; make man: build/man/froe.1
 #   make bench-scale [OPEN=N] [DONE=N] [ARGS=]  start, lists and memory with so many runs
+#   make docs-check          is what docs/ says still so? Links, commands, names, limits, tables
 #   make bench-index [ARGS=]  does the index keep up with 40 000 runs a second; lists
 #   make tidy                layers, headers alone, lengths, banned words
 #   make selftest            plants one fault per tidy rule and requires a refusal
@@ -238,6 +239,7 @@ $(B)/man/froe.1: $(OUT)/froe
 	@$(OUT)/froe help man > $@
 docs-check: all man
 	@tools/manual $(OUT)/froe $(B)/man/froe.1
+	@tools/docs $(OUT)/froe
 .PHONY: docs man docs-check
 
 install: all man

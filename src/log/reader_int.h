@@ -2,7 +2,8 @@
  * log/reader: reads a segment front to back, past the page cache.
  *
  * Ownership   owns one file and one buffer; what reader_load() returns is valid until the next
- * call. Failure     FROE_CORRUPT and FROE_INCOMPATIBLE from S1..S4, FROE_IO from the device.
+ *             call.
+ * Failure     FROE_CORRUPT and FROE_INCOMPATIBLE from S1..S4, FROE_IO from the device.
  */
 #ifndef LOG_READER_INT_H
 #define LOG_READER_INT_H

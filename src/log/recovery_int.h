@@ -5,7 +5,8 @@
  *             valid; when the tail is to be cut, cut_tail() (log/cut_int.h) does that.
  * Ownership   owns its list of segments and its reader; paths and report are borrowed.
  * Failure     recovery_run: FROE_CORRUPT with the place and runs in *report too; whatever the
- * replay function returned; FROE_INCOMPATIBLE; FROE_IO. See         docs/log-format.md, section 6
+ *             replay function returned; FROE_INCOMPATIBLE; FROE_IO.
+ * See         docs/log-format.md, section 6
  */
 #ifndef LOG_RECOVERY_INT_H
 #define LOG_RECOVERY_INT_H

@@ -2,7 +2,8 @@
  * log/segment: the header of a segment file, stored twice, and its name.
  *
  * Failure     seg_header_read: FROE_CORRUPT if no copy verifies, FROE_INCOMPATIBLE for another
- * format. See         docs/log-format.md, section 2
+ *             format.
+ * See         docs/log-format.md, section 2
  */
 #ifndef LOG_SEGMENT_INT_H
 #define LOG_SEGMENT_INT_H

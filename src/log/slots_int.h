@@ -3,9 +3,11 @@
  *
  * Purpose     A small value that survives a crash in the middle of its update: the newest slot that
  *             verifies wins. One bad slot is a torn update and is rewritten at open; two are
- * damage. Ownership   slots_open opens the file, slots_close closes it. slots_next() fills a block
- * of the caller's, which is lent to the kernel until written. Threading   the owner only. See
- * docs/log-format.md, section 3
+ *             damage.
+ * Ownership   slots_open opens the file, slots_close closes it. slots_next() fills a block of the
+ *             caller's, which is lent to the kernel until written.
+ * Threading   the owner only.
+ * See         docs/log-format.md, section 3
  */
 #ifndef LOG_SLOTS_INT_H
 #define LOG_SLOTS_INT_H

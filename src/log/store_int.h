@@ -2,10 +2,11 @@
  * log/store: the STORE file, and the making of a new store.
  *
  * Purpose     Who a store is (uuid, segment size), and the creation protocol: directories, slots
- * and first segment before, STORE renamed into place last. A crash in between leaves no STORE: the
- * next open begins again. Failure     a directory without STORE whose segments hold frames is
- * refused (FROE_CORRUPT): STORE was lost, nothing is overwritten. See         docs/log-format.md,
- * sections 1 and 2
+ *             and first segment before, STORE renamed into place last. A crash in between leaves
+ *             no STORE: the next open begins again.
+ * Failure     a directory without STORE whose segments hold frames is refused (FROE_CORRUPT): STORE
+ *             was lost, nothing is overwritten.
+ * See         docs/log-format.md, sections 1 and 2
  */
 #ifndef LOG_STORE_INT_H
 #define LOG_STORE_INT_H

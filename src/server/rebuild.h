@@ -2,11 +2,12 @@
  * server/rebuild: the index's rows, made again from the log's files.
  *
  * Purpose     Reads the log from its oldest segment up to a frame, and puts what the live feed
- * would             have put: a row when a run starts, its workers, its end. The live feed goes on
- * meanwhile with the frames behind it: what is newer stays (index_put). Ownership   borrows env,
- * names and index; keeps the places of the runs that are open at the point             that it has
- * reached: 20 bytes a record. Threading   the index thread; the log is written meanwhile, by
- * another. Failure     rebuild_step: a log file that cannot be read, or does not verify.
+ *             would have put: a row when a run starts, its workers, its end. The live feed goes on
+ *             meanwhile with the frames behind it: what is newer stays (index_put).
+ * Ownership   borrows env, names and index; keeps the places of the runs that are open at the point
+ *             that it has reached: 20 bytes a record.
+ * Threading   the index thread; the log is written meanwhile, by another.
+ * Failure     rebuild_step: a log file that cannot be read, or does not verify.
  */
 #ifndef SERVER_REBUILD_H
 #define SERVER_REBUILD_H

@@ -30,7 +30,7 @@
 
 #define FS_BLOCK_BYTES 4096u
 #define FS_CHUNK_BYTES ((size_t)1 << 30) /* the kernel moves less than 2 GiB a call */
-#define FS_LOCK_TRIES 5
+#define FS_LOCK_TRIES 18 /* nearly a second */
 #define FS_LOCK_PAUSE_NS 50000000L
 #define FS_NS_PER_S UINT64_C(1000000000)
 

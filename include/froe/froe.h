@@ -124,6 +124,14 @@ void froe_client_close(struct froe_client *client);
 /* False while the connection is lost and not yet open again. */
 bool froe_client_connected(struct froe_client *client);
 
+struct froe_server {
+	char name[64];  /* "froe/0.1.0" */
+	uint64_t epoch; /* rises with each of its starts */
+};
+
+/* Who answered, when the connection was opened last. */
+void froe_client_server(struct froe_client *client, struct froe_server *ret_server);
+
 /* Requests under way and watches. */
 size_t froe_client_pending(struct froe_client *client);
 

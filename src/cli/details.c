@@ -194,8 +194,16 @@ static const struct {
         "Verifies it on the way. With `--check` instead of `--data` it does nothing else."},
     {"doctor",
         "Looks at the kernel, io_uring, the file system, the latency of a synced write, free\n"
-        "space, limits and the clock; each line has a fact and, where it is wanting, what to do.\n"
-        "Exit status 1 when something is bad."},
+        "space, limits and the clock.\n"
+        "\n"
+        "With an address (or a token) it asks a running server instead, with `--data` as well:\n"
+        "its version and epoch, disk, faults that the scrub found, whether its state is what the\n"
+        "log leads to, snapshots, retention, index, tokens and certificates that expire soon,\n"
+        "workers and queues. That takes a token of the role admin or operator of all tenants, or\n"
+        "`--address unix:DIR/admin.sock`.\n"
+        "\n"
+        "Each line has a fact and, where it is wanting, what to do. Exit status 1 when something\n"
+        "is bad."},
     {"completion",
         "    source <(froe completion bash)\n"
         "    froe completion zsh > \"${fpath[1]}/_froe\"\n"

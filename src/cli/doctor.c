@@ -5,7 +5,8 @@
 
 #include "base/bytes.h"
 #include "base/fault.h"
-#include "server/doctor.h"
+#include "cli/checkup.h"
+#include "cli/terminal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +16,7 @@ static const char *const levels[] = {"ok", "warning", "bad"};
 
 struct report {
 	enum cli_output output;
-	bool colours;
+	struct terminal terminal;
 	unsigned counts[3];
 };
 
@@ -39,11 +40,20 @@ print_json(const struct doctor_finding *finding, bool first)
 static void
 print_row(const struct report *report, const struct doctor_finding *finding)
 {
-	static const char *const colours[] = {"\x1b[32m", "\x1b[33m", "\x1b[31m"};
-	printf("%s%-8s%s %-14s %s\n", report->colours ? colours[finding->level] : "",
-	    levels[finding->level], report->colours ? "\x1b[0m" : "", finding->name, finding->fact);
+	static const enum terminal_colour colours[] = {
+	    TERMINAL_GREEN, TERMINAL_YELLOW, TERMINAL_RED};
+	struct buf line;
+	buf_init(&line);
+	buf_printf(&line, "%s%-8s%s %-14s ",
+	    terminal_colour(&report->terminal, colours[finding->level]), levels[finding->level],
+	    terminal_colour(&report->terminal, TERMINAL_PLAIN), finding->name);
+	terminal_push(&report->terminal, &line, finding->fact);
 	if (finding->advice[0] != 0)
-		printf("%-8s %-14s -> %s\n", "", "", finding->advice);
+		buf_printf(&line, "\n%-8s %-14s -> ", "", "");
+	terminal_push(&report->terminal, &line, finding->advice);
+	buf_push_text(&line, "\n");
+	fwrite(line.data, 1, buf_used(&line), stdout);
+	buf_release(&line);
 }
 
 static void
@@ -62,10 +72,17 @@ int
 cli_doctor(struct cli *cli)
 {
 	const char *data = cli_text(cli, "data");
-	struct report report = {.output = cli_output(cli), .colours = isatty(STDOUT_FILENO) == 1};
+	bool asked = cli_given(cli, "address") != NULL || cli_given(cli, "token") != NULL ||
+	    cli_given(cli, "token-file") != NULL;
+	bool server = asked || cli_text(cli, "address") != NULL;
+	struct report report = {
+	    .output = cli_output(cli), .terminal = terminal_open(STDOUT_FILENO)};
 	if (report.output == CLI_IDS)
 		cli_usage(cli, "--output: findings have no ids");
-	doctor_examine(data != NULL ? data : ".", take_finding, &report);
+	if (data != NULL || !asked)
+		doctor_examine(data != NULL ? data : ".", take_finding, &report);
+	if (server)
+		checkup_server(cli, take_finding, &report);
 	if (report.output == CLI_JSON)
 		printf("],\"warnings\":%u,\"bad\":%u}\n", report.counts[DOCTOR_WARNING],
 		    report.counts[DOCTOR_BAD]);

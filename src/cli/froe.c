@@ -10,10 +10,12 @@
 #include "cli/settings.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int
 word_count(const char *words)
@@ -142,6 +144,26 @@ unknown_command(int argc, char **argv)
 	exit(FROE_EXIT_USAGE);
 }
 
+/* A pipe whose reader has seen enough, or a terminal that is gone. */
+static bool
+reader_gone(void)
+{
+	struct pollfd output = {.fd = STDOUT_FILENO};
+	return poll(&output, 1, 0) > 0 && (output.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+/* Whatever was printed has been written, or its reader wanted no more. */
+static int
+flush(int status)
+{
+	bool failed = fflush(stdout) != 0;
+	if ((!failed && !ferror(stdout)) || reader_gone())
+		return status;
+	fprintf(stderr, "froe: standard output cannot be written to%s%s\n", failed ? ": " : "",
+	    failed ? strerror(errno) : "");
+	return status == FROE_EXIT_OK ? FROE_EXIT_FAILED : status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -167,7 +189,5 @@ main(int argc, char **argv)
 	int status = cli.command->run(&cli);
 	settings_close(&settings);
 	mem_free(cli.arguments);
-	if (fflush(stdout) != 0 && status == FROE_EXIT_OK && errno != EPIPE)
-		status = FROE_EXIT_FAILED;
-	return status;
+	return flush(status);
 }

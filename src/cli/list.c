@@ -180,7 +180,7 @@ list_end(struct list *list, uint64_t next)
 	if (list->output == CLI_JSON)
 		buf_printf(&list->text, "],\"next\":%" PRIu64 "}\n", next);
 	list_flush(list);
-	if (next != 0 && list->output == CLI_TABLE)
+	if (next != 0 && list->output == CLI_TABLE && !ferror(stdout))
 		fprintf(stderr, "froe: more: --before %" PRIu64 "\n", next);
 	return FROE_EXIT_OK;
 }

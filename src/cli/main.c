@@ -232,7 +232,8 @@ static const struct cli_option bench_rows[] = {
 };
 static const struct cli_option doctor_rows[] = {
     {"data", "DIR", "the data directory (default: where you are)"},
-    OPTION_OUTPUT,
+    {"output", "table|json", "how to print (default table)"},
+    OPTION_ADDRESS,
     {0},
 };
 static const struct cli_option no_rows[] = {{0}};
@@ -286,7 +287,7 @@ const struct cli_command cli_commands[] = {
         token_revoke_rows, cli_token_revoke},
     {"bench run", "", 0, 0, "measure trigger, run, result on a running server", bench_rows,
         cli_bench_run},
-    {"doctor", "", 0, 0, "say whether this machine and directory are fit to serve", doctor_rows,
+    {"doctor", "", 0, 0, "say whether a machine is fit to serve, or a server well", doctor_rows,
         cli_doctor},
     {"completion", "bash|zsh|fish", 1, -1, "print what makes a shell complete froe's commands",
         no_rows, cli_completion},

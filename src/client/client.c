@@ -280,6 +280,14 @@ froe_client_timeout_ms(struct froe_client *client)
 	return timeout_ms;
 }
 
+void
+froe_client_server(struct froe_client *client, struct froe_server *ret_server)
+{
+	client_lock(client);
+	*ret_server = client->server;
+	client_unlock(client);
+}
+
 bool
 froe_client_connected(struct froe_client *client)
 {

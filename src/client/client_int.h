@@ -72,6 +72,7 @@ struct froe_client {
 	uint64_t ping_ns;  /* a ping went out, since heard_ns */
 	uint64_t gone_by_ns; /* the server stops (Goaway); 0: it does not */
 	uint64_t hello_id;
+	struct froe_server server; /* who said Welcome last */
 	struct froe_fault down; /* why it is down */
 	bool refused;           /* the server's own answer to Hello */
 	uint64_t push_window;

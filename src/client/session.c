@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <sys/epoll.h>
 
 #define BACKOFF_FIRST_NS ((uint64_t)50 * 1000000)
@@ -203,6 +204,9 @@ session_welcome(struct froe_client *client, const Froe__Welcome *welcome)
 		client->push_owed += client->link.frame_size_max + PUSH_ROOM - client->push_window;
 		client->push_window += client->push_owed;
 	}
+	client->server = (struct froe_server){.epoch = welcome->epoch};
+	snprintf(client->server.name, sizeof(client->server.name), "%s",
+	    welcome->server != NULL ? welcome->server : "");
 	client->requests_max =
 	    welcome->requests_max != 0 ? welcome->requests_max : FROE_REQUESTS_MAX;
 	if (welcome->heartbeat_ms != 0)

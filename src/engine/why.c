@@ -182,21 +182,8 @@ why_wait(const struct eng_task *task, struct eng_why *why)
 	return false;
 }
 
-/* A lapse is on uptime. */
 static void
-why_delayed(const struct eng *eng, const struct eng_task *task, struct eng_why *why)
-{
-	bool lapsing = task->lapsing != 0;
-	why->kind = lapsing ? ENG_WHY_LAPSE : ENG_WHY_TIMER;
-	why->worker = task->lapsing;
-	why->until_ns = task->timer.timer.deadline_ns + (lapsing ? eng->downtime_ns : 0);
-	if (lapsing && task->deadline_ns > why->until_ns)
-		why->until_ns = task->deadline_ns;
-}
-
-static void
-why_state(const struct eng *eng, const struct eng_run *run, const struct eng_task *task, bool hold,
-    struct eng_why *why)
+why_state(const struct eng_run *run, const struct eng_task *task, bool hold, struct eng_why *why)
 {
 	switch ((enum eng_task_state)task->state) {
 	case ENG_TASK_WAITING:
@@ -208,7 +195,9 @@ why_state(const struct eng *eng, const struct eng_run *run, const struct eng_tas
 			why->kind = ENG_WHY_HELD;
 		return;
 	case ENG_TASK_DELAYED:
-		why_delayed(eng, task, why);
+		why->kind = task->lapsing != 0 ? ENG_WHY_LAPSE : ENG_WHY_TIMER;
+		why->worker = task->lapsing;
+		why->until_ns = task->timer.timer.deadline_ns;
 		return;
 	case ENG_TASK_ASSIGNED:
 		why->kind = task->worker->attached ? ENG_WHY_RUNS : ENG_WHY_AWAY;
@@ -243,6 +232,6 @@ eng_why(const struct eng *eng, uint64_t key, uint32_t index, bool hold, struct e
 	    .action = run->version->definitions[index].action,
 	    .attempt = task->attempt,
 	};
-	why_state(eng, run, task, hold, ret_why);
+	why_state(run, task, hold, ret_why);
 	return true;
 }

@@ -62,7 +62,7 @@ draw_backoff(struct recipe_task *task, struct dice *dice)
 static void
 draw_slots(struct recipe_task *task, const struct plan *plan, struct dice *dice)
 {
-	task->need[RECIPE_SLOT_DEFAULT] = 1;
+	task->need[task->durable ? RECIPE_SLOT_DURABLE : RECIPE_SLOT_DEFAULT] = 1;
 	if (!plan_does(plan, KIND_SLOT_TYPES) || !dice_hits(dice, 50))
 		return;
 	task->slots = true;

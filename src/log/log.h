@@ -235,6 +235,9 @@ struct log_storage {
 	uint64_t cold_bytes;
 	uint64_t disk_total_bytes; /* at housekeeping's last look; 0: none yet */
 	uint64_t disk_free_bytes;
+	uint64_t scrub_faults; /* damage found while running */
+	uint64_t scrub_bytes;
+	uint64_t scrub_passes;
 };
 void log_storage(const struct log *log, struct log_storage *ret_storage);
 

@@ -76,6 +76,11 @@ struct log {
 	struct lsn opened_end;    /* where this process went on */
 	_Atomic uint64_t time_ns; /* engine time of the newest step */
 	pthread_mutex_t reopened_lock;
+	struct {
+		_Atomic uint64_t faults;
+		_Atomic uint64_t bytes;
+		_Atomic uint64_t passes;
+	} scrub;
 	struct list read_files; /* log/read.c */
 	unsigned read_file_count;
 	struct map reopened; /* runs with a record that reopens them */

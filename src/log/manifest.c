@@ -55,6 +55,9 @@ log_storage(const struct log *log, struct log_storage *ret_storage)
 	    .segment_oldest = set->segment_oldest,
 	    .segments = log->segment->header.no + 1 - set->segment_oldest,
 	    .cold_files = set->count,
+	    .scrub_faults = atomic_load_explicit(&log->scrub.faults, memory_order_relaxed),
+	    .scrub_bytes = atomic_load_explicit(&log->scrub.bytes, memory_order_relaxed),
+	    .scrub_passes = atomic_load_explicit(&log->scrub.passes, memory_order_relaxed),
 	};
 	ret_storage->log_bytes = ret_storage->segments * log->store.segment_bytes;
 	for (size_t i = 0; i < set->count; i++)

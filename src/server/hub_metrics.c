@@ -174,6 +174,12 @@ metric_storage(const struct hub *hub, struct buf *to)
 	    storage.disk_total_bytes);
 	metric(to, "froe_disk_free_bytes", "gauge", "Free space there, at the last look",
 	    storage.disk_free_bytes);
+	metric(to, "froe_scrub_faults_total", "counter",
+	    "Damage found by re-reading the data directory: not zero is an alarm",
+	    storage.scrub_faults);
+	metric(to, "froe_scrub_bytes_total", "counter", "Bytes re-read", storage.scrub_bytes);
+	metric(to, "froe_scrub_passes_total", "counter", "Times that all was re-read",
+	    storage.scrub_passes);
 }
 
 /* True: who asks may not see them, and was told so. */

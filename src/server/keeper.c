@@ -1,6 +1,7 @@
 #include "server/keeper.h"
 
 #include "base/duration.h"
+#include "io/journal.h"
 
 #include <sys/resource.h>
 #include <time.h>
@@ -54,7 +55,23 @@ retain_step(struct keeper *keeper)
 	if (keeper->retention == NULL)
 		return false;
 	uint64_t applied = indexer_applied(keeper->indexer);
-	return retention_step(keeper->retention, applied > 0 ? applied - 1 : 0);
+	bool more = retention_step(keeper->retention, applied > 0 ? applied - 1 : 0);
+	struct retention_stats stats;
+	if (more || keeper->retention_told)
+		return more;
+	retention_stats(keeper->retention, &stats);
+	if (stats.failed)
+		journal(JOURNAL_ERROR, "retention_stopped", "nothing is removed any more: %s",
+		    stats.why);
+	keeper->retention_told = stats.failed;
+	return false;
+}
+
+static void
+scrub_fault(void *context, const char *why)
+{
+	(void)context;
+	journal(JOURNAL_ERROR, "scrub_fault", "%s", why);
 }
 
 static void *
@@ -70,6 +87,9 @@ slow_run(void *context)
 		uint64_t now_ns = io_mono_ns(keeper->env);
 		if (due_ns != UINT64_MAX)
 			due_ns = due_ns > now_ns ? due_ns - now_ns : 1;
+		uint64_t scrub_ns = scrub_step(keeper->scrub, now_ns) - now_ns;
+		if (due_ns > scrub_ns)
+			due_ns = scrub_ns;
 		if (keeper->retention != NULL && due_ns > keeper->look_ns)
 			due_ns = keeper->look_ns;
 		sleep_for(&keeper->slow_work, due_ns);
@@ -88,6 +108,8 @@ keeper_wake(void *context)
 static enum froe_err
 slow_start(struct keeper *keeper, struct froe_fault *fault)
 {
+	struct scrub_options scrub = {.fault = scrub_fault};
+	keeper->scrub = scrub_open(keeper->log, &scrub);
 	int failed = pthread_create(&keeper->slow_thread, NULL, slow_run, keeper);
 	if (failed != 0) {
 		keeper_stop(keeper);
@@ -144,6 +166,8 @@ keeper_stop(struct keeper *keeper)
 	sem_destroy(&keeper->work);
 	sem_destroy(&keeper->slow_work);
 	keeper->running = false;
+	scrub_close(keeper->scrub);
+	keeper->scrub = NULL;
 	retention_close(keeper->retention);
 	keeper->retention = NULL;
 }

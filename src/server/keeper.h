@@ -12,6 +12,7 @@
 
 #include "log/log.h"
 #include "log/retention.h"
+#include "log/scrub.h"
 #include "server/indexer.h"
 #include "server/snapshotter.h"
 
@@ -24,6 +25,8 @@ struct keeper {
 	struct io_env *env;
 	struct snapshotter snapshotter;
 	struct retention *retention; /* NULL: everything is kept */
+	bool retention_told; /* that it has stopped */
+	struct scrub *scrub;
 	const struct indexer *indexer;
 	uint64_t look_ns; /* how often retention looks */
 	pthread_t thread;

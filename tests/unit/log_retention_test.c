@@ -10,6 +10,7 @@
 #include "log/copy_int.h"
 #include "log/log_int.h"
 #include "log/retention.h"
+#include "log/scrub.h"
 #include "log/trail.h"
 
 #define RUNS_MAX 4096u
@@ -489,6 +490,142 @@ test_retention__stops_at_damage(void **state)
 	story_free(story);
 }
 
+/* --------------------------------------------------------------------------- damage in the cold */
+
+static struct story *
+story_with_cold(uint64_t seed)
+{
+	struct story *story = story_new(seed);
+	for (unsigned i = 0; i < 8; i++) {
+		assert_true(story_live(story, 120));
+		story->world->now_ns += KEEP_NS / 2;
+		OK(story->world, story_snapshot(story));
+		story_retain(story);
+	}
+	assert_true(story_stats(story).cold_files > 0);
+	/* The snapshots are but words in MANIFEST here. */
+	struct log_manifest manifest = log_manifest_read(story->world->log);
+	for (unsigned i = 0; i < 2; i++)
+		manifest.snapshots[i].number = 0;
+	OK(story->world, log_manifest_write(story->world->log, &manifest, &story->world->fault));
+	return story;
+}
+
+static void
+flip(struct world *world, const char *path, uint64_t at)
+{
+	uint8_t *block = mem_pages(4096);
+	uint8_t byte;
+	int file;
+	OK(world, io_file_open(world->env, path, IO_OPEN_READ, &file, &world->fault));
+	OK(world, io_file_read(world->env, file, block, 4096, at / 4096 * 4096, &world->fault));
+	io_file_close(world->env, file);
+	byte = block[at % 4096] ^ 4;
+	mem_pages_free(block, 4096);
+	assert_int_equal(sim_corrupt(world->env, path, at, &byte, 1), FROE_OK);
+}
+
+/* Any bit of a cold file matters, but for one of the header's two copies. */
+static void
+test_retention__cold_damage_is_found(void **state)
+{
+	struct story *story = story_with_cold(7);
+	struct world *world = story->world;
+	struct log *log = world->log;
+	const struct cold_file *file = log->shelf.current->files[0];
+	struct path path = cold_path(&log->paths, file->no);
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) {
+		uint64_t at = 8192 + world_below(world, file->bytes - 8192);
+		flip(world, path.text, at);
+		assert_int_equal(cold_verify(world->env, &log->paths, log->store.id, file->no,
+				     &world->fault),
+		    FROE_CORRUPT);
+		flip(world, path.text, at);
+	}
+	OK(world, cold_verify(world->env, &log->paths, log->store.id, file->no, &world->fault));
+	story_free(story);
+}
+
+/* A cold file whose index is damaged, or that is missing: no start. */
+static void
+test_retention__cold_damage_is_refused(void **state)
+{
+	(void)state;
+	for (unsigned missing = 0; missing < 2; missing++) {
+		struct story *story = story_with_cold(8);
+		struct world *world = story->world;
+		const struct cold_set *set = world->log->shelf.current;
+		const struct cold_file *file = set->files[missing ? set->count - 1 : 0];
+		struct path path = cold_path(&world->log->paths, file->no);
+		uint64_t seal_at = file->bytes - 4096;
+		story_close(story);
+		if (missing)
+			OK(world, io_path_unlink(world->env, path.text, &world->fault));
+		else
+			flip(world, path.text, seal_at);
+		assert_int_equal(story_open(story), FROE_CORRUPT);
+		assert_non_null(strstr(world->fault.text, "cold/"));
+		story_free(story);
+	}
+}
+
+/* ------------------------------------------------------------------------------------ scrubbing */
+
+struct told {
+	unsigned count;
+	char why[400];
+};
+
+static void
+tell(void *context, const char *why)
+{
+	struct told *told = context;
+	told->count++;
+	snprintf(told->why, sizeof(told->why), "%s", why);
+}
+
+static struct log_storage
+scrub_pass(struct story *story, struct scrub *scrub, uint64_t *now_ns)
+{
+	struct log_storage storage;
+	log_storage(story->world->log, &storage);
+	uint64_t pass = storage.scrub_passes;
+	for (unsigned i = 0; storage.scrub_passes == pass; i++) {
+		assert_true(i < 100000);
+		*now_ns = scrub_step(scrub, *now_ns);
+		log_storage(story->world->log, &storage);
+	}
+	return storage;
+}
+
+static void
+test_retention__scrub_finds_rot(void **state)
+{
+	struct story *story = story_with_cold(9);
+	struct world *world = story->world;
+	struct log *log = world->log;
+	struct told told = {0};
+	struct scrub_options options = {.fault = tell, .context = &told};
+	struct scrub *scrub = scrub_open(log, &options);
+	uint64_t now_ns = 0;
+	(void)state;
+	struct log_storage storage = scrub_pass(story, scrub, &now_ns);
+	assert_int_equal(told.count, 0);
+	assert_true(storage.scrub_bytes > (1u << 20));
+	assert_int_equal(storage.scrub_faults, 0);
+	assert_true(now_ns >= storage.scrub_bytes / 262144 * 1000 * MS); /* at a low rate */
+	flip(world, path_segment(&log->paths, log_sealed(log)).text, 500000);
+	flip(world, cold_path(&log->paths, log->shelf.current->files[0]->no).text, 8200);
+	storage = scrub_pass(story, scrub, &now_ns);
+	assert_int_equal(told.count, 2);
+	assert_non_null(strstr(told.why, "cold/"));
+	assert_int_equal(storage.scrub_faults, 2);
+	assert_true(story_live(story, 50)); /* the log goes on */
+	scrub_close(scrub);
+	story_free(story);
+}
+
 /* -------------------------------------------------------------------------------- power is lost */
 
 /* Dies in the n-th file operation of a retention; true: it ended before. */
@@ -544,6 +681,9 @@ main(void)
 	    cmocka_unit_test(test_retention__waits_for_snapshot_and_index),
 	    cmocka_unit_test(test_retention__waits_for_a_backup),
 	    cmocka_unit_test(test_retention__stops_at_damage),
+	    cmocka_unit_test(test_retention__cold_damage_is_found),
+	    cmocka_unit_test(test_retention__cold_damage_is_refused),
+	    cmocka_unit_test(test_retention__scrub_finds_rot),
 	    cmocka_unit_test(test_retention__power_lost_at_each_step),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

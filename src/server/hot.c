@@ -518,7 +518,9 @@ static uint64_t
 hot_wait_ns(struct hot *hot, bool busy, uint64_t mono_ns)
 {
 	struct eng_command timer = {.type = ENG_CMD_TIMER};
-	bool room = shard_has_room(&hot->shard, &timer);
+	struct eng_command schedule = {.type = ENG_CMD_SCHEDULE};
+	bool room =
+	    shard_has_room(&hot->shard, &timer) && shard_has_room(&hot->shard, &schedule);
 	if (busy && room)
 		return 0;
 	uint64_t due_ns = hot_deadline_ns(hot, mono_ns);

@@ -86,7 +86,7 @@ disk_fill(const struct disk *disk, uint64_t leave)
 	close(fd);
 }
 
-/* --------------------------------------------------------------------------------------- the test */
+/* ------------------------------------------------------------------------------------ the test */
 
 static uint64_t
 metric(const struct server *server, const char *name)

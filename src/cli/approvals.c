@@ -174,16 +174,7 @@ decide_all(const struct cli *cli, bool approved)
 	    .act = decide,
 	    .context = &decision,
 	};
-	struct each each;
-	int status;
-	FROE_DROP(cli_output(cli), "checked before connecting");
-	each_begin(&each, cli, &approval_kind);
-	struct froe_client *client = cli_connect(cli, &status);
-	if (client == NULL)
-		return status;
-	status = each_do(&each, client, &action);
-	froe_client_close(client);
-	return status;
+	return each_act(cli, &approval_kind, &action);
 }
 
 int

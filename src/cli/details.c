@@ -139,7 +139,7 @@ static const struct {
 	"Slots in use are counted by type. A worker is serving, paused, draining, away (its\n"
 	"connection is broken) or leaving (its tasks are being given to others)."},
     {"workers pause",
-	"Takes ids, names (all workers that have it) and `-`: those on standard input.\n"
+	"Takes ids and names (all workers that have it).\n"
 	"What a worker has goes on. It holds over restarts of server and worker, until it\n"
 	"is resumed or has left; who paused it, and why, is in the log."},
     {"worker exec",

@@ -63,6 +63,7 @@ line_next(struct each *each)
 const char *
 each_next(struct each *each)
 {
+	each->taken++;
 	for (;;) {
 		const char *text = each->reading ? line_next(each) : NULL;
 		if (text != NULL)
@@ -81,6 +82,12 @@ bool
 each_single(const struct each *each)
 {
 	return each->cli->argument_count == 1 && strcmp(each->cli->arguments[0], "-") != 0;
+}
+
+const char *
+each_name(const struct each *each, const char *id)
+{
+	return each_single(each) ? NULL : id;
 }
 
 /* ------------------------------------------------------------------------------------- actions */
@@ -127,20 +134,60 @@ each_do(struct each *each, struct froe_client *client, const struct each_action 
 {
 	int status = FROE_EXIT_OK;
 	const char *id;
-	bool go_on = true, single = each_single(each);
+	bool go_on = true;
 	while (go_on && (id = each_next(each)) != NULL) {
 		struct froe_error error;
 		if (action->act(action->context, client, id, &error) == FROE_OK) {
 			say(each, action, id);
 			continue;
 		}
-		int failed = cli_fail_of(single ? NULL : id, &error);
+		int failed = cli_fail_of(each_name(each, id), &error);
 		status = status == FROE_EXIT_OK ? failed : status;
 		if (cli_output(each->cli) == CLI_JSON)
 			say_json(each, id, &error);
 		go_on = !is_hopeless(error.code);
 	}
-	if (!go_on && !single)
+	if (!go_on && !each_single(each))
 		fputs("froe: what comes after it was not tried\n", stderr);
 	return status == FROE_EXIT_OK ? each->status : status;
+}
+
+/* NULL: *ret_status says why. What can be wrong on the command line is looked at first. */
+static struct froe_client *
+open_for(struct each *each, const struct cli *cli, const struct each_kind *kind, int *ret_status)
+{
+	FROE_DROP(cli_output(cli), "a wrong one ends here");
+	each_begin(each, cli, kind);
+	return cli_connect(cli, ret_status);
+}
+
+int
+each_act(const struct cli *cli, const struct each_kind *kind, const struct each_action *action)
+{
+	struct each each;
+	int status;
+	struct froe_client *client = open_for(&each, cli, kind, &status);
+	if (client == NULL)
+		return status;
+	status = each_do(&each, client, action);
+	froe_client_close(client);
+	return status;
+}
+
+int
+each_show(const struct cli *cli, const struct each_kind *kind,
+    int (*show)(const struct each *each, struct froe_client *client, const char *id))
+{
+	struct each each;
+	const char *id;
+	int status, result = FROE_EXIT_OK;
+	struct froe_client *client = open_for(&each, cli, kind, &status);
+	if (client == NULL)
+		return status;
+	while (!ferror(stdout) && (id = each_next(&each)) != NULL) {
+		status = show(&each, client, id);
+		result = result == FROE_EXIT_OK ? status : result;
+	}
+	froe_client_close(client);
+	return result == FROE_EXIT_OK ? each.status : result;
 }

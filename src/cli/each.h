@@ -34,6 +34,7 @@ struct each {
 	const struct cli *cli;
 	const struct each_kind *kind;
 	int next;      /* argument */
+	unsigned taken;
 	bool reading;  /* standard input, instead of argument next - 1 */
 	unsigned line; /* of it */
 	int status;    /* FROE_EXIT_FAILED once a line was wrong */
@@ -58,5 +59,16 @@ struct each_action {
 
 /* Acts on all that are left. The client is the caller's. */
 int each_do(struct each *each, struct froe_client *client, const struct each_action *action);
+
+/* Connects and does it. */
+int each_act(const struct cli *cli, const struct each_kind *kind, const struct each_action *action);
+
+/* Connects and shows each; `show` gives an exit status, and has said why it is not 0. each->taken
+ * is 1 for the first one. */
+int each_show(const struct cli *cli, const struct each_kind *kind,
+    int (*show)(const struct each *each, struct froe_client *client, const char *id));
+
+/* How a message calls it: NULL when there is but one. */
+const char *each_name(const struct each *each, const char *id);
 
 #endif

@@ -42,18 +42,17 @@ get_print(const struct cli *cli, const struct froe_run_view *view, const char *i
 }
 
 static int
-get_one(const struct cli *cli, struct froe_client *client, const char *id, const char *name,
-    bool first)
+get_one(const struct each *each, struct froe_client *client, const char *id)
 {
 	struct froe_run_view *view;
 	struct froe_error error;
 	struct froe_id run;
-	bool payloads = cli_output(cli) == CLI_JSON || cli_flag(cli, "payloads");
+	bool payloads = cli_output(each->cli) == CLI_JSON || cli_flag(each->cli, "payloads");
 	bool parsed = froe_id_parse(id, &run);
 	froe_assert(parsed);
 	if (froe_run_get(client, run, payloads, -1, &view, &error) != FROE_OK)
-		return cli_fail_of(name, &error);
-	get_print(cli, view, id, first);
+		return cli_fail_of(each_name(each, id), &error);
+	get_print(each->cli, view, id, each->taken == 1);
 	froe_run_view_free(view);
 	return FROE_EXIT_OK;
 }
@@ -61,38 +60,10 @@ get_one(const struct cli *cli, struct froe_client *client, const char *id, const
 int
 cli_runs_get(struct cli *cli)
 {
-	struct each each;
-	const char *id;
-	int status, result = FROE_EXIT_OK;
-	FROE_DROP(cli_output(cli), "checked before connecting");
-	each_begin(&each, cli, &each_run);
-	struct froe_client *client = cli_connect(cli, &status);
-	if (client == NULL)
-		return status;
-	for (bool first = true; (id = each_next(&each)) != NULL && !ferror(stdout); first = false) {
-		status = get_one(cli, client, id, each_single(&each) ? NULL : id, first);
-		result = result == FROE_EXIT_OK ? status : result;
-	}
-	froe_client_close(client);
-	return result == FROE_EXIT_OK ? each.status : result;
+	return each_show(cli, &each_run, get_one);
 }
 
 /* ------------------------------------------------------------------------------ cancel, replay */
-
-static int
-act_on_runs(const struct cli *cli, const struct each_action *action)
-{
-	struct each each;
-	int status;
-	FROE_DROP(cli_output(cli), "checked before connecting");
-	each_begin(&each, cli, &each_run);
-	struct froe_client *client = cli_connect(cli, &status);
-	if (client == NULL)
-		return status;
-	status = each_do(&each, client, action);
-	froe_client_close(client);
-	return status;
-}
 
 static enum froe_err
 cancel_one(void *context, struct froe_client *client, const char *text, struct froe_error *error)
@@ -110,7 +81,7 @@ int
 cli_runs_cancel(struct cli *cli)
 {
 	struct each_action action = {.done = "cancelled", .act = cancel_one, .context = cli};
-	return act_on_runs(cli, &action);
+	return each_act(cli, &each_run, &action);
 }
 
 static enum froe_err
@@ -140,7 +111,7 @@ cli_runs_replay(struct cli *cli)
 		options.input = input.data;
 		options.input_size = buf_used(&input);
 	}
-	int status = act_on_runs(cli, &action);
+	int status = each_act(cli, &each_run, &action);
 	buf_release(&input);
 	return status;
 }

@@ -79,6 +79,8 @@ cli_runs_stream(struct cli *cli)
 {
 	int status;
 	struct froe_id run = cli_run_id(cli, 0);
+	if (cli_output(cli) == CLI_IDS)
+		cli_usage(cli, "--output: chunks have no ids");
 	struct froe_client *client = cli_connect(cli, &status);
 	if (client == NULL)
 		return status;

@@ -1,13 +1,16 @@
 /*
- * cli/why: `froe why ID`: why a run is where it is, a sentence for each open task.
+ * cli/why: `froe why ID...`: why a run is where it is, a sentence for each open task.
  */
-#include "cli/cli.h"
+#include "cli/each.h"
 #include "cli/json.h"
+#include "cli/terminal.h"
 
 #include "base/bytes.h"
+#include "base/fault.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static void
 task_json(const struct froe_why_task *task, struct buf *to)
@@ -53,28 +56,23 @@ why_json(const struct froe_why *why, struct buf *to)
 	buf_push_text(to, "]}\n");
 }
 
-/* An error's text may have several lines: the first says enough here. */
 static void
-line_push(struct buf *to, const char *text)
+why_table(const struct froe_why *why, bool many, struct buf *to)
 {
-	for (; *text != 0 && *text != '\n' && *text != '\r'; text++) {
-		char c = (unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text;
-		buf_push(to, &c, 1);
-	}
-}
-
-static void
-why_table(const struct froe_why *why, struct buf *to)
-{
-	if (why->text[0] != 0) {
-		line_push(to, why->text);
-		buf_push_text(to, "\n");
-	}
+	struct terminal terminal = terminal_open(STDOUT_FILENO);
+	char id[FROE_ID_TEXT_SIZE];
+	froe_id_format(why->run, id);
+	if (many)
+		buf_printf(to, "run %s\n", id);
+	terminal_push(&terminal, to, why->text);
+	buf_push_text(to, why->text[0] != 0 ? "\n" : "");
 	for (size_t i = 0; i < why->task_count; i++) {
 		const struct froe_why_task *task = &why->tasks[i];
-		buf_printf(to, "%s: %s", task->name, task->text);
-		if (task->advice[0] != 0)
-			buf_printf(to, ": %s", task->advice);
+		terminal_push(&terminal, to, task->name);
+		buf_push_text(to, ": ");
+		terminal_push(&terminal, to, task->text);
+		buf_push_text(to, task->advice[0] != 0 ? ": " : "");
+		terminal_push(&terminal, to, task->advice);
 		buf_push_text(to, "\n");
 	}
 }
@@ -89,33 +87,33 @@ why_ids(const struct froe_why *why, struct buf *to)
 	}
 }
 
-int
-cli_why(struct cli *cli)
+static int
+why_one(const struct each *each, struct froe_client *client, const char *id)
 {
 	struct froe_why *why;
 	struct froe_error error;
+	struct froe_id run;
 	struct buf text;
-	int status;
-	enum cli_output output = cli_output(cli);
-	struct froe_id run = cli_run_id(cli, 0);
-	struct froe_client *client = cli_connect(cli, &status);
-	if (client == NULL)
-		return status;
-	status = FROE_EXIT_OK;
-	if (froe_run_why(client, run, -1, &why, &error) != FROE_OK) {
-		status = cli_fail(&error);
-	} else {
-		buf_init(&text);
-		if (output == CLI_JSON)
-			why_json(why, &text);
-		else if (output == CLI_IDS)
-			why_ids(why, &text);
-		else
-			why_table(why, &text);
-		fwrite(text.data, 1, buf_used(&text), stdout);
-		buf_release(&text);
-		froe_why_free(why);
-	}
-	froe_client_close(client);
-	return status;
+	enum cli_output output = cli_output(each->cli);
+	bool parsed = froe_id_parse(id, &run);
+	froe_assert(parsed);
+	if (froe_run_why(client, run, -1, &why, &error) != FROE_OK)
+		return cli_fail_of(each_name(each, id), &error);
+	buf_init(&text);
+	if (output == CLI_JSON)
+		why_json(why, &text);
+	else if (output == CLI_IDS)
+		why_ids(why, &text);
+	else
+		why_table(why, !each_single(each), &text);
+	fwrite(text.data, 1, buf_used(&text), stdout);
+	buf_release(&text);
+	froe_why_free(why);
+	return FROE_EXIT_OK;
+}
+
+int
+cli_why(struct cli *cli)
+{
+	return each_show(cli, &each_run, why_one);
 }

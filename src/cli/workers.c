@@ -3,16 +3,19 @@
  *
  * A worker is named by its id, or by its name: then all that have it are meant.
  */
-#include "cli/cli.h"
+#include "cli/each.h"
 #include "cli/json.h"
+#include "cli/terminal.h"
 
 #include "base/bytes.h"
 #include "base/duration.h"
+#include "base/fault.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PAGE 500u
 
@@ -26,14 +29,23 @@ slots_text(const struct froe_worker_view *worker, struct buf *to)
 		    worker->slots[i].used, worker->slots[i].count);
 }
 
+static const char *
+state_colour(const struct froe_worker_view *worker, const struct terminal *terminal)
+{
+	bool serving = strcmp(worker->state, "serving") == 0;
+	return terminal_colour(terminal, serving ? TERMINAL_GREEN : TERMINAL_YELLOW);
+}
+
 static void
-row_table(const struct froe_worker_view *worker, struct buf *to)
+row_table(const struct froe_worker_view *worker, const struct terminal *terminal, struct buf *to)
 {
 	char id[FROE_ID_TEXT_SIZE], registered[TIMESTAMP_TEXT_SIZE];
 	froe_id_format(worker->id, id);
 	timestamp_format(worker->registered_ns, registered);
-	buf_printf(to, "%-36s  %-24s  %-8s  %-24s  %6u  ", id, worker->name, worker->state,
-	    registered, worker->leases);
+	buf_printf(to, "%-36s  ", id);
+	terminal_push_wide(terminal, to, worker->name, 24);
+	buf_printf(to, "  %s%-8s%s  %-24s  %6u  ", state_colour(worker, terminal), worker->state,
+	    terminal_colour(terminal, TERMINAL_PLAIN), registered, worker->leases);
 	slots_text(worker, to);
 	buf_push_text(to, "\n");
 }
@@ -100,12 +112,15 @@ details_json(const struct froe_worker_view *worker, struct buf *to)
 }
 
 static void
-details_table(const struct froe_worker_view *worker, struct buf *to)
+details_table(
+    const struct froe_worker_view *worker, const struct terminal *terminal, struct buf *to)
 {
 	char id[FROE_ID_TEXT_SIZE], time[TIMESTAMP_TEXT_SIZE];
 	froe_id_format(worker->id, id);
 	timestamp_format(worker->registered_ns, time);
-	buf_printf(to, "worker %s\n%s, %s, registered %s", id, worker->name, worker->state, time);
+	buf_printf(to, "worker %s\n", id);
+	terminal_push(terminal, to, worker->name);
+	buf_printf(to, ", %s, registered %s", worker->state, time);
 	if (worker->seen_ns != 0) {
 		timestamp_format(worker->seen_ns, time);
 		buf_printf(to, ", seen %s", time);
@@ -132,6 +147,7 @@ details_table(const struct froe_worker_view *worker, struct buf *to)
 
 struct listing {
 	enum cli_output output;
+	struct terminal terminal;
 	uint64_t left;
 	uint64_t after;
 	uint64_t count;
@@ -150,7 +166,7 @@ listing_row(struct listing *listing, const struct froe_worker_view *worker)
 		row_json(worker, &listing->text);
 		buf_push_text(&listing->text, "}");
 	} else {
-		row_table(worker, &listing->text);
+		row_table(worker, &listing->terminal, &listing->text);
 	}
 	listing->count++;
 }
@@ -178,6 +194,7 @@ cli_workers_list(struct cli *cli)
 {
 	struct listing listing = {
 	    .output = cli_output(cli),
+	    .terminal = terminal_open(STDOUT_FILENO),
 	    .left = cli_number(cli, "limit", UINT32_MAX, UINT32_MAX),
 	};
 	int status;
@@ -204,6 +221,18 @@ cli_workers_list(struct cli *cli)
 
 /* ------------------------------------------------------------------------------------ by name */
 
+static bool
+name_check(const char *text)
+{
+	return text[0] != 0;
+}
+
+static const struct each_kind worker_kind = {
+    .name = "worker",
+    .want = "a worker's id or name: \"froe workers list\" shows them",
+    .check = name_check,
+};
+
 struct chosen {
 	struct froe_id *ids;
 	size_t count;
@@ -216,22 +245,21 @@ chosen_add(struct chosen *chosen, struct froe_id id)
 	chosen->ids[chosen->count++] = id;
 }
 
-/* An id as it is; else all workers of this name. */
-static int
-chosen_find(struct froe_client *client, const char *text, struct chosen *chosen)
+/* An id as it is; else all workers of this name, of which there must be one. */
+static enum froe_err
+chosen_find(struct froe_client *client, const char *text, struct chosen *chosen,
+    struct froe_error *error)
 {
 	struct froe_worker_page *page;
-	struct froe_error error;
 	struct froe_id id;
 	uint64_t after = 0;
-	size_t before = chosen->count;
 	if (froe_id_parse(text, &id)) {
 		chosen_add(chosen, id);
-		return FROE_EXIT_OK;
+		return FROE_OK;
 	}
 	do {
-		if (froe_worker_list(client, after, PAGE, -1, &page, &error) != FROE_OK)
-			return cli_fail(&error);
+		if (froe_worker_list(client, after, PAGE, -1, &page, error) != FROE_OK)
+			return error->code;
 		for (size_t i = 0; i < page->row_count; i++) {
 			if (strcmp(page->rows[i].name, text) == 0)
 				chosen_add(chosen, page->rows[i].id);
@@ -239,15 +267,17 @@ chosen_find(struct froe_client *client, const char *text, struct chosen *chosen)
 		after = page->next;
 		froe_worker_page_free(page);
 	} while (after != 0);
-	if (chosen->count > before)
-		return FROE_EXIT_OK;
-	fprintf(stderr, "froe: no worker has the id or the name \"%s\": \"froe workers list\" "
-	    "shows them\n", text);
-	return FROE_EXIT_FAILED;
+	if (chosen->count > 0)
+		return FROE_OK;
+	*error = (struct froe_error){.code = FROE_NOT_FOUND, .field = "worker"};
+	snprintf(error->text, sizeof(error->text),
+	    "no worker has the id or the name \"%.200s\": \"froe workers list\" shows them", text);
+	return FROE_NOT_FOUND;
 }
 
 static int
-worker_show(struct froe_client *client, struct froe_id id, enum cli_output output)
+worker_show(struct froe_client *client, struct froe_id id, enum cli_output output,
+    const struct terminal *terminal)
 {
 	struct froe_worker_view *view;
 	struct froe_error error;
@@ -262,7 +292,7 @@ worker_show(struct froe_client *client, struct froe_id id, enum cli_output outpu
 		froe_id_format(view->id, plain);
 		buf_printf(&text, "%s\n", plain);
 	} else {
-		details_table(view, &text);
+		details_table(view, terminal, &text);
 	}
 	fwrite(text.data, 1, buf_used(&text), stdout);
 	buf_release(&text);
@@ -270,64 +300,58 @@ worker_show(struct froe_client *client, struct froe_id id, enum cli_output outpu
 	return FROE_EXIT_OK;
 }
 
+static int
+show_all(const struct each *each, struct froe_client *client, const char *text)
+{
+	struct terminal terminal = terminal_open(STDOUT_FILENO);
+	struct chosen chosen = {0};
+	struct froe_error error;
+	int status = FROE_EXIT_OK;
+	if (chosen_find(client, text, &chosen, &error) != FROE_OK)
+		status = cli_fail_of(each_name(each, text), &error);
+	for (size_t i = 0; i < chosen.count && status == FROE_EXIT_OK; i++)
+		status = worker_show(client, chosen.ids[i], cli_output(each->cli), &terminal);
+	mem_free(chosen.ids);
+	return status;
+}
+
 int
 cli_workers_get(struct cli *cli)
 {
-	struct chosen chosen = {0};
-	enum cli_output output = cli_output(cli);
-	int status;
-	struct froe_client *client = cli_connect(cli, &status);
-	if (client == NULL)
-		return status;
-	status = chosen_find(client, cli->arguments[0], &chosen);
-	for (size_t i = 0; i < chosen.count && status == FROE_EXIT_OK; i++)
-		status = worker_show(client, chosen.ids[i], output);
-	mem_free(chosen.ids);
-	froe_client_close(client);
-	return status;
+	return each_show(cli, &worker_kind, show_all);
 }
 
 /* ------------------------------------------------------------------------------- pause, resume */
 
-static int
-pause_one(struct cli *cli, struct froe_client *client, const char *text, bool paused)
+struct pause {
+	bool paused;
+	const char *reason;
+};
+
+/* All of a name, as far as it goes. */
+static enum froe_err
+pause_one(void *context, struct froe_client *client, const char *text, struct froe_error *error)
 {
+	const struct pause *pause = context;
 	struct chosen chosen = {0};
-	struct froe_error error;
-	int status = chosen_find(client, text, &chosen);
-	for (size_t i = 0; i < chosen.count; i++) {
-		if (froe_worker_pause(client, chosen.ids[i], paused, cli_text(cli, "reason"), -1,
-		        &error) != FROE_OK)
-			status = cli_fail(&error);
-	}
+	enum froe_err err = chosen_find(client, text, &chosen, error);
+	for (size_t i = 0; i < chosen.count && err == FROE_OK; i++)
+		err = froe_worker_pause(
+		    client, chosen.ids[i], pause->paused, pause->reason, -1, error);
 	mem_free(chosen.ids);
-	return status;
+	return err;
 }
 
-/* The status of the first that failed. */
 static int
-pause_all(struct cli *cli, bool paused)
+pause_all(const struct cli *cli, bool paused)
 {
-	char line[512];
-	int status, one;
-	struct froe_client *client = cli_connect(cli, &status);
-	if (client == NULL)
-		return status;
-	status = FROE_EXIT_OK;
-	for (int i = 0; i < cli->argument_count; i++) {
-		if (strcmp(cli->arguments[i], "-") != 0) {
-			one = pause_one(cli, client, cli->arguments[i], paused);
-			status = status == FROE_EXIT_OK ? one : status;
-			continue;
-		}
-		while (fgets(line, sizeof(line), stdin) != NULL) {
-			line[strcspn(line, "\r\n")] = 0;
-			one = line[0] != 0 ? pause_one(cli, client, line, paused) : FROE_EXIT_OK;
-			status = status == FROE_EXIT_OK ? one : status;
-		}
-	}
-	froe_client_close(client);
-	return status;
+	struct pause pause = {.paused = paused, .reason = cli_text(cli, "reason")};
+	struct each_action action = {
+	    .done = paused ? "paused" : "resumed",
+	    .act = pause_one,
+	    .context = &pause,
+	};
+	return each_act(cli, &worker_kind, &action);
 }
 
 int

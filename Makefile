@@ -8,6 +8,7 @@
 #   make crash [CYCLES=N]    kill -9 under load, with an outside ledger
 #   make fuzz TARGET=name SECONDS=n; make fuzz-replay    libFuzzer; its corpora without it
 #   make test                installs what is missing, builds, runs every test that CI runs
+#   make tutorial            does docs/tutorial.md, word for word
 #   make demo                a DAG on a real worker, both killed in the middle, run to its end
 #   make bench               the limit and froe, in one run, as ratios
 #   make docs                docs/cli.md, from what froe says of itself; make man: build/man/froe.1
@@ -148,12 +149,15 @@ $(OUT)/libfroe.so: $(call lib,$(L_client)) src/client/libfroe.map
 	    $(shell pkg-config --libs libprotobuf-c libxxhash openssl 2>/dev/null) -lpthread
 	$(Q)ln -sf libfroe.so $(@D)/libfroe.so.0
 
-EXAMPLES := $(patsubst examples/%.c,$(OUT)/examples/%,$(wildcard examples/*.c))
+# docs/tutorial.md shows the programs of the tutorial; they share serve.c, or need nothing.
+TUTORIAL := $(filter-out examples/tutorial/serve.c,$(wildcard examples/tutorial/*.c))
+EXAMPLES := $(patsubst examples/%.c,$(OUT)/examples/%,$(wildcard examples/*.c) $(TUTORIAL))
 examples: $(EXAMPLES)
 .PHONY: examples
+$(TUTORIAL:examples/%.c=$(OUT)/examples/%): examples/tutorial/serve.c examples/tutorial/serve.h
 $(OUT)/examples/%: examples/%.c $(OUT)/libfroe.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(OUT)/libfroe.a -lprotobuf-c -lxxhash -lssl -lcrypto \
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(OUT)/libfroe.a -lprotobuf-c -lxxhash -lssl -lcrypto \
 	    -lpthread
 
 # -------------------------------------------------------------------------------------- tests
@@ -210,6 +214,9 @@ demo: deps
 	@tools/demo $(OUT)
 bench: all $(BENCHES)
 	@tools/bench $(OUT)
+tutorial: all
+	@tools/tutorial $(OUT)
+.PHONY: tutorial
 
 # The layers are checked in every build, again when a source or the table has changed.
 all: $(OBJ)/layers.stamp

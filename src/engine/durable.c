@@ -76,14 +76,18 @@ durable_child_key(uint32_t number, char key[ENG_NODE_KEY_SIZE])
 	return (size_t)size;
 }
 
+/* A handler may start children under any name: "node:01" is not a node's. */
 uint32_t
 durable_child_node(struct bytes key)
 {
+	char exact[ENG_NODE_KEY_SIZE];
+	struct bytes text = key;
 	uint64_t number;
-	if (!prefix_take(&key, ENG_NODE_KEY_PREFIX) || !number_take(key, &number) ||
+	if (!prefix_take(&text, ENG_NODE_KEY_PREFIX) || !number_take(text, &number) ||
 	    number > FROE_DURABLE_NODES_MAX)
 		return 0;
-	return (uint32_t)number;
+	size_t size = durable_child_key((uint32_t)number, exact);
+	return bytes_equal(key, bytes_of(exact, size)) ? (uint32_t)number : 0;
 }
 
 struct eng_child *

@@ -629,9 +629,9 @@ bool eng_run_find(const struct eng *eng, struct eng_tenant_id tenant, struct uui
 /* An open run. Metadata is copied into the arena; none is told without one. */
 bool eng_run_info(const struct eng *eng, uint64_t run, struct arena *arena,
     struct eng_run_info *ret_info);
-/* A run that has closed lately (ENG_CLOSED_TTL_NS); its tenant is in its records. */
-bool eng_closed_find(const struct eng *eng, struct uuid id, uint64_t *ret_run,
-    enum eng_status *ret_status);
+/* A run that has closed lately (ENG_CLOSED_TTL_NS). */
+bool eng_closed_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
+    uint64_t *ret_run, enum eng_status *ret_status);
 /* The children of an open run, oldest first, while its tasks may still ask for them. */
 struct eng_child_view {
 	uint32_t task;    /* the parent's index */
@@ -777,14 +777,16 @@ struct eng_why {
 	uint64_t worker;
 	uint64_t until_ns;
 	uint64_t since_ns; /* QUEUED: since when */
-	uint64_t count; /* tasks before it in its queue: counted up to ENG_WHY_COUNT_MAX */
+	uint64_t count; /* tasks before it in its queue: counted up to what was asked for */
+	bool more;      /* there are more than that */
 	uint32_t workers, paused, draining;
 	uint32_t need, slots, used;
 	uint32_t attempt;
 };
 #define ENG_WHY_COUNT_MAX 10000u
-/* An open run's task; false: no such. `hold`: as the command's. Borrowed from state. */
-bool eng_why(const struct eng *eng, uint64_t run, uint32_t task, bool hold,
+/* An open run's task; false: no such. `hold`: as the command's. Borrowed from state. Tasks before
+ * it are counted up to count_max, at most ENG_WHY_COUNT_MAX. */
+bool eng_why(const struct eng *eng, uint64_t run, uint32_t task, bool hold, uint64_t count_max,
     struct eng_why *ret_why);
 
 /* Open approvals of a tenant with a number above `after`, ascending, up to `count` of them; how

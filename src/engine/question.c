@@ -127,11 +127,11 @@ eng_run_info(const struct eng *eng, uint64_t key, struct arena *arena,
 }
 
 bool
-eng_closed_find(const struct eng *eng, struct uuid id, uint64_t *ret_run,
-    enum eng_status *ret_status)
+eng_closed_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
+    uint64_t *ret_run, enum eng_status *ret_status)
 {
 	const struct eng_closed *closed = map_get_uuid(&eng->closed, id);
-	if (closed == NULL)
+	if (closed == NULL || closed->tenant != tenant.v)
 		return false;
 	*ret_run = closed->key;
 	*ret_status = (enum eng_status)closed->status;

@@ -279,6 +279,8 @@ check_kept(const struct apply *apply, const struct eng_version *version)
 		if (!kept_parse(event->kept[i], records, &task))
 			return misfit(apply, "what is kept of a task");
 		open += task.state == ENG_TASK_WAITING ? 1 : 0;
+		if (event->from == i + 1 && task.state != ENG_TASK_WAITING)
+			return misfit(apply, "the task that it goes on from is kept");
 		if (i == version->on_failure && task.state != ENG_TASK_WAITING)
 			return misfit(apply, "its on-failure task is kept");
 	}

@@ -45,10 +45,14 @@ load_approval(struct eng_load *load)
 	if (number == 0 || number > tenant->approval_last ||
 	    durable_approval_find(load->eng, tenant, number) != NULL)
 		return load_bad(load, "an approval's number");
-	struct eng_approval **tail = &task->durable->approvals;
-	while (*tail != NULL)
-		tail = &(*tail)->next;
-	struct eng_approval *approval = *tail = mem_zalloc(sizeof(*approval));
+	if (load->approvals_of != task && task->durable->approvals != NULL)
+		return load_bad(load, "approvals of a task apart from each other");
+	if (load->approvals_of != task)
+		load->approvals_tail = &task->durable->approvals;
+	struct eng_approval *approval = mem_zalloc(sizeof(*approval));
+	*load->approvals_tail = approval;
+	load->approvals_of = task;
+	load->approvals_tail = &approval->next;
 	approval->task = task;
 	approval->number = number;
 	approval->created_ns = take_number(take);

@@ -72,6 +72,8 @@ struct eng_load {
 	} *kept; /* owned */
 	size_t kept_count;
 	bool begun; /* ENGINE has come */
+	struct eng_task *approvals_of; /* whose approvals come now, and where the next one goes */
+	struct eng_approval **approvals_tail;
 	struct froe_fault *fault;
 };
 

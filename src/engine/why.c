@@ -107,14 +107,15 @@ why_kept(const struct eng_tenant *tenant, const struct census *census)
 
 /* Those of its queue that go before it. */
 static uint64_t
-why_before(const struct eng_task *task)
+why_before(const struct eng_task *task, uint64_t count_max, bool *ret_more)
 {
 	const struct fair_queue *queue = task->item.queue;
 	uint64_t count = 0;
 	struct list *at;
 	for (int priority = FAIR_PRIORITIES - 1; priority >= task->item.priority; priority--) {
 		list_for_each(at, &queue->items[priority]) {
-			if (at == &task->item.link || count == ENG_WHY_COUNT_MAX)
+			*ret_more = count == count_max && at != &task->item.link;
+			if (at == &task->item.link || *ret_more)
 				return count;
 			count++;
 		}
@@ -123,13 +124,13 @@ why_before(const struct eng_task *task)
 }
 
 static void
-why_queued(const struct eng_task *task, struct eng_why *why)
+why_queued(const struct eng_task *task, uint64_t count_max, struct eng_why *why)
 {
 	const struct fair_queue *queue = task->item.queue;
 	const struct eng_tenant *tenant = task_run((struct eng_task *)(uintptr_t)task)->tenant;
 	struct census census = {.need = &queue->demand->need, .why = why};
 	why->since_ns = task->queued_ns;
-	why->count = why_before(task);
+	why->count = why_before(task, count_max, &why->more);
 	fair_explain(queue, census_take, &census);
 	uint32_t enabled = why->workers - census.away;
 	if (why->workers == 0) {
@@ -183,14 +184,15 @@ why_wait(const struct eng_task *task, struct eng_why *why)
 }
 
 static void
-why_state(const struct eng_run *run, const struct eng_task *task, bool hold, struct eng_why *why)
+why_state(const struct eng_run *run, const struct eng_task *task, bool hold, uint64_t count_max,
+    struct eng_why *why)
 {
 	switch ((enum eng_task_state)task->state) {
 	case ENG_TASK_WAITING:
 		why_waiting(run, task, why);
 		return;
 	case ENG_TASK_QUEUED:
-		why_queued(task, why);
+		why_queued(task, count_max, why);
 		if (hold && why->kind >= ENG_WHY_KEPT)
 			why->kind = ENG_WHY_HELD;
 		return;
@@ -219,7 +221,8 @@ why_state(const struct eng_run *run, const struct eng_task *task, bool hold, str
 }
 
 bool
-eng_why(const struct eng *eng, uint64_t key, uint32_t index, bool hold, struct eng_why *ret_why)
+eng_why(const struct eng *eng, uint64_t key, uint32_t index, bool hold, uint64_t count_max,
+    struct eng_why *ret_why)
 {
 	const struct eng_run *run = eng_run_get(eng, key);
 	if (run == NULL || index >= run->version->task_count)
@@ -232,6 +235,8 @@ eng_why(const struct eng *eng, uint64_t key, uint32_t index, bool hold, struct e
 	    .action = run->version->definitions[index].action,
 	    .attempt = task->attempt,
 	};
-	why_state(run, task, hold, ret_why);
+	if (count_max > ENG_WHY_COUNT_MAX)
+		count_max = ENG_WHY_COUNT_MAX;
+	why_state(run, task, hold, count_max, ret_why);
 	return true;
 }

@@ -346,6 +346,7 @@ log_append(struct log *log, uint64_t now_ns, const struct log_entry *entries, si
 		if ((entries[i].flags & LOG_RECORD_REOPENS) != 0)
 			log_note_reopened(log, entries[i].run_key);
 	}
+	froe_assert(span <= seg_step_bytes_max(log->store.segment_bytes)); /* no reader takes it */
 	atomic_store_explicit(&log->time_ns, now_ns, memory_order_relaxed);
 	if (frame == NULL || frame->capacity - frame->used < span) {
 		if (frame != NULL)

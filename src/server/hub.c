@@ -24,6 +24,7 @@ hub_init(struct hub *hub, const struct hub_options *options)
 {
 	*hub = (struct hub){.options = *options};
 	wheel_init(&hub->wheel, 0);
+	wheel_init(&hub->streams_wheel, 0);
 	list_init(&hub->loading);
 	list_init(&hub->loaded);
 	list_init(&hub->woken);
@@ -61,6 +62,7 @@ conn_free(struct hub *hub, struct hub_conn *conn)
 		hub_watch_remove(hub, container_of(conn->ended.next, struct hub_watch, link));
 	while ((at = list_pop(&conn->pushes)) != NULL)
 		hub_push_free(container_of(at, struct hub_push, link));
+	hub_stream_conn_gone(hub, conn);
 	list_remove(&conn->woken);
 	map_release(&conn->requests);
 	mem_free(conn->actor);
@@ -387,6 +389,9 @@ hub_open_conn(struct hub *hub, const struct api_command *command)
 	    .tenant_open.name = command->open.tenant,
 	};
 	uint64_t window = command->open.push_window;
+	static const uint8_t longest[FROE_NAME_BYTES_MAX];
+	/* Whose tenant it is, is not known yet; but once it is, there must be room. */
+	engine.tenant_open.name = bytes_of(longest, sizeof(longest));
 	if (!shard_has_room(hub->shard, &engine))
 		return false;
 	const char *refused = hub_access_judge(hub, command, &who);
@@ -406,10 +411,12 @@ hub_open_conn(struct hub *hub, const struct api_command *command)
 	list_init(&conn->pushes);
 	list_init(&conn->watches);
 	list_init(&conn->ended);
+	list_init(&conn->streams);
 	hub_access_bind(hub, conn, &who);
 	map_put_u64(&hub->conns, conn->handle, conn);
 	hub->stats.connections++;
-	return hub_engine(hub, command, &engine);
+	froe_assert(hub_engine(hub, command, &engine));
+	return true;
 }
 
 static bool
@@ -478,6 +485,7 @@ many_fits(struct hub *hub, const struct hub_conn *conn, const struct api_command
 	struct eng_command engine = command->engine;
 	char text[256];
 	engine.tenant = conn->tenant;
+	engine.actor = bytes_text(conn->actor);
 	for (uint32_t i = 0; i < engine.run_start_many.count; i++) {
 		snprintf(text, sizeof(text), "runs[%u].input", i);
 		if (!payload_fits(hub, command, text, engine.run_start_many.starts[i].input.size))
@@ -494,6 +502,24 @@ many_fits(struct hub *hub, const struct hub_conn *conn, const struct api_command
 	return false;
 }
 
+/* A worker of a thousand long actions, that held ten thousand leases: too much for the smallest
+ * segments. */
+static bool
+register_fits(struct hub *hub, const struct hub_conn *conn, const struct api_command *command)
+{
+	struct eng_command engine = command->engine;
+	char text[200];
+	engine.tenant = conn->tenant;
+	size_t size = eng_step_bytes_max(hub->shard->eng, &engine);
+	size_t max = log_step_bytes_max(hub->shard->log);
+	if (size <= max)
+		return true;
+	snprintf(text, sizeof(text), "this worker may take %zu bytes of the log; with this store's "
+	    "segments at most %zu are written at a time: register fewer actions", size, max);
+	hub_queue_error(hub, &command->origin, FROE_TOO_LARGE, "actions", text);
+	return false;
+}
+
 /* What the shard cannot take, whatever room there is. */
 static bool
 command_fits(struct hub *hub, const struct hub_conn *conn, const struct api_command *command)
@@ -503,6 +529,8 @@ command_fits(struct hub *hub, const struct hub_conn *conn, const struct api_comm
 		return payload_fits(hub, command, "input", engine->run_start.input.size);
 	if (engine->type == ENG_CMD_RUN_START_MANY)
 		return many_fits(hub, conn, command);
+	if (engine->type == ENG_CMD_WORKER_REGISTER)
+		return register_fits(hub, conn, command);
 	if (engine->type == ENG_CMD_TASK_COMPLETE)
 		return payload_fits(hub, command, "output", engine->task.bytes.size);
 	if (engine->type == ENG_CMD_DURABLE_STEP)

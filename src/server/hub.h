@@ -89,9 +89,11 @@ struct hub {
 	struct hub_push *providing; /* during TASK_PROVIDE: its bytes are for what it causes */
 	struct list woken;         /* connections whose next watch on a closed run may be read */
 	struct map streams;          /* run key -> one of those that wait for it */
-	struct list streams_waiting; /* for a chunk or the end of their run, oldest first */
+	struct list streams_waiting; /* for a chunk or the end of their run */
+	struct wheel streams_wheel;  /* boot-time clock: until when they wait */
 	struct list streams_reading; /* their records are being read */
 	struct list reads;         /* questions at the index thread, oldest first */
+	struct map reads_by_cookie; /* the same */
 	struct list reading;       /* questions whose records are being read */
 	struct list forgets;       /* closed runs whose places the index does not have yet */
 	struct map forgets_by_run; /* run -> the newest of its `forgets` */

@@ -36,6 +36,7 @@ struct hub_conn {
 	char *actor;                 /* owned */
 	struct bytes scope;          /* owned */
 	bool cut;                    /* its token has ended: nothing it says counts */
+	struct list streams;         /* its StreamGets */
 };
 
 /* Who opens a connection, or asks for /metrics. The scope is borrowed until the next step. */
@@ -274,6 +275,7 @@ void hub_stream_begin(struct hub *hub, const struct eng_origin *origin, struct e
     uint64_t run, const struct log_place *places, uint32_t count,
     const struct hub_stream_ask *ask);
 void hub_stream_event(struct hub *hub, const struct eng_event *event);
+void hub_stream_conn_gone(struct hub *hub, struct hub_conn *conn);
 void hub_stream_expire(struct hub *hub);
 uint64_t hub_stream_deadline_ns(const struct hub *hub);
 void hub_stream_release_all(struct hub *hub);

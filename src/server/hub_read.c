@@ -52,6 +52,8 @@ static void
 read_free(struct hub_read *read)
 {
 	list_remove(&read->link);
+	if (read->cookie != 0)
+		map_remove_u64(&read->hub->reads_by_cookie, read->cookie);
 	if (read->history != NULL)
 		history_free(read->history);
 	if (read->job != NULL) {
@@ -162,13 +164,29 @@ view_children(struct hub *hub, Froe__RunView *view)
 	view->has_child_count = view->child_count > 0;
 }
 
-static void
-answer_view(struct hub_read *read, const struct history_fold *fold)
+/* What it says of attempts may be many times what their records take. */
+static enum froe_err
+view_fits(Froe__RunView *view, struct froe_fault *fault)
+{
+	size_t max = FROE_MESSAGE_BYTES_MAX - 1024;
+	if (froe__run_view__get_packed_size(view) > max)
+		view->n_children = 0; /* how many there are is still told */
+	if (froe__run_view__get_packed_size(view) <= max)
+		return FROE_OK;
+	return fault_set_field(fault, FROE_TOO_LARGE, "run",
+	    "the run's history is larger than a message: see froe log dump");
+}
+
+static enum froe_err
+answer_view(struct hub_read *read, const struct history_fold *fold, struct froe_fault *fault)
 {
 	Froe__RunView *view = fold->view;
 	struct buf result;
-	buf_init(&result);
 	view_children(read->hub, view);
+	enum froe_err err = view_fits(view, fault);
+	if (err != FROE_OK)
+		return err;
+	buf_init(&result);
 	if (read->want == HISTORY_ALL && view->status == FROE__RUN_STATUS__COMPLETED &&
 	    history_result(fold, &result)) {
 		view->result = (ProtobufCBinaryData){buf_used(&result), result.data};
@@ -178,6 +196,7 @@ answer_view(struct hub_read *read, const struct history_fold *fold)
 	}
 	hub_queue_reply(read->hub, &read->origin, FROE__ENVELOPE__BODY_RUN_VIEW, &view->base);
 	buf_release(&result);
+	return FROE_OK;
 }
 
 static enum froe_err
@@ -230,8 +249,8 @@ read_answer(struct hub_read *read, enum froe_err err, struct froe_fault *fault)
 	if (read->op == API_OP_OUTPUT_GET)
 		return answer_output(read, &fold, fault);
 	if (read->op == API_OP_RUN_GET)
-		answer_view(read, &fold);
-	else if (read->op == API_OP_WHY)
+		return answer_view(read, &fold, fault);
+	if (read->op == API_OP_WHY)
 		hub_why_ended(read->hub, &read->origin, &fold);
 	else
 		answer_event(read, &fold);
@@ -281,7 +300,11 @@ read_post(struct hub_read *read)
 	return true;
 }
 
-/* A question sees the rows that were posted before it: those of the frames let out by now. */
+static void read_behind(struct hub_read *read);
+
+/* A question sees the rows that were posted before it: those of the frames let out by now. A
+ * position behind the newest frame is of no reply of this store, as it is now: waiting for it would
+ * be for nothing. */
 static void
 read_ask(struct hub_read *read, struct indexer_job *job, uint64_t position)
 {
@@ -292,7 +315,12 @@ read_ask(struct hub_read *read, struct indexer_job *job, uint64_t position)
 	read->job = job;
 	job->cookie = read->cookie;
 	list_push(&hub->reads, &read->link);
+	map_put_u64(&hub->reads_by_cookie, read->cookie, read);
 	hub->reads_held++;
+	if (position > log_tail_seq(hub->shard->log) + 1) {
+		read_behind(read);
+		return;
+	}
 	if (position > hub->released_frame) /* nobody was told of it yet: hub_read_answers() */
 		return;
 	if (!read_post(read))
@@ -376,7 +404,7 @@ read_run(struct hub_read *read)
 	uint32_t count = 0;
 	const struct log_place *places = NULL;
 	if (eng_run_find(shard->eng, read->tenant, read->run, &run) ||
-	    eng_closed_find(shard->eng, read->run, &run, &status))
+	    eng_closed_find(shard->eng, read->tenant, read->run, &run, &status))
 		places = resolver_run(shard->resolver, run, &count);
 	if (count > 0)
 		read_load(read, run, places, count);
@@ -432,14 +460,14 @@ hub_read_open(struct hub *hub, struct hub_conn *conn, const struct api_command *
 		read_list(read, command);
 		return;
 	}
-	read->run = command->run.run;
-	read->want = command->run.payloads ? HISTORY_ALL : HISTORY_NONE;
-	if (command->op == API_OP_OUTPUT_GET) {
+	read->run = command->op == API_OP_RUN_REPLAY ? command->replay.run : command->run.run;
+	read->want = HISTORY_NONE;
+	if (command->op == API_OP_RUN_GET && command->run.payloads) {
+		read->want = HISTORY_ALL;
+	} else if (command->op == API_OP_OUTPUT_GET) {
 		read->want = HISTORY_OUTPUT;
 		read->task = text_copy(command->run.task);
 	} else if (command->op == API_OP_RUN_REPLAY) {
-		read->run = command->replay.run;
-		read->want = HISTORY_NONE;
 		read->replay = hub_replay_ask(conn, command);
 	} else if (command->op == API_OP_STREAM_GET) {
 		read->task = text_copy(command->run.task);
@@ -467,16 +495,11 @@ hub_read_unwatch(struct hub *hub, const struct eng_origin *watch)
 
 /* -------------------------------------------------------------------------- the index's answers */
 
+/* NULL: it was refused meanwhile. */
 static struct hub_read *
 read_of(struct hub *hub, uint64_t cookie)
 {
-	struct list *at;
-	list_for_each(at, &hub->reads) {
-		struct hub_read *read = container_of(at, struct hub_read, link);
-		if (read->cookie == cookie)
-			return read;
-	}
-	return NULL; /* it was refused meanwhile */
+	return map_get_u64(&hub->reads_by_cookie, cookie);
 }
 
 /* Both positions: how far it is, and how far it has to come. */
@@ -613,4 +636,5 @@ hub_read_release_all(struct hub *hub)
 		read_free(container_of(hub->reads.next, struct hub_read, link));
 	while (!list_empty(&hub->reading))
 		read_free(container_of(hub->reading.next, struct hub_read, link));
+	map_release(&hub->reads_by_cookie);
 }

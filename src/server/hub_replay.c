@@ -57,6 +57,8 @@ replay_refused(struct hub *hub, const struct eng_command *command, struct froe_f
 {
 	const struct eng_replay *replay = &command->run_replay;
 	size_t max = shard_payload_bytes_max(hub->shard);
+	size_t size = eng_step_bytes_max(hub->shard->eng, command);
+	size_t size_max = log_step_bytes_max(hub->shard->log);
 	if (log_space(hub->shard->log) != LOG_SPACE_OK)
 		return fault_set_field(fault, FROE_RESOURCE_EXHAUSTED, "",
 		    "the disk is nearly full: free space in the data directory's file system");
@@ -68,6 +70,13 @@ replay_refused(struct hub *hub, const struct eng_command *command, struct froe_f
 		return fault_set_field(fault, FROE_TOO_LARGE, "run",
 		    "the run has too many records (%u) to go on: start a new one with its input",
 		    replay->records);
+	if (size > size_max && eng_pending(hub->shard->eng))
+		return fault_set_field(fault, FROE_UNAVAILABLE, "", "the log is busy: try again");
+	if (size > size_max)
+		return fault_set_field(fault, FROE_TOO_LARGE, "run",
+		    "what is kept of the run, and its input, may take %zu bytes of the log; with "
+		    "this store's segments at most %zu are written at a time: start a new one",
+		    size, size_max);
 	if (!shard_has_room(hub->shard, command))
 		return fault_set_field(fault, FROE_UNAVAILABLE, "", "the log is busy: try again");
 	return FROE_OK;

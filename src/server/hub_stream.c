@@ -3,7 +3,8 @@
  *
  * A chunk is a record of its run, so a reader is a cursor: a record number. Its request is
  * answered with the chunks after it, or waits here until the run has another one or ends. Nothing
- * is kept for a slow reader, and one that was away asks again where it was.
+ * is kept for a slow reader, and one that was away asks again where it was. What waits goes with
+ * its connection.
  *
  * A page looks at PAGE_RECORDS_MAX records; those that have left memory are read one by one.
  */
@@ -19,6 +20,8 @@
 
 struct hub_stream {
 	struct list link;     /* hub->streams_waiting or streams_reading */
+	struct list conn_link; /* of its connection, while that is open */
+	struct timer timer;   /* waiting: hub->streams_wheel */
 	struct list run_link; /* waiting: a ring of those that wait for the same run */
 	struct hub *hub;
 	struct eng_origin origin;
@@ -28,7 +31,10 @@ struct hub_stream {
 	bool wait;
 	bool busy; /* in stream_go(): a read that is done at once stays out of it */
 	uint64_t due_ns;
-	struct eng_version_view version; /* once the first record was looked at */
+	bool begun;			 /* the version is known */
+	uint32_t heads;			 /* records that were looked at for it */
+	uint32_t workflow;
+	struct eng_version_view version;
 	struct log_place *places;	 /* of a run whose records the resolver does not know */
 	uint32_t count;			 /* records of the run */
 	uint32_t after;			 /* looked at; of a new page: its beginning */
@@ -48,6 +54,7 @@ static void
 stream_free(struct hub_stream *stream)
 {
 	list_remove(&stream->link);
+	list_remove(&stream->conn_link);
 	arena_release(&stream->arena);
 	mem_free(stream->chunks);
 	mem_free(stream->places);
@@ -57,17 +64,13 @@ stream_free(struct hub_stream *stream)
 
 /* ------------------------------------------------------------------------------------ waiting */
 
-/* In order of deadlines: one that was woken for nothing goes back to where it was. */
 static void
 wait_begin(struct hub_stream *stream)
 {
 	struct hub *hub = stream->hub;
 	struct hub_stream *other = map_get_u64(&hub->streams, stream->run);
-	struct list *at = &hub->streams_waiting;
-	while (at->prev != &hub->streams_waiting &&
-	       container_of(at->prev, struct hub_stream, link)->due_ns > stream->due_ns)
-		at = at->prev;
-	list_push(at, &stream->link);
+	list_push(&hub->streams_waiting, &stream->link);
+	wheel_insert(&hub->streams_wheel, &stream->timer, stream->due_ns);
 	if (other != NULL)
 		list_push(&other->run_link, &stream->run_link);
 	else
@@ -85,6 +88,7 @@ wait_end(struct hub_stream *stream)
 		map_remove_u64(&hub->streams, stream->run);
 	list_remove(&stream->run_link);
 	list_remove(&stream->link);
+	wheel_remove(&hub->streams_wheel, &stream->timer);
 }
 
 static bool
@@ -124,22 +128,28 @@ chunk_add(struct hub_stream *stream, const struct eng_event *event, uint32_t pos
 	stream->bytes += event->payload.size + name.size + CHUNK_BYTES;
 }
 
-/* The first record says whose run it is, and of which version: so it is looked at first. */
+/* The first record says whose run it is, and of which version; that of a scheduled run is known
+ * only from its second, if it came so far that it was due. So they are looked at first. */
 static enum froe_err
-first_take(struct hub_stream *stream, const struct eng_event *event)
+head_take(struct hub_stream *stream, uint32_t number, const struct eng_event *event)
 {
-	if (event->type != ENG_EV_RUN_STARTED)
+	bool due = event->type == ENG_EV_RUN_DUE;
+	if ((number == 1) != (event->type == ENG_EV_RUN_STARTED))
 		return FROE_CORRUPT;
-	if (event->tenant != stream->tenant.v)
+	if (number == 1 && event->tenant != stream->tenant.v)
 		return FROE_NOT_FOUND;
+	if (number == 1)
+		stream->workflow = event->workflow;
+	uint32_t version = number == 1 || due ? event->version : 0;
+	stream->begun = number > 1 || version != 0;
 	if (!eng_version(
-		stream->hub->shard->eng, event->workflow, event->version, &stream->version))
+		stream->hub->shard->eng, stream->workflow, version, &stream->version))
 		return FROE_CORRUPT;
 	for (uint32_t i = 0; stream->task[0] != 0 && i < stream->version.task_count; i++) {
 		if (bytes_equal(stream->version.tasks[i].name, bytes_text(stream->task)))
 			return FROE_OK;
 	}
-	return stream->task[0] != 0 ? FROE_INVALID_ARGUMENT : FROE_OK;
+	return stream->task[0] != 0 && version != 0 ? FROE_INVALID_ARGUMENT : FROE_OK;
 }
 
 static enum froe_err
@@ -147,14 +157,13 @@ record_take(struct hub_stream *stream, uint32_t number, const struct log_record 
 {
 	struct eng_event event;
 	enum froe_err err = FROE_OK;
-	bool first = stream->version.tasks == NULL;
-	if (!first && record->type != ENG_EV_TASK_STREAMED)
+	if (stream->begun && record->type != ENG_EV_TASK_STREAMED)
 		return FROE_OK;
 	struct arena arena;
 	arena_init(&arena, 0);
 	err = record_decode(record, &arena, &event, NULL);
-	if (err == FROE_OK && first)
-		err = first_take(stream, &event);
+	if (err == FROE_OK && !stream->begun)
+		err = head_take(stream, number, &event);
 	else if (err == FROE_OK && event.task < stream->version.task_count)
 		chunk_add(stream, &event, number);
 	arena_release(&arena);
@@ -169,19 +178,20 @@ static void stream_go(struct hub_stream *stream);
 static uint32_t
 stream_next(const struct hub_stream *stream)
 {
-	return stream->version.tasks == NULL ? 1 : stream->after + 1;
+	return stream->begun ? stream->after + 1 : stream->heads + 1;
 }
 
 static void
 stream_took(struct hub_stream *stream, const struct log_record *record)
 {
-	bool first = stream->version.tasks == NULL;
+	bool begun = stream->begun;
 	uint32_t number = stream_next(stream);
 	stream->err = record_take(stream, number, record);
-	if (!first) {
+	if (begun)
 		stream->after = number;
-		stream->looked++;
-	}
+	else
+		stream->heads = number;
+	stream->looked++;
 }
 
 static void
@@ -284,9 +294,12 @@ stream_go(struct hub_stream *stream)
 	stream->busy = false;
 	if (stream->reading)
 		return;
-	bool all = stream->after >= stream->count && !stream->forgotten, open = stream_open(stream);
+	bool all = stream_next(stream) > stream->count && !stream->forgotten;
+	bool open = stream_open(stream);
 	if (stream->err != FROE_OK)
 		stream_fail(stream);
+	else if (hub_conn_find(stream->hub, stream->origin.conn) == NULL)
+		stream_free(stream);
 	else if (stream->chunk_count > 0 || !all || !open || !stream->wait)
 		stream_answer(stream, all && !open);
 	else
@@ -298,6 +311,7 @@ hub_stream_begin(struct hub *hub, const struct eng_origin *origin, struct eng_te
     uint64_t run, const struct log_place *places, uint32_t count, const struct hub_stream_ask *ask)
 {
 	struct hub_stream *stream = mem_zalloc(sizeof(*stream));
+	struct hub_conn *conn = hub_conn_find(hub, origin->conn);
 	uint32_t known;
 	stream->hub = hub;
 	stream->origin = *origin;
@@ -314,6 +328,9 @@ hub_stream_begin(struct hub *hub, const struct eng_origin *origin, struct eng_te
 		stream->places = mem_copy(places, count * sizeof(*places));
 	list_init(&stream->link);
 	list_init(&stream->run_link);
+	list_init(&stream->conn_link);
+	if (conn != NULL)
+		list_push(&conn->streams, &stream->conn_link);
 	arena_init(&stream->arena, 0);
 	stream_go(stream);
 }
@@ -338,21 +355,31 @@ hub_stream_event(struct hub *hub, const struct eng_event *event)
 		stream = container_of(woken.next, struct hub_stream, link);
 		list_remove(&stream->link);
 		stream->looked = 0;
-		if (hub_conn_find(hub, stream->origin.conn) == NULL)
-			stream_free(stream);
-		else
-			stream_go(stream);
+		stream_go(stream);
+	}
+}
+
+/* Those that are being read end when they have been. */
+void
+hub_stream_conn_gone(struct hub *hub, struct hub_conn *conn)
+{
+	struct list *at;
+	(void)hub;
+	while ((at = list_pop(&conn->streams)) != NULL) {
+		struct hub_stream *stream = container_of(at, struct hub_stream, conn_link);
+		if (!wheel_active(&stream->timer))
+			continue;
+		wait_end(stream);
+		stream_free(stream);
 	}
 }
 
 void
 hub_stream_expire(struct hub *hub)
 {
-	while (!list_empty(&hub->streams_waiting)) {
-		struct hub_stream *stream =
-		    container_of(hub->streams_waiting.next, struct hub_stream, link);
-		if (stream->due_ns > hub->mono_ns)
-			return;
+	struct timer *timer;
+	while ((timer = wheel_expired(&hub->streams_wheel, hub->mono_ns)) != NULL) {
+		struct hub_stream *stream = container_of(timer, struct hub_stream, timer);
 		wait_end(stream);
 		stream_answer(stream, false);
 	}
@@ -361,9 +388,7 @@ hub_stream_expire(struct hub *hub)
 uint64_t
 hub_stream_deadline_ns(const struct hub *hub)
 {
-	return list_empty(&hub->streams_waiting)
-		   ? UINT64_MAX
-		   : container_of(hub->streams_waiting.next, struct hub_stream, link)->due_ns;
+	return wheel_next(&hub->streams_wheel);
 }
 
 void

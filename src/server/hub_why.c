@@ -13,6 +13,8 @@
 #include <stdio.h>
 
 #define TEXT_SIZE 2048u
+/* What an answer counts of queues, for all of its tasks together. */
+#define COUNT_MAX 50000u
 
 static char *
 text_copy(struct hub *hub, struct bytes text)
@@ -110,7 +112,7 @@ say_slots(struct answer *answer)
 {
 	const struct eng_why *why = answer->why;
 	struct hub *hub = answer->hub;
-	const char *more = why->count == ENG_WHY_COUNT_MAX ? " or more" : "";
+	const char *more = why->more ? " or more" : "";
 	answer->to->text = text_print(hub,
 	    "its workers are busy: %u of %u slot%s of type %s are in use, it needs %u; %" PRIu64
 	    "%s task%s of its queue go%s before it", why->used, why->slots, S(why->slots),
@@ -270,13 +272,13 @@ hub_why(struct hub *hub, const struct hub_conn *conn, const struct api_command *
 	struct eng_version_view version;
 	enum eng_status status;
 	struct eng_why why;
-	uint64_t run;
+	uint64_t run, left = COUNT_MAX;
 	bool hold = log_space(hub->shard->log) >= LOG_SPACE_HARD;
 	if (!eng_run_find(eng, conn->tenant, id, &run))
 		return false;
 	froe_assert(eng_run_info(eng, run, NULL, &info));
-	bool bound = eng_version(eng, info.workflow, info.version, &version);
-	froe_assert(bound || eng_version(eng, info.workflow, 1, &version));
+	bool bound = info.version != 0;
+	froe_assert(eng_version(eng, info.workflow, info.version, &version));
 	froe_assert(eng_run_status(eng, run, &status));
 	arena_reset(&hub->arena);
 	view.has_run = view.has_status = true;
@@ -287,8 +289,10 @@ hub_why(struct hub *hub, const struct hub_conn *conn, const struct api_command *
 	if (!bound)
 		view.text = unbound_text(hub, &info);
 	for (uint32_t i = 0; i < version.task_count && bound; i++) {
-		if (!eng_why(eng, run, i, hold, &why) || why.kind == ENG_WHY_CLOSED)
+		if (!eng_why(eng, run, i, hold, left, &why) || why.kind == ENG_WHY_CLOSED)
 			continue;
+		if (why.kind >= ENG_WHY_HELD)
+			left -= why.count < left ? why.count : left;
 		Froe__WhyTask *task = arena_alloc(&hub->arena, sizeof(*task));
 		task_fill(hub, &why, task);
 		view.tasks[view.n_tasks++] = task;

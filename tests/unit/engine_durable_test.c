@@ -305,6 +305,35 @@ test_durable__children_that_fail(void **state)
 	driver_close(&d);
 }
 
+/* A handler's own names for children look like those of nodes, and are not. */
+static void
+test_durable__children_that_look_like_nodes(void **state)
+{
+	static const char *const keys[] = {"node:01", "node:", "node:1x", "node:00000000000000001"};
+	struct driver d;
+	(void)state;
+	durable_open(&d, 1);
+	driver_define(&d, "kid", "x");
+	driver_worker(&d, 2, 10, "kid:x");
+	uint64_t run = driver_start(&d, "wf");
+	driver_child(&d, run, "a", 1, "kid");
+	uint64_t child = d.ledger.run_count;
+	for (int i = 0; i < 4; i++) {
+		struct eng_command command = driver_start_command(&d, "kid");
+		struct eng_command lease = driver_task_command(&d, ENG_CMD_TASK_LOG, run, "a");
+		command.run_start.child = true;
+		command.run_start.parent = lease.task.fence;
+		command.run_start.worker = lease.task.worker;
+		command.run_start.child_key = bytes_text(keys[i]);
+		assert_int_equal(driver_try(&d, &command), FROE_OK);
+		driver_complete(&d, d.ledger.run_count, "x");
+		assert_int_equal(driver_events(&d, ENG_EV_NODE_SATISFIED), 0);
+	}
+	driver_complete(&d, child, "x");
+	assert_int_equal(driver_events(&d, ENG_EV_NODE_SATISFIED), 1);
+	driver_close(&d);
+}
+
 /* ------------------------------------------------------------------------------------ eviction */
 
 static void
@@ -658,6 +687,7 @@ main(void)
 	    cmocka_unit_test(test_durable__as_many_nodes_as_there_may_be),
 	    cmocka_unit_test(test_durable__child),
 	    cmocka_unit_test(test_durable__children_that_fail),
+	    cmocka_unit_test(test_durable__children_that_look_like_nodes),
 	    cmocka_unit_test(test_durable__evicted_and_back),
 	    cmocka_unit_test(test_durable__eviction_that_is_late),
 	    cmocka_unit_test(test_durable__evicted_over_a_restart),

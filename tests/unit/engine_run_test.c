@@ -37,7 +37,8 @@ test_run__duplicate_id(void **state)
 	assert_int_equal(start_again(&d, run)->run, run);
 	uint64_t key;
 	enum eng_status status;
-	assert_true(eng_closed_find(d.eng, ledger_run(&d.ledger, run)->id, &key, &status));
+	assert_true(
+	    eng_closed_find(d.eng, d.tenant, ledger_run(&d.ledger, run)->id, &key, &status));
 	assert_int_equal(key, run);
 	assert_int_equal(status, ENG_CANCELLED);
 	driver_close(&d);
@@ -225,8 +226,8 @@ test_run__closed_memory_is_bounded(void **state)
 	}
 	assert_int_equal(d.eng->closed_count, ENG_CLOSED_MAX);
 	assert_int_equal(d.eng->closed_slab.used, ENG_CLOSED_MAX);
-	assert_false(eng_closed_find(d.eng, numbered_id(100), &key, &status));
-	assert_true(eng_closed_find(d.eng, numbered_id(101), &key, &status));
+	assert_false(eng_closed_find(d.eng, d.tenant, numbered_id(100), &key, &status));
+	assert_true(eng_closed_find(d.eng, d.tenant, numbered_id(101), &key, &status));
 	assert_int_equal(key, 101);
 	eng_check(d.eng);
 	eng_close(d.eng);

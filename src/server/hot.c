@@ -99,6 +99,10 @@ hot_metrics(void *context, struct buf *to)
 {
 	struct hot *hot = context;
 	metric_snapshots(hot, to);
+	buf_printf(to,
+	    "# HELP froe_retention_stopped 1: nothing is removed any more: an alarm\n"
+	    "# TYPE froe_retention_stopped gauge\nfroe_retention_stopped %d\n",
+	    atomic_load_explicit(&hot->keeper.retention_stopped, memory_order_relaxed) ? 1 : 0);
 	struct conn_stats loop, edge;
 	loop_stats(hot->loop, &loop);
 	edge_stats(&hot->edge, &edge);

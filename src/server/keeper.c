@@ -57,13 +57,13 @@ retain_step(struct keeper *keeper)
 	uint64_t applied = indexer_applied(keeper->indexer);
 	bool more = retention_step(keeper->retention, applied > 0 ? applied - 1 : 0);
 	struct retention_stats stats;
-	if (more || keeper->retention_told)
+	if (more || atomic_load_explicit(&keeper->retention_stopped, memory_order_relaxed))
 		return more;
 	retention_stats(keeper->retention, &stats);
 	if (stats.failed)
 		journal(JOURNAL_ERROR, "retention_stopped", "nothing is removed any more: %s",
 		    stats.why);
-	keeper->retention_told = stats.failed;
+	atomic_store_explicit(&keeper->retention_stopped, stats.failed, memory_order_relaxed);
 	return false;
 }
 

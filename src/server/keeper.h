@@ -25,7 +25,7 @@ struct keeper {
 	struct io_env *env;
 	struct snapshotter snapshotter;
 	struct retention *retention; /* NULL: everything is kept */
-	bool retention_told; /* that it has stopped */
+	atomic_bool retention_stopped; /* and it was told; read by any thread */
 	struct scrub *scrub;
 	const struct indexer *indexer;
 	uint64_t look_ns; /* how often retention looks */

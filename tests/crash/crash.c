@@ -225,38 +225,6 @@ settle(struct round *round)
 	}
 }
 
-/* Children of runs that have ended may still be under way. */
-static void
-settle_children(struct round *round)
-{
-	static const uint32_t open = 1u << FROE_RUN_QUEUED | 1u << FROE_RUN_RUNNING |
-	    1u << FROE_RUN_EVICTED;
-	struct froe_client_options client_options =
-	    {.address = round->address, .open_ms = READY_MS};
-	struct froe_list_options options = {.statuses = open, .limit = 1};
-	struct froe_client *client;
-	struct froe_error error;
-	uint64_t by_ns = ledger_now_ns() + SETTLE_MS * LEDGER_NS_PER_MS;
-	size_t left = 1;
-
-	if (froe_client_open(&client_options, &client, &error) != FROE_OK) {
-		verdict_fault(&round->verdict, NULL, "no connection: %s", error.text);
-		return;
-	}
-	while (left > 0 && ledger_now_ns() < by_ns) {
-		struct froe_run_page *page;
-
-		if (verdict_list(client, &options, &page, &error) != FROE_OK)
-			break;
-		left = page->row_count;
-		froe_run_page_free(page);
-		pause_ms(left > 0 ? 20 : 0);
-	}
-	if (left > 0)
-		verdict_fault(&round->verdict, NULL, "runs do not end: %s", error.text);
-	froe_client_close(client);
-}
-
 static void
 stop_workers(struct round *round)
 {
@@ -295,12 +263,8 @@ judge(struct round *round)
 		const struct load *load = &round->loads[i];
 
 		for (size_t j = 0; j < load->run_count; j++) {
-			struct load_run *run = &load->runs[j];
-			bool same = j > 0 && verdict_mate(verdict, run - 1, run);
-
-			verdict_run(verdict, run);
-			if (!same)
-				verdict_view(verdict, client, run);
+			verdict_run(verdict, &load->runs[j]);
+			verdict_view(verdict, client, &load->runs[j]);
 		}
 	}
 	froe_client_close(client);
@@ -315,7 +279,6 @@ static void
 conclude(struct round *round)
 {
 	settle(round);
-	settle_children(round);
 	stop_workers(round);
 	expect(round, stop_server(round), "the server did not stop in order");
 	expect(round, server_verify(&round->server) == 0, "froe log verify");
@@ -371,10 +334,8 @@ run_round(struct round *round)
 		conclude(round);
 	abandon(round);
 	printf("round %u: %u kills of the server, %u of workers, %zu runs, %zu executions, "
-	       "%zu children, %zu chunks, slowest start %.0f ms\n",
-	    round->number, round->kills, round->worker_kills, round->verdict.runs,
-	    round->verdict.executions, round->verdict.children, round->verdict.chunks,
-	    (double)round->start_ns_max / 1e6);
+	       "slowest start %.0f ms\n", round->number, round->kills, round->worker_kills,
+	    round->verdict.runs, round->verdict.executions, (double)round->start_ns_max / 1e6);
 	if (round->crash->failed != failed)
 		printf("  kept: %s\n", round->dir);
 	else

@@ -50,6 +50,34 @@ test_example__flaky(void **state)
 }
 
 static void
+test_example__shell(void **state)
+{
+	static const char *const none[] = {NULL};
+	struct server server;
+	struct froe_client *client;
+	struct froe_run_page *page;
+	struct froe_error error;
+	struct froe_list_options options = {.workflow = "shell"};
+
+	(void)state;
+	server_init(&server);
+	server_start(&server);
+	expect_success(example_start(&server, "shell", none));
+	client = client_open(&server, NULL);
+	CALL(froe_run_list(client, &options, 20000, &page, &error), error);
+	assert_int_equal(page->row_count, 1);
+	expect_result(client, page->rows[0].run, "{\"report\":\"3 words, the longest is banana\"}");
+	struct froe_run_view *view = get_run(client, page->rows[0].run);
+	for (size_t i = 0; i < view->task_count; i++)
+		assert_int_equal(view->tasks[i].attempt_count,
+		    strcmp(view->tasks[i].name, "count") == 0 ? 2 : 1);
+	froe_run_view_free(view);
+	froe_run_page_free(page);
+	froe_client_close(client);
+	server_release(&server);
+}
+
+static void
 test_example__fanout(void **state)
 {
 	static const char *const parts[] = {"20", NULL};
@@ -217,6 +245,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_example__agent),
 	    cmocka_unit_test(test_example__flaky),
+	    cmocka_unit_test(test_example__shell),
 	    cmocka_unit_test(test_example__fanout),
 	    cmocka_unit_test(test_example__order),
 	};

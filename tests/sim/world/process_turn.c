@@ -311,7 +311,6 @@ static void
 timers_turn(struct process *process)
 {
 	static const struct eng_command timer = {.type = ENG_CMD_TIMER};
-	static const struct eng_command schedule = {.type = ENG_CMD_SCHEDULE};
 	bool hold = process_holds(process);
 	if (hold)
 		judge_mark(process->judge, KIND_SPACE_HARD);
@@ -322,8 +321,7 @@ timers_turn(struct process *process)
 	bool busy = shard_turn(&process->shard, io_mono_ns(process->env));
 	model_after(process->model, hold);
 	clock_check(process);
-	if (busy && process->model->step.events == 0 &&
-	    shard_has_room(&process->shard, &timer) && shard_has_room(&process->shard, &schedule))
+	if (busy && process->model->step.events == 0 && shard_has_room(&process->shard, &timer))
 		judge_fail(process->judge, "the engine is busy and does nothing");
 	if (busy)
 		return;

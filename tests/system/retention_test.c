@@ -86,7 +86,7 @@ turn_over(struct froe_client *client, unsigned runs)
 static void
 turn_until(struct server *server, struct froe_client *client, uint64_t oldest)
 {
-	uint64_t end_ms = now_ms() + 40000;
+	uint64_t end_ms = now_ms() + 200000; /* it yields to all others */
 	while (metric(server, "froe_log_segment_oldest") <= oldest) {
 		assert_true(now_ms() < end_ms);
 		turn_over(client, 20);

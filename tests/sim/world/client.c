@@ -393,6 +393,11 @@ client_ask(struct world *world, struct client *client)
 		client->wish = CLIENT_NOTHING;
 		return;
 	}
+	if (eng_step_bytes_max(world->process.shard.eng, &command) >
+	    log_step_bytes_max(world->process.shard.log)) {
+		client->wish = CLIENT_NOTHING; /* TOO_LARGE: the hub refuses that as well */
+		return;
+	}
 	command.origin.conn = client->conn;
 	command.origin.request = world_number(world);
 	if (client->wish == CLIENT_PUT)

@@ -40,10 +40,11 @@ write_it(struct froe_task *task, void *context)
 		froe_task_error(task, "%s", error.text);
 		return error.code;
 	}
-	/* Ours are short; others must look at .size first: payloads go up to 4 MiB. */
 	int size = snprintf(output, sizeof(output), "{\"facts\":%.*s,\"quotes\":%.*s}",
 	    (int)facts.size, (const char *)facts.data, (int)quotes.size,
 	    (const char *)quotes.data);
+	if (size >= (int)sizeof(output)) /* payloads go up to 4 MiB; this program's do not */
+		return FROE_TOO_LARGE;
 	return froe_task_output(task, output, (size_t)size, NULL);
 }
 

@@ -119,7 +119,7 @@ cli_approvals_list(struct cli *cli)
 	if (listing.output == CLI_JSON)
 		buf_push_text(&listing.text, "]}\n");
 	if (status == FROE_EXIT_OK)
-		fwrite(listing.text.data, 1, buf_used(&listing.text), stdout);
+		terminal_print(&listing.text);
 	buf_release(&listing.text);
 	froe_client_close(client);
 	return status;

@@ -33,7 +33,7 @@ print_json(const struct doctor_finding *finding, bool first)
 	buf_push_text(&line, ",\"advice\":");
 	buf_push_json_string(&line, finding->advice, strlen(finding->advice));
 	buf_push_text(&line, "}");
-	fwrite(line.data, 1, line.size, stdout);
+	terminal_print(&line);
 	buf_release(&line);
 }
 
@@ -52,7 +52,7 @@ print_row(const struct report *report, const struct doctor_finding *finding)
 		buf_printf(&line, "\n%-8s %-14s -> ", "", "");
 	terminal_push(&report->terminal, &line, finding->advice);
 	buf_push_text(&line, "\n");
-	fwrite(line.data, 1, buf_used(&line), stdout);
+	terminal_print(&line);
 	buf_release(&line);
 }
 

@@ -1,6 +1,7 @@
 #include "cli/each.h"
 
 #include "cli/json.h"
+#include "cli/terminal.h"
 
 #include "base/bytes.h"
 #include "base/fault.h"
@@ -105,7 +106,7 @@ say_json(const struct each *each, const char *id, const struct froe_error *error
 		json_text(&line, "error", error->text);
 	}
 	buf_push_text(&line, "}\n");
-	fwrite(line.data, 1, buf_used(&line), stdout);
+	terminal_print(&line);
 	buf_release(&line);
 }
 

@@ -141,7 +141,7 @@ row_table(const struct froe_run_row *row, const struct terminal *terminal, struc
 static void
 list_flush(struct list *list)
 {
-	fwrite(list->text.data, 1, buf_used(&list->text), stdout);
+	terminal_print(&list->text);
 	buf_reset(&list->text);
 }
 

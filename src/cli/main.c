@@ -345,7 +345,11 @@ cli_fail_of(const char *what, const struct froe_error *error)
 	struct terminal terminal = terminal_open(STDERR_FILENO);
 	struct buf text;
 	buf_init(&text);
-	terminal_push(&terminal, &text, error->text);
+	for (const char *line = error->text; line != NULL; line = strchr(line, '\n')) {
+		line += *line == '\n' ? 1 : 0;
+		buf_push_text(&text, line != error->text ? "\n  " : "");
+		terminal_push(&terminal, &text, line);
+	}
 	fprintf(stderr, "froe: %s%s%s%s%.*s (%s)\n", what != NULL ? what : "",
 	    what != NULL ? ": " : "", error->field, error->field[0] != 0 ? ": " : "",
 	    (int)buf_used(&text), (const char *)text.data, froe_err_name(error->code));

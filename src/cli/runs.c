@@ -37,7 +37,7 @@ get_print(const struct cli *cli, const struct froe_run_view *view, const char *i
 		buf_push_text(&text, first ? "" : "\n");
 		view_table(view, cli_flag(cli, "payloads"), &terminal, now_ns(), &text);
 	}
-	fwrite(text.data, 1, buf_used(&text), stdout);
+	terminal_print(&text);
 	buf_release(&text);
 }
 

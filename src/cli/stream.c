@@ -2,6 +2,7 @@
  * cli/stream: `froe runs stream`: the chunks of a run's stream, as they come.
  */
 #include "cli/cli.h"
+#include "cli/terminal.h"
 
 #include "base/bytes.h"
 #include "base/fault.h"
@@ -31,7 +32,7 @@ print_json(const struct froe_chunk *chunk)
 		buf_push_text(&line, "\"");
 	}
 	buf_push_text(&line, "}\n");
-	fwrite(line.data, 1, buf_used(&line), stdout);
+	terminal_print(&line);
 	buf_release(&line);
 }
 

@@ -1,5 +1,6 @@
 #include "cli/terminal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -73,6 +74,14 @@ terminal_colour_of(enum froe_status status)
 		return TERMINAL_GREY;
 	}
 	return TERMINAL_PLAIN;
+}
+
+void
+terminal_print(const struct buf *text)
+{
+	struct bytes bytes = buf_bytes(text);
+	if (bytes.size > 0)
+		fwrite(bytes.data, 1, bytes.size, stdout);
 }
 
 /* U+0080 to U+009F are control characters too: some terminals obey them. */

@@ -38,6 +38,9 @@ enum terminal_colour terminal_colour_of(enum froe_status status);
 /* How many rows its window has; 0: not known. */
 unsigned terminal_rows(int file);
 
+/* All of a buffer on standard output. */
+void terminal_print(const struct buf *text);
+
 /* Text that comes from elsewhere, up to its first line break: control characters are blanks, and
  * on a terminal that is not UTF-8 whatever is not ASCII is a question mark. */
 void terminal_push(const struct terminal *terminal, struct buf *to, const char *text);

@@ -5,6 +5,7 @@
  * runs there, create opens the store itself. The token alone goes to standard output.
  */
 #include "cli/each.h"
+#include "cli/terminal.h"
 
 #include "base/bytes.h"
 #include "base/duration.h"
@@ -289,7 +290,7 @@ list_print(const struct froe_token_list *list, enum cli_output output)
 	}
 	if (output == CLI_JSON)
 		buf_push_text(&text, "]}\n");
-	fwrite(text.data, 1, buf_used(&text), stdout);
+	terminal_print(&text);
 	buf_release(&text);
 }
 

@@ -101,7 +101,7 @@ event_print(const struct watch *watch, const struct froe_event *event)
 		event_line(watch, event, &line);
 	else if (event->final && event->status == FROE_RUN_COMPLETED)
 		buf_printf(&line, "%s\n", id);
-	fwrite(line.data, 1, buf_used(&line), stdout);
+	terminal_print(&line);
 	fflush(stdout);
 	buf_release(&line);
 }
@@ -211,7 +211,7 @@ draw(const struct watch *watch, const struct froe_run_view *view, size_t *drawn,
 	buf_push_text(&out, last ? "" : "\x1b[?7l");
 	*drawn = rows_push(&out, buf_bytes(&text), last || rows < ROWS_LEAST ? SIZE_MAX : rows - 1);
 	buf_push_text(&out, last ? "\x1b[J" : "\x1b[J\x1b[?7h");
-	fwrite(out.data, 1, buf_used(&out), stdout);
+	terminal_print(&out);
 	fflush(stdout);
 	buf_release(&text);
 	buf_release(&out);

@@ -106,7 +106,7 @@ why_one(const struct each *each, struct froe_client *client, const char *id)
 		why_ids(why, &text);
 	else
 		why_table(why, !each_single(each), &text);
-	fwrite(text.data, 1, buf_used(&text), stdout);
+	terminal_print(&text);
 	buf_release(&text);
 	froe_why_free(why);
 	return FROE_EXIT_OK;

@@ -213,7 +213,7 @@ cli_workers_list(struct cli *cli)
 	if (listing.output == CLI_JSON)
 		buf_push_text(&listing.text, "]}\n");
 	if (status == FROE_EXIT_OK)
-		fwrite(listing.text.data, 1, buf_used(&listing.text), stdout);
+		terminal_print(&listing.text);
 	buf_release(&listing.text);
 	froe_client_close(client);
 	return status;
@@ -294,7 +294,7 @@ worker_show(struct froe_client *client, struct froe_id id, enum cli_output outpu
 	} else {
 		details_table(view, terminal, &text);
 	}
-	fwrite(text.data, 1, buf_used(&text), stdout);
+	terminal_print(&text);
 	buf_release(&text);
 	froe_worker_view_free(view);
 	return FROE_EXIT_OK;

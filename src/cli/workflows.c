@@ -3,6 +3,7 @@
  */
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/terminal.h"
 
 #include "base/bytes.h"
 
@@ -16,7 +17,7 @@ static int
 print_end(struct buf *text, int status)
 {
 	if (status == FROE_EXIT_OK)
-		fwrite(text->data, 1, buf_used(text), stdout);
+		terminal_print(text);
 	buf_release(text);
 	return status;
 }

@@ -35,7 +35,7 @@ struct cli_command {
 	int (*run)(struct cli *cli);
 };
 
-/* The table of all commands, in main.c. */
+/* The table of all commands, in table.c. */
 extern const struct cli_command cli_commands[];
 extern const size_t cli_command_count;
 
@@ -101,7 +101,7 @@ void cli_server_tls(const struct cli *cli, struct server_options *options, bool 
 /* The command's argument number i as a run's id. */
 struct froe_id cli_run_id(const struct cli *cli, int i);
 
-/* One row each in main.c's table. */
+/* One row each in the table. */
 int cli_version(struct cli *cli);
 int cli_doctor(struct cli *cli);
 int cli_help(struct cli *cli);

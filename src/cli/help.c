@@ -111,3 +111,11 @@ cli_help(struct cli *cli)
 		    "command", form, form);
 	return FROE_EXIT_OK;
 }
+
+int
+cli_version(struct cli *cli)
+{
+	(void)cli;
+	printf("froe %s\n", FROE_VERSION);
+	return FROE_EXIT_OK;
+}

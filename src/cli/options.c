@@ -12,9 +12,25 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+void
+cli_usage(const struct cli *cli, const char *format, ...)
+{
+	va_list args;
+	fputs("froe: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	if (cli != NULL && cli->command != NULL)
+		fprintf(stderr, "\ntry \"froe %s --help\"\n", cli->command->words);
+	else
+		fputs("\ntry \"froe --help\"\n", stderr);
+	exit(FROE_EXIT_USAGE);
+}
 
 const char *
 cli_given(const struct cli *cli, const char *name)
@@ -173,4 +189,15 @@ cli_parse(struct cli *cli, int argc, char **argv)
 	if (cli->command->argument_max >= 0 && kept > cli->command->argument_max)
 		cli_usage(
 		    cli, "\"%s\" is one argument too many", arguments[cli->command->argument_max]);
+}
+
+struct froe_id
+cli_run_id(const struct cli *cli, int i)
+{
+	struct froe_id id;
+	if (!froe_id_parse(cli->arguments[i], &id))
+		cli_usage(cli,
+		    "\"%s\" is not a run's id: \"froe runs list --output ids\" prints them",
+		    cli->arguments[i]);
+	return id;
 }

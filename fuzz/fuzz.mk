@@ -7,7 +7,7 @@ FUZZERS := $(patsubst fuzz/%.c,%,$(filter-out fuzz/replay.c,$(wildcard fuzz/*.c)
 FUZZ_SAN := fuzzer-no-link,address,undefined
 FUZZ_OUT := $(B)/rel-$(subst $(comma),-,$(FUZZ_SAN))-clang
 REPLAY_OUT := $(B)/rel-address-undefined
-FUZZ_LIBS = $(call lib,$(filter-out cli client,$(L_cli)))
+FUZZ_LIBS = $(call lib,$(L_cli))
 TARGET ?=
 SECONDS ?= 60
 
@@ -15,6 +15,9 @@ $(OUT)/fuzz/%: fuzz/%.c fuzz/feed.h fuzz/fuzz.mk $(FUZZ_LIBS)
 	@mkdir -p $(@D) $(OBJ)/fuzz
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -D_GNU_SOURCE -fsanitize=fuzzer -I. -Itests -MMD -MP \
 	    -MF $(OBJ)/fuzz/$*.d -o $@ $< $(FUZZ_LIBS) $(LIBS)
+
+# What ends the process comes back: see fuzz/settings.c.
+$(OUT)/fuzz/settings $(OUT)/fuzz/replay_settings: LDFLAGS_ALL += -Wl,--wrap=exit
 
 $(OUT)/fuzz/replay_%: fuzz/%.c fuzz/replay.c fuzz/feed.h fuzz/fuzz.mk $(FUZZ_LIBS)
 	@mkdir -p $(@D) $(OBJ)/fuzz

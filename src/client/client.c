@@ -376,6 +376,7 @@ client_new(const struct froe_client_options *options)
 	list_init(&client->waiting_worker);
 	list_init(&client->sent);
 	list_init(&client->watching);
+	list_init(&client->later);
 	arena_init(&client->arena, (size_t)64 << 20);
 	dice_init(&client->dice);
 	pthread_condattr_t monotonic;
@@ -510,6 +511,7 @@ froe_client_close(struct froe_client *client)
 	error_set(&error, FROE_CLOSED, "the client was closed");
 	list_finish(client, &client->sent, &error);
 	list_finish(client, &client->watching, &error);
+	list_finish(client, &client->later, &error);
 	list_finish(client, &client->waiting, &error);
 	list_finish(client, &client->waiting_worker, &error);
 	client->stepping = false;

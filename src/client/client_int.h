@@ -8,7 +8,7 @@
  *             any thread may encode requests and write them to the socket. Callbacks are made by
  *             the stepper with the lock open; whatever they hold is marked busy.
  * Invariants  1. a request is in the map and in exactly one of waiting, waiting_worker, sent,
- *                watching.
+ *                watching, later.
  *             2. sent_count is the length of sent.
  *             3. session READY implies link OPEN.
  */
@@ -89,6 +89,8 @@ struct froe_client {
 	struct list waiting_worker;
 	struct list sent;
 	struct list watching;
+	struct list later;  /* watches that the server could not answer yet */
+	uint64_t later_ns;  /* when they are tried again */
 	size_t sent_count;
 	struct arena arena; /* of the frame being answered */
 	struct dice dice;

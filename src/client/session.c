@@ -15,6 +15,7 @@
 #define BACKOFF_FIRST_NS ((uint64_t)50 * 1000000)
 #define BACKOFF_LAST_NS ((uint64_t)2000 * 1000000)
 #define GREET_NS ((uint64_t)10 * 1000000000) /* connecting and shaking hands */
+#define WATCH_AGAIN_NS ((uint64_t)100 * 1000000)
 #define PING_NS ((uint64_t)10 * 1000000000)  /* silence after which we ask */
 #define SILENCE_NS ((uint64_t)30 * 1000000000) /* silence after which it counts as lost */
 #define OUT_SIZE_MAX ((size_t)1 << 20) /* requests beyond it wait in their queue */
@@ -88,6 +89,7 @@ requests_down(struct froe_client *client)
 	list_init(&again[0]);
 	list_init(&again[1]);
 	list_init(&lost);
+	list_prepend(&client->waiting, &client->later);
 	requests_sort(client, &client->sent, again, &lost);
 	requests_sort(client, &client->watching, again, &lost);
 	froe_assert(client->sent_count == 0);
@@ -263,11 +265,37 @@ answer_repeated(struct froe_client *client, struct request *request, const Froe_
 	return true;
 }
 
+/* A run may have ended, and the index that knows it is being made anew: asked again later, since a
+ * watch is to tell the end. */
+static bool
+answer_later(struct froe_client *client, struct request *request, const Froe__Error *wire)
+{
+	if (request->state != REQUEST_WATCHING || wire->code != FROE_INDEX_BEHIND ||
+	    request->abandoned)
+		return false;
+	if (list_empty(&client->later))
+		client->later_ns = clock_now_ns() + WATCH_AGAIN_NS;
+	list_remove(&request->node);
+	request->state = REQUEST_WAITING;
+	request_watch(request);
+	list_push(&client->later, &request->node);
+	return true;
+}
+
+/* Those that were put off wait to be sent, as if they were new. */
+static void
+requests_resume(struct froe_client *client)
+{
+	struct list *node;
+	while ((node = list_pop(&client->later)) != NULL)
+		list_push(&client->waiting, node);
+}
+
 static void
 answer_error(struct froe_client *client, struct request *request, const Froe__Error *wire)
 {
 	struct froe_error error;
-	if (answer_repeated(client, request, wire))
+	if (answer_repeated(client, request, wire) || answer_later(client, request, wire))
 		return;
 	error_from_wire(&error, wire);
 	client_finish(client, request, NULL, &error);
@@ -537,9 +565,24 @@ session_tick(struct froe_client *client, uint64_t now_ns)
 		if (now_ns >= client->gone_by_ns)
 			session_down(client, &client->down);
 	} else if (client->state == SESSION_READY) {
+		if (!list_empty(&client->later) && now_ns >= client->later_ns) {
+			requests_resume(client);
+			session_pump(client);
+		}
 		session_silence(client, now_ns);
 	}
 	worker_tick(client->worker, now_ns);
+}
+
+static uint64_t
+ready_deadline_ns(const struct froe_client *client)
+{
+	uint64_t later_ns = list_empty(&client->later) ? UINT64_MAX : client->later_ns;
+	if (list_empty(&client->sent) && list_empty(&client->watching))
+		return later_ns;
+	uint64_t silent_ns = client->ping_ns == 0 ? client->heard_ns + PING_NS
+	                                          : client->ping_ns + SILENCE_NS - PING_NS;
+	return silent_ns < later_ns ? silent_ns : later_ns;
 }
 
 uint64_t
@@ -556,10 +599,7 @@ session_deadline_ns(const struct froe_client *client)
 	case SESSION_READY:
 		if (client->gone_by_ns != 0)
 			return client->gone_by_ns;
-		if (list_empty(&client->sent) && list_empty(&client->watching))
-			return UINT64_MAX;
-		return client->ping_ns == 0 ? client->heard_ns + PING_NS :
-		    client->ping_ns + SILENCE_NS - PING_NS;
+		return ready_deadline_ns(client);
 	}
 	froe_never("a session state");
 }

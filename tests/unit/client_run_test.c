@@ -327,6 +327,40 @@ test_client__an_await_survives_restarts(void **state)
 	fake_close(&fake);
 }
 
+/* The index is being made anew when the run is asked about; then it knows the end. */
+static bool
+script_behind(struct fake *fake, const Froe__Envelope *envelope)
+{
+	if (envelope->body_case != FROE__ENVELOPE__BODY_RUN_WATCH)
+		return true;
+	if (fake_count(fake, FROE__ENVELOPE__BODY_RUN_WATCH) < 2)
+		fake_error(fake, envelope->request, FROE_INDEX_BEHIND, "later");
+	else
+		fake_event(fake, envelope->request, envelope->run_watch->run,
+		    FROE__RUN_STATUS__COMPLETED, "1");
+	return true;
+}
+
+static void
+test_client__a_watch_waits_for_the_index(void **state)
+{
+	(void)state;
+	for (int no_thread = 0; no_thread < 2; no_thread++) {
+		struct fake fake;
+		struct froe_event *end;
+		struct froe_error error;
+		struct froe_id run = {{1}};
+		fake_open(&fake, script_behind, NULL);
+		struct froe_client *client = client_open(&fake, no_thread != 0);
+		assert_int_equal(froe_run_await(client, run, 20, &end, &error), FROE_TIMEOUT);
+		assert_int_equal(froe_run_await(client, run, WAIT_MS, &end, &error), FROE_OK);
+		assert_int_equal(end->status, FROE_RUN_COMPLETED);
+		froe_event_free(end);
+		froe_client_close(client);
+		fake_close(&fake);
+	}
+}
+
 static bool
 script_silent(struct fake *fake, const Froe__Envelope *envelope)
 {
@@ -717,6 +751,7 @@ main(void)
 	    cmocka_unit_test(test_client__a_repeated_start_still_hears_of_its_end),
 	    cmocka_unit_test(test_client__a_callers_own_id_that_exists_is_an_error),
 	    cmocka_unit_test(test_client__an_await_survives_restarts),
+	    cmocka_unit_test(test_client__a_watch_waits_for_the_index),
 	    cmocka_unit_test(test_client__a_call_times_out_and_its_late_answer_is_ignored),
 	    cmocka_unit_test(test_client__close_ends_what_is_under_way),
 	    cmocka_unit_test(test_client__garbage_is_met_with_a_new_connection),

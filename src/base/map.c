@@ -3,6 +3,8 @@
 #include "base/fault.h"
 #include "base/mem.h"
 
+#define CAPACITY_MIN 16u
+
 void
 map_init(struct map *map)
 {
@@ -12,7 +14,7 @@ map_init(struct map *map)
 void
 map_release(struct map *map)
 {
-	mem_free(map->entries);
+	mem_table_free(map->entries, map->capacity, sizeof(map->entries[0]));
 	*map = (struct map){0};
 }
 
@@ -45,29 +47,51 @@ map_get(const struct map *map, uint64_t high, uint64_t low)
 }
 
 static void
-map_grow(struct map *map)
+map_resize(struct map *map, size_t capacity)
 {
 	struct map old = *map;
-	map->capacity = old.capacity != 0 ? old.capacity * 2 : 16;
-	map->entries = mem_array(map->capacity, sizeof(map->entries[0]));
+	map->capacity = capacity;
+	map->entries = mem_table(map->capacity, sizeof(map->entries[0]));
 	for (size_t i = 0; i < old.capacity; i++) {
 		struct map_entry *entry = &old.entries[i];
 		if (entry->value != NULL)
 			*map_slot(map, entry->key[0], entry->key[1]) = *entry;
 	}
-	mem_free(old.entries);
+	mem_table_free(old.entries, old.capacity, sizeof(old.entries[0]));
+}
+
+void
+map_reserve(struct map *map, size_t count)
+{
+	size_t capacity = map->capacity != 0 ? map->capacity : CAPACITY_MIN;
+	while (count > capacity / 4 * 3)
+		capacity *= 2;
+	if (capacity > map->capacity)
+		map_resize(map, capacity);
 }
 
 void
 map_put(struct map *map, uint64_t high, uint64_t low, void *value)
 {
 	froe_assert(value != NULL);
-	if ((map->count + 1) * 4 > map->capacity * 3)
-		map_grow(map);
+	map_reserve(map, map->count + 1);
 	struct map_entry *entry = map_slot(map, high, low);
 	if (entry->value == NULL)
 		map->count++;
 	*entry = (struct map_entry){.key = {high, low}, .value = value};
+}
+
+bool
+map_add(struct map *map, uint64_t high, uint64_t low, void *value)
+{
+	froe_assert(value != NULL);
+	map_reserve(map, map->count + 1);
+	struct map_entry *entry = map_slot(map, high, low);
+	if (entry->value != NULL)
+		return false;
+	map->count++;
+	*entry = (struct map_entry){.key = {high, low}, .value = value};
+	return true;
 }
 
 void *
@@ -115,6 +139,14 @@ map_put_uuid(struct map *map, struct uuid key, void *value)
 	uint64_t words[2];
 	uuid_words(key, words);
 	map_put(map, words[0], words[1], value);
+}
+
+bool
+map_add_uuid(struct map *map, struct uuid key, void *value)
+{
+	uint64_t words[2];
+	uuid_words(key, words);
+	return map_add(map, words[0], words[1], value);
 }
 
 void *

@@ -11,6 +11,7 @@
 
 #include "base/uuid.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,9 +28,11 @@ struct map {
 
 void map_init(struct map *map);
 void map_release(struct map *map);
+void map_reserve(struct map *map, size_t count); /* room for so many without growing */
 
 void *map_get(const struct map *map, uint64_t high, uint64_t low); /* NULL: absent */
 void map_put(struct map *map, uint64_t high, uint64_t low, void *value); /* replaces */
+bool map_add(struct map *map, uint64_t high, uint64_t low, void *value); /* false: it is there */
 void *map_remove(struct map *map, uint64_t high, uint64_t low);         /* what was there */
 
 static inline void *
@@ -44,6 +47,12 @@ map_put_u64(struct map *map, uint64_t key, void *value)
 	map_put(map, 0, key, value);
 }
 
+static inline bool
+map_add_u64(struct map *map, uint64_t key, void *value)
+{
+	return map_add(map, 0, key, value);
+}
+
 static inline void *
 map_remove_u64(struct map *map, uint64_t key)
 {
@@ -52,6 +61,7 @@ map_remove_u64(struct map *map, uint64_t key)
 
 void *map_get_uuid(const struct map *map, struct uuid key);
 void map_put_uuid(struct map *map, struct uuid key, void *value);
+bool map_add_uuid(struct map *map, struct uuid key, void *value);
 void *map_remove_uuid(struct map *map, struct uuid key);
 
 #endif

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* Tables of at least so many bytes have pages of their own. */
+#define TABLE_PAGES_MIN ((size_t)4 << 20)
+
 static void *
 mem_require(void *block, size_t size)
 {
@@ -72,6 +75,40 @@ mem_pages_free(void *block, size_t size)
 {
 	if (block != NULL)
 		froe_assert(munmap(block, size) == 0);
+}
+
+/* More than is asked for is mapped, and what is not aligned given back. */
+void *
+mem_region(size_t size, bool huge)
+{
+	uint8_t *block = mem_pages(2 * size);
+	size_t before = (size - ((uintptr_t)block & (size - 1))) & (size - 1);
+	mem_pages_free(before > 0 ? block : NULL, before);
+	mem_pages_free(before < size ? block + before + size : NULL, size - before);
+	if (huge)
+		FROE_DROP(madvise(block + before, size, MADV_HUGEPAGE), "only a wish");
+	return block + before;
+}
+
+void *
+mem_table(size_t count, size_t size)
+{
+	size_t bytes;
+	froe_assert(!__builtin_mul_overflow(count, size, &bytes));
+	if (bytes < TABLE_PAGES_MIN)
+		return mem_array(count, size);
+	void *block = mem_pages(bytes);
+	FROE_DROP(madvise(block, bytes, MADV_HUGEPAGE), "only a wish");
+	return block;
+}
+
+void
+mem_table_free(void *block, size_t count, size_t size)
+{
+	if (count * size < TABLE_PAGES_MIN)
+		mem_free(block);
+	else
+		mem_pages_free(block, count * size);
 }
 
 void

@@ -10,6 +10,7 @@
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,13 @@ void mem_free(void *block);
 /* Page-aligned, zeroed, from the kernel; for buffers that O_DIRECT or a ring uses. */
 void *mem_pages(size_t size);
 void mem_pages_free(void *block, size_t size);
+
+/* The same, aligned to its size, a power of two; `huge`: in pages of 2 MiB, if they can be had. */
+void *mem_region(size_t size, bool huge);
+
+/* Zeroed: large tables, looked up at random, in pages of 2 MiB. */
+void *mem_table(size_t count, size_t size);
+void mem_table_free(void *block, size_t count, size_t size);
 
 /* Objects of one size; freed objects are used again first. */
 struct slab {

@@ -223,6 +223,24 @@ apply_run_cancel_requested(struct apply *apply)
 	return FROE_OK;
 }
 
+static size_t
+run_size(const struct eng_version *version)
+{
+	return sizeof(struct eng_run) + version->task_count * sizeof(struct eng_task);
+}
+
+struct eng_run *
+run_alloc(struct eng *eng, const struct eng_version *version)
+{
+	return stock_zalloc(&eng->stock, run_size(version));
+}
+
+void
+run_give_back(struct eng *eng, struct eng_run *run)
+{
+	stock_free(&eng->stock, run, run_size(run->version));
+}
+
 void
 run_free(struct eng *eng, struct eng_run *run)
 {
@@ -245,8 +263,8 @@ run_free(struct eng *eng, struct eng_run *run)
 	if (run->idempotency != NULL && run->idempotency->until_ns == 0)
 		idem_free(eng, run->idempotency);
 	children_release(eng, run);
-	metadata_release(&run->metadata);
-	mem_free(run);
+	metadata_release(&eng->stock, &run->metadata);
+	run_give_back(eng, run);
 }
 
 void

@@ -41,7 +41,8 @@ void timer_arm(struct eng *eng, enum eng_clock clock, struct eng_timer *timer,
 enum froe_err apply_run_started(struct apply *apply);
 enum froe_err apply_run_due(struct apply *apply);
 void run_leave(struct eng *eng, struct eng_run *run, uint32_t status);
-struct eng_run *run_new(const struct eng_event *event, struct eng_version *version);
+struct eng_run *run_new(struct eng *eng, const struct eng_event *event,
+    struct eng_version *version);
 void run_enter(struct eng *eng, struct eng_run *run);
 
 /* apply.c: the id of a closed run need not be remembered any more */

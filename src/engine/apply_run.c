@@ -115,10 +115,9 @@ run_arm(struct eng *eng, struct eng_run *run)
 }
 
 struct eng_run *
-run_new(const struct eng_event *event, struct eng_version *version)
+run_new(struct eng *eng, const struct eng_event *event, struct eng_version *version)
 {
-	struct eng_run *run =
-	    mem_zalloc(sizeof(*run) + version->task_count * sizeof(run->tasks[0]));
+	struct eng_run *run = run_alloc(eng, version);
 	run->key = event->run;
 	run->id = event->id;
 	run->tenant = version->workflow->tenant;
@@ -129,9 +128,9 @@ run_new(const struct eng_event *event, struct eng_version *version)
 	run->deadline_ns = event->deadline_ns;
 	run->event_count = 1;
 	run->input = 1;
-	run->metadata = metadata_copy(event->metadata, event->metadata_count);
+	run->metadata = metadata_copy(&eng->stock, event->metadata, event->metadata_count);
 	run->status = ENG_QUEUED;
-	run->timer.owner = ENG_TIMER_RUN;
+	run->timer.timer.owner = ENG_TIMER_RUN;
 	return run;
 }
 
@@ -161,7 +160,7 @@ apply_run_started(struct apply *apply)
 		err = find_parent(apply, &parent);
 	if (err != FROE_OK)
 		return err;
-	struct eng_run *run = run_new(apply->event, version);
+	struct eng_run *run = run_new(eng, apply->event, version);
 	run_init_tasks(eng, run);
 	run_enter(eng, run);
 	eng->run_last = run->key;
@@ -177,16 +176,15 @@ static struct eng_run *
 run_bind(struct eng *eng, struct eng_run *unbound, struct eng_version *version)
 {
 	wheel_remove(&eng->wheels[ENG_WALL], &unbound->timer.timer);
-	struct eng_run *run =
-	    mem_zalloc(sizeof(*run) + version->task_count * sizeof(run->tasks[0]));
+	struct eng_run *run = run_alloc(eng, version);
 	*run = *unbound;
 	run->version = version;
 	list_replace(&unbound->link, &run->link);
 	list_replace(&unbound->doomed_link, &run->doomed_link);
-	run->timer = (struct eng_timer){.owner = ENG_TIMER_RUN};
+	run->timer = (struct eng_timer){.timer.owner = ENG_TIMER_RUN};
 	map_put_u64(&eng->runs_by_key, run->key, run);
 	map_put_uuid(&eng->runs_by_id, run->id, run);
-	mem_free(unbound);
+	stock_free(&eng->stock, unbound, sizeof(*unbound));
 	return run;
 }
 

@@ -593,11 +593,11 @@ decide_timer(struct eng_turn *turn)
 	if (timer == NULL)
 		return;
 	struct eng_run *run = container_of(timer, struct eng_run, timer);
-	if (timer->owner == ENG_TIMER_WAIT) {
+	if (timer->timer.owner == ENG_TIMER_WAIT) {
 		wait_due(turn, container_of(timer, struct eng_wait, timer));
-	} else if (timer->owner == ENG_TIMER_RUN && run_unbound(run)) {
+	} else if (timer->timer.owner == ENG_TIMER_RUN && run_unbound(run)) {
 		run_due(turn, run);
-	} else if (timer->owner == ENG_TIMER_RUN) {
+	} else if (timer->timer.owner == ENG_TIMER_RUN) {
 		run_cancel(turn, run, ENG_REASON_RUN_TIMEOUT,
 		    bytes_text("the run's deadline has passed"), (struct uuid){0});
 	} else {

@@ -216,7 +216,7 @@ struct eng_wait *
 durable_wait_new(struct eng_task *task, uint32_t node, uint32_t count)
 {
 	struct eng_wait *wait = mem_zalloc(sizeof(*wait) + count * sizeof(wait->parts[0]));
-	wait->timer.owner = ENG_TIMER_WAIT;
+	wait->timer.timer.owner = ENG_TIMER_WAIT;
 	wait->task = task;
 	wait->node = node;
 	wait->part_count = count;

@@ -31,6 +31,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/sm.h"
+#include "base/stock.h"
 #include "engine/engine.h"
 #include "froe/limits.h"
 #include "sched/fair.h"
@@ -155,7 +156,7 @@ struct eng_workflow {
 	struct eng_version *unbound; /* number 0, without tasks: of runs that are not due yet */
 };
 
-/* A timer that knows whose it is. */
+/* A timer that knows whose it is: timer.owner. */
 enum eng_timer_owner {
 	ENG_TIMER_TASK,
 	ENG_TIMER_RUN,
@@ -164,7 +165,6 @@ enum eng_timer_owner {
 
 struct eng_timer {
 	struct timer timer;
-	enum eng_timer_owner owner;
 };
 
 struct eng_task {
@@ -299,6 +299,7 @@ struct eng_turn {
 };
 
 struct eng {
+	struct stock stock; /* runs and their metadata */
 	struct fair fair;
 	struct wheel wheels[ENG_CLOCKS];
 	struct eng_tenant **tenants; /* tenants[id - 1] */
@@ -448,8 +449,8 @@ void text_clean(char *text);
 /* metadata.c */
 /* NULL, or what is wrong with it. */
 const char *metadata_fault(const struct bytes *texts, uint32_t count);
-struct metadata metadata_copy(const struct bytes *texts, uint32_t count);
-void metadata_release(struct metadata *metadata);
+struct metadata metadata_copy(struct stock *stock, const struct bytes *texts, uint32_t count);
+void metadata_release(struct stock *stock, struct metadata *metadata);
 /* A copy in an arena. */
 const struct bytes *metadata_lend(const struct metadata *metadata, struct arena *arena);
 /* A parent's pairs whose keys the child does not have, then the child's own. In the arena. */
@@ -487,7 +488,10 @@ enum froe_err apply_token_created(struct eng *eng, const struct eng_event *event
 enum froe_err apply_token_revoked(struct eng *eng, const struct eng_event *event,
     struct froe_fault *fault) FROE_CHECKED;
 void token_free(struct eng *eng, struct eng_token *token);
-void run_free(struct eng *eng, struct eng_run *run);
+/* Zeroed, with room for the version's tasks. */
+struct eng_run *run_alloc(struct eng *eng, const struct eng_version *version);
+void run_give_back(struct eng *eng, struct eng_run *run);
+void run_free(struct eng *eng, struct eng_run *run); /* it has taken part in everything */
 void worker_free(struct eng *eng, struct eng_worker *worker);
 void left_remember(struct eng *eng, uint64_t worker, struct bytes name);
 void left_forget(struct eng *eng); /* the oldest */

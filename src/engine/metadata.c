@@ -62,18 +62,20 @@ lay_size(const struct bytes *texts, uint32_t count)
 }
 
 struct metadata
-metadata_copy(const struct bytes *texts, uint32_t count)
+metadata_copy(struct stock *stock, const struct bytes *texts, uint32_t count)
 {
 	if (count == 0)
 		return (struct metadata){0};
-	uint8_t *block = mem_alloc(lay_size(texts, count));
+	uint8_t *block = stock_alloc(stock, lay_size(texts, count));
 	return (struct metadata){.texts = lay(block, texts, count), .count = count};
 }
 
 void
-metadata_release(struct metadata *metadata)
+metadata_release(struct stock *stock, struct metadata *metadata)
 {
-	mem_free((void *)(uintptr_t)metadata->texts);
+	if (metadata->count > 0)
+		stock_free(stock, (void *)(uintptr_t)metadata->texts,
+		    lay_size(metadata->texts, metadata->count));
 	*metadata = (struct metadata){0};
 }
 

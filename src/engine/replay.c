@@ -376,7 +376,7 @@ apply_run_replayed(struct apply *apply)
 	struct eng_closed *closed = map_get_uuid(&eng->closed, event->id);
 	if (closed != NULL)
 		closed_forget(eng, closed);
-	struct eng_run *run = run_new(event, version);
+	struct eng_run *run = run_new(eng, event, version);
 	run->created_ns = event->created_ns;
 	run->parent = event->parent;
 	run->event_count = event->run_event_no;

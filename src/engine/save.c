@@ -213,6 +213,18 @@ save_engine(struct save *save)
 	save_object(save, ENG_OBJ_ENGINE, 0);
 }
 
+/* Tables get their size at once; bounded, because the numbers may be anything yet. */
+static void
+load_reserve(struct eng_load *load)
+{
+	struct eng *eng = load->eng;
+	uint64_t runs = load->engine.runs < SAVE_RESERVE_MAX ? load->engine.runs : SAVE_RESERVE_MAX;
+	map_reserve(&eng->runs_by_key, runs);
+	map_reserve(&eng->runs_by_id, runs);
+	map_reserve(
+	    &eng->closed, load->engine.closed < ENG_CLOSED_MAX ? load->engine.closed : 0);
+}
+
 static enum froe_err
 load_engine(struct eng_load *load)
 {
@@ -249,7 +261,10 @@ load_engine(struct eng_load *load)
 	load->engine.started_ns = take_number(take);
 	load->engine.start_rows = take_number(take);
 	load->engine.tokens = take_number(take);
-	return take_end(load, take, "its counters");
+	enum froe_err err = take_end(load, take, "its counters");
+	if (err == FROE_OK)
+		load_reserve(load);
+	return err;
 }
 
 static void
@@ -326,13 +341,15 @@ load_closed(struct eng_load *load)
 		row.status = take_u8(take);
 		if (take->bad || row.status < ENG_COMPLETED || row.status > ENG_CANCELLED ||
 		    eng_tenant_get(eng, row.tenant) == NULL || row.key == 0 ||
-		    row.key > load->engine.run_last || eng_run_by_id(eng, row.id) != NULL ||
-		    map_get_uuid(&eng->closed, row.id) != NULL)
+		    row.key > load->engine.run_last || eng_run_by_id(eng, row.id) != NULL)
 			return load_bad(load, "a closed run");
 		struct eng_closed *closed = slab_alloc(&eng->closed_slab);
 		*closed = row;
+		if (!map_add_uuid(&eng->closed, closed->id, closed)) {
+			slab_free(&eng->closed_slab, closed);
+			return load_bad(load, "a closed run is there twice");
+		}
 		list_push(&eng->closed_order, &closed->link);
-		map_put_uuid(&eng->closed, closed->id, closed);
 		eng->closed_count++;
 	}
 	return take_end(load, take, "a closed run");

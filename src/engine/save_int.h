@@ -23,6 +23,8 @@
 #define SAVE_FORMAT 1u
 /* Objects that are lists are cut into several of so many rows. */
 #define SAVE_ROWS_MAX 1024u
+/* For so many runs tables are made at once. */
+#define SAVE_RESERVE_MAX (UINT64_C(1) << 22)
 
 typedef enum froe_err save_each(
     void *context, const struct eng_saved *saved, struct froe_fault *fault);

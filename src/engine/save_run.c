@@ -87,7 +87,7 @@ load_metadata(struct eng_load *load, struct metadata *metadata)
 		texts[i] = take_bytes(&load->body);
 	if (load->body.bad || metadata_fault(texts, count) != NULL)
 		return load_bad(load, "a run's metadata");
-	*metadata = metadata_copy(texts, count);
+	*metadata = metadata_copy(&load->eng->stock, texts, count);
 	return FROE_OK;
 }
 
@@ -137,22 +137,35 @@ take_version(struct eng_load *load)
 	return number != 0 ? workflow->versions[number - 1] : workflow->unbound;
 }
 
-/* Takes part in everything from here on, so that the engine can be closed. */
+static bool
+run_name(struct eng *eng, struct eng_run *run)
+{
+	if (!map_add_u64(&eng->runs_by_key, run->key, run))
+		return false;
+	if (map_add_uuid(&eng->runs_by_id, run->id, run))
+		return true;
+	map_remove_u64(&eng->runs_by_key, run->key);
+	return false;
+}
+
+/* Takes part in everything from here on, so that the engine can be closed. NULL: there is one of
+ * this key or id. */
 static struct eng_run *
 run_link(struct eng *eng, uint64_t key, struct uuid id, struct eng_version *version)
 {
-	struct eng_run *run =
-	    mem_zalloc(sizeof(*run) + version->task_count * sizeof(run->tasks[0]));
+	struct eng_run *run = run_alloc(eng, version);
 	run->key = key;
 	run->id = id;
 	run->version = version;
+	if (!run_name(eng, run)) {
+		run_give_back(eng, run);
+		return NULL;
+	}
 	run->tenant = version->workflow->tenant;
-	run->timer.owner = ENG_TIMER_RUN;
+	run->timer.timer.owner = ENG_TIMER_RUN;
 	for (uint16_t i = 0; i < version->task_count; i++)
 		run->tasks[i].index = i;
 	list_push(&eng->runs, &run->link);
-	map_put_u64(&eng->runs_by_key, run->key, run);
-	map_put_uuid(&eng->runs_by_id, run->id, run);
 	eng->counts.runs++;
 	run->version->workflow->runs++;
 	eng->counts.runs_open[run->status]++;
@@ -210,10 +223,11 @@ load_run(struct eng_load *load)
 	uint64_t key = take_number(take);
 	struct uuid id = take_uuid(take);
 	struct eng_version *version = take_version(load);
-	if (take->bad || key == 0 || key > load->engine.run_last || version == NULL ||
-	    eng_run_get(eng, key) != NULL || eng_run_by_id(eng, id) != NULL)
+	if (take->bad || key == 0 || key > load->engine.run_last || version == NULL)
 		return load_bad(load, "a run");
 	struct eng_run *run = run_link(eng, key, id, version);
+	if (run == NULL)
+		return load_bad(load, "a run is there twice");
 	run->created_ns = take_number(take);
 	run->deadline_ns = take_number(take);
 	run->event_count = take_u32(take);
@@ -278,8 +292,8 @@ save_timer(void *context, struct timer *at)
 	struct eng_timer *timer = container_of(at, struct eng_timer, timer);
 	if (timers->rows % SAVE_ROWS_MAX == 0)
 		put_number(save, timers->clock);
-	put_number(save, timer->owner);
-	switch (timer->owner) {
+	put_number(save, at->owner);
+	switch ((enum eng_timer_owner)at->owner) {
 	case ENG_TIMER_TASK:
 		put_task(save, container_of(timer, struct eng_task, timer));
 		break;

@@ -60,6 +60,7 @@ struct eng *
 eng_open(void)
 {
 	struct eng *eng = mem_zalloc(sizeof(*eng));
+	stock_init(&eng->stock);
 	fair_init(&eng->fair);
 	for (int i = 0; i < ENG_CLOCKS; i++)
 		wheel_init(&eng->wheels[i], 0);
@@ -166,6 +167,7 @@ eng_close(struct eng *eng)
 	map_release(&eng->closed);
 	map_release(&eng->approvals);
 	map_release(&eng->tokens_by_kid);
+	stock_release(&eng->stock);
 	slab_release(&eng->closed_slab);
 	arena_release(&eng->arena);
 	arena_release(&eng->dispatch_arena);

@@ -1,41 +1,39 @@
 /*
- * Each run has a dense array of entries. The cache is a ring of bytes with ever-growing positions:
- * a body lies at position p of the ring, byte p % size; it is in memory while p has not been passed
- * by the ring's tail. So an entry needs no back pointer, and forgetting costs nothing. A body never
- * wraps: what is left at the ring's end is skipped.
+ * Each run has a dense array of places, and one of positions in the cache. The cache is a ring of
+ * bytes with ever-growing positions: a record (its header's rest, then its body) lies at position p
+ * of the ring, byte p % size; it is in memory while p has not been passed by the ring's tail. So a
+ * position needs no back pointer, and forgetting costs nothing. A record never wraps: what is left
+ * at the ring's end is skipped.
  */
 #include "log/resolver.h"
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/stock.h"
 
 /* Position 0 says "never cached". */
 #define CACHE_START 1u
 
-struct resolver_entry {
-	uint16_t type;
+/* In the ring, before a record's body; not aligned. */
+struct resolver_head {
 	uint64_t time_ns;
-	uint64_t cached_at;
+	uint16_t type;
 };
 
-/* One block a run: the places (handed out as an array), then what else is known of each. */
+/* One block a run: the places (handed out as an array), then where each record is in the ring. */
 struct resolver_list {
 	uint32_t count;
 	uint32_t capacity;
 	struct log_place places[];
 };
 
-/* What a run of one task needs: started, queued, assigned, completed, closed. */
-#define LIST_CAPACITY 5u
-
-static struct resolver_entry *
-list_entries(const struct resolver_list *list)
-{
-	return (struct resolver_entry *)(uintptr_t)(list->places + list->capacity);
-}
+/* A run that waits for a worker has two records, one of one task that has ended five. */
+#define LIST_CAPACITY 2u
+#define LIST_CAPACITY_NEXT 5u
 
 struct resolver {
 	struct map runs; /* run key -> struct resolver_list */
+	struct stock stock;
 	uint8_t *cache;
 	size_t cache_bytes;
 	uint64_t head; /* position of the next byte */
@@ -44,10 +42,24 @@ struct resolver {
 	struct resolver_list *last;
 };
 
+static uint64_t *
+list_positions(const struct resolver_list *list)
+{
+	return (uint64_t *)(uintptr_t)(list->places + list->capacity);
+}
+
+static size_t
+list_size(uint32_t capacity)
+{
+	return sizeof(struct resolver_list) +
+	    capacity * (sizeof(struct log_place) + sizeof(uint64_t));
+}
+
 struct resolver *
 resolver_open(size_t cache_bytes)
 {
 	struct resolver *resolver = mem_zalloc(sizeof(*resolver));
+	stock_init(&resolver->stock);
 	resolver->cache_bytes = cache_bytes;
 	resolver->cache = cache_bytes > 0 ? mem_pages(cache_bytes) : NULL;
 	resolver->head = CACHE_START;
@@ -55,53 +67,80 @@ resolver_open(size_t cache_bytes)
 }
 
 static struct resolver_list *
-list_new(uint32_t capacity)
+list_new(struct resolver *resolver, uint32_t capacity)
 {
-	struct resolver_list *list = mem_alloc(sizeof(*list) +
-	    capacity * (sizeof(struct log_place) + sizeof(struct resolver_entry)));
+	struct resolver_list *list = stock_alloc(&resolver->stock, list_size(capacity));
 	list->count = 0;
 	list->capacity = capacity;
 	return list;
 }
 
-static struct resolver_list *
-list_grow(struct resolver_list *list)
+static void
+list_free(struct resolver *resolver, struct resolver_list *list)
 {
-	struct resolver_list *grown = list_new(list->capacity * 2);
+	if (list != NULL)
+		stock_free(&resolver->stock, list, list_size(list->capacity));
+}
+
+static struct resolver_list *
+list_grow(struct resolver *resolver, struct resolver_list *list, uint32_t capacity)
+{
+	struct resolver_list *grown = list_new(resolver, capacity);
 	grown->count = list->count;
 	memcpy(grown->places, list->places, list->count * sizeof(struct log_place));
-	memcpy(list_entries(grown), list_entries(list),
-	    list->count * sizeof(struct resolver_entry));
-	mem_free(list);
+	memcpy(list_positions(grown), list_positions(list), list->count * sizeof(uint64_t));
+	list_free(resolver, list);
 	return grown;
+}
+
+/* The run's list with room for so many more. */
+static struct resolver_list *
+list_require(struct resolver *resolver, uint64_t run_key, uint32_t count)
+{
+	struct resolver_list *list = map_get_u64(&resolver->runs, run_key);
+	if (list == NULL) {
+		list = list_new(resolver, count > LIST_CAPACITY ? count : LIST_CAPACITY);
+		map_put_u64(&resolver->runs, run_key, list);
+	} else if (list->capacity - list->count < count) {
+		uint32_t capacity =
+		    list->capacity < LIST_CAPACITY_NEXT ? LIST_CAPACITY_NEXT : list->capacity * 2;
+		if (capacity - list->count < count)
+			capacity = list->count + count;
+		list = list_grow(resolver, list, capacity);
+		map_put_u64(&resolver->runs, run_key, list);
+	}
+	return list;
 }
 
 void
 resolver_close(struct resolver *resolver)
 {
 	for (size_t i = 0; i < resolver->runs.capacity; i++)
-		mem_free(resolver->runs.entries[i].value);
+		list_free(resolver, resolver->runs.entries[i].value);
 	map_release(&resolver->runs);
+	stock_release(&resolver->stock);
 	if (resolver->cache != NULL)
 		mem_pages_free(resolver->cache, resolver->cache_bytes);
 	mem_free(resolver);
 }
 
-/* Copies the body into the ring; its position, or 0 when it cannot be cached. */
+/* Copies the record into the ring; its position, or 0 when it cannot be cached. */
 static uint64_t
-cache_push(struct resolver *resolver, struct bytes body)
+cache_push(struct resolver *resolver, const struct resolver_head *head, struct bytes body)
 {
-	if (resolver->cache == NULL || body.size > resolver->cache_bytes / 2)
+	size_t size = sizeof(*head) + body.size;
+	if (resolver->cache == NULL || size > resolver->cache_bytes / 2)
 		return 0;
 	size_t at = (size_t)(resolver->head % resolver->cache_bytes);
-	if (resolver->cache_bytes - at < body.size) {
+	if (resolver->cache_bytes - at < size) {
 		resolver->head += resolver->cache_bytes - at;
 		at = 0;
 	}
 	uint64_t position = resolver->head;
+	memcpy(resolver->cache + at, head, sizeof(*head));
 	if (body.size > 0)
-		memcpy(resolver->cache + at, body.data, body.size);
-	resolver->head += body.size;
+		memcpy(resolver->cache + at + sizeof(*head), body.data, body.size);
+	resolver->head += size;
 	return position;
 }
 
@@ -116,22 +155,13 @@ void
 resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
     struct log_place place, uint16_t type, uint64_t time_ns, struct bytes body)
 {
-	struct resolver_list *list =
-	    resolver->last_key == run_key ? resolver->last : map_get_u64(&resolver->runs, run_key);
-	if (list == NULL) {
-		list = list_new(LIST_CAPACITY);
-		map_put_u64(&resolver->runs, run_key, list);
-	} else if (list->count == list->capacity) {
-		list = list_grow(list);
-		map_put_u64(&resolver->runs, run_key, list);
-	}
+	struct resolver_head head = {.time_ns = time_ns, .type = type};
+	struct resolver_list *list = resolver->last;
+	if (resolver->last_key != run_key || list->count == list->capacity)
+		list = list_require(resolver, run_key, 1);
 	froe_assert(run_event_no == list->count + 1);
 	list->places[list->count] = place;
-	list_entries(list)[list->count] = (struct resolver_entry){
-	    .type = type,
-	    .time_ns = time_ns,
-	    .cached_at = cache_push(resolver, body),
-	};
+	list_positions(list)[list->count] = cache_push(resolver, &head, body);
 	list->count++;
 	resolver->last_key = run_key;
 	resolver->last = list;
@@ -141,17 +171,9 @@ void
 resolver_load(struct resolver *resolver, uint64_t run_key, const struct log_place *places,
     uint32_t count)
 {
-	struct resolver_list *list = map_get_u64(&resolver->runs, run_key);
-	if (list == NULL) {
-		list = list_new(count > LIST_CAPACITY ? count : LIST_CAPACITY);
-		map_put_u64(&resolver->runs, run_key, list);
-	}
-	while (list->capacity - list->count < count) {
-		list = list_grow(list);
-		map_put_u64(&resolver->runs, run_key, list);
-	}
+	struct resolver_list *list = list_require(resolver, run_key, count);
 	memcpy(list->places + list->count, places, count * sizeof(*places));
-	memset(list_entries(list) + list->count, 0, count * sizeof(struct resolver_entry));
+	memset(list_positions(list) + list->count, 0, count * sizeof(uint64_t));
 	list->count += count;
 	resolver->last_key = 0;
 	resolver->last = NULL;
@@ -180,13 +202,16 @@ resolver_record(const struct resolver *resolver, uint64_t run_key, uint32_t run_
     struct resolver_record *ret_record)
 {
 	const struct resolver_list *list = list_with(resolver, run_key, run_event_no);
-	if (list == NULL || !cache_holds(resolver, list_entries(list)[run_event_no - 1].cached_at))
+	uint64_t position = list != NULL ? list_positions(list)[run_event_no - 1] : 0;
+	if (!cache_holds(resolver, position))
 		return false;
-	const struct resolver_entry *entry = &list_entries(list)[run_event_no - 1];
+	struct resolver_head head;
+	const uint8_t *at = resolver->cache + position % resolver->cache_bytes;
+	memcpy(&head, at, sizeof(head));
 	*ret_record = (struct resolver_record){
-	    .type = entry->type,
-	    .time_ns = entry->time_ns,
-	    .body = bytes_of(resolver->cache + entry->cached_at % resolver->cache_bytes,
+	    .type = head.type,
+	    .time_ns = head.time_ns,
+	    .body = bytes_of(at + sizeof(head),
 	        list->places[run_event_no - 1].size - LOG_RECORD_HEADER_BYTES),
 	};
 	return true;
@@ -208,7 +233,7 @@ resolver_forget(struct resolver *resolver, uint64_t run_key)
 		resolver->last_key = 0;
 		resolver->last = NULL;
 	}
-	mem_free(list);
+	list_free(resolver, list);
 }
 
 size_t

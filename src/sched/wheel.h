@@ -33,6 +33,7 @@ struct timer {
 	uint64_t deadline_ns;
 	uint8_t level; /* WHEEL_LEVELS: in the list of due ones */
 	uint8_t slot;
+	uint8_t owner; /* whatever its owner likes: the wheel does not look at it */
 };
 
 struct wheel {

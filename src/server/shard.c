@@ -81,6 +81,7 @@ shard_open(struct shard *shard, struct io_env *env, const struct shard_options *
 	*shard = (struct shard){.env = env, .hooks = *hooks};
 	log.loader = options->replay_all ? NULL : &shard_loader;
 	state_init(&shard->state, options->cache_bytes);
+	shard->state.hurry = true;
 	ring_init(&shard->notes, SHARD_NOTES);
 	buf_init(&shard->bodies);
 	enum froe_err err =

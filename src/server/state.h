@@ -27,6 +27,7 @@ struct state {
 	struct resolver *resolver;
 	struct eng_load *load; /* while a snapshot is read */
 	size_t cache_bytes;
+	bool hurry; /* a large state's hash is left to whoever makes the next snapshot of it */
 	struct arena arena; /* of one record */
 };
 

@@ -6,6 +6,7 @@
 #   make system              tests of the real binary over real sockets, on both I/O backends
 #   make sim [SEEDS=N] [FROM=S]    log, engine and recovery under seeds
 #   make crash [CYCLES=N]    kill -9 under load, with an outside ledger
+#   make soak [MINUTES=N]    half an hour of mixed load, kills, backups; memory and disk stay flat
 #   make fuzz TARGET=name SECONDS=n; make fuzz-replay    libFuzzer; its corpora without it
 #   make test                installs what is missing, builds, runs every test that CI runs
 #   make tutorial            does docs/tutorial.md, word for word
@@ -187,7 +188,7 @@ $(OUT)/bench/%: bench/%.c $$(call lib,$$(L_cli))
 check: $(UNIT_RUN)
 	@tools/run-tests --programs $(UNIT_RUN)
 
-PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/system/*.c tests/crash/*.c tests/sim/*.c))
+PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/system/*.c tests/crash/*.c tests/soak/*.c tests/sim/*.c))
 BENCHES := $(patsubst bench/%.c,$(OUT)/bench/%,$(wildcard bench/*.c))
 test-build: all $(UNIT) $(PROGRAMS) $(BENCHES)
 .PHONY: test-build
@@ -201,6 +202,11 @@ system: all $(PROGRAMS)
 	@tools/run-tests --system $(OUT)
 crash: all $(PROGRAMS)
 	@tools/run-tests --crash $(OUT) $(CYCLES)
+
+MINUTES ?= 30
+soak: all $(PROGRAMS)
+	TMPDIR=$(OUT) $(OUT)/tests/soak/soak $(OUT) $$(($(MINUTES) * 60))
+.PHONY: soak
 
 include $(wildcard fuzz/fuzz.mk)
 

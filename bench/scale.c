@@ -234,7 +234,7 @@ newest_snapshot(const struct scale *scale)
 	if (dir == NULL)
 		return 0;
 	while ((entry = readdir(dir)) != NULL) {
-		uint64_t number = strtoull(entry->d_name, NULL, 10);
+		uint64_t number = strtoull(entry->d_name, NULL, 16);
 		const char *dot = strchr(entry->d_name, '.');
 		if (dot != NULL && strcmp(dot, ".snap") == 0 && number > newest)
 			newest = number;

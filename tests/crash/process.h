@@ -104,6 +104,7 @@ process_ended(pid_t pid)
 struct server {
 	const char *binary;
 	const char *io; /* NULL: the server's choice */
+	const char *const *options; /* more of them, NULL at the end; NULL: none */
 	char data[PROCESS_PATH];
 	char log[PROCESS_PATH];
 	char address[64]; /* 127.0.0.1:0 until it was ready for the first time */
@@ -120,6 +121,7 @@ server_init(struct server *server, const char *out, const char *dir, const char 
 	process_path(server->log, "%s/server.log", dir);
 	server->binary = binary;
 	server->io = io;
+	server->options = NULL;
 	strcpy(server->address, "127.0.0.1:0");
 	server->pid = 0;
 	server->ready = -1;
@@ -132,8 +134,15 @@ server_spawn(struct server *server, const char *failpoint)
 	int pair[2];
 	const char *argv[PROCESS_ARGS] = {server->binary, "server", "--data", server->data,
 	    "--auth", "off", "--segment-bytes", "4194304", "--listen", server->address,
-	    "--ready-fd", fd, server->io != NULL ? "--io" : NULL, server->io, NULL};
+	    "--ready-fd", fd};
+	size_t count = 12;
 
+	if (server->io != NULL) {
+		argv[count++] = "--io";
+		argv[count++] = server->io;
+	}
+	for (size_t i = 0; server->options != NULL && server->options[i] != NULL; i++)
+		argv[count++] = server->options[i];
 	if (pipe2(pair, O_CLOEXEC) != 0)
 		process_die("pipe");
 	snprintf(fd, sizeof(fd), "%d", pair[1]);

@@ -91,6 +91,13 @@
 /* A page of a listing. */
 #define FROE_LIST_MAX 1000u
 
+/* Jobs: changes of all runs that a filter finds. So many of a tenant go on at a time, and so many
+ * that have ended are remembered. */
+#define FROE_JOBS_MAX 64u
+#define FROE_JOBS_ENDED_MAX 256u
+#define FROE_JOB_FILTER_BYTES_MAX 16384u
+#define FROE_JOB_WAIT_MS_MAX 30000u
+
 /* Access. A token lives 90 days unless said otherwise, and a year at most (or for ever). */
 #define FROE_TOKENS_MAX 1000u /* so that a list of them is one message */
 #define FROE_TOKEN_ACTIONS_MAX 64u

@@ -1,6 +1,6 @@
 /*
  * froe/operate: what those who run froe ask of it: who works, why something does not run,
- * who may.
+ * who may; and changes of many runs at once.
  *
  * Purpose     A part of froe/froe.h, which includes it: what stands there about ownership, threads,
  *             units and failures holds here.
@@ -146,6 +146,71 @@ struct froe_token_list {
 enum froe_err froe_token_list(struct froe_client *client, int timeout_ms,
     struct froe_token_list **ret_list, struct froe_error *error);
 void froe_token_list_free(struct froe_token_list *list); /* NULL is allowed */
+
+/* ------------------------------------------------------------------------------------- jobs */
+
+/* A job of the server changes all runs that a filter finds, from the newest that there is as it
+ * starts to the oldest, each exactly once. It survives restarts of the server, needs no client, and
+ * is known by its number, among the newest 256 of the tenant that have ended. */
+enum froe_job_kind {
+	FROE_JOB_CANCEL = 1, /* meets runs that are open */
+	FROE_JOB_REPLAY = 2, /* meets runs that have ended */
+};
+
+struct froe_job_options {
+	const char *reason; /* kept in each run's history; may be NULL */
+	const char *task;   /* REPLAY: from this task on; NULL: all of it */
+	bool children;      /* CANCEL: and all open runs that they, or those, have started */
+	bool all;           /* without this a filter that has no condition is refused */
+};
+
+/* Starts a job. Of the filter, limit, before and position are not used. *ret_job: its number. Not
+ * repeated when the answer is lost: froe_job_list tells whether there is such a job. */
+enum froe_err froe_job_start(struct froe_client *client, enum froe_job_kind kind,
+    const struct froe_list_options *filter, const struct froe_job_options *options, int timeout_ms,
+    uint64_t *ret_job, struct froe_error *error);
+
+struct froe_job_view {
+	uint64_t job;
+	enum froe_job_kind kind;
+	enum froe_status status;  /* RUNNING, COMPLETED, CANCELLED; FAILED: it could not go on */
+	const char *reason;
+	const char *task;
+	bool children;
+	const char *by;           /* who started it */
+	const char *ended_by;     /* CANCELLED: who did */
+	const char *error;        /* FAILED: why */
+	uint64_t created_ns;
+	uint64_t finished_ns;     /* 0: it goes on */
+	uint64_t done;            /* runs it changed */
+	uint64_t refused;         /* runs it met and could not change */
+	enum froe_err refusal;    /* why: the last one; FROE_OK: there is none */
+	uint64_t first;           /* it meets runs with numbers below this one, */
+	uint64_t cursor;          /* and has met those from this number on */
+	struct froe_list_options filter; /* not in a page */
+};
+
+struct froe_job_page {
+	const struct froe_job_view *rows; /* newest first */
+	size_t row_count;
+	uint64_t next; /* `before` of the next page; 0: no more */
+};
+
+/* A job as it is; with wait_ms (at most 30000) as it is when it has ended, or after so long.
+ * *ret_view is the caller's: froe_job_view_free. */
+enum froe_err froe_job_get(struct froe_client *client, uint64_t job, uint32_t wait_ms,
+    int timeout_ms, struct froe_job_view **ret_view, struct froe_error *error);
+void froe_job_view_free(struct froe_job_view *view);
+
+/* Jobs with a number below `before` (0: from the newest), at most `limit` (0: 50). *ret_page is the
+ * caller's: froe_job_page_free. */
+enum froe_err froe_job_list(struct froe_client *client, uint64_t before, uint32_t limit,
+    int timeout_ms, struct froe_job_page **ret_page, struct froe_error *error);
+void froe_job_page_free(struct froe_job_page *page);
+
+/* The job goes on no further. What it did stays done. */
+enum froe_err froe_job_cancel(struct froe_client *client, uint64_t job, int timeout_ms,
+    struct froe_error *error);
 
 #ifdef __cplusplus
 }

@@ -161,6 +161,11 @@ clone_engine(struct clone *clone, struct eng_command *command)
 	case ENG_CMD_RUN_CANCEL:
 		clone_bytes(clone, &command->run_cancel.reason);
 		break;
+	case ENG_CMD_JOB_START:
+		clone_bytes(clone, &command->job_start.filter);
+		clone_bytes(clone, &command->job_start.reason);
+		clone_bytes(clone, &command->job_start.task);
+		break;
 	case ENG_CMD_WORKER_REGISTER:
 		clone_bytes(clone, &command->worker_register.name);
 		clone_texts(clone, &command->worker_register.actions,
@@ -197,6 +202,9 @@ clone_engine(struct clone *clone, struct eng_command *command)
 		break;
 	case ENG_CMD_TASK_EVICT:
 	case ENG_CMD_RUN_REPLAY: /* the hub's own */
+	case ENG_CMD_JOB_SKIP:
+	case ENG_CMD_JOB_END:
+	case ENG_CMD_JOB_CANCEL:
 	case ENG_CMD_ENGINE_START:
 	case ENG_CMD_TIMER:
 	case ENG_CMD_SCHEDULE:
@@ -265,6 +273,8 @@ clone_command(struct clone *clone, struct api_command *command)
 	case API_OP_WORKFLOW_LIST:
 	case API_OP_WORKER_GET:
 	case API_OP_WHY:
+	case API_OP_JOB_GET:
+	case API_OP_JOB_LIST:
 		break;
 	}
 }

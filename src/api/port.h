@@ -52,6 +52,8 @@ enum api_op {
 	API_OP_OUTPUT_GET,
 	API_OP_STREAM_GET,
 	API_OP_RUN_REPLAY,
+	API_OP_JOB_GET,
+	API_OP_JOB_LIST,
 	API_OP_APPROVAL_LIST,
 	API_OP_HEARTBEAT,  /* of the worker registered on this connection */
 	API_OP_WORKER_LIST,
@@ -139,6 +141,12 @@ struct api_command {
 			uint64_t after;
 			uint32_t limit;
 		} approvals;
+		struct {
+			uint64_t number;  /* GET */
+			uint32_t wait_ms; /* GET */
+			uint64_t before;  /* LIST */
+			uint32_t limit;   /* LIST */
+		} job;
 		struct {
 			uint32_t after;    /* LIST */
 			uint32_t limit;

@@ -700,6 +700,16 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 		return decode_log(envelope->task_log, ret_command, fault);
 	case FROE__ENVELOPE__BODY_RUN_REPLAY:
 		return decode_replay(envelope->run_replay, ret_command, fault);
+	case FROE__ENVELOPE__BODY_RUN_CANCEL_MANY:
+		return decode_cancel_many(envelope->run_cancel_many, arena, ret_command, fault);
+	case FROE__ENVELOPE__BODY_RUN_REPLAY_MANY:
+		return decode_replay_many(envelope->run_replay_many, arena, ret_command, fault);
+	case FROE__ENVELOPE__BODY_JOB_GET:
+		return decode_job_get(envelope->job_get, ret_command, fault);
+	case FROE__ENVELOPE__BODY_JOB_LIST:
+		return decode_job_list(envelope->job_list, ret_command, fault);
+	case FROE__ENVELOPE__BODY_JOB_CANCEL:
+		return decode_job_cancel(envelope->job_cancel, ret_command, fault);
 	case FROE__ENVELOPE__BODY_TASK_STREAM:
 		return decode_stream(envelope->task_stream, ret_command, fault);
 	case FROE__ENVELOPE__BODY_STREAM_GET:
@@ -754,6 +764,7 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 #define ANSWER_BYTES_STARTED 48u   /* of RunsStarted: an id, three numbers */
 #define ANSWER_BYTES_WORKER 2560u  /* of WorkerPage: an id, a name, eight types of slots */
 #define ANSWER_BYTES_GET (1u << 21) /* WorkerView: 1000 actions, 1000 leases with their names */
+#define ANSWER_BYTES_JOB 4096u     /* of JobPage: a reason, two names, a task, ten numbers */
 #define ANSWER_BYTES_WHY 4096u     /* of WhyView: two names, an action, two sentences of them */
 #define ANSWER_BYTES_LEASE 40u     /* of WorkerRegistered.lapsed */
 /* Of ApprovalPage: its data, three names, an id, numbers and framing. */
@@ -794,6 +805,10 @@ request_answer_bytes_max(const struct api_command *command)
 		    (size_t)command->workflows.limit * ANSWER_BYTES_ROW;
 	case API_OP_WORKFLOW_GET:
 		return ANSWER_BYTES_SMALL + FROE_DEFINITION_BYTES_MAX;
+	case API_OP_JOB_GET:
+		return ANSWER_BYTES_JOB + FROE_JOB_FILTER_BYTES_MAX;
+	case API_OP_JOB_LIST:
+		return ANSWER_BYTES_SMALL + (size_t)command->job.limit * ANSWER_BYTES_JOB;
 	case API_OP_WORKER_GET:
 		return ANSWER_BYTES_GET;
 	case API_OP_WHY:

@@ -27,6 +27,8 @@
 #define REQUEST_WORKFLOWS_DEFAULT 100u
 /* Of ApprovalList. */
 #define REQUEST_APPROVALS_DEFAULT 100u
+/* Of JobList. */
+#define REQUEST_JOBS_DEFAULT 50u
 
 /* Hello -> API_OP_OPEN, without an origin. */
 enum froe_err request_hello(const Froe__Hello *hello, struct api_command *ret_command,
@@ -36,6 +38,11 @@ enum froe_err request_hello(const Froe__Hello *hello, struct api_command *ret_co
  * origin. */
 enum froe_err request_decode(const Froe__Envelope *envelope, struct arena *arena,
     struct api_command *ret_command, struct froe_fault *fault) FROE_CHECKED;
+
+/* What of a job's filter is asked of the index, as a RunList would be: `packed` is what JOB_STARTED
+ * keeps, a RunList. FROE_CORRUPT: it is none. */
+enum froe_err request_filter(struct bytes packed, enum eng_job_kind kind, struct arena *arena,
+    struct api_command *ret_list, struct froe_fault *fault) FROE_CHECKED;
 
 /* The most bytes that the answer to this command may need; 0: it has no single answer (a watch). */
 size_t request_answer_bytes_max(const struct api_command *command);

@@ -33,6 +33,18 @@ enum froe_err decode_workflow_get(const Froe__WorkflowGet *get, struct api_comma
 enum froe_err decode_approval_list(const Froe__ApprovalList *list, struct api_command *command,
     struct froe_fault *fault) FROE_CHECKED;
 
+/* request_job.c */
+enum froe_err decode_cancel_many(const Froe__RunCancelMany *from, struct arena *arena,
+    struct api_command *command, struct froe_fault *fault) FROE_CHECKED;
+enum froe_err decode_replay_many(const Froe__RunReplayMany *from, struct arena *arena,
+    struct api_command *command, struct froe_fault *fault) FROE_CHECKED;
+enum froe_err decode_job_get(const Froe__JobGet *get, struct api_command *command,
+    struct froe_fault *fault) FROE_CHECKED;
+enum froe_err decode_job_list(const Froe__JobList *list, struct api_command *command,
+    struct froe_fault *fault) FROE_CHECKED;
+enum froe_err decode_job_cancel(const Froe__JobCancel *cancel, struct api_command *command,
+    struct froe_fault *fault) FROE_CHECKED;
+
 /* request_worker.c */
 enum froe_err decode_worker_register(const Froe__WorkerRegister *worker, struct arena *arena,
     struct api_command *command, struct froe_fault *fault) FROE_CHECKED;

@@ -111,10 +111,27 @@ static const struct {
     {"runs replay",
         "The run goes on under its id: the named task and all that follow it run anew, and so\n"
         "do those that had not completed; the others keep their outputs. Who asked and why is in\n"
-        "its history."},
+        "its history.\n"
+        "\n"
+        "Without ids, all runs that have ended and fit the conditions, as a job of the server\n"
+        "(`froe jobs list`): `froe runs replay --status FAILED --workflow order --since 2h`."},
     {"runs cancel",
         "Returns when the cancels are on disk. With `--children` every open run that their tasks\n"
-        "have started, and theirs, follows soon after."},
+        "have started, and theirs, follows soon after.\n"
+        "\n"
+        "Without ids, all open runs that fit the conditions are cancelled, from the newest that\n"
+        "there is now to the oldest, by a job of the server: it goes on when the command ends or\n"
+        "the server starts again, and meets each run once. The command follows it, unless\n"
+        "`--detach`. A run that ended meanwhile is counted as refused."},
+    {"jobs list",
+        "A job is what `runs cancel` and `runs replay` start when conditions say which runs are\n"
+        "meant. 64 of a tenant may go on at a time; of those that have ended the last 256 are\n"
+        "known. AT is how far a job has come among the runs that there were when it started."},
+    {"jobs get", "With its conditions, who started it, and why."},
+    {"jobs watch",
+        "Prints a line when the job has ended; on a terminal its progress until then. Exit status\n"
+        "1 if it was cancelled or failed."},
+    {"jobs cancel", "Returns when that is on disk. What a job has done stays done."},
     {"events push",
         "Prints the event's number once it is on disk. All steps of durable tasks that wait for\n"
         "the key now get the JSON (default `{}`; `-` reads standard input); later ones do not."},

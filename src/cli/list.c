@@ -5,17 +5,16 @@
  * asked for until there are as many rows as were wanted.
  */
 #include "cli/cli.h"
+#include "cli/filter.h"
 #include "cli/json.h"
 #include "cli/terminal.h"
 
 #include "base/bytes.h"
 #include "base/duration.h"
-#include "base/mem.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LIMIT_DEFAULT 50u
@@ -28,78 +27,6 @@ struct list {
 	uint32_t count;
 	bool begun;
 };
-
-/* ------------------------------------------------------------------------------------- options */
-
-static uint32_t
-status_option(const struct cli *cli)
-{
-	uint32_t statuses = 0;
-	for (int i = 0; i < cli->given_count; i++) {
-		const char *text = cli->given[i].value;
-		uint32_t status = 0;
-		if (strcmp(cli->given[i].name, "status") != 0)
-			continue;
-		while (status <= FROE_RUN_EVICTED &&
-		    strcasecmp(froe_status_name((enum froe_status)status), text) != 0)
-			status++;
-		if (status > FROE_RUN_EVICTED)
-			cli_usage(cli, "--status: \"%s\" is none of QUEUED, RUNNING, COMPLETED, "
-			    "FAILED, CANCELLED, EVICTED", text);
-		statuses |= 1u << status;
-	}
-	return statuses;
-}
-
-/* A point in time, or how long ago. */
-static uint64_t
-time_option(const struct cli *cli, const char *name)
-{
-	const char *text = cli_text(cli, name);
-	struct timespec now;
-	uint64_t ns;
-	if (text == NULL)
-		return 0;
-	if (timestamp_parse(text, &ns))
-		return ns;
-	if (!duration_parse(text, &ns))
-		cli_usage(cli, "--%s: \"%s\" is neither a time (2026-01-31T12:00:00Z, 2026-01-31) "
-		    "nor how long ago (90m, 7d)", name, text);
-	clock_gettime(CLOCK_REALTIME, &now);
-	uint64_t now_ns = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-	return ns < now_ns ? now_ns - ns : 1;
-}
-
-static struct froe_id
-parent_option(const struct cli *cli)
-{
-	const char *text = cli_text(cli, "parent");
-	struct froe_id id = {{0}};
-	if (text != NULL && !froe_id_parse(text, &id))
-		cli_usage(cli, "--parent: \"%s\" is not a run's id: \"froe runs list --output "
-		    "ids\" prints them", text);
-	return id;
-}
-
-static size_t
-pairs_option(const struct cli *cli, struct froe_pair pairs[CLI_GIVEN_MAX],
-    char *keys[CLI_GIVEN_MAX])
-{
-	size_t count = 0;
-	for (int i = 0; i < cli->given_count; i++) {
-		const char *text = cli->given[i].value;
-		if (strcmp(cli->given[i].name, "metadata") != 0)
-			continue;
-		const char *equals = strchr(text, '=');
-		if (equals == NULL || equals == text)
-			cli_usage(cli, "--metadata: \"%s\" is not KEY=VALUE", text);
-		keys[count] = mem_strdup(text);
-		keys[count][equals - text] = 0;
-		pairs[count] = (struct froe_pair){.key = keys[count], .value = equals + 1};
-		count++;
-	}
-	return count;
-}
 
 /* ------------------------------------------------------------------------------------ printing */
 
@@ -213,32 +140,20 @@ cli_runs_list(struct cli *cli)
 	    .output = cli_output(cli),
 	    .terminal = terminal_open(STDOUT_FILENO),
 	};
-	struct froe_pair pairs[CLI_GIVEN_MAX];
-	char *keys[CLI_GIVEN_MAX];
+	struct filter filter;
 	int status;
-	struct froe_list_options options = {
-	    .statuses = status_option(cli),
-	    .limit = (uint32_t)cli_number(cli, "limit", LIMIT_DEFAULT, UINT32_MAX),
-	    .before = cli_number(cli, "before", 0, UINT64_MAX - 1),
-	    .workflow = cli_text(cli, "workflow"),
-	    .since_ns = time_option(cli, "since"),
-	    .until_ns = time_option(cli, "until"),
-	    .parent = parent_option(cli),
-	    .worker = cli_text(cli, "worker"),
-	    .scheduled = cli_flag(cli, "scheduled"),
-	    .metadata = pairs,
-	};
-	options.metadata_count = pairs_option(cli, pairs, keys);
-	if (options.limit == 0)
-		options.limit = LIMIT_DEFAULT;
+	filter_take(&filter, cli);
+	filter.options.limit = (uint32_t)cli_number(cli, "limit", LIMIT_DEFAULT, UINT32_MAX);
+	filter.options.before = cli_number(cli, "before", 0, UINT64_MAX - 1);
+	if (filter.options.limit == 0)
+		filter.options.limit = LIMIT_DEFAULT;
 	struct froe_client *client = cli_connect(cli, &status);
 	if (client != NULL) {
 		buf_init(&list.text);
-		status = list_print(&list, client, &options);
+		status = list_print(&list, client, &filter.options);
 		buf_release(&list.text);
 		froe_client_close(client);
 	}
-	for (size_t i = 0; i < options.metadata_count; i++)
-		mem_free(keys[i]);
+	filter_release(&filter);
 	return status;
 }

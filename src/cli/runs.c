@@ -2,6 +2,7 @@
  * cli/runs: `froe runs get|cancel|replay`.
  */
 #include "cli/each.h"
+#include "cli/jobs.h"
 #include "cli/payload.h"
 #include "cli/view.h"
 
@@ -81,6 +82,8 @@ int
 cli_runs_cancel(struct cli *cli)
 {
 	struct each_action action = {.done = "cancelled", .act = cancel_one, .context = cli};
+	if (jobs_meant(cli))
+		return jobs_run(cli, FROE_JOB_CANCEL);
 	return each_act(cli, &each_run, &action);
 }
 
@@ -105,6 +108,11 @@ cli_runs_replay(struct cli *cli)
 	struct each_action action = {.done = "goes on", .act = replay_one, .context = &options};
 	if (options.node != 0 && options.task == NULL)
 		cli_usage(cli, "--node is one of a durable task: say which with --from TASK");
+	if (jobs_meant(cli)) {
+		if (options.node != 0 || cli_text(cli, "input") != NULL)
+			cli_usage(cli, "--node and --input are for runs that are given by id");
+		return jobs_run(cli, FROE_JOB_REPLAY);
+	}
 	buf_init(&input);
 	if (cli_text(cli, "input") != NULL) {
 		payload_read(cli, cli_text(cli, "input"), "--input", &input);

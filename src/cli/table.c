@@ -47,6 +47,20 @@
 	}
 
 const struct cli_option cli_connection[] = {OPTION_ADDRESS, OPTION_TENANT, {0}};
+/* Which runs are meant: cli/filter.h. */
+#define OPTIONS_FILTER                                                                             \
+	{"status", "S", "QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED, EVICTED; may be repeated"},\
+	{"workflow", "NAME", "of this workflow only"},                                             \
+	{"since", "TIME|D", "created at or after a time, or since so long ago"},                   \
+	{"until", "TIME|D", "created before it"},                                                  \
+	{"parent", "ID", "started by this run"},                                                   \
+	{"metadata", "KEY=VALUE", "with this pair; with all of them if repeated"},                 \
+	{"worker", "NAME", "of which this worker has had a task"}
+#define OPTIONS_JOB                                                                                \
+	{"all", NULL, "all runs, instead of conditions"},                                          \
+	{"detach", NULL, "print the job's number and do not wait for its end"}
+#define OPTION_SCHEDULED {"scheduled", NULL, "that begin at a time which has not come"}
+
 static const struct cli_option server_rows[] = {
     {"data", "DIR", "the data directory; made if absent"},
     {"auth", "on|off", "off: everyone may do everything; on loopback only (default on)"},
@@ -71,14 +85,8 @@ static const struct cli_option run_rows[] = {
     {0},
 };
 static const struct cli_option list_rows[] = {
-    {"status", "S", "QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED, EVICTED; may be repeated"},
-    {"workflow", "NAME", "of this workflow only"},
-    {"since", "TIME|D", "created at or after a time, or since so long ago"},
-    {"until", "TIME|D", "created before it"},
-    {"parent", "ID", "started by this run"},
-    {"metadata", "KEY=VALUE", "with this pair; with all of them if repeated"},
-    {"worker", "NAME", "of which this worker has had a task"},
-    {"scheduled", NULL, "that begin at a time which has not come"},
+    OPTIONS_FILTER,
+    OPTION_SCHEDULED,
     {"limit", "N", "at most so many (default 50)"},
     {"before", "CURSOR", "the page after one that ended with this cursor"},
     OPTION_OUTPUT,
@@ -99,6 +107,8 @@ static const struct cli_option replay_rows[] = {
     {"node", "N", "of that durable task: from this node on; those before keep their results"},
     {"input", "JSON|@FILE|-", "another input (default: the same again)"},
     {"reason", "TEXT", "kept in the run's history"},
+    OPTIONS_FILTER,
+    OPTIONS_JOB,
     OPTION_OUTPUT,
     OPTION_ADDRESS,
     OPTION_TENANT,
@@ -115,11 +125,15 @@ static const struct cli_option stream_rows[] = {
 static const struct cli_option cancel_rows[] = {
     {"reason", "TEXT", "kept in the run's history"},
     {"children", NULL, "and all open runs that their tasks have started, and theirs"},
+    OPTIONS_FILTER,
+    OPTION_SCHEDULED,
+    OPTIONS_JOB,
     OPTION_OUTPUT,
     OPTION_ADDRESS,
     OPTION_TENANT,
     {0},
 };
+static const struct cli_option jobs_rows[] = {OPTION_OUTPUT, OPTION_ADDRESS, OPTION_TENANT, {0}};
 static const struct cli_option push_rows[] = {OPTION_ADDRESS, OPTION_TENANT, {0}};
 static const struct cli_option workflows_rows[] = {
     OPTION_OUTPUT,
@@ -237,9 +251,15 @@ const struct cli_command cli_commands[] = {
     {"runs watch", "ID...|-", 1, -1, "follow runs to their end", watch_rows, cli_runs_watch},
     {"runs stream", "ID", 1, 1, "print what a run's tasks stream, as it comes", stream_rows,
         cli_runs_stream},
-    {"runs cancel", "ID...|-", 1, -1, "cancel runs", cancel_rows, cli_runs_cancel},
-    {"runs replay", "ID...|-", 1, -1, "let runs that have ended go on", replay_rows,
-        cli_runs_replay},
+    {"runs cancel", "[ID...|-]", 0, -1, "cancel runs, or all that conditions find", cancel_rows,
+        cli_runs_cancel},
+    {"runs replay", "[ID...|-]", 0, -1, "let runs that have ended go on, or all that are found",
+        replay_rows, cli_runs_replay},
+    {"jobs list", "", 0, 0, "list jobs, newest first", jobs_rows, cli_jobs_list},
+    {"jobs get", "NUMBER", 1, 1, "show a job", jobs_rows, cli_jobs_get},
+    {"jobs watch", "NUMBER", 1, 1, "follow a job to its end", jobs_rows, cli_jobs_watch},
+    {"jobs cancel", "NUMBER...|-", 1, -1, "end jobs; what they did stays done", jobs_rows,
+        cli_jobs_cancel},
     {"events push", "KEY [JSON|@FILE|-]", 1, 2, "push an event to all that wait for its key",
         push_rows, cli_events_push},
     {"workflows list", "", 0, 0, "list workflows, with their newest versions and open runs",

@@ -7,6 +7,7 @@
 #ifndef CLIENT_CALL_INT_H
 #define CLIENT_CALL_INT_H
 
+#include "base/arena.h"
 #include "client/client_int.h"
 
 struct call {
@@ -30,6 +31,9 @@ request_answer call_answer;
 /* froe_run_await that also ends, with FROE_CANCELLED, once *stop is true. */
 enum froe_err run_await(struct froe_client *client, struct froe_id run, const bool *stop,
     int timeout_ms, struct froe_event **ret_end, struct froe_error *error);
+
+/* A filter as it is sent; what it points to lies in the arena. */
+void list_fill(const struct froe_list_options *options, struct arena *arena, Froe__RunList *list);
 
 /* Nobody waits for it any more. What was sent stays known until its answer comes. */
 void call_abandon(struct froe_client *client, struct request *request);

@@ -73,10 +73,10 @@ list_pairs(const struct froe_list_options *options, struct arena *arena, Froe__R
 	}
 }
 
-static void
-list_fill(const struct froe_list_options *options, Froe__RunStatus *statuses, struct arena *arena,
-    Froe__RunList *list)
+void
+list_fill(const struct froe_list_options *options, struct arena *arena, Froe__RunList *list)
 {
+	Froe__RunStatus *statuses = arena_alloc(arena, (FROE_RUN_EVICTED + 1) * sizeof(*statuses));
 	froe__run_list__init(list);
 	list->statuses = statuses;
 	for (unsigned i = 0; i <= FROE_RUN_EVICTED; i++) {
@@ -106,11 +106,10 @@ froe_run_list(struct froe_client *client, const struct froe_list_options *option
     struct froe_run_page **ret_page, struct froe_error *error)
 {
 	Froe__RunList list;
-	Froe__RunStatus statuses[FROE_RUN_EVICTED + 1];
 	struct call call = {.error = error, .take = page_take, .result = ret_page};
 	struct arena arena;
 	arena_init(&arena, 0);
-	list_fill(options, statuses, &arena, &list);
+	list_fill(options, &arena, &list);
 	enum froe_err err =
 	    call_make(client, &call, FROE__ENVELOPE__BODY_RUN_LIST, &list.base, timeout_ms);
 	arena_release(&arena);

@@ -154,6 +154,8 @@ apply_tenant_created(struct apply *apply)
 	struct eng_tenant *tenant = mem_zalloc(sizeof(*tenant));
 	tenant->id = apply->event->tenant;
 	list_init(&tenant->approvals);
+	list_init(&tenant->jobs);
+	list_init(&tenant->jobs_ended);
 	fair_tenant_init(&tenant->fair, &eng->fair, 1);
 	named_add(&eng->tenant_names, &tenant->named, apply->event->name);
 	eng->tenants = mem_resize(eng->tenants, tenant->id * sizeof(*eng->tenants));
@@ -539,6 +541,12 @@ eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fau
 		return apply_run_started(&apply);
 	case ENG_EV_RUN_REPLAYED:
 		return apply_run_replayed(&apply);
+	case ENG_EV_JOB_STARTED:
+		return apply_job_started(&apply);
+	case ENG_EV_JOB_ADVANCED:
+		return apply_job_advanced(&apply);
+	case ENG_EV_JOB_ENDED:
+		return apply_job_ended(&apply);
 	case ENG_EV_TASK_QUEUED:
 		return apply_task_queued(&apply);
 	case ENG_EV_TASK_ASSIGNED:

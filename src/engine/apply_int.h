@@ -48,6 +48,11 @@ void run_enter(struct eng *eng, struct eng_run *run);
 /* apply.c: the id of a closed run need not be remembered any more */
 void closed_forget(struct eng *eng, struct eng_closed *closed);
 
+/* job.c */
+enum froe_err apply_job_started(struct apply *apply);
+enum froe_err apply_job_advanced(struct apply *apply);
+enum froe_err apply_job_ended(struct apply *apply);
+
 /* replay.c */
 enum froe_err apply_run_replayed(struct apply *apply);
 

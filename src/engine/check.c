@@ -181,6 +181,7 @@ eng_check(const struct eng *eng)
 	check_runs(eng, &counted);
 	check_tokens(eng);
 	check_workflows(eng);
+	jobs_check(eng);
 	froe_assert(counted.workers == eng->counts.workers); /* 7 */
 	froe_assert(counted.slots == eng->counts.slots);
 	froe_assert(counted.runs == eng->counts.runs);
@@ -257,6 +258,16 @@ digest_idems(struct digest *digest, const struct eng_tenant *tenant)
 		digest_word(digest, key->until_ns);
 		digest_word(digest, (uint64_t)key->open << 8 | key->status);
 	}
+}
+
+static void
+digest_jobs(struct digest *digest, const struct eng_tenant *tenant)
+{
+	struct list *at;
+	list_for_each(at, &tenant->jobs)
+		digest_word(digest, job_hash(container_of(at, struct eng_job, link)));
+	list_for_each(at, &tenant->jobs_ended)
+		digest_word(digest, container_of(at, struct eng_job, ended_link)->view.number);
 }
 
 static void
@@ -386,7 +397,8 @@ eng_small(const struct eng *eng, uint64_t limit)
 {
 	struct list *at;
 	uint64_t size = eng->closed_count + eng->counts.workers + eng->counts.tokens +
-	    eng->counts.deliveries + eng->counts.runs + eng->workflow_count * UINT64_C(100);
+	    eng->counts.deliveries + eng->counts.runs + eng->counts.jobs * UINT64_C(20) +
+	    eng->workflow_count * UINT64_C(100);
 	for (uint32_t i = 0; i < eng->tenant_count && size <= limit; i++)
 		size += eng->tenants[i]->idem_count + eng->tenants[i]->keys.capacity;
 	if (size > limit)
@@ -422,6 +434,7 @@ eng_hash(const struct eng *eng)
 	digest_word(&digest, eng->downtime_ns);
 	digest_word(&digest, eng->run_last);
 	digest_word(&digest, eng->worker_last);
+	digest_word(&digest, eng->job_last);
 	digest_word(&digest, eng->fair.turns);
 	digest_word(&digest, eng->fair.stamps);
 	for (uint32_t i = 0; i < eng->tenant_count; i++) {
@@ -430,6 +443,7 @@ eng_hash(const struct eng *eng)
 		digest_word(&digest, eng->tenants[i]->fair.turn);
 		digest_word(&digest, (uint64_t)eng->tenants[i]->fair.deficit);
 		digest_idems(&digest, eng->tenants[i]);
+		digest_jobs(&digest, eng->tenants[i]);
 	}
 	for (uint32_t i = 0; i < eng->workflow_count; i++) {
 		const struct eng_workflow *workflow = eng->workflows[i];

@@ -364,6 +364,7 @@ run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason, s
 	    .reason = (uint32_t)reason,
 	    .text = text,
 	    .actor = turn->command->actor,
+	    .job = turn->command->job.number,
 	    .parent = doom,
 	};
 	emit(turn, &event);

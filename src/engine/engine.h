@@ -187,6 +187,10 @@ enum eng_command_type {
 	ENG_CMD_RUN_START_MANY,  /* -> started, one each; or none, with every fault */
 	ENG_CMD_RUN_CANCEL,
 	ENG_CMD_RUN_REPLAY,      /* a run that has ended goes on -> run */
+	ENG_CMD_JOB_START,       /* -> number */
+	ENG_CMD_JOB_SKIP,        /* the job cannot do anything with a run */
+	ENG_CMD_JOB_END,         /* it has met all its runs, or cannot go on */
+	ENG_CMD_JOB_CANCEL,      /* it goes on no further; what it did stays done */
 	ENG_CMD_WORKER_REGISTER, /* -> worker, lapsed leases */
 	ENG_CMD_WORKER_DETACH,   /* its connection broke: no new leases, those held stay */
 	ENG_CMD_WORKER_DRAIN,    /* no new leases */
@@ -287,6 +291,18 @@ struct eng_replay {
 	struct bytes reason;
 };
 
+/* What a job does with the runs that its filter finds. On disk: not reused. */
+enum eng_job_kind {
+	ENG_JOB_CANCEL = 1, /* those that are open */
+	ENG_JOB_REPLAY = 2, /* those that have ended */
+};
+
+/* Where a job stands. */
+struct eng_job_step {
+	uint64_t number; /* 0: no job */
+	uint64_t cursor; /* it has done with all runs from this number on */
+};
+
 struct eng_command {
 	enum eng_command_type type;
 	struct eng_origin origin;
@@ -296,6 +312,9 @@ struct eng_command {
 	/* When leases that end in this step without a word of their worker have surely lapsed
 	 * there: its last heartbeat, and how long it goes on without one. 0: now. */
 	uint64_t lapse_ns;
+	/* RUN_CANCEL, RUN_REPLAY: the change is the job's, which advances in the same step, whether
+	 * or not the run is changed. JOB_SKIP, JOB_END, JOB_CANCEL: which job. */
+	struct eng_job_step job;
 	union {
 		struct {
 			uint64_t epoch;
@@ -318,6 +337,17 @@ struct eng_command {
 			struct bytes reason;
 			bool children; /* and every open run that it or they have started */
 		} run_cancel;
+		struct {
+			uint32_t kind;        /* enum eng_job_kind; checked */
+			struct bytes filter;  /* opaque here; kept */
+			struct bytes reason;
+			struct bytes task;    /* REPLAY: from which on; empty: all */
+			bool children;        /* CANCEL: with all that they have started */
+		} job_start;
+		struct {
+			enum froe_err err;    /* SKIP: why; END: FROE_OK, or why it cannot go on */
+			struct bytes text;    /* END: the same in words */
+		} job_over;
 		struct {
 			struct uuid id;
 			struct bytes name;
@@ -476,6 +506,11 @@ struct eng_event {
 	uint32_t input;            /* record of the input */
 	uint32_t from;             /* index + 1; 0: all */
 	uint32_t chunks;
+	uint64_t job;     /* JOB_*; RUN_CANCEL_REQUESTED, RUN_REPLAYED: whose it is; 0: none */
+	uint64_t cursor;  /* JOB_STARTED, JOB_ADVANCED: see struct eng_job_step */
+	uint32_t kind;    /* JOB_STARTED: enum eng_job_kind */
+	uint32_t descend; /* JOB_STARTED: 1: cancel children too */
+	uint32_t refusal; /* JOB_ADVANCED: why the run was not changed; 0: it was */
 	uint32_t node;
 	uint32_t which;       /* condition, by index */
 	uint32_t invocation;  /* 0: the first */
@@ -561,7 +596,7 @@ struct eng_effect {
 	uint32_t record;          /* NODE, DURABLE_STEP: of the result; 0: none yet */
 	enum eng_node_state node_state; /* NODE, DURABLE_STEP */
 	struct uuid child;        /* DURABLE_STEP: of a CHILD node that is pending */
-	uint64_t number;          /* EVENT_PUSH */
+	uint64_t number;          /* EVENT_PUSH, JOB_START */
 	const struct eng_started *started; /* RUN_START: one; RUN_START_MANY */
 	uint32_t started_count;
 	const struct eng_fence *lapsed; /* WORKER_REGISTER */
@@ -632,6 +667,8 @@ bool eng_run_info(const struct eng *eng, uint64_t run, struct arena *arena,
 /* A run that has closed lately (ENG_CLOSED_TTL_NS). */
 bool eng_closed_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
     uint64_t *ret_run, enum eng_status *ret_status);
+/* When such a run has closed; 0: not known. */
+uint64_t eng_closed_ns(const struct eng *eng, struct uuid id);
 /* The children of an open run, oldest first, while its tasks may still ask for them. */
 struct eng_child_view {
 	uint32_t task;    /* the parent's index */
@@ -805,6 +842,7 @@ size_t eng_approvals(const struct eng *eng, struct eng_tenant_id tenant, uint64_
     struct eng_approval_view *to, size_t count);
 
 struct eng_counts {
+	uint64_t jobs, jobs_running;
 	uint64_t tokens;
 	uint64_t tenants, workflows, workers, slots, slots_used;
 	uint64_t runs, runs_started, runs_closed[6]; /* by enum eng_status */

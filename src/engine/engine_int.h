@@ -20,6 +20,7 @@
  *            10. an open child and its entry name each other; a key and its open run do.
  *            11. a run is in `doomed` iff it has a doom and its cancel is not requested.
  *            12. a task is lapsing only while DELAYED.
+ *            13. a job is in its tenant's list and in the map; in `jobs_ended` iff it has ended.
  * See         durable_int.h for what a durable task adds
  *             9. a token is in the list and in the map.
  */
@@ -33,6 +34,7 @@
 #include "base/sm.h"
 #include "base/stock.h"
 #include "engine/engine.h"
+#include "engine/job.h"
 #include "froe/limits.h"
 #include "sched/fair.h"
 #include "sched/heap.h"
@@ -88,6 +90,10 @@ struct eng_tenant {
 	struct map idems;      /* hash of name -> struct eng_named in struct eng_idem */
 	struct heap idems_due; /* those that have a time */
 	uint32_t idem_count;
+	struct list jobs;       /* struct eng_job, ascending numbers */
+	struct list jobs_ended; /* those that have ended, in the order of their ends */
+	uint32_t job_count;
+	uint32_t job_ended_count;
 };
 
 /* A type of slots. Its number means nothing but itself: no state depends on it. */
@@ -290,6 +296,13 @@ struct eng_token {
 	struct eng_token_view view; /* its bytes are the token's own */
 };
 
+/* A job; its bytes are its own. */
+struct eng_job {
+	struct list link;       /* tenant->jobs */
+	struct list ended_link; /* tenant->jobs_ended */
+	struct eng_job_view view;
+};
+
 /* A step being decided: only emit() reaches the state. */
 struct eng_turn {
 	struct eng *eng;
@@ -326,6 +339,8 @@ struct eng {
 	uint64_t run_last;
 	uint64_t worker_last;
 	uint64_t event_last;
+	uint64_t job_last;
+	struct map jobs;         /* number -> struct eng_job */
 	struct map approvals;    /* tenant, number -> struct eng_approval, of open tasks */
 	struct list deliveries;  /* struct eng_key: an event came, its waits are not all told */
 	uint64_t delivery_bytes; /* of their payloads */
@@ -479,6 +494,16 @@ void idem_free(struct eng *eng, struct eng_idem *idem);
 void idems_forget(struct eng *eng, struct eng_tenant *tenant, uint64_t now_ns);
 void idem_run_closed(struct eng *eng, struct eng_idem *idem, uint8_t status);
 
+/* job.c */
+/* Of the tenant; NULL: no such, or it has ended. */
+struct eng_job *job_running(const struct eng *eng, uint32_t tenant, uint64_t number);
+/* A job with copies of the view's bytes, in its place in the tenant's list. */
+struct eng_job *job_add(struct eng *eng, const struct eng_job_view *view);
+void job_end(struct eng *eng, struct eng_job *job);
+void job_free(struct eng *eng, struct eng_job *job);
+void jobs_check(const struct eng *eng);
+uint64_t job_hash(const struct eng_job *job);
+
 /* apply.c: the only code that changes state */
 enum froe_err eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fault)
     FROE_CHECKED;
@@ -544,6 +569,12 @@ void decide_run_start(struct eng_turn *turn);
 void decide_run_start_many(struct eng_turn *turn);
 void decide_run_cancel(struct eng_turn *turn);
 void decide_run_replay(struct eng_turn *turn);
+void decide_job_start(struct eng_turn *turn);
+void decide_job_skip(struct eng_turn *turn);
+void decide_job_end(struct eng_turn *turn);
+void decide_job_cancel(struct eng_turn *turn);
+/* A change that is a job's: it is tried, and the job advances. */
+void decide_job_step(struct eng_turn *turn, void (*change)(struct eng_turn *turn));
 void decide_timer(struct eng_turn *turn);
 void decide_worker_register(struct eng_turn *turn);
 void decide_worker_detach(struct eng_turn *turn);

@@ -178,6 +178,7 @@ decide_run_replay(struct eng_turn *turn)
 	    .payload = replay->input,
 	    .text = replay->reason,
 	    .actor = turn->command->actor,
+	    .job = turn->command->job.number,
 	};
 	emit(turn, &event);
 	struct eng_effect *effect = reply_ok(turn);

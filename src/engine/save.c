@@ -210,6 +210,8 @@ save_engine(struct save *save)
 	put_number(save, eng->started_ns);
 	put_number(save, start_rows(eng));
 	put_number(save, eng->counts.tokens);
+	put_number(save, eng->job_last);
+	put_number(save, eng->counts.jobs);
 	save_object(save, ENG_OBJ_ENGINE, 0);
 }
 
@@ -261,6 +263,8 @@ load_engine(struct eng_load *load)
 	load->engine.started_ns = take_number(take);
 	load->engine.start_rows = take_number(take);
 	load->engine.tokens = take_number(take);
+	load->engine.job_last = take_number(take);
+	load->engine.jobs = take_number(take);
 	enum froe_err err = take_end(load, take, "its counters");
 	if (err == FROE_OK)
 		load_reserve(load);
@@ -277,6 +281,7 @@ load_engine_finish(struct eng_load *load)
 	eng->run_last = load->engine.run_last;
 	eng->worker_last = load->engine.worker_last;
 	eng->event_last = load->engine.event_last;
+	eng->job_last = load->engine.job_last;
 	eng->fair.turns = load->engine.turns;
 	eng->fair.stamps = load->engine.stamps;
 	eng->counts.runs_started = load->engine.runs_started;
@@ -419,6 +424,7 @@ static const struct save_row save_table[] = {
     {ENG_OBJ_TIMERS, save_timers, load_timers},
     {ENG_OBJ_CLOSED, save_closed, load_closed},
     {0, save_tokens, NULL},
+    {ENG_OBJ_JOB, save_jobs, load_job},
 };
 #define SAVE_TABLE_ROWS (sizeof(save_table) / sizeof(save_table[0]))
 
@@ -500,7 +506,7 @@ load_counts_check(const struct eng_load *load)
 	    eng->counts.deliveries != engine->deliveries ||
 	    eng->counts.nodes != engine->nodes || eng->approvals.count != engine->asked ||
 	    eng->closed_count != engine->closed || start_rows(eng) != engine->start_rows ||
-	    eng->counts.tokens != engine->tokens ||
+	    eng->counts.tokens != engine->tokens || eng->counts.jobs != engine->jobs ||
 	    eng->worker_last > engine->worker_last ||
 	    eng->wheels[ENG_UPTIME].count + eng->wheels[ENG_WALL].count != engine->timers)
 		return load_bad(load, "records are missing, or too many");

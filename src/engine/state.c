@@ -117,6 +117,8 @@ slot_types_close(struct eng_tenant *tenant)
 static void
 tenant_close(struct eng *eng, struct eng_tenant *tenant)
 {
+	while (!list_empty(&tenant->jobs))
+		job_free(eng, container_of(tenant->jobs.next, struct eng_job, link));
 	for (size_t i = 0; i < tenant->actions.capacity; i++) {
 		struct eng_named *named = tenant->actions.entries[i].value;
 		while (named != NULL) {
@@ -167,6 +169,7 @@ eng_close(struct eng *eng)
 	map_release(&eng->closed);
 	map_release(&eng->approvals);
 	map_release(&eng->tokens_by_kid);
+	map_release(&eng->jobs);
 	stock_release(&eng->stock);
 	slab_release(&eng->closed_slab);
 	arena_release(&eng->arena);

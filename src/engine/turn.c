@@ -74,6 +74,16 @@ reply_fault(struct eng_turn *turn, enum froe_err err, const char *field, const c
 	effect->fault = fault;
 }
 
+/* A caller's, or one of a job's. */
+static void
+decide_change(struct eng_turn *turn, void (*change)(struct eng_turn *turn))
+{
+	if (turn->command->job.number != 0)
+		decide_job_step(turn, change);
+	else
+		change(turn);
+}
+
 static void
 decide(struct eng_turn *turn)
 {
@@ -100,10 +110,22 @@ decide(struct eng_turn *turn)
 		decide_run_start_many(turn);
 		return;
 	case ENG_CMD_RUN_REPLAY:
-		decide_run_replay(turn);
+		decide_change(turn, decide_run_replay);
 		return;
 	case ENG_CMD_RUN_CANCEL:
-		decide_run_cancel(turn);
+		decide_change(turn, decide_run_cancel);
+		return;
+	case ENG_CMD_JOB_START:
+		decide_job_start(turn);
+		return;
+	case ENG_CMD_JOB_SKIP:
+		decide_job_skip(turn);
+		return;
+	case ENG_CMD_JOB_END:
+		decide_job_end(turn);
+		return;
+	case ENG_CMD_JOB_CANCEL:
+		decide_job_cancel(turn);
 		return;
 	case ENG_CMD_WORKER_REGISTER:
 		decide_worker_register(turn);
@@ -308,6 +330,11 @@ command_payload(const struct eng_command *command)
 		return command->run_cancel.reason.size + START_BYTES;
 	if (command->type == ENG_CMD_RUN_REPLAY)
 		return replay_bytes(&command->run_replay);
+	if (command->type == ENG_CMD_JOB_START)
+		return command->job_start.filter.size + command->job_start.reason.size +
+		    command->job_start.task.size;
+	if (command->type == ENG_CMD_JOB_END)
+		return command->job_over.text.size;
 	if (command->type == ENG_CMD_TENANT_OPEN)
 		return command->tenant_open.name.size;
 	if (command->type == ENG_CMD_EVENT_PUSH)
@@ -364,6 +391,7 @@ eng_step_bytes_max(const struct eng *eng, const struct eng_command *command)
 	    command->type == ENG_CMD_SCHEDULE)
 		events += 2 * ENG_STEP_DOOMED_MAX + 2 * FROE_WORKFLOW_TASKS_MAX;
 	size_t size = events * EVENT_BYTES + command->actor.size + command_payload(command);
+	size += command->job.number != 0 ? EVENT_BYTES : 0; /* JOB_ADVANCED */
 	size += delivery_bytes(eng, command);
 	if (command->type == ENG_CMD_RUN_START_MANY)
 		size += many_bytes(eng, command);

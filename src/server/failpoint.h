@@ -4,6 +4,7 @@
  * Purpose     FROE_FAILPOINT=name:N in the environment makes the process kill itself with
  *             SIGKILL the N-th time it comes by the place. Without it a place costs one comparison.
  * Places      after_commit_before_send   a frame with a dispatch is durable, nothing of it is sent
+ *             job_step                   a job has changed a run, or passed it; not durable yet
  * Threading   the hot thread.
  */
 #ifndef SERVER_FAILPOINT_H

@@ -742,6 +742,9 @@ fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 	case ENG_EV_RUN_DUE:
 	case ENG_EV_RUN_CANCEL_REQUESTED:
 	case ENG_EV_RUN_REPLAYED:
+	case ENG_EV_JOB_STARTED:
+	case ENG_EV_JOB_ADVANCED:
+	case ENG_EV_JOB_ENDED:
 	case ENG_EV_RUN_CLOSED:
 	case ENG_EV_WORKER_REGISTERED:
 	case ENG_EV_WORKER_ATTACHED:

@@ -489,6 +489,7 @@ static void
 hot_begin_stop(struct hot *hot, uint64_t mono_ns)
 {
 	hot->stop_at_ns = mono_ns + STOP_GRACE_NS;
+	hot->hub.stopping = true;
 	atomic_store_explicit(&hot->ready, false, memory_order_release);
 	loop_drain(hot->loop);
 	edge_drain(&hot->edge);

@@ -34,6 +34,8 @@ hub_init(struct hub *hub, const struct hub_options *options)
 	list_init(&hub->reading);
 	list_init(&hub->forgets);
 	map_init(&hub->forgets_by_run);
+	list_init(&hub->jobs);
+	list_init(&hub->job_waits);
 	list_init(&hub->backlog);
 	list_init(&hub->refusals);
 	hub->sources = mem_array(HUB_SOURCES, sizeof(*hub->sources));
@@ -247,6 +249,8 @@ hook_event(void *context, const struct eng_event *event, uint64_t frame)
 		hub_worker_left(hub, event->worker);
 	else if (event->type == ENG_EV_TOKEN_REVOKED)
 		hub_access_revoked(hub, event->kid, frame);
+	else if (event->job != 0 && event->run == 0)
+		hub_job_event(hub, event, frame);
 	if (!list_empty(&hub->streams_waiting) && event->run != 0)
 		hub_stream_event(hub, event);
 	if (hub->change_watches > 0 && event->run != 0)
@@ -348,7 +352,7 @@ const struct shard_hooks hub_hooks = {
 
 /* ------------------------------------------------------------------------------------- commands */
 
-static bool
+bool
 hub_has_room(const struct hub *hub)
 {
 	return buf_used(&hub->outbox) < OUTBOX_BYTES_MAX &&
@@ -618,6 +622,8 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 	case ENG_CMD_APPROVAL_DECIDE:
 	case ENG_CMD_WORKFLOW_PUT:
 	case ENG_CMD_RUN_CANCEL:
+	case ENG_CMD_JOB_START:
+	case ENG_CMD_JOB_CANCEL:
 	case ENG_CMD_WORKER_PAUSE:
 		break;
 	case ENG_CMD_ENGINE_START:
@@ -626,6 +632,8 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 	case ENG_CMD_TENANT_OPEN:
 	case ENG_CMD_WORKER_DETACH:
 	case ENG_CMD_TASK_PROVIDE:
+	case ENG_CMD_JOB_SKIP:
+	case ENG_CMD_JOB_END:
 	case ENG_CMD_RUN_REPLAY:
 	case ENG_CMD_TOKEN_CREATE:
 	case ENG_CMD_TOKEN_REVOKE:
@@ -716,6 +724,12 @@ hub_command(struct hub *hub, const struct api_command *command)
 	case API_OP_WORKFLOW_GET:
 		hub_workflows(hub, conn, command);
 		return true;
+	case API_OP_JOB_GET:
+		hub_job_get(hub, conn, command);
+		return true;
+	case API_OP_JOB_LIST:
+		hub_job_list(hub, conn, command);
+		return true;
 	case API_OP_WORKER_LIST:
 	case API_OP_WORKER_GET:
 		hub_workers(hub, conn, command);
@@ -749,6 +763,7 @@ hub_start(struct hub *hub, struct shard *shard, struct indexer *indexer)
 	hub_index_start(hub);
 	shard->lapse_ns = hub_lapse_ns(hub);
 	eng_workers(shard->eng, hub_worker_recovered, hub);
+	hub_job_start(hub);
 }
 
 void
@@ -761,6 +776,7 @@ hub_turn(struct hub *hub, uint64_t mono_ns)
 	hub_read_expire(hub);
 	hub_access_turn(hub);
 	hub_stream_expire(hub);
+	hub_job_turn(hub);
 	if (hub_push_loaded(hub))
 		FROE_DROP(hub_worker_turn(hub), "what has no room now comes again");
 }
@@ -772,10 +788,12 @@ hub_deadline_ns(const struct hub *hub)
 	uint64_t read_ns = hub_read_deadline_ns(hub);
 	uint64_t access_ns = hub_access_deadline_ns(hub);
 	uint64_t stream_ns = hub_stream_deadline_ns(hub);
+	uint64_t job_ns = hub_job_deadline_ns(hub);
 	uint64_t due_ns = worker_ns < read_ns ? worker_ns : read_ns;
 	if (access_ns < due_ns)
 		due_ns = access_ns;
 	due_ns = stream_ns < due_ns ? stream_ns : due_ns;
+	due_ns = job_ns < due_ns ? job_ns : due_ns;
 	if (!list_empty(&hub->backlog) && due_ns > hub->mono_ns + BACKLOG_RETRY_NS)
 		due_ns = hub->mono_ns + BACKLOG_RETRY_NS;
 	return list_empty(&hub->loaded) ? due_ns : hub->mono_ns;
@@ -795,6 +813,7 @@ hub_release(struct hub *hub)
 		while (hub->conns.entries[i].value != NULL)
 			conn_free(hub, hub->conns.entries[i].value);
 	}
+	hub_job_release_all(hub);
 	hub_index_release_all(hub);
 	hub_push_release_all(hub);
 	hub_read_release_all(hub);

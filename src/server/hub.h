@@ -95,6 +95,11 @@ struct hub {
 	struct list reads;         /* questions at the index thread, oldest first */
 	struct map reads_by_cookie; /* the same */
 	struct list reading;       /* questions whose records are being read */
+	struct list jobs;          /* struct hub_job: those that go on, in turns */
+	struct list job_waits;     /* JobGets that wait for an end */
+	uint64_t job_frame;        /* the frame that job_steps are counted for */
+	uint32_t job_steps;
+	bool stopping;             /* jobs rest, and nobody waits for them */
 	struct list forgets;       /* closed runs whose places the index does not have yet */
 	struct map forgets_by_run; /* run -> the newest of its `forgets` */
 	struct list backlog;       /* index rows that did not fit the ring */

@@ -6,6 +6,7 @@
 
 #include "server/hub.h"
 
+#include "engine/job.h"
 #include "proto/native.pb-c.h"
 #include "server/history.h"
 
@@ -162,7 +163,11 @@ struct hub_item {
 	bool close;
 };
 
+struct hub_read;
+struct hub_replay_ask;
+
 /* hub.c */
+bool hub_has_room(const struct hub *hub); /* for another command */
 struct hub_conn *hub_conn_find(const struct hub *hub, uint64_t handle);
 void hub_item_object(struct hub *hub, uint64_t frame, enum hub_item_kind kind, void *object);
 void hub_item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin,
@@ -229,7 +234,31 @@ void hub_node_fill(struct hub *hub, struct hub_push *push, const struct resolver
     struct api_effect *effect);
 void hub_approval_list(struct hub *hub, struct hub_conn *conn, const struct api_command *command);
 
+/* hub_job.c */
+void hub_job_start(struct hub *hub);
+void hub_job_event(struct hub *hub, const struct eng_event *event, uint64_t frame);
+void hub_job_started(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
+void hub_job_get(struct hub *hub, const struct hub_conn *conn, const struct api_command *command);
+void hub_job_list(struct hub *hub, const struct hub_conn *conn, const struct api_command *command);
+void hub_job_answer(struct hub *hub, const struct indexer_job *answer); /* of the index thread */
+/* The history of a run that a job is to replay. NULL: there is none, for the reason of `err`. */
+void hub_job_loaded(struct hub *hub, const struct eng_job_step *step, struct hub_read *read,
+    enum froe_err err);
+void hub_job_turn(struct hub *hub);
+uint64_t hub_job_deadline_ns(const struct hub *hub);
+void hub_job_release_all(struct hub *hub);
+
 /* hub_read.c */
+/* What a RunList asks of the index, into the question's list. */
+void hub_read_filter(struct hub *hub, struct eng_tenant_id tenant,
+    const struct api_command *command, struct indexer_list *list);
+/* For a job: reads the run's history, which hub_job_loaded() gets, perhaps at once. Takes `ask`. */
+void hub_read_replay(struct hub *hub, struct eng_tenant_id tenant, struct uuid run,
+    struct hub_replay_ask *ask);
+/* It is replayed by it; as hub_replay(). */
+enum froe_err hub_read_replay_step(struct hub_read *read, struct froe_fault *fault) FROE_CHECKED;
+size_t hub_read_bytes(const struct hub_read *read);
+void hub_read_drop(struct hub_read *read);
 void hub_read_open(struct hub *hub, struct hub_conn *conn, const struct api_command *command);
 void hub_read_ended(struct hub *hub, struct hub_conn *conn, struct uuid run);
 void hub_read_unwatch(struct hub *hub, const struct eng_origin *watch);
@@ -261,8 +290,13 @@ uint64_t hub_access_expiring(const struct hub *hub); /* tokens in use that end s
 void hub_access_release_all(struct hub *hub);
 /* hub_replay.c: a run that has ended, its history being read, is to go on */
 struct hub_replay_ask;
-struct hub_replay_ask *hub_replay_ask(const struct hub_conn *conn,
+struct hub_replay_ask *hub_replay_ask(const struct hub *hub, const struct hub_conn *conn,
     const struct api_command *command);
+/* For a run that a job has reached. */
+struct hub_replay_ask *hub_replay_ask_job(const struct hub *hub, const struct eng_job_view *job,
+    const struct eng_job_step *step);
+/* The job that asks; NULL: a connection does. */
+const struct eng_job_step *hub_replay_job(const struct hub_replay_ask *ask);
 void hub_replay_free(struct hub_replay_ask *ask); /* NULL: nothing */
 /* OK: it was answered, perhaps with a refusal of the engine. */
 enum froe_err hub_replay(struct hub *hub, const struct eng_origin *origin,

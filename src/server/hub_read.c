@@ -68,7 +68,10 @@ read_free(struct hub_read *read)
 static void
 read_fail(struct hub_read *read, enum froe_err err, const char *field, const char *text)
 {
-	if (!read->gone)
+	const struct eng_job_step *job = hub_replay_job(read->replay);
+	if (job != NULL)
+		hub_job_loaded(read->hub, job, NULL, err);
+	else if (!read->gone)
 		hub_queue_error(read->hub, &read->origin, err, field, text);
 	ended_over(read);
 	read_free(read);
@@ -239,8 +242,7 @@ read_answer(struct hub_read *read, enum froe_err err, struct froe_fault *fault)
 	if (err != FROE_OK)
 		return history_fault(err, fault);
 	if (read->op == API_OP_RUN_REPLAY)
-		return hub_replay(read->hub, &read->origin, read->tenant, read->replay,
-		    read->history, fault);
+		return hub_read_replay_step(read, fault);
 	err = history_fold(read->history, &fold, fault);
 	if (err != FROE_OK)
 		return err;
@@ -257,11 +259,24 @@ read_answer(struct hub_read *read, enum froe_err err, struct froe_fault *fault)
 	return FROE_OK;
 }
 
+/* It is not read any more, and waits for its turn. */
+static void
+read_loaded(struct hub_read *read, const struct eng_job_step *job)
+{
+	list_remove(&read->link);
+	hub_job_loaded(read->hub, job, read, FROE_OK);
+}
+
 static void
 history_done(struct history *history, enum froe_err err)
 {
 	struct hub_read *read = history->context;
 	struct froe_fault fault = {0};
+	const struct eng_job_step *job = hub_replay_job(read->replay);
+	if (job != NULL && err == FROE_OK) {
+		read_loaded(read, job);
+		return;
+	}
 	err = read_answer(read, err, &fault);
 	if (err == FROE_OK)
 		read_free(read);
@@ -356,19 +371,16 @@ list_statuses(struct indexer_list *list, const struct api_command *command)
 	list->filter.marks = command->list.scheduled ? 1u << INDEXER_SCHEDULED : 0;
 }
 
-static void
-read_list(struct hub_read *read, const struct api_command *command)
+void
+hub_read_filter(struct hub *hub, struct eng_tenant_id tenant, const struct api_command *command,
+    struct indexer_list *list)
 {
-	struct indexer_job *job = indexer_list_job();
-	struct indexer_list *list = job->list;
-	uint32_t limit = command->list.limit != 0 ? command->list.limit : LIST_LIMIT_DEFAULT;
-	struct buf *texts = &read->hub->texts;
+	struct buf *texts = &hub->texts;
 	buf_reset(texts);
 	for (uint32_t i = 0; i < command->list.metadata_count; i++)
 		texts_push(texts, command->list.metadata[i]);
-	list->limit = limit < FROE_LIST_MAX ? limit : FROE_LIST_MAX;
 	list->filter = (struct index_filter){
-	    .tenant = read->tenant.v,
+	    .tenant = tenant.v,
 	    .before = command->list.before,
 	    .since_ns = command->list.since_ns,
 	    .until_ns = command->list.until_ns,
@@ -378,6 +390,15 @@ read_list(struct hub_read *read, const struct api_command *command)
 	    .worker = list_keep(list, command->list.worker),
 	};
 	list_statuses(list, command);
+}
+
+static void
+read_list(struct hub_read *read, const struct api_command *command)
+{
+	struct indexer_job *job = indexer_list_job();
+	uint32_t limit = command->list.limit != 0 ? command->list.limit : LIST_LIMIT_DEFAULT;
+	job->list->limit = limit < FROE_LIST_MAX ? limit : FROE_LIST_MAX;
+	hub_read_filter(read->hub, read->tenant, command, job->list);
 	read_ask(read, job, command->list.position);
 }
 
@@ -468,13 +489,46 @@ hub_read_open(struct hub *hub, struct hub_conn *conn, const struct api_command *
 		read->want = HISTORY_OUTPUT;
 		read->task = text_copy(command->run.task);
 	} else if (command->op == API_OP_RUN_REPLAY) {
-		read->replay = hub_replay_ask(conn, command);
+		read->replay = hub_replay_ask(hub, conn, command);
 	} else if (command->op == API_OP_STREAM_GET) {
 		read->task = text_copy(command->run.task);
 		read->after = command->run.after;
 		read->wait = command->run.wait;
 	}
 	read_run(read);
+}
+
+void
+hub_read_replay(struct hub *hub, struct eng_tenant_id tenant, struct uuid run,
+    struct hub_replay_ask *ask)
+{
+	struct hub_read *read = mem_zalloc(sizeof(*read));
+	read->hub = hub;
+	read->op = API_OP_RUN_REPLAY;
+	read->tenant = tenant;
+	read->run = run;
+	read->want = HISTORY_NONE;
+	read->replay = ask;
+	read_run(read);
+}
+
+enum froe_err
+hub_read_replay_step(struct hub_read *read, struct froe_fault *fault)
+{
+	return hub_replay(
+	    read->hub, &read->origin, read->tenant, read->replay, read->history, fault);
+}
+
+size_t
+hub_read_bytes(const struct hub_read *read)
+{
+	return read->history->kept_bytes;
+}
+
+void
+hub_read_drop(struct hub_read *read)
+{
+	read_free(read);
 }
 
 /* Nothing of this watch is said any more. */
@@ -606,6 +660,8 @@ hub_read_answers(struct hub *hub)
 			answer_list(read, job);
 		else if (read != NULL)
 			answer_found(read, job);
+		else if (job->op == INDEXER_LIST)
+			hub_job_answer(hub, job);
 		indexer_job_free(job);
 	}
 }

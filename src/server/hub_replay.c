@@ -16,6 +16,8 @@ struct hub_replay_ask {
 	char *actor;
 	struct bytes input; /* owned */
 	uint32_t node;
+	struct eng_job_step job;
+	uint64_t asked_ns; /* engine time: before the history was looked for */
 };
 
 static char *
@@ -28,7 +30,8 @@ text_copy(struct bytes text)
 }
 
 struct hub_replay_ask *
-hub_replay_ask(const struct hub_conn *conn, const struct api_command *command)
+hub_replay_ask(const struct hub *hub, const struct hub_conn *conn,
+    const struct api_command *command)
 {
 	struct hub_replay_ask *ask = mem_zalloc(sizeof(*ask));
 	ask->task = text_copy(command->replay.task);
@@ -37,7 +40,27 @@ hub_replay_ask(const struct hub_conn *conn, const struct api_command *command)
 	ask->input = bytes_of(mem_copy(command->replay.input.data, command->replay.input.size),
 	    command->replay.input.size);
 	ask->node = command->replay.node;
+	ask->asked_ns = hub->shard->clock.now_ns;
 	return ask;
+}
+
+struct hub_replay_ask *
+hub_replay_ask_job(const struct hub *hub, const struct eng_job_view *job,
+    const struct eng_job_step *step)
+{
+	struct hub_replay_ask *ask = mem_zalloc(sizeof(*ask));
+	ask->task = text_copy(job->task);
+	ask->reason = text_copy(job->reason);
+	ask->actor = text_copy(job->actor);
+	ask->job = *step;
+	ask->asked_ns = hub->shard->clock.now_ns;
+	return ask;
+}
+
+const struct eng_job_step *
+hub_replay_job(const struct hub_replay_ask *ask)
+{
+	return ask != NULL && ask->job.number != 0 ? &ask->job : NULL;
 }
 
 void
@@ -82,6 +105,24 @@ replay_refused(struct hub *hub, const struct eng_command *command, struct froe_f
 	return FROE_OK;
 }
 
+/* The resolver knows the run again; unless the engine refuses. A run that went on may have ended in
+ * the same step: its places are forgotten when the index has them. */
+static void
+replay_step(struct hub *hub, const struct eng_command *command, const struct history *history)
+{
+	const struct eng_replay *replay = &command->run_replay;
+	const struct eng *eng = hub->shard->eng;
+	uint64_t closed_ns = eng_closed_ns(eng, replay->run);
+	uint32_t known;
+	if (resolver_run(hub->shard->resolver, replay->key, &known) == NULL)
+		resolver_load(
+		    hub->shard->resolver, replay->key, history->places, history->count);
+	arena_reset(&hub->arena);
+	bool quiet = shard_step(hub->shard, command) == 0;
+	if (quiet || eng_closed_ns(eng, replay->run) == closed_ns)
+		hub_index_forget(hub, replay->key);
+}
+
 enum froe_err
 hub_replay(struct hub *hub, const struct eng_origin *origin, struct eng_tenant_id tenant,
     const struct hub_replay_ask *ask, const struct history *history, struct froe_fault *fault)
@@ -93,25 +134,24 @@ hub_replay(struct hub *hub, const struct eng_origin *origin, struct eng_tenant_i
 	    .origin = *origin,
 	    .actor = bytes_text(ask->actor),
 	    .tenant = tenant,
+	    .job = ask->job,
 	};
 	arena_init(&arena, 0);
 	enum froe_err err = past_replay(
 	    history, bytes_text(ask->task), ask->node, &arena, &owner, &command.run_replay, fault);
 	if (err == FROE_OK && owner != tenant.v)
 		err = fault_set_field(fault, FROE_NOT_FOUND, "run", "no run has this id");
+	if (err == FROE_OK &&
+	    eng_closed_ns(hub->shard->eng, command.run_replay.run) > ask->asked_ns)
+		err = fault_set_field(fault, FROE_FAILED_PRECONDITION, "run",
+		    "the run went on and ended again while its history was read: look at it, and "
+		    "ask again");
 	command.run_replay.input = ask->input;
 	command.run_replay.reason = bytes_text(ask->reason);
 	if (err == FROE_OK)
 		err = replay_refused(hub, &command, fault);
-	if (err == FROE_OK) {
-		uint32_t known;
-		uint64_t run = command.run_replay.key;
-		if (resolver_run(hub->shard->resolver, run, &known) == NULL)
-			resolver_load(hub->shard->resolver, run, history->places, history->count);
-		arena_reset(&hub->arena);
-		if (shard_step(hub->shard, &command) == 0)
-			hub_index_forget(hub, run);
-	}
+	if (err == FROE_OK)
+		replay_step(hub, &command, history);
 	arena_release(&arena);
 	return err;
 }

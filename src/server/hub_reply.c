@@ -225,6 +225,9 @@ hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	case ENG_CMD_EVENT_PUSH:
 		reply_event_pushed(hub, effect, frame);
 		return;
+	case ENG_CMD_JOB_START:
+		hub_job_started(hub, effect, frame);
+		return;
 	case ENG_CMD_TOKEN_CREATE:
 		hub_token_created(hub, effect, frame);
 		return;
@@ -237,6 +240,7 @@ hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	case ENG_CMD_TASK_RELEASE:
 	case ENG_CMD_RUN_CANCEL:
 	case ENG_CMD_RUN_REPLAY:
+	case ENG_CMD_JOB_CANCEL:
 	case ENG_CMD_TASK_COMPLETE:
 	case ENG_CMD_TASK_FAIL:
 	case ENG_CMD_TASK_LOG:
@@ -248,6 +252,8 @@ hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	case ENG_CMD_SCHEDULE:
 	case ENG_CMD_WORKER_DETACH:
 	case ENG_CMD_TASK_PROVIDE:
+	case ENG_CMD_JOB_SKIP:
+	case ENG_CMD_JOB_END:
 		return;
 	}
 }

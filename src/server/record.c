@@ -37,6 +37,9 @@ static const struct type_row type_table[] = {
     [ENG_EV_LEASE_REFRESHED] = TYPE(LEASE_REFRESHED, lease_refreshed),
     [ENG_EV_RUN_CANCEL_REQUESTED] = TYPE(RUN_CANCEL_REQUESTED, run_cancel_requested),
     [ENG_EV_RUN_REPLAYED] = TYPE(RUN_REPLAYED, run_replayed),
+    [ENG_EV_JOB_STARTED] = TYPE(JOB_STARTED, job_started),
+    [ENG_EV_JOB_ADVANCED] = TYPE(JOB_ADVANCED, job_advanced),
+    [ENG_EV_JOB_ENDED] = TYPE(JOB_ENDED, job_ended),
     [ENG_EV_RUN_CLOSED] = TYPE(RUN_CLOSED, run_closed),
     [ENG_EV_WORKER_REGISTERED] = TYPE(WORKER_REGISTERED, worker_registered),
     [ENG_EV_WORKER_ATTACHED] = TYPE(WORKER_ATTACHED, worker_attached),
@@ -128,6 +131,9 @@ static const struct member members[] = {
     MEMBER(34, input, MEMBER_U32),
     MEMBER(35, from, MEMBER_U32),
     MEMBER(36, chunks, MEMBER_U32),
+    MEMBER(37, job, MEMBER_U64),
+    MEMBER(38, cursor, MEMBER_U64),
+    MEMBER(39, kind, MEMBER_U32),
     MEMBER(40, node, MEMBER_U32),
     MEMBER(41, fingerprint, MEMBER_U64),
     LIST(43, conditions, condition_count),
@@ -145,6 +151,8 @@ static const struct member members[] = {
     LIST(60, types, type_count),
     MEMBER(61, lapse_ns, MEMBER_U64),
     MEMBER(62, retry_ns, MEMBER_U64),
+    MEMBER(85, descend, MEMBER_U32),
+    MEMBER(86, refusal, MEMBER_U32),
 };
 
 /* Larger than any generated struct of record.proto. */

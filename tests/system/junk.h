@@ -41,6 +41,8 @@ junk_run(struct dice *dice, struct buf *to, uint64_t request, unsigned kind)
 	Froe__RunWatch watch = FROE__RUN_WATCH__INIT;
 	Froe__RunList list = FROE__RUN_LIST__INIT;
 	Froe__RunUnwatch unwatch = FROE__RUN_UNWATCH__INIT;
+	Froe__RunCancelMany many = FROE__RUN_CANCEL_MANY__INIT;
+	Froe__JobGet job = FROE__JOB_GET__INIT;
 	ProtobufCBinaryData run = junk_id(dice, id);
 	switch (kind) {
 	case 0:
@@ -73,6 +75,20 @@ junk_run(struct dice *dice, struct buf *to, uint64_t request, unsigned kind)
 		list.has_position = dice_below(dice, 2) == 0;
 		list.position = run;
 		frame_push(to, request, FROE__ENVELOPE__BODY_RUN_LIST, &list);
+		return;
+	case 5:
+		many.filter = &list;
+		many.has_all = many.all = dice_below(dice, 2) == 0;
+		list.worker = (char[]){"junk"};
+		list.has_until_ns = 1;
+		list.until_ns = dice_roll(dice) >> dice_below(dice, 64);
+		frame_push(to, request, FROE__ENVELOPE__BODY_RUN_CANCEL_MANY, &many);
+		return;
+	case 6:
+		job.has_job = job.has_wait_ms = 1;
+		job.job = dice_below(dice, 5);
+		job.wait_ms = dice_below(dice, 40000);
+		frame_push(to, request, FROE__ENVELOPE__BODY_JOB_GET, &job);
 		return;
 	default:
 		unwatch.has_watch = 1;
@@ -152,14 +168,14 @@ junk_frame(struct dice *dice, struct buf *to, uint64_t request)
 	static const uint32_t lengths[] = {0, 1, FROE_HELLO_BYTES_MAX, FROE_HELLO_BYTES_MAX + 1,
 	    FROE_MESSAGE_BYTES_MAX, FROE_MESSAGE_BYTES_MAX + 1, 0x7fffffff, 0xffffffff};
 	struct buf frame;
-	unsigned kind = dice_below(dice, 11);
+	unsigned kind = dice_below(dice, 13);
 	buf_init(&frame);
 	if (dice_below(dice, 8) == 0)
 		request = dice_below(dice, 3); /* misused */
-	if (kind < 5)
+	if (kind < 7)
 		junk_run(dice, &frame, request, kind);
-	else if (kind < 10)
-		junk_worker(dice, &frame, request, kind - 5);
+	else if (kind < 12)
+		junk_worker(dice, &frame, request, kind - 7);
 	else
 		junk_nested(dice, &frame, request);
 	uint8_t *bytes = (uint8_t *)(uintptr_t)buf_bytes(&frame).data;

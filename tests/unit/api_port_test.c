@@ -142,6 +142,12 @@ test_port__clone_owns_its_bytes(void **state)
 		    .run_start = {.metadata = &bytes, .metadata_count = 1}}},
 	    {.op = API_OP_ENGINE,
 		.engine = {.type = ENG_CMD_RUN_CANCEL, .run_cancel = {.reason = bytes}}},
+	    {.op = API_OP_ENGINE,
+		.engine = {.type = ENG_CMD_JOB_START, .job_start = {.filter = bytes}}},
+	    {.op = API_OP_ENGINE,
+		.engine = {.type = ENG_CMD_JOB_START, .job_start = {.reason = bytes}}},
+	    {.op = API_OP_ENGINE,
+		.engine = {.type = ENG_CMD_JOB_START, .job_start = {.task = bytes}}},
 	    {.op = API_OP_ENGINE, .engine = {.type = ENG_CMD_TASK_FAIL, .task = {.bytes = bytes}}},
 	};
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
@@ -151,7 +157,9 @@ test_port__clone_owns_its_bytes(void **state)
 		    clone->workflows.name, clone->run.task, clone->engine.tenant_open.name,
 		    clone->engine.run_start.input,
 		    i == 8 ? clone->engine.run_start.metadata[0] : bytes,
-		    clone->engine.run_cancel.reason, clone->engine.task.bytes};
+		    clone->engine.run_cancel.reason, clone->engine.job_start.filter,
+		    clone->engine.job_start.reason, clone->engine.job_start.task,
+		    clone->engine.task.bytes};
 		assert_ptr_not_equal(copies[i].data, text);
 		assert_int_equal(copies[i].size, 4);
 		assert_memory_equal(copies[i].data, "text", 4);

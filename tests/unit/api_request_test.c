@@ -737,6 +737,134 @@ test_request__events_and_approvals(void **state)
 	    decode(FROE__ENVELOPE__BODY_APPROVAL_DECIDE, &decide), FROE_TOO_LARGE, "reason");
 }
 
+static struct bytes
+kept_filter(void)
+{
+	return command.engine.job_start.filter;
+}
+
+static void
+test_request__cancel_many(void **state)
+{
+	Froe__RunCancelMany many = FROE__RUN_CANCEL_MANY__INIT;
+	Froe__RunList filter = FROE__RUN_LIST__INIT;
+	Froe__RunStatus statuses[] = {FROE__RUN_STATUS__RUNNING, FROE__RUN_STATUS__FAILED};
+	const Froe__Envelope__BodyCase body = FROE__ENVELOPE__BODY_RUN_CANCEL_MANY;
+	struct api_command list;
+	(void)state;
+	expect_fault(decode(body, &many), FROE_INVALID_ARGUMENT, "filter");
+	many.filter = &filter;
+	expect_fault(decode(body, &many), FROE_INVALID_ARGUMENT, "filter");
+	many.has_all = many.all = true;
+	assert_int_equal(decode(body, &many), FROE_OK);
+	assert_int_equal(command.engine.type, ENG_CMD_JOB_START);
+	assert_int_equal(command.engine.job_start.kind, ENG_JOB_CANCEL);
+	many.all = false;
+	filter.workflow = "w";
+	filter.statuses = statuses;
+	filter.n_statuses = 2;
+	many.children = true;
+	many.reason = text_of_size(FROE_REASON_BYTES_MAX);
+	assert_int_equal(decode(body, &many), FROE_OK);
+	assert_true(command.engine.job_start.children);
+	assert_int_equal(command.engine.job_start.reason.size, FROE_REASON_BYTES_MAX);
+	assert_int_equal(
+	    request_filter(kept_filter(), ENG_JOB_CANCEL, &arena, &list, &fault), FROE_OK);
+	assert_int_equal(list.list.statuses, 1u << ENG_RUNNING); /* never one that has ended */
+	assert_true(bytes_equal(list.list.workflow, bytes_text("w")));
+	many.reason = text_of_size(FROE_REASON_BYTES_MAX + 1);
+	expect_fault(decode(body, &many), FROE_TOO_LARGE, "reason");
+	statuses[0] = FROE__RUN_STATUS__COMPLETED;
+	expect_fault(decode(body, &many), FROE_INVALID_ARGUMENT, "statuses");
+	filter.before = 3;
+	expect_fault(decode(body, &many), FROE_INVALID_ARGUMENT, "filter");
+}
+
+static void
+test_request__replay_many(void **state)
+{
+	Froe__RunReplayMany many = FROE__RUN_REPLAY_MANY__INIT;
+	Froe__RunList filter = FROE__RUN_LIST__INIT;
+	const Froe__Envelope__BodyCase body = FROE__ENVELOPE__BODY_RUN_REPLAY_MANY;
+	struct api_command list;
+	(void)state;
+	many.filter = &filter;
+	filter.worker = "w";
+	many.task = text_of_size(FROE_NAME_BYTES_MAX);
+	assert_int_equal(decode(body, &many), FROE_OK);
+	assert_int_equal(command.engine.job_start.kind, ENG_JOB_REPLAY);
+	assert_int_equal(
+	    request_filter(kept_filter(), ENG_JOB_REPLAY, &arena, &list, &fault), FROE_OK);
+	assert_int_equal(list.list.statuses,
+	    1u << ENG_COMPLETED | 1u << ENG_FAILED | 1u << ENG_CANCELLED);
+	many.task = text_of_size(FROE_NAME_BYTES_MAX + 1);
+	expect_fault(decode(body, &many), FROE_TOO_LARGE, "task");
+	filter.scheduled = true;
+	expect_fault(decode(body, &many), FROE_INVALID_ARGUMENT, "statuses");
+}
+
+/* The largest that there can be is kept whole; bytes that are no filter are damage. */
+static void
+test_request__filters_kept(void **state)
+{
+	static char value[FROE_METADATA_BYTES_MAX / FROE_METADATA_PAIRS_MAX];
+	Froe__RunCancelMany many = FROE__RUN_CANCEL_MANY__INIT;
+	Froe__RunList filter = FROE__RUN_LIST__INIT;
+	Froe__Pair pairs[FROE_METADATA_PAIRS_MAX], *at[FROE_METADATA_PAIRS_MAX];
+	struct api_command list;
+	(void)state;
+	memset(value, 'v', sizeof(value) - 2);
+	for (size_t i = 0; i < FROE_METADATA_PAIRS_MAX; i++) {
+		froe__pair__init(&pairs[i]);
+		pairs[i].key = "k";
+		pairs[i].value = value;
+		at[i] = &pairs[i];
+	}
+	filter.metadata = at;
+	filter.n_metadata = FROE_METADATA_PAIRS_MAX;
+	filter.workflow = filter.worker = text_of_size(FROE_NAME_BYTES_MAX);
+	many.filter = &filter;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_RUN_CANCEL_MANY, &many), FROE_OK);
+	assert_true(kept_filter().size < FROE_JOB_FILTER_BYTES_MAX);
+	assert_int_equal(
+	    request_filter(kept_filter(), ENG_JOB_CANCEL, &arena, &list, &fault), FROE_OK);
+	assert_int_equal(list.list.metadata_count, 2 * FROE_METADATA_PAIRS_MAX);
+	const char *const junk[] = {"\xff", "\x0a\x7f", "\x0a\x01\xff", "(\x07"};
+	for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]); i++)
+		assert_int_equal(request_filter(bytes_text(junk[i]), ENG_JOB_CANCEL, &arena, &list,
+		    &fault), FROE_CORRUPT);
+}
+
+static void
+test_request__jobs(void **state)
+{
+	Froe__JobGet get = FROE__JOB_GET__INIT;
+	Froe__JobList list = FROE__JOB_LIST__INIT;
+	Froe__JobCancel cancel = FROE__JOB_CANCEL__INIT;
+	(void)state;
+	expect_fault(decode(FROE__ENVELOPE__BODY_JOB_GET, &get), FROE_INVALID_ARGUMENT, "job");
+	get.job = 7;
+	get.wait_ms = FROE_JOB_WAIT_MS_MAX;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_JOB_GET, &get), FROE_OK);
+	assert_int_equal(command.job.number, 7);
+	assert_int_equal(command.job.wait_ms, FROE_JOB_WAIT_MS_MAX);
+	get.wait_ms++;
+	expect_fault(decode(FROE__ENVELOPE__BODY_JOB_GET, &get), FROE_INVALID_ARGUMENT, "wait_ms");
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_JOB_LIST, &list), FROE_OK);
+	assert_int_equal(command.job.limit, REQUEST_JOBS_DEFAULT);
+	list.limit = FROE_LIST_MAX + 1;
+	expect_fault(decode(FROE__ENVELOPE__BODY_JOB_LIST, &list), FROE_INVALID_ARGUMENT, "limit");
+	list.limit = FROE_LIST_MAX;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_JOB_LIST, &list), FROE_OK);
+	assert_true(request_answer_bytes_max(&command) <= FROE_MESSAGE_BYTES_MAX);
+	expect_fault(
+	    decode(FROE__ENVELOPE__BODY_JOB_CANCEL, &cancel), FROE_INVALID_ARGUMENT, "job");
+	cancel.job = 9;
+	assert_int_equal(decode(FROE__ENVELOPE__BODY_JOB_CANCEL, &cancel), FROE_OK);
+	assert_int_equal(command.engine.type, ENG_CMD_JOB_CANCEL);
+	assert_int_equal(command.engine.job.number, 9);
+}
+
 int
 main(void)
 {
@@ -745,6 +873,10 @@ main(void)
 	    cmocka_unit_test(test_request__durable_wait),
 	    cmocka_unit_test(test_request__durable_child),
 	    cmocka_unit_test(test_request__events_and_approvals),
+	    cmocka_unit_test(test_request__cancel_many),
+	    cmocka_unit_test(test_request__replay_many),
+	    cmocka_unit_test(test_request__filters_kept),
+	    cmocka_unit_test(test_request__jobs),
 	    cmocka_unit_test(test_request__hello),
 	    cmocka_unit_test(test_request__run_start),
 	    cmocka_unit_test(test_request__run_start_metadata),

@@ -10,6 +10,7 @@
 #define TESTS_ENGINE_DRIVER_H
 
 #include "base/json.h"
+#include "engine/job.h"
 #include "engine/save.h"
 #include "engine_ledger.h"
 
@@ -73,6 +74,10 @@ command_answered(const struct eng_command *command)
 	case ENG_CMD_RUN_START_MANY:
 	case ENG_CMD_RUN_CANCEL:
 	case ENG_CMD_RUN_REPLAY:
+	case ENG_CMD_JOB_START:
+	case ENG_CMD_JOB_SKIP:
+	case ENG_CMD_JOB_END:
+	case ENG_CMD_JOB_CANCEL:
 	case ENG_CMD_WORKER_REGISTER:
 	case ENG_CMD_WORKER_DRAIN:
 	case ENG_CMD_TASK_COMPLETE:
@@ -700,6 +705,51 @@ driver_replay_command(struct driver *driver, uint64_t key, uint32_t from, struct
 			command.run_replay.input_record = event->input;
 	}
 	return command;
+}
+
+/* The job's number. */
+static inline uint64_t
+driver_job(struct driver *driver, enum eng_job_kind kind, const char *filter)
+{
+	struct eng_command command = driver_command(driver, ENG_CMD_JOB_START);
+	command.actor = bytes_text("olga");
+	command.job_start.kind = kind;
+	command.job_start.filter = bytes_text(filter);
+	command.job_start.reason = bytes_text("too many");
+	froe_assert(driver_try(driver, &command) == FROE_OK);
+	return driver_reply(driver)->number;
+}
+
+/* The job has come to the run, and does with it what it is for. */
+static inline enum froe_err
+driver_job_step(struct driver *driver, uint64_t job, uint64_t run)
+{
+	struct eng_job_view view;
+	froe_assert(eng_job(driver->eng, job, &view));
+	struct eng_command command = driver_command(driver, ENG_CMD_RUN_CANCEL);
+	if (view.kind == ENG_JOB_REPLAY) {
+		command = driver_replay_command(driver, run, 0, bytes_of(NULL, 0));
+	} else {
+		command.run_cancel.run = ledger_run(&driver->ledger, run)->id;
+		command.run_cancel.reason = view.reason;
+		command.run_cancel.children = view.children;
+	}
+	command.actor = view.actor;
+	command.job = (struct eng_job_step){.number = job, .cursor = run};
+	return driver_try(driver, &command);
+}
+
+static inline enum froe_err
+driver_job_over(struct driver *driver, enum eng_command_type type, uint64_t job, uint64_t run,
+    enum froe_err err)
+{
+	struct eng_command command = driver_command(driver, type);
+	command.actor = bytes_text("otto");
+	command.job = (struct eng_job_step){.number = job, .cursor = run};
+	command.job_over.err = err;
+	command.job_over.text =
+	    err != FROE_OK ? bytes_text("it cannot") : bytes_of(NULL, 0);
+	return driver_try(driver, &command);
 }
 
 static inline struct eng_command

@@ -388,6 +388,8 @@ event_size(const struct eng_event *event)
 		size += span_size(event->nodes[i].size);
 	size += span_size(event->places.size) + field_size(event->created_ns);
 	size += field_size(event->input) + field_size(event->from) + field_size(event->chunks);
+	size += field_size(event->job) + field_size(event->cursor) + field_size(event->kind);
+	size += field_size(event->descend) + field_size(event->refusal);
 	size += field_size(event->node) + field_size(event->fingerprint) + field_size(event->which);
 	size += field_size(event->approval) + field_size(event->invocation);
 	size += field_size(event->number) + field_size(event->approved);
@@ -437,7 +439,9 @@ event_equal(const struct eng_event *a, const struct eng_event *b)
 		equal = bytes_equal(a->data[i], b->data[i]);
 	equal = equal && a->kept_count == b->kept_count && a->nodes_count == b->nodes_count &&
 	    bytes_equal(a->places, b->places) && a->created_ns == b->created_ns &&
-	    a->input == b->input && a->from == b->from && a->chunks == b->chunks;
+	    a->input == b->input && a->from == b->from && a->chunks == b->chunks &&
+	    a->job == b->job && a->cursor == b->cursor && a->kind == b->kind &&
+	    a->descend == b->descend && a->refusal == b->refusal;
 	for (uint32_t i = 0; equal && i < a->kept_count; i++)
 		equal = bytes_equal(a->kept[i], b->kept[i]);
 	for (uint32_t i = 0; equal && i < a->nodes_count; i++)

@@ -37,6 +37,7 @@ struct world {
 	struct eng_fence stale; /* some lease of the past, and its worker */
 	uint64_t stale_worker;
 	uint64_t closed; /* runs that closed, by effects */
+	uint64_t job;    /* the newest */
 };
 
 static uint64_t
@@ -299,6 +300,34 @@ run_cancel_some(struct world *world)
 	assert_int_equal(driver_reply(&world->d)->err, expected);
 }
 
+/* A job that cancels: it is begun, steps down to some run, ends, is ended. */
+static void
+job_do(struct world *world)
+{
+	struct eng_job_view job = {0};
+	struct eng_command command = {.type = ENG_CMD_JOB_START};
+	command.tenant = world->tenants[roll(world, TENANTS)];
+	bool goes_on = eng_job(world->d.eng, world->job, &job) && job.status == ENG_RUNNING;
+	command.job.number = goes_on ? job.number : 0;
+	if (!goes_on) {
+		command.job_start.kind = ENG_JOB_CANCEL;
+		command.job_start.filter = bytes_text("all");
+	} else if (job.cursor == 1 || roll(world, 10) == 0) {
+		command.type = roll(world, 2) == 0 ? ENG_CMD_JOB_END : ENG_CMD_JOB_CANCEL;
+	} else {
+		uint64_t far = job.cursor - 1 < 5 ? job.cursor - 1 : 5;
+		command.type = ENG_CMD_RUN_CANCEL;
+		command.job.cursor = job.cursor - 1 - roll(world, far);
+		command.run_cancel.run =
+		    ledger_run(&world->d.ledger, command.job.cursor)->id;
+	}
+	bool ours = !goes_on || command.tenant.v == job.tenant;
+	world_step(world, &command);
+	assert_int_equal(driver_reply(&world->d)->err, ours ? FROE_OK : FROE_NOT_FOUND);
+	if (!goes_on)
+		world->job = driver_reply(&world->d)->number;
+}
+
 static void
 process_register(struct world *world, uint32_t number)
 {
@@ -461,8 +490,10 @@ world_turn(struct world *world)
 		process_register(world, number);
 	else if (what < 830)
 		process_disturb(world, number);
-	else if (what < 850)
+	else if (what < 842)
 		run_cancel_some(world);
+	else if (what < 850)
+		job_do(world);
 	else if (what < 880)
 		answer_stale(world);
 	else if (what < 990)

@@ -110,6 +110,10 @@ story_tell(struct driver *d)
 	story_of_workers(d);
 	struct eng_command again = driver_replay_command(d, third, 2, bytes_text("[1]"));
 	assert_int_equal(driver_try(d, &again), FROE_OK); /* RUN_REPLAYED */
+	uint64_t job = driver_job(d, ENG_JOB_CANCEL, "all"); /* JOB_STARTED, _ADVANCED, _ENDED */
+	assert_int_equal(driver_job_step(d, job, second), FROE_OK);
+	assert_int_equal(driver_job_over(d, ENG_CMD_JOB_END, job, 0, FROE_OK), FROE_OK);
+	driver_job(d, ENG_JOB_REPLAY, "some");
 	driver_start(d, "wf");
 	driver_start(d, "wf");
 	story_durable(d);
@@ -259,15 +263,16 @@ event_damage(const struct eng_event *from, uint64_t *dice)
 	uint32_t *const words[] = {&event.run_event_no, &event.task, &event.attempt, &event.tenant,
 	    &event.workflow, &event.version, &event.priority, &event.slots, &event.reason,
 	    &event.status};
-	uint64_t *const longs[] = {&event.run, &event.lease, &event.worker};
-	uint64_t what = dice_roll(dice) % 16;
+	uint64_t *const longs[] = {
+	    &event.run, &event.lease, &event.worker, &event.job, &event.cursor};
+	uint64_t what = dice_roll(dice) % 18;
 	if (what < 10)
 		*words[what] = (uint32_t)value_damage(*words[what], dice);
-	else if (what < 13)
+	else if (what < 15)
 		*longs[what - 10] = value_damage(*longs[what - 10], dice);
-	else if (what == 13)
+	else if (what == 15)
 		event.type = types[dice_roll(dice) % (sizeof(types) / sizeof(types[0]))];
-	else if (what == 14)
+	else if (what == 16)
 		event.id.bytes[dice_roll(dice) % 16] ^= (uint8_t)(1u << dice_roll(dice) % 8);
 	else
 		event.definition = NULL;

@@ -41,7 +41,7 @@ static const struct {
     {ENG_EV_TASK_CANCELLED, "TASK_CANCELLED", " task lease reason "},
     {ENG_EV_TASK_SKIPPED, "TASK_SKIPPED", " task reason "},
     {ENG_EV_LEASE_REFRESHED, "LEASE_REFRESHED", " task lease deadline_ns "},
-    {ENG_EV_RUN_CANCEL_REQUESTED, "RUN_CANCEL_REQUESTED", " reason text actor parent "},
+    {ENG_EV_RUN_CANCEL_REQUESTED, "RUN_CANCEL_REQUESTED", " reason text actor parent job "},
     {ENG_EV_RUN_CLOSED, "RUN_CLOSED", " status "},
     {ENG_EV_WORKER_REGISTERED, "WORKER_REGISTERED",
         " worker tenant id name slots incarnation actions types "},
@@ -70,7 +70,11 @@ static const struct {
     {ENG_EV_LEASE_ENDED, "LEASE_ENDED", " task lease "},
     {ENG_EV_RUN_REPLAYED, "RUN_REPLAYED",
         " deadline_ns priority tenant workflow version id text payload metadata parent actor kept "
-        "nodes places created_ns input from chunks "},
+        "nodes places created_ns input from chunks job "},
+    {ENG_EV_JOB_STARTED, "JOB_STARTED",
+        " tenant name text payload actor job cursor kind descend "},
+    {ENG_EV_JOB_ADVANCED, "JOB_ADVANCED", " job cursor refusal "},
+    {ENG_EV_JOB_ENDED, "JOB_ENDED", " text status actor job "},
     {ENG_EV_TASK_LOGGED, "TASK_LOGGED", " task lease attempt text "},
     {ENG_EV_TASK_STREAMED, "TASK_STREAMED", " task lease attempt payload "},
 };

@@ -1,0 +1,673 @@
+/*
+ * server/hub_job: jobs: the runs that a filter finds, met one by one.
+ *
+ * The engine keeps how far a job is, and advances it in the step that changes a run; here is what
+ * it cannot know: the index is asked for a page of runs below the job's cursor, and each of them is
+ * one step. What is here is lost in a crash, and made again from the cursor. The first page
+ * is asked for when the job's own frame is durable: the index then knows every run that was older.
+ *
+ * A replay needs the run's history: those of the next READS_MAX runs are read ahead, so that one
+ * commit of the index, which a question waits for, answers for all of them. Of all jobs, ACTIVE_MAX
+ * are worked on, in turns of a page, and no more than FRAME_STEPS_MAX steps of theirs go into a
+ * frame, so that what callers want gets its room in each.
+ *
+ * Nothing gives up: without room, without disk, or while the index is being made anew, a job tries
+ * again RETRY_NS later, the same run.
+ */
+#include "server/hub_int.h"
+
+#include "api/request.h"
+#include "api/wire.h"
+#include "base/mem.h"
+
+#define ACTIVE_MAX 4u
+#define FRAME_STEPS_MAX 64u
+#define PAGE_RUNS_MAX 256u
+#define READS_MAX 32u
+/* Histories that are read ahead together hold about this, or one that is larger. */
+#define READS_BYTES_MAX ((size_t)8 << 20)
+#define RETRY_NS UINT64_C(100000000)
+/* The index thread answers, or the question is asked anew. */
+#define ASK_WAIT_NS (UINT64_C(10) * 1000000000)
+
+enum job_state {
+	JOB_ASK,     /* the next page is to be asked for */
+	JOB_ASKED,   /* the index thread has the question */
+	JOB_MEETS,   /* the next run of the page is to be met, or the page is over */
+};
+
+/* Of a replay: */
+enum row_state {
+	ROW_LISTED,
+	ROW_READS,  /* its history is being read */
+	ROW_LOADED, /* it is there, or there is `err` */
+};
+
+struct job_row {
+	uint64_t number;
+	struct uuid id;
+	enum row_state state;
+	enum froe_err err;
+	struct hub_read *read; /* LOADED; owned */
+};
+
+struct hub_job {
+	struct list link; /* hub->jobs, in turns */
+	uint64_t number;
+	struct eng_tenant_id tenant;
+	enum eng_job_kind kind;
+	enum job_state state;
+	bool ended;        /* the engine says so */
+	uint64_t position; /* frame that must be let out before the index is asked */
+	uint64_t before;   /* of the next page; 0: there is none */
+	uint64_t cookie;   /* of the question */
+	uint64_t due_ns;   /* ASKED: then it is asked anew */
+	uint64_t retry_ns; /* nothing is tried before */
+	uint32_t row_count;
+	uint32_t row_at;
+	uint32_t row_read; /* histories up to this row have been asked for */
+	size_t read_bytes; /* of those that are there */
+	struct job_row rows[PAGE_RUNS_MAX];
+};
+
+/* A JobGet that waits for the job's end. */
+struct job_wait {
+	struct list link; /* hub->job_waits, by due_ns */
+	struct eng_origin origin;
+	uint64_t number;
+	uint64_t due_ns;
+};
+
+/* ------------------------------------------------------------------------------------- answers */
+
+static char *
+text_keep(struct hub *hub, struct bytes from)
+{
+	char *text = arena_alloc(&hub->arena, from.size + 1);
+	if (from.size > 0)
+		memcpy(text, from.data, from.size);
+	text[from.size] = 0;
+	return text;
+}
+
+static void
+view_counts(const struct eng_job_view *job, Froe__JobView *to)
+{
+	to->has_done = to->has_refused = to->has_first = to->has_cursor = true;
+	to->done = job->done;
+	to->refused = job->refused;
+	to->first = job->first;
+	to->cursor = job->cursor;
+	to->has_refusal = job->refused != 0;
+	to->refusal = (uint32_t)job->refusal;
+}
+
+static void
+view_fill(struct hub *hub, const struct eng_job_view *job, Froe__JobView *to)
+{
+	froe__job_view__init(to);
+	to->has_job = to->has_kind = to->has_status = to->has_created_ns = true;
+	to->job = job->number;
+	to->kind = (Froe__JobKind)job->kind;
+	to->status = (Froe__RunStatus)job->status;
+	to->created_ns = job->created_ns;
+	to->has_finished_ns = job->ended_ns != 0;
+	to->finished_ns = job->ended_ns;
+	to->has_children = to->children = job->children;
+	to->reason = text_keep(hub, job->reason);
+	to->task = text_keep(hub, job->task);
+	to->by = text_keep(hub, job->actor);
+	to->ended_by = text_keep(hub, job->ended_by);
+	to->error = text_keep(hub, job->error);
+	view_counts(job, to);
+}
+
+static void
+job_answer(struct hub *hub, const struct eng_origin *origin, const struct eng_job_view *job)
+{
+	Froe__JobView view;
+	char field[WIRE_FIELD_SIZE];
+	arena_reset(&hub->arena);
+	view_fill(hub, job, &view);
+	if (wire_check(&froe__run_list__descriptor, job->filter, field) == WIRE_GOOD)
+		view.filter = (Froe__RunList *)wire_unpack(
+		    &froe__run_list__descriptor, job->filter, &hub->arena);
+	hub_queue_reply(hub, origin, FROE__ENVELOPE__BODY_JOB_VIEW, &view.base);
+}
+
+static void
+wait_add(struct hub *hub, const struct api_command *command)
+{
+	struct job_wait *wait = mem_zalloc(sizeof(*wait));
+	struct list *at = &hub->job_waits;
+	wait->origin = command->origin;
+	wait->number = command->job.number;
+	wait->due_ns = hub->mono_ns + command->job.wait_ms * UINT64_C(1000000);
+	while (at->prev != &hub->job_waits &&
+	    container_of(at->prev, struct job_wait, link)->due_ns > wait->due_ns)
+		at = at->prev;
+	list_push(at, &wait->link);
+}
+
+static void
+wait_over(struct hub *hub, struct job_wait *wait)
+{
+	struct eng_job_view job;
+	if (eng_job(hub->shard->eng, wait->number, &job))
+		job_answer(hub, &wait->origin, &job);
+	else
+		hub_queue_error(hub, &wait->origin, FROE_NOT_FOUND, "job",
+		    "the job has ended, and so many after it that it is forgotten");
+	list_remove(&wait->link);
+	mem_free(wait);
+}
+
+static void
+waits_end(struct hub *hub, uint64_t number)
+{
+	struct list *at, *next;
+	for (at = hub->job_waits.next; at != &hub->job_waits; at = next) {
+		struct job_wait *wait = container_of(at, struct job_wait, link);
+		next = at->next;
+		if (wait->number == number)
+			wait_over(hub, wait);
+	}
+}
+
+void
+hub_job_get(struct hub *hub, const struct hub_conn *conn, const struct api_command *command)
+{
+	struct eng_job_view job;
+	if (!eng_job(hub->shard->eng, command->job.number, &job) || job.tenant != conn->tenant.v)
+		hub_queue_error(hub, &command->origin, FROE_NOT_FOUND, "job",
+		    "no such job: \"froe jobs list\" shows those there are");
+	else if (command->job.wait_ms == 0 || job.status != ENG_RUNNING)
+		job_answer(hub, &command->origin, &job);
+	else
+		wait_add(hub, command);
+}
+
+void
+hub_job_list(struct hub *hub, const struct hub_conn *conn, const struct api_command *command)
+{
+	Froe__JobPage page = FROE__JOB_PAGE__INIT;
+	const struct eng *eng = hub->shard->eng;
+	struct eng_job_view job;
+	uint64_t before = command->job.before;
+	uint32_t limit = command->job.limit;
+	if (limit > FROE_JOBS_MAX + FROE_JOBS_ENDED_MAX)
+		limit = FROE_JOBS_MAX + FROE_JOBS_ENDED_MAX;
+	arena_reset(&hub->arena);
+	page.rows = arena_alloc(&hub->arena, limit * sizeof(Froe__JobView *));
+	while (page.n_rows < limit && eng_job_next(eng, conn->tenant, before, &job)) {
+		Froe__JobView *row = arena_alloc(&hub->arena, sizeof(*row));
+		view_fill(hub, &job, row);
+		page.rows[page.n_rows++] = row;
+		before = job.number;
+	}
+	page.has_next = true;
+	if (page.n_rows > 0 && eng_job_next(eng, conn->tenant, before, &job))
+		page.next = before;
+	hub_queue_reply(hub, &command->origin, FROE__ENVELOPE__BODY_JOB_PAGE, &page.base);
+}
+
+void
+hub_job_started(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
+{
+	Froe__JobStarted started = FROE__JOB_STARTED__INIT;
+	started.has_job = true;
+	started.job = effect->number;
+	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_JOB_STARTED,
+	    &started.base);
+}
+
+/* ---------------------------------------------------------------------------- coming and going */
+
+static struct hub_job *
+job_find(const struct hub *hub, uint64_t number)
+{
+	struct list *at;
+	list_for_each(at, &hub->jobs) {
+		struct hub_job *job = container_of(at, struct hub_job, link);
+		if (job->number == number && !job->ended)
+			return job;
+	}
+	return NULL;
+}
+
+static void
+job_open(struct hub *hub, const struct eng_job_view *view, uint64_t position)
+{
+	struct hub_job *job = mem_zalloc(sizeof(*job));
+	job->number = view->number;
+	job->tenant.v = view->tenant;
+	job->kind = view->kind;
+	job->before = view->cursor;
+	job->position = position;
+	list_push(&hub->jobs, &job->link);
+}
+
+static void
+job_recovered(void *context, const struct eng_job_view *view)
+{
+	job_open(context, view, 0);
+}
+
+void
+hub_job_start(struct hub *hub)
+{
+	eng_jobs(hub->shard->eng, job_recovered, hub);
+}
+
+void
+hub_job_event(struct hub *hub, const struct eng_event *event, uint64_t frame)
+{
+	struct eng_job_view view;
+	struct hub_job *job;
+	if (event->type == ENG_EV_JOB_STARTED && eng_job(hub->shard->eng, event->job, &view)) {
+		job_open(hub, &view, frame);
+	} else if (event->type == ENG_EV_JOB_ENDED) {
+		job = job_find(hub, event->job);
+		if (job != NULL)
+			job->ended = true; /* it may be the one at work: jobs_sweep() */
+		waits_end(hub, event->job);
+	}
+}
+
+static void
+row_drop(struct hub_job *job, struct job_row *row)
+{
+	if (row->read != NULL) {
+		job->read_bytes -= hub_read_bytes(row->read);
+		hub_read_drop(row->read);
+	}
+	row->read = NULL;
+}
+
+static void
+rows_drop(struct hub_job *job)
+{
+	for (uint32_t i = 0; i < job->row_count; i++)
+		row_drop(job, &job->rows[i]);
+	job->row_count = job->row_at = job->row_read = 0;
+}
+
+static void
+job_free(struct hub_job *job)
+{
+	rows_drop(job);
+	list_remove(&job->link);
+	mem_free(job);
+}
+
+static void
+jobs_sweep(struct hub *hub)
+{
+	struct list *at, *next;
+	for (at = hub->jobs.next; at != &hub->jobs; at = next) {
+		struct hub_job *job = container_of(at, struct hub_job, link);
+		next = at->next;
+		if (job->ended)
+			job_free(job);
+	}
+}
+
+/* -------------------------------------------------------------------------------------- asking */
+
+/* The others come first. */
+static void
+job_later(struct hub *hub, struct hub_job *job)
+{
+	job->retry_ns = hub->mono_ns + RETRY_NS;
+	list_remove(&job->link);
+	list_push(&hub->jobs, &job->link);
+}
+
+/* True: the index has the question. */
+static bool
+job_post(struct hub *hub, struct hub_job *job, struct indexer_job *question)
+{
+	question->cookie = job->cookie = ++hub->reads_last;
+	question->list->limit = PAGE_RUNS_MAX;
+	if (list_empty(&hub->backlog) && indexer_post(hub->indexer, question))
+		return true;
+	indexer_job_free(question);
+	return false;
+}
+
+static void
+job_stepped(struct hub *hub)
+{
+	uint64_t frame = log_tail_seq(hub->shard->log);
+	hub->job_steps = frame == hub->job_frame ? hub->job_steps + 1 : 1;
+	hub->job_frame = frame;
+	failpoint_pass(&hub->failpoint, "job_step");
+}
+
+static bool
+job_step(struct hub *hub, const struct hub_job *job, struct eng_command *command)
+{
+	struct eng_job_view view;
+	froe_assert(eng_job(hub->shard->eng, job->number, &view));
+	command->tenant = job->tenant;
+	command->job.number = job->number;
+	if (command->type != ENG_CMD_JOB_END)
+		command->actor = view.actor;
+	if (!shard_has_room(hub->shard, command))
+		return false;
+	arena_reset(&hub->arena);
+	FROE_DROP(shard_step(hub->shard, command), "what was refused is an event too");
+	job_stepped(hub);
+	return true;
+}
+
+/* err: FROE_OK, or why it cannot go on. */
+static void
+job_over(struct hub *hub, struct hub_job *job, enum froe_err err, const char *text)
+{
+	struct eng_command command = {
+	    .type = ENG_CMD_JOB_END,
+	    .job_over = {.err = err, .text = bytes_text(text)},
+	};
+	if (!job_step(hub, job, &command))
+		job_later(hub, job);
+}
+
+static void
+job_ask(struct hub *hub, struct hub_job *job)
+{
+	struct indexer_job *question = indexer_list_job();
+	struct api_command list;
+	struct eng_job_view view;
+	struct froe_fault fault;
+	struct arena arena;
+	arena_init(&arena, WIRE_ARENA_BYTES_MAX);
+	froe_assert(eng_job(hub->shard->eng, job->number, &view));
+	enum froe_err err = request_filter(view.filter, job->kind, &arena, &list, &fault);
+	if (err != FROE_OK) {
+		indexer_job_free(question);
+		job_over(hub, job, err, fault.text);
+	} else {
+		list.list.before = job->before;
+		hub_read_filter(hub, job->tenant, &list, question->list);
+		if (job_post(hub, job, question)) {
+			job->state = JOB_ASKED;
+			job->due_ns = hub->mono_ns + ASK_WAIT_NS;
+		} else {
+			job_later(hub, job);
+		}
+	}
+	arena_release(&arena);
+}
+
+void
+hub_job_answer(struct hub *hub, const struct indexer_job *answer)
+{
+	struct list *at;
+	struct hub_job *job = NULL;
+	list_for_each(at, &hub->jobs) {
+		struct hub_job *of = container_of(at, struct hub_job, link);
+		if (of->state == JOB_ASKED && of->cookie == answer->cookie)
+			job = of;
+	}
+	if (job == NULL)
+		return; /* it has ended, or asked anew */
+	if (answer->behind || !answer->found) {
+		job->state = JOB_ASK;
+		job_later(hub, job);
+		return;
+	}
+	job->state = JOB_MEETS;
+	rows_drop(job);
+	job->row_count = answer->list->row_count;
+	froe_assert(job->row_count <= PAGE_RUNS_MAX);
+	for (uint32_t i = 0; i < job->row_count; i++) {
+		const struct index_run *run = &answer->list->rows[i].run;
+		job->rows[i] = (struct job_row){.number = run->number, .id = run->id};
+	}
+	job->before = answer->list->next;
+}
+
+/* --------------------------------------------------------------------------------- run by run */
+
+/* False: not now. */
+static bool
+job_cancels(struct hub *hub, struct hub_job *job, const struct job_row *row)
+{
+	struct eng_job_view view;
+	froe_assert(eng_job(hub->shard->eng, job->number, &view));
+	struct eng_command command = {
+	    .type = ENG_CMD_RUN_CANCEL,
+	    .job.cursor = row->number,
+	    .run_cancel = {.run = row->id, .reason = view.reason, .children = view.children},
+	};
+	if (log_space(hub->shard->log) >= LOG_SPACE_HARD || !job_step(hub, job, &command))
+		return false;
+	job->row_at++;
+	return true;
+}
+
+/* The index is asked anew, from this run on. */
+static void
+job_again(struct hub *hub, struct hub_job *job)
+{
+	job->before = job->rows[job->row_at].number + 1;
+	job->state = JOB_ASK;
+	rows_drop(job);
+	job_later(hub, job);
+}
+
+/* What the run's history makes of it. `read` is NULL if there is an error. */
+void
+hub_job_loaded(struct hub *hub, const struct eng_job_step *step, struct hub_read *read,
+    enum froe_err err)
+{
+	struct hub_job *job = job_find(hub, step->number);
+	uint32_t i = 0;
+	while (job != NULL && i < job->row_count && job->rows[i].number != step->cursor)
+		i++;
+	if (job == NULL || i == job->row_count || job->rows[i].state != ROW_READS) {
+		if (read != NULL) /* the job has ended, or asks anew */
+			hub_read_drop(read);
+		return;
+	}
+	job->rows[i].state = ROW_LOADED;
+	job->rows[i].err = err;
+	job->rows[i].read = read;
+	if (read != NULL)
+		job->read_bytes += hub_read_bytes(read);
+}
+
+/* A history may be there when this returns. */
+static void
+job_reads_ahead(struct hub *hub, struct hub_job *job)
+{
+	struct eng_job_view view;
+	froe_assert(eng_job(hub->shard->eng, job->number, &view));
+	while (job->row_read < job->row_count && job->row_read < job->row_at + READS_MAX &&
+	    (job->row_read == job->row_at || job->read_bytes < READS_BYTES_MAX)) {
+		struct job_row *row = &job->rows[job->row_read++];
+		struct eng_job_step step = {.number = job->number, .cursor = row->number};
+		row->state = ROW_READS;
+		hub_read_replay(
+		    hub, job->tenant, row->id, hub_replay_ask_job(hub, &view, &step));
+	}
+}
+
+/* FROE_OK: it goes on, or the engine refused it: the job has advanced. */
+static enum froe_err
+row_replay(struct hub *hub, struct hub_job *job, struct job_row *row)
+{
+	struct froe_fault fault;
+	if (row->read == NULL)
+		return row->err;
+	enum froe_err err = hub_read_replay_step(row->read, &fault);
+	if (err != FROE_UNAVAILABLE)
+		row_drop(job, row);
+	if (err == FROE_OK)
+		job_stepped(hub);
+	return err;
+}
+
+static bool
+job_skips(struct hub *hub, struct hub_job *job, const struct job_row *row, enum froe_err err)
+{
+	struct eng_command command = {
+	    .type = ENG_CMD_JOB_SKIP,
+	    .job.cursor = row->number,
+	    .job_over.err = err,
+	};
+	return job_step(hub, job, &command);
+}
+
+static void
+job_replays(struct hub *hub, struct hub_job *job)
+{
+	struct job_row *row = &job->rows[job->row_at];
+	job_reads_ahead(hub, job);
+	if (row->state != ROW_LOADED)
+		return;
+	if (log_space(hub->shard->log) != LOG_SPACE_OK) {
+		job_later(hub, job);
+		return;
+	}
+	enum froe_err err = row_replay(hub, job, row);
+	if (err == FROE_UNAVAILABLE && row->read != NULL)
+		job_later(hub, job);
+	else if (err == FROE_UNAVAILABLE || err == FROE_INDEX_BEHIND)
+		job_again(hub, job);
+	else if (err == FROE_OK || job_skips(hub, job, row, err))
+		job->row_at++;
+	else
+		job_again(hub, job);
+}
+
+static void
+job_meet(struct hub *hub, struct hub_job *job)
+{
+	if (job->kind == ENG_JOB_REPLAY)
+		job_replays(hub, job);
+	else if (!job_cancels(hub, job, &job->rows[job->row_at]))
+		job_later(hub, job);
+}
+
+/* The others come first now. */
+static void
+page_over(struct hub *hub, struct hub_job *job)
+{
+	job->state = JOB_ASK;
+	if (job->before == 0) {
+		job->state = JOB_MEETS;
+		job_over(hub, job, FROE_OK, "");
+		return;
+	}
+	list_remove(&job->link);
+	list_push(&hub->jobs, &job->link);
+}
+
+/* When it can do something, as far as that is a matter of time. */
+static uint64_t
+job_due_ns(const struct hub *hub, const struct hub_job *job)
+{
+	bool reads = job->state == JOB_MEETS && job->row_at < job->row_count &&
+	    job->rows[job->row_at].state == ROW_READS;
+	bool early = job->state == JOB_ASK && job->position > hub->released_frame;
+	if (job->ended || reads || early)
+		return UINT64_MAX;
+	return job->state == JOB_ASKED ? job->due_ns : job->retry_ns;
+}
+
+static void
+job_go(struct hub *hub, struct hub_job *job)
+{
+	if (job->state == JOB_ASKED)
+		job->state = JOB_ASK;
+	if (job->state == JOB_ASK)
+		job_ask(hub, job);
+	else if (job->row_at < job->row_count)
+		job_meet(hub, job);
+	else
+		page_over(hub, job);
+}
+
+/* The frame that the last step is in is being built still, or written. */
+static bool
+frame_pending(const struct hub *hub)
+{
+	uint64_t frame = log_tail_seq(hub->shard->log);
+	return frame == hub->job_frame && frame > log_durable_seq(hub->shard->log);
+}
+
+static bool
+jobs_may_step(const struct hub *hub)
+{
+	bool share = !frame_pending(hub) || hub->job_steps < FRAME_STEPS_MAX;
+	return share && hub_has_room(hub) && !hub->stopping;
+}
+
+static struct hub_job *
+jobs_next(const struct hub *hub)
+{
+	struct list *at;
+	uint32_t active = 0;
+	list_for_each(at, &hub->jobs) {
+		struct hub_job *job = container_of(at, struct hub_job, link);
+		if (active++ == ACTIVE_MAX)
+			return NULL;
+		if (job_due_ns(hub, job) <= hub->mono_ns)
+			return job;
+	}
+	return NULL;
+}
+
+void
+hub_job_turn(struct hub *hub)
+{
+	struct hub_job *job;
+	while (!list_empty(&hub->job_waits)) {
+		struct job_wait *wait = container_of(hub->job_waits.next, struct job_wait, link);
+		if (wait->due_ns > hub->mono_ns && !hub->stopping)
+			break;
+		wait_over(hub, wait);
+	}
+	while (jobs_may_step(hub) && (job = jobs_next(hub)) != NULL) {
+		job_go(hub, job);
+		jobs_sweep(hub);
+	}
+	jobs_sweep(hub);
+}
+
+/* With a frame's share used up, or the outbox full, it is a commit that makes the next turn. */
+uint64_t
+hub_job_deadline_ns(const struct hub *hub)
+{
+	uint64_t due_ns = UINT64_MAX;
+	uint32_t active = 0;
+	struct list *at;
+	if (!list_empty(&hub->job_waits))
+		due_ns = container_of(hub->job_waits.next, struct job_wait, link)->due_ns;
+	if (!jobs_may_step(hub))
+		return due_ns;
+	list_for_each(at, &hub->jobs) {
+		const struct hub_job *job = container_of(at, struct hub_job, link);
+		uint64_t at_ns = job_due_ns(hub, job);
+		if (active++ == ACTIVE_MAX)
+			break;
+		if (at_ns < hub->mono_ns)
+			at_ns = hub->mono_ns;
+		due_ns = at_ns < due_ns ? at_ns : due_ns;
+	}
+	return due_ns;
+}
+
+void
+hub_job_release_all(struct hub *hub)
+{
+	while (!list_empty(&hub->jobs))
+		job_free(container_of(hub->jobs.next, struct hub_job, link));
+	while (!list_empty(&hub->job_waits)) {
+		struct job_wait *wait = container_of(hub->job_waits.next, struct job_wait, link);
+		list_remove(&wait->link);
+		mem_free(wait);
+	}
+}

@@ -35,6 +35,24 @@ void map_put(struct map *map, uint64_t high, uint64_t low, void *value); /* repl
 bool map_add(struct map *map, uint64_t high, uint64_t low, void *value); /* false: it is there */
 void *map_remove(struct map *map, uint64_t high, uint64_t low);         /* what was there */
 
+/* Tells the processor that the key will be looked up soon: a table of a million is not in its
+ * cache. */
+void map_prefetch(const struct map *map, uint64_t high, uint64_t low);
+
+/* Many adds in a row, each made only when its place has come into the cache. */
+#define MAP_BATCH 16u
+struct map_batch {
+	struct map *map;
+	struct map_entry entries[MAP_BATCH]; /* a ring */
+	uint64_t count;                      /* ever */
+	uint64_t added;                      /* of them: the others are not in the map yet */
+	bool twice;                          /* a key was there already, and stayed as it was */
+};
+
+void map_batch_init(struct map_batch *batch, struct map *map);
+void map_batch_add(struct map_batch *batch, uint64_t high, uint64_t low, void *value);
+bool map_batch_flush(struct map_batch *batch); /* all are in the map; false: one was twice */
+
 static inline void *
 map_get_u64(const struct map *map, uint64_t key)
 {
@@ -61,6 +79,8 @@ map_remove_u64(struct map *map, uint64_t key)
 
 void *map_get_uuid(const struct map *map, struct uuid key);
 void map_put_uuid(struct map *map, struct uuid key, void *value);
+void map_prefetch_uuid(const struct map *map, struct uuid key);
+void map_batch_add_uuid(struct map_batch *batch, struct uuid key, void *value);
 bool map_add_uuid(struct map *map, struct uuid key, void *value);
 void *map_remove_uuid(struct map *map, struct uuid key);
 

@@ -866,10 +866,6 @@ struct eng_queue_view {
 void eng_queues(const struct eng *eng,
     void (*each)(void *context, const struct eng_queue_view *view), void *context);
 
-/* Open runs in order of their keys, with how many records each has. */
-void eng_run_lengths(const struct eng *eng,
-    void (*each)(void *context, uint64_t run, uint32_t records), void *context);
-
 /* Of counters only, in constant time: engines that differ in it differ. */
 uint64_t eng_digest(const struct eng *eng);
 /* Is there so little that eng_hash() looks at fewer than so many things? */

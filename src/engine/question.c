@@ -317,17 +317,6 @@ eng_approvals(const struct eng *eng, struct eng_tenant_id id, uint64_t after,
 }
 
 void
-eng_run_lengths(const struct eng *eng, void (*each)(void *context, uint64_t run, uint32_t records),
-    void *context)
-{
-	struct list *at;
-	list_for_each(at, &eng->runs) {
-		const struct eng_run *run = container_of(at, struct eng_run, link);
-		each(context, run->key, run->event_count);
-	}
-}
-
-void
 eng_counts(const struct eng *eng, struct eng_counts *ret_counts)
 {
 	struct list *at;

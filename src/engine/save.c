@@ -333,29 +333,53 @@ save_closed(struct save *save)
 		save_object(save, ENG_OBJ_CLOSED, 0);
 }
 
+static bool
+closed_take(const struct eng_load *load, struct take *take, struct eng_closed *ret_row)
+{
+	ret_row->id = take_uuid(take);
+	ret_row->closed_ns = take_number(take);
+	ret_row->key = take_number(take);
+	ret_row->tenant = take_u32(take);
+	ret_row->status = take_u8(take);
+	map_prefetch_uuid(&load->eng->runs_by_id, ret_row->id);
+	map_prefetch_uuid(&load->eng->closed, ret_row->id);
+	return !take->bad && ret_row->status >= ENG_COMPLETED && ret_row->status <= ENG_CANCELLED &&
+	    eng_tenant_get(load->eng, ret_row->tenant) != NULL && ret_row->key != 0 &&
+	    ret_row->key <= load->engine.run_last;
+}
+
+static bool
+closed_add(struct eng *eng, const struct eng_closed *row)
+{
+	if (eng_run_by_id(eng, row->id) != NULL)
+		return false;
+	struct eng_closed *closed = slab_alloc(&eng->closed_slab);
+	*closed = *row;
+	if (!map_add_uuid(&eng->closed, closed->id, closed)) {
+		slab_free(&eng->closed_slab, closed);
+		return false;
+	}
+	list_push(&eng->closed_order, &closed->link);
+	eng->closed_count++;
+	return true;
+}
+
+/* Some at a time: their places in the tables come into the cache together. */
 static enum froe_err
 load_closed(struct eng_load *load)
 {
-	struct eng *eng = load->eng;
 	struct take *take = &load->body;
 	while (take_more(take)) {
-		struct eng_closed row = {.id = take_uuid(take)};
-		row.closed_ns = take_number(take);
-		row.key = take_number(take);
-		row.tenant = take_u32(take);
-		row.status = take_u8(take);
-		if (take->bad || row.status < ENG_COMPLETED || row.status > ENG_CANCELLED ||
-		    eng_tenant_get(eng, row.tenant) == NULL || row.key == 0 ||
-		    row.key > load->engine.run_last || eng_run_by_id(eng, row.id) != NULL)
-			return load_bad(load, "a closed run");
-		struct eng_closed *closed = slab_alloc(&eng->closed_slab);
-		*closed = row;
-		if (!map_add_uuid(&eng->closed, closed->id, closed)) {
-			slab_free(&eng->closed_slab, closed);
-			return load_bad(load, "a closed run is there twice");
+		struct eng_closed rows[MAP_BATCH] = {0};
+		size_t count = 0;
+		while (count < MAP_BATCH && take_more(take)) {
+			if (!closed_take(load, take, &rows[count++]))
+				return load_bad(load, "a closed run");
 		}
-		list_push(&eng->closed_order, &closed->link);
-		eng->closed_count++;
+		for (size_t i = 0; i < count; i++) {
+			if (!closed_add(load->eng, &rows[i]))
+				return load_bad(load, "a closed run is there twice");
+		}
 	}
 	return take_end(load, take, "a closed run");
 }
@@ -461,6 +485,8 @@ eng_load_open(void)
 	struct eng_load *load = mem_zalloc(sizeof(*load));
 	load->eng = eng_open();
 	fair_load_begin(&load->eng->fair);
+	map_batch_init(&load->runs_by_key, &load->eng->runs_by_key);
+	map_batch_init(&load->runs_by_id, &load->eng->runs_by_id);
 	return load;
 }
 
@@ -475,12 +501,20 @@ load_event(struct eng_load *load, const struct eng_event *event)
 	return load_bad(load, "an event that is not saved");
 }
 
+uint32_t
+eng_load_records(const struct eng_load *load)
+{
+	return load->run_records;
+}
+
 enum froe_err
 eng_load_put(struct eng_load *load, const struct eng_saved *saved, struct froe_fault *fault)
 {
 	load->fault = fault;
 	if (!load->begun && saved->type != ENG_OBJ_ENGINE)
 		return load_bad(load, "it does not begin with its counters");
+	if (saved->type != ENG_OBJ_RUN && load_runs_flush(load) != FROE_OK)
+		return FROE_CORRUPT;
 	if (saved->event != NULL)
 		return load_event(load, saved->event);
 	for (size_t i = 0; i < SAVE_TABLE_ROWS; i++) {
@@ -518,7 +552,9 @@ enum froe_err
 eng_load_close(struct eng_load *load, struct eng **ret_eng, struct froe_fault *fault)
 {
 	load->fault = fault;
-	enum froe_err err = load_counts_check(load);
+	enum froe_err err = load_runs_flush(load);
+	if (err == FROE_OK)
+		err = load_counts_check(load);
 	if (err == FROE_OK)
 		err = load_workers_check(load);
 	if (err == FROE_OK)

@@ -75,6 +75,9 @@ struct eng_load {
 	} *kept; /* owned */
 	size_t kept_count;
 	bool begun; /* ENGINE has come */
+	struct map_batch runs_by_key; /* of RUN after RUN */
+	struct map_batch runs_by_id;
+	uint32_t run_records; /* of the newest RUN */
 	struct eng_task *approvals_of; /* whose approvals come now, and where the next one goes */
 	struct eng_approval **approvals_tail;
 	struct froe_fault *fault;
@@ -116,6 +119,7 @@ bool take_need(struct take *take, struct eng_tenant *tenant, struct fair_need *r
 /* save_run.c */
 void save_runs(struct save *save);
 enum froe_err load_run(struct eng_load *load);
+enum froe_err load_runs_flush(struct eng_load *load);
 void save_timers(struct save *save);
 enum froe_err load_timers(struct eng_load *load);
 /* The task that two numbers name; NULL: none. */

@@ -98,6 +98,17 @@ queue_find(const struct eng_workflow *workflow, struct bytes action, const struc
 	return queue;
 }
 
+/* The next runs come into the cache together. */
+static void
+queue_look_ahead(const struct eng_load *load)
+{
+	struct take ahead = load->body;
+	for (unsigned i = 0; i < MAP_BATCH && take_more(&ahead); i++) {
+		map_prefetch(&load->eng->runs_by_key, 0, take_number(&ahead));
+		take_u32(&ahead);
+	}
+}
+
 enum froe_err
 load_queue(struct eng_load *load)
 {
@@ -119,7 +130,9 @@ load_queue(struct eng_load *load)
 	if (queue->fair.length != 0 && queue->fair.turn != turn)
 		return load_bad(load, "a queue has two turns");
 	fair_queue_load(&queue->fair, turn, deficit);
-	while (take_more(take)) {
+	for (uint64_t row = 0; take_more(take); row++) {
+		if (row % MAP_BATCH == 0)
+			queue_look_ahead(load);
 		struct eng_task *task = load_task(load, take);
 		if (task == NULL || task->state != ENG_TASK_QUEUED || task->item.queue != NULL ||
 		    task_node(task)->queue != queue || priority == 0)

@@ -137,30 +137,18 @@ take_version(struct eng_load *load)
 	return number != 0 ? workflow->versions[number - 1] : workflow->unbound;
 }
 
-static bool
-run_name(struct eng *eng, struct eng_run *run)
-{
-	if (!map_add_u64(&eng->runs_by_key, run->key, run))
-		return false;
-	if (map_add_uuid(&eng->runs_by_id, run->id, run))
-		return true;
-	map_remove_u64(&eng->runs_by_key, run->key);
-	return false;
-}
-
-/* Takes part in everything from here on, so that the engine can be closed. NULL: there is one of
- * this key or id. */
+/* Takes part in everything from here on, so that the engine can be closed; it is found once the
+ * last RUN has come. */
 static struct eng_run *
-run_link(struct eng *eng, uint64_t key, struct uuid id, struct eng_version *version)
+run_link(struct eng_load *load, uint64_t key, struct uuid id, struct eng_version *version)
 {
+	struct eng *eng = load->eng;
 	struct eng_run *run = run_alloc(eng, version);
 	run->key = key;
 	run->id = id;
 	run->version = version;
-	if (!run_name(eng, run)) {
-		run_give_back(eng, run);
-		return NULL;
-	}
+	map_batch_add(&load->runs_by_key, 0, key, run);
+	map_batch_add_uuid(&load->runs_by_id, id, run);
 	run->tenant = version->workflow->tenant;
 	run->timer.timer.owner = ENG_TIMER_RUN;
 	for (uint16_t i = 0; i < version->task_count; i++)
@@ -215,6 +203,14 @@ run_stands(const struct eng_run *run)
 	return run->open > 0 && run->priority >= FROE_PRIORITY_MIN;
 }
 
+/* From here on they are found. */
+enum froe_err
+load_runs_flush(struct eng_load *load)
+{
+	bool keys = map_batch_flush(&load->runs_by_key), ids = map_batch_flush(&load->runs_by_id);
+	return keys && ids ? FROE_OK : load_bad(load, "a run is there twice");
+}
+
 enum froe_err
 load_run(struct eng_load *load)
 {
@@ -225,12 +221,11 @@ load_run(struct eng_load *load)
 	struct eng_version *version = take_version(load);
 	if (take->bad || key == 0 || key > load->engine.run_last || version == NULL)
 		return load_bad(load, "a run");
-	struct eng_run *run = run_link(eng, key, id, version);
-	if (run == NULL)
-		return load_bad(load, "a run is there twice");
+	struct eng_run *run = run_link(load, key, id, version);
 	run->created_ns = take_number(take);
 	run->deadline_ns = take_number(take);
 	run->event_count = take_u32(take);
+	load->run_records = run->event_count;
 	run->chunks = take_u32(take);
 	run->priority = take_u32(take);
 	uint8_t status = take_u8(take);

@@ -40,6 +40,7 @@ struct resolver {
 	/* The run of the newest record: a step's records are mostly of one run. */
 	uint64_t last_key;
 	struct resolver_list *last;
+	struct map_batch batch; /* resolver_load_next */
 };
 
 static uint64_t *
@@ -60,6 +61,7 @@ resolver_open(size_t cache_bytes)
 {
 	struct resolver *resolver = mem_zalloc(sizeof(*resolver));
 	stock_init(&resolver->stock);
+	map_batch_init(&resolver->batch, &resolver->runs);
 	resolver->cache_bytes = cache_bytes;
 	resolver->cache = cache_bytes > 0 ? mem_pages(cache_bytes) : NULL;
 	resolver->head = CACHE_START;
@@ -115,6 +117,7 @@ list_require(struct resolver *resolver, uint64_t run_key, uint32_t count)
 void
 resolver_close(struct resolver *resolver)
 {
+	FROE_DROP(map_batch_flush(&resolver->batch), "a load may have been given up");
 	for (size_t i = 0; i < resolver->runs.capacity; i++)
 		list_free(resolver, resolver->runs.entries[i].value);
 	map_release(&resolver->runs);
@@ -167,16 +170,44 @@ resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
 	resolver->last = list;
 }
 
+static void
+list_load(struct resolver_list *list, const struct log_place *places, uint32_t count)
+{
+	memcpy(list->places + list->count, places, count * sizeof(*places));
+	memset(list_positions(list) + list->count, 0, count * sizeof(uint64_t));
+	list->count += count;
+}
+
 void
 resolver_load(struct resolver *resolver, uint64_t run_key, const struct log_place *places,
     uint32_t count)
 {
-	struct resolver_list *list = list_require(resolver, run_key, count);
-	memcpy(list->places + list->count, places, count * sizeof(*places));
-	memset(list_positions(list) + list->count, 0, count * sizeof(uint64_t));
-	list->count += count;
+	list_load(list_require(resolver, run_key, count), places, count);
 	resolver->last_key = 0;
 	resolver->last = NULL;
+}
+
+void
+resolver_load_next(struct resolver *resolver, uint64_t run_key, const struct log_place *places,
+    uint32_t count)
+{
+	if (resolver->last_key == run_key) { /* one of very many records */
+		FROE_DROP(map_batch_flush(&resolver->batch), "resolver_load_end says so again");
+		list_load(list_require(resolver, run_key, count), places, count);
+		return;
+	}
+	struct resolver_list *list =
+	    list_new(resolver, count > LIST_CAPACITY ? count : LIST_CAPACITY);
+	list_load(list, places, count);
+	map_batch_add(&resolver->batch, 0, run_key, list);
+	resolver->last_key = run_key;
+}
+
+bool
+resolver_load_end(struct resolver *resolver)
+{
+	resolver->last_key = 0;
+	return map_batch_flush(&resolver->batch);
 }
 
 static const struct resolver_list *

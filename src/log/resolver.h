@@ -24,9 +24,15 @@ void resolver_close(struct resolver *resolver);
 void resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
     struct log_place place, uint16_t type, uint64_t time_ns, struct bytes body);
 
-/* More places of a run, as a snapshot has them; nothing of them is cached. */
+/* More places of a run; nothing of them is cached. */
 void resolver_load(struct resolver *resolver, uint64_t run_key, const struct log_place *places,
     uint32_t count);
+
+/* The same of many runs, one after the other, each new or the one before. Nothing else is asked
+ * or done before resolver_load_end(). False: a run came twice. */
+void resolver_load_next(struct resolver *resolver, uint64_t run_key,
+    const struct log_place *places, uint32_t count);
+bool resolver_load_end(struct resolver *resolver) FROE_CHECKED;
 
 /* False: the run or the record is unknown here. */
 bool resolver_place(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,

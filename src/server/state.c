@@ -33,6 +33,8 @@ state_drop(struct state *state)
 	state->load = NULL;
 	state->eng = NULL;
 	state->resolver = NULL;
+	state->load_run = 0;
+	state->load_missing = 0;
 }
 
 void
@@ -62,20 +64,30 @@ state_begin(void *context, const struct log_base *base, bool whole, struct froe_
 static enum froe_err
 load_places(struct state *state, const struct log_record *record, struct froe_fault *fault)
 {
-	uint32_t count = history_places_count(record->body), known;
+	uint32_t count = history_places_count(record->body);
 	if (record->run_key == 0 || count == 0 ||
 	    (size_t)count * HISTORY_PLACE_BYTES != record->body.size)
 		return fault_set(
 		    fault, FROE_CORRUPT, "the places of run %" PRIu64 " are none", record->run_key);
-	FROE_DROP(resolver_run(state->resolver, record->run_key, &known), "only how many");
-	if (known + (uint64_t)count > UINT32_MAX)
-		return fault_set(fault, FROE_CORRUPT, "the places of run %" PRIu64 " are too many",
+	if (record->run_key != state->load_run || count > state->load_missing)
+		return fault_set(fault, FROE_CORRUPT,
+		    "the places of run %" PRIu64 " are too many, or not behind it",
 		    record->run_key);
+	state->load_missing -= count;
 	struct log_place *places = arena_alloc(&state->arena, count * sizeof(*places));
 	for (uint32_t i = 0; i < count; i++)
 		places[i] = history_place_decode(record->body, i);
-	resolver_load(state->resolver, record->run_key, places, count);
+	resolver_load_next(state->resolver, record->run_key, places, count);
 	return FROE_OK;
+}
+
+static enum froe_err
+check_missing(const struct state *state, struct froe_fault *fault)
+{
+	if (state->load_missing == 0)
+		return FROE_OK;
+	return fault_set(fault, FROE_CORRUPT,
+	    "the places of run %" PRIu64 "'s records are not all there", state->load_run);
 }
 
 static enum froe_err
@@ -97,24 +109,14 @@ state_take(void *context, const struct log_record *record, struct froe_fault *fa
 			return err;
 		saved.event = &event;
 	}
-	return eng_load_put(state->load, &saved, fault);
-}
-
-struct places_check {
-	const struct state *state;
-	size_t runs;
-	uint64_t bad; /* a run */
-};
-
-static void
-places_check_run(void *context, uint64_t run, uint32_t records)
-{
-	struct places_check *check = context;
-	uint32_t count;
-	FROE_DROP(resolver_run(check->state->resolver, run, &count), "only how many");
-	if (count != records)
-		check->bad = run;
-	check->runs++;
+	enum froe_err err = check_missing(state, fault);
+	if (err == FROE_OK)
+		err = eng_load_put(state->load, &saved, fault);
+	if (err == FROE_OK && saved.type == ENG_OBJ_RUN) {
+		state->load_run = saved.run;
+		state->load_missing = eng_load_records(state->load);
+	}
+	return err;
 }
 
 static enum froe_err
@@ -123,20 +125,17 @@ state_end(void *context, uint64_t state_hash, struct froe_fault *fault)
 	struct state *state = context;
 	struct eng_load *load = state->load;
 	state->load = NULL;
+	bool once = resolver_load_end(state->resolver);
 	enum froe_err err = eng_load_close(load, &state->eng, fault);
+	if (err == FROE_OK)
+		err = check_missing(state, fault);
 	if (err != FROE_OK)
 		return err;
 	bool looks = !state->hurry || eng_small(state->eng, HURRY_SIZE_MAX);
 	if (looks && eng_hash(state->eng) != state_hash)
 		return fault_set(
 		    fault, FROE_CORRUPT, "the state that was loaded is not the one that was saved");
-	struct places_check check = {.state = state};
-	eng_run_lengths(state->eng, places_check_run, &check);
-	if (check.bad != 0 || check.runs != resolver_runs(state->resolver))
-		return fault_set(fault, FROE_CORRUPT,
-		    "the places of run %" PRIu64 "'s records are not all there, or too many",
-		    check.bad);
-	return FROE_OK;
+	return once ? FROE_OK : fault_set(fault, FROE_CORRUPT, "a run's places came twice");
 }
 
 const struct log_loader state_loader = {

@@ -26,6 +26,8 @@ struct state {
 	struct eng *eng;
 	struct resolver *resolver;
 	struct eng_load *load; /* while a snapshot is read */
+	uint64_t load_run;     /* the newest: how many places of it are still to come */
+	uint32_t load_missing;
 	size_t cache_bytes;
 	bool hurry; /* a large state's hash is left to whoever makes the next snapshot of it */
 	struct arena arena; /* of one record */

@@ -202,10 +202,45 @@ test_resolver__forgets_a_run(void **state)
 	resolver_close(resolver);
 }
 
+/* Many runs' places in a row, some in several pieces; then it is as if they had been added. */
+static void
+test_resolver__loads_many(void **state)
+{
+	(void)state;
+	struct resolver *resolver = resolver_open(256);
+	struct log_place places[40], place;
+	uint32_t count;
+	for (uint32_t i = 0; i < 40; i++)
+		places[i] = (struct log_place){.event_seq = i + 1, .size = 40};
+	for (uint64_t run = 1; run <= 100; run++) {
+		uint32_t records = (uint32_t)(run % 40 + 1);
+		resolver_load_next(resolver, run, places, run % 7 == 0 ? 1 : records);
+		if (run % 7 == 0 && records > 1)
+			resolver_load_next(resolver, run, places + 1, records - 1);
+	}
+	assert_true(resolver_load_end(resolver));
+	assert_int_equal(resolver_runs(resolver), 100);
+	for (uint64_t run = 1; run <= 100; run++) {
+		assert_non_null(resolver_run(resolver, run, &count));
+		assert_int_equal(count, run % 40 + 1);
+		for (uint32_t no = 1; no <= count; no++) {
+			assert_true(resolver_place(resolver, run, no, &place));
+			assert_int_equal(place.event_seq, no);
+		}
+		struct added next = {run, count + 1, 8};
+		add(resolver, 1000 + run, &next);
+		assert_true(look(resolver, 1000 + run, &next));
+	}
+	resolver_load_next(resolver, 5, places, 0);
+	assert_false(resolver_load_end(resolver));
+	resolver_close(resolver);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_resolver__loads_many),
 	    cmocka_unit_test(test_resolver__cache_shows_nothing_that_was_written_over),
 	    cmocka_unit_test(test_resolver__too_large_for_the_cache),
 	    cmocka_unit_test(test_resolver__without_a_cache),

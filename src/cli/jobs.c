@@ -10,6 +10,7 @@
 #include "cli/each.h"
 #include "cli/filter.h"
 #include "cli/json.h"
+#include "cli/terminal.h"
 
 #include "base/bytes.h"
 #include "base/duration.h"
@@ -183,6 +184,17 @@ job_table(const struct froe_job_view *job, struct buf *to)
 		buf_printf(to, "reason    %s\n", job->reason);
 }
 
+/* Reasons, names and errors are the words of others. */
+static void
+job_text_print(enum cli_output output, const struct buf *text)
+{
+	struct terminal terminal = terminal_open(STDOUT_FILENO);
+	if (output == CLI_TABLE)
+		terminal_print_plain(&terminal, text);
+	else
+		terminal_print(text);
+}
+
 static void
 job_print(const struct cli *cli, const struct froe_job_view *job, bool whole)
 {
@@ -199,7 +211,7 @@ job_print(const struct cli *cli, const struct froe_job_view *job, bool whole)
 		job_line(job, &text);
 		buf_push_text(&text, "\n");
 	}
-	fwrite(text.data, 1, buf_used(&text), stdout);
+	job_text_print(cli_output(cli), &text);
 	buf_release(&text);
 }
 
@@ -222,7 +234,7 @@ job_progress(const struct froe_job_view *job)
 static int
 job_follow(const struct cli *cli, struct froe_client *client, uint64_t number)
 {
-	bool seen = isatty(STDERR_FILENO) && cli_output(cli) == CLI_TABLE;
+	bool seen = terminal_open(STDERR_FILENO).moves && cli_output(cli) == CLI_TABLE;
 	struct froe_job_view *job;
 	struct froe_error error;
 	for (;;) {
@@ -269,7 +281,7 @@ job_started(const struct cli *cli, struct froe_client *client, uint64_t number)
 			printf("%" PRIu64 "\n", number);
 		return FROE_EXIT_OK;
 	}
-	if (isatty(STDERR_FILENO) && cli_output(cli) == CLI_TABLE)
+	if (terminal_open(STDERR_FILENO).tty && cli_output(cli) == CLI_TABLE)
 		fprintf(stderr, "froe: job %" PRIu64 " goes on without us: \"froe jobs cancel %"
 		    PRIu64 "\" ends it\n", number, number);
 	return job_follow(cli, client, number);
@@ -390,61 +402,57 @@ cli_jobs_list(struct cli *cli)
 	if (output == CLI_JSON)
 		buf_push_text(&text, "]}\n");
 	if (status == FROE_EXIT_OK)
-		fwrite(text.data, 1, buf_used(&text), stdout);
+		job_text_print(output, &text);
 	buf_release(&text);
 	froe_client_close(client);
 	return status;
 }
 
-static int
-get_one(const struct cli *cli, struct froe_client *client, uint64_t number)
+static uint64_t
+number_of(const char *text)
 {
-	struct froe_job_view *job;
-	struct froe_error error;
-	if (froe_job_get(client, number, 0, -1, &job, &error) != FROE_OK)
-		return cli_fail(&error);
-	job_print(cli, job, /* whole= */ true);
-	froe_job_view_free(job);
-	return FROE_EXIT_OK;
+	uint64_t number;
+	bool parsed = number_parse(text, &number);
+	froe_assert(parsed);
+	return number;
 }
 
 static int
-with_job(const struct cli *cli,
-    int (*act)(const struct cli *cli, struct froe_client *client, uint64_t number))
+get_one(const struct each *each, struct froe_client *client, const char *id)
 {
-	uint64_t number;
-	int status;
-	FROE_DROP(cli_output(cli), "checked before connecting");
-	if (!number_parse(cli->arguments[0], &number))
-		cli_usage(cli, "\"%s\" is not %s", cli->arguments[0], job_kind.want);
-	struct froe_client *client = cli_connect(cli, &status);
-	if (client == NULL)
-		return status;
-	status = act(cli, client, number);
-	froe_client_close(client);
-	return status;
+	struct froe_job_view *job;
+	struct froe_error error;
+	if (froe_job_get(client, number_of(id), 0, -1, &job, &error) != FROE_OK)
+		return cli_fail_of(each_name(each, id), &error);
+	job_print(each->cli, job, /* whole= */ true);
+	froe_job_view_free(job);
+	return FROE_EXIT_OK;
 }
 
 int
 cli_jobs_get(struct cli *cli)
 {
-	return with_job(cli, get_one);
+	return each_show(cli, &job_kind, get_one);
+}
+
+/* One after the other: each tells its own story. */
+static int
+watch_one(const struct each *each, struct froe_client *client, const char *id)
+{
+	return job_follow(each->cli, client, number_of(id));
 }
 
 int
 cli_jobs_watch(struct cli *cli)
 {
-	return with_job(cli, job_follow);
+	return each_show(cli, &job_kind, watch_one);
 }
 
 static enum froe_err
 cancel_one(void *context, struct froe_client *client, const char *text, struct froe_error *error)
 {
-	uint64_t number;
-	bool parsed = number_parse(text, &number);
 	(void)context;
-	froe_assert(parsed);
-	return froe_job_cancel(client, number, -1, error);
+	return froe_job_cancel(client, number_of(text), -1, error);
 }
 
 int

@@ -21,7 +21,7 @@ static const struct chapter {
 	const char *words; /* NULL: of what is left */
 } chapters[] = {
     {"Serving", "server dev"},
-    {"Runs", "run runs why"},
+    {"Runs", "run runs why jobs"},
     {"Workflows", "workflows"},
     {"Events and approvals", "events approvals"},
     {"Workers", "worker workers"},

@@ -49,13 +49,15 @@
 const struct cli_option cli_connection[] = {OPTION_ADDRESS, OPTION_TENANT, {0}};
 /* Which runs are meant: cli/filter.h. */
 #define OPTIONS_FILTER                                                                             \
-	{"status", "S", "QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED, EVICTED; may be repeated"},\
-	{"workflow", "NAME", "of this workflow only"},                                             \
-	{"since", "TIME|D", "created at or after a time, or since so long ago"},                   \
-	{"until", "TIME|D", "created before it"},                                                  \
-	{"parent", "ID", "started by this run"},                                                   \
-	{"metadata", "KEY=VALUE", "with this pair; with all of them if repeated"},                 \
-	{"worker", "NAME", "of which this worker has had a task"}
+	{"status", "S",                                                                            \
+	    "QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED, EVICTED; may be repeated"},            \
+	    {"workflow", "NAME", "of this workflow only"},                                         \
+	    {"since", "TIME|D", "created at or after a time, or since so long ago"},               \
+	    {"until", "TIME|D", "created before it"}, {"parent", "ID", "started by this run"},     \
+	    {"metadata", "KEY=VALUE", "with this pair; with all of them if repeated"},             \
+	{                                                                                          \
+		"worker", "NAME", "of which this worker has had a task"                            \
+	}
 #define OPTIONS_JOB                                                                                \
 	{"all", NULL, "all runs, instead of conditions"},                                          \
 	{"detach", NULL, "print the job's number and do not wait for its end"}
@@ -256,8 +258,9 @@ const struct cli_command cli_commands[] = {
     {"runs replay", "[ID...|-]", 0, -1, "let runs that have ended go on, or all that are found",
         replay_rows, cli_runs_replay},
     {"jobs list", "", 0, 0, "list jobs, newest first", jobs_rows, cli_jobs_list},
-    {"jobs get", "NUMBER", 1, 1, "show a job", jobs_rows, cli_jobs_get},
-    {"jobs watch", "NUMBER", 1, 1, "follow a job to its end", jobs_rows, cli_jobs_watch},
+    {"jobs get", "NUMBER...|-", 1, -1, "show jobs", jobs_rows, cli_jobs_get},
+    {"jobs watch", "NUMBER...|-", 1, -1, "follow jobs to their end", jobs_rows,
+        cli_jobs_watch},
     {"jobs cancel", "NUMBER...|-", 1, -1, "end jobs; what they did stays done", jobs_rows,
         cli_jobs_cancel},
     {"events push", "KEY [JSON|@FILE|-]", 1, 2, "push an event to all that wait for its key",

@@ -145,3 +145,20 @@ terminal_push_wide(
 	for (; used < width; used++)
 		buf_push_text(to, " ");
 }
+
+void
+terminal_print_plain(const struct terminal *terminal, const struct buf *text)
+{
+	struct bytes left = buf_bytes(text);
+	struct buf plain;
+	buf_init(&plain);
+	while (left.size > 0) {
+		const uint8_t *end = memchr(left.data, '\n', left.size);
+		size_t size = end != NULL ? (size_t)(end - left.data) + 1 : left.size;
+		terminal_push_bytes(terminal, &plain, bytes_of(left.data, size));
+		buf_push_text(&plain, end != NULL ? "\n" : "");
+		left = bytes_of(left.data + size, left.size - size);
+	}
+	terminal_print(&plain);
+	buf_release(&plain);
+}

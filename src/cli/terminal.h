@@ -49,6 +49,9 @@ void terminal_push_bytes(const struct terminal *terminal, struct buf *to, struct
 void terminal_push_wide(
     const struct terminal *terminal, struct buf *to, const char *text, size_t width);
 
+/* All lines of a buffer on standard output, as terminal_push would have them. */
+void terminal_print_plain(const struct terminal *terminal, const struct buf *text);
+
 /* How many characters a text has on the screen; names have no combining ones to speak of. */
 size_t terminal_width(const char *text);
 

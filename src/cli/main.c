@@ -1,5 +1,5 @@
 /*
- * cli/froe: main(): finds the command's row, reads its options and settings, runs it.
+ * cli/main: main(): finds the command's row, reads its options and settings, runs it.
  */
 #include "cli/cli.h"
 

@@ -32,7 +32,8 @@ timer_arm(struct eng *eng, enum eng_clock clock, struct eng_timer *timer, uint64
 static void
 task_timer_stop(struct eng *eng, struct eng_task *task)
 {
-	enum eng_clock clock = task->state == ENG_TASK_DELAYED ? ENG_WALL : ENG_UPTIME;
+	bool wall = task->state == ENG_TASK_DELAYED && task->lapsing == 0;
+	enum eng_clock clock = wall ? ENG_WALL : ENG_UPTIME;
 	wheel_remove(&eng->wheels[clock], &task->timer.timer);
 }
 
@@ -412,12 +413,16 @@ apply_task_delayed(struct apply *apply)
 	enum froe_err err = find_task(apply, ENG_TASK_DELAYED, &task);
 	if (err != FROE_OK)
 		return err;
+	bool lapsing = apply->event->retry_ns != 0;
+	if (lapsing != (apply->event->worker != 0))
+		return misfit(apply, "an old lease lapses of no worker, or for no reason");
 	task_move(apply->eng, task, ENG_TASK_DELAYED);
-	timer_arm(apply->eng, ENG_WALL, &task->timer, apply->event->deadline_ns);
-	if (apply->event->retry_ns != 0) {
+	if (lapsing) {
 		task->lapsing = apply->event->worker;
 		task->deadline_ns = apply->event->retry_ns;
 	}
+	timer_arm(apply->eng, lapsing ? ENG_UPTIME : ENG_WALL, &task->timer,
+	    apply->event->deadline_ns);
 	return FROE_OK;
 }
 
@@ -448,6 +453,7 @@ apply_lease_ended(struct apply *apply)
 	if (task->lapsing == 0)
 		return misfit(apply, "no old lease is waited for");
 	task_run(task)->event_count++;
+	task_timer_stop(apply->eng, task);
 	task->lapsing = 0;
 	timer_arm(apply->eng, ENG_WALL, &task->timer, task->deadline_ns);
 	return FROE_OK;

@@ -83,19 +83,21 @@ retry_delay_ns(struct eng_turn *turn, struct eng_task *task, uint64_t retry_afte
 	return span_ns != 0 ? delay_ns - turn->random % (span_ns + 1) : delay_ns;
 }
 
-/* Queued again at retry_ns, or when the old lease has surely lapsed, whichever is later. */
+/* Queued again at retry_ns (wall), or when the old lease has surely lapsed (uptime: the wall clock
+ * may be set, and a worker counts its own), whichever is later. */
 static void
 task_delay(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason, uint64_t retry_ns,
     uint64_t worker, uint64_t lapse_ns)
 {
 	struct eng_event event = task_event(task, ENG_EV_TASK_DELAYED, reason);
 	event.deadline_ns = retry_ns;
-	if (lapse_ns > turn->now_ns) {
+	bool lapsing = lapse_ns > eng_uptime_ns(turn->eng, turn->now_ns);
+	if (lapsing) {
 		event.worker = worker;
 		event.retry_ns = retry_ns;
-		event.deadline_ns = lapse_ns > retry_ns ? lapse_ns : retry_ns;
+		event.deadline_ns = lapse_ns;
 	}
-	if (event.deadline_ns > turn->now_ns)
+	if (lapsing || retry_ns > turn->now_ns)
 		emit(turn, &event);
 	else
 		task_queue(turn, task, reason);
@@ -377,6 +379,22 @@ run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason, s
 
 /* --------------------------------------------------------------------------------- commands */
 
+uint64_t
+command_lapse_ns(const struct eng_turn *turn)
+{
+	uint64_t lapse_ns = turn->command->lapse_ns;
+	return lapse_ns > turn->eng->downtime_ns ? eng_uptime_ns(turn->eng, lapse_ns) : 0;
+}
+
+/* The old lease is no reason to wait any more: what is left is the delay. */
+static void
+lease_ended(struct eng_turn *turn, struct eng_task *task)
+{
+	struct eng_event event = task_event(task, ENG_EV_LEASE_ENDED, ENG_REASON_NONE);
+	event.lease = task->lease;
+	emit(turn, &event);
+}
+
 /* A late result is not used; but it says that its handler has ended. */
 static void
 fence_late(struct eng_turn *turn)
@@ -390,9 +408,7 @@ fence_late(struct eng_turn *turn)
 	if (task->lapsing == 0 || task->lapsing != turn->command->task.worker.v ||
 	    task->lease != fence->lease)
 		return;
-	struct eng_event event = task_event(task, ENG_EV_LEASE_ENDED, ENG_REASON_NONE);
-	event.lease = task->lease;
-	emit(turn, &event);
+	lease_ended(turn, task);
 }
 
 struct eng_task *
@@ -555,12 +571,15 @@ task_due(struct eng_turn *turn, struct eng_task *task)
 		task_settled(turn, task);
 		return;
 	case ENG_TASK_DELAYED:
-		task_queue(turn, task, ENG_REASON_RETRY);
+		if (task->lapsing != 0 && task->deadline_ns > turn->now_ns)
+			lease_ended(turn, task);
+		else
+			task_queue(turn, task, ENG_REASON_RETRY);
 		return;
 	case ENG_TASK_ASSIGNED:
 		task_revoke(turn, task, ENG_REASON_TIMED_OUT);
 		task_attempt_lapse(turn, task, ENG_REASON_TIMED_OUT,
-		    bytes_text("the execution timeout has passed"), turn->command->lapse_ns);
+		    bytes_text("the execution timeout has passed"), command_lapse_ns(turn));
 		return;
 	case ENG_TASK_WAITING:
 	case ENG_TASK_SETTLING:

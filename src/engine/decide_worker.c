@@ -20,7 +20,7 @@ worker_leave(struct eng_turn *turn, struct eng_worker *worker, enum eng_reason r
 {
 	struct eng_event event = worker_event(worker, ENG_EV_WORKER_LEAVING);
 	event.reason = (uint32_t)reason;
-	event.lapse_ns = turn->command->lapse_ns;
+	event.lapse_ns = command_lapse_ns(turn);
 	emit(turn, &event);
 }
 

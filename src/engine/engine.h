@@ -469,7 +469,7 @@ struct eng_event {
 	uint64_t incarnation;
 	uint64_t epoch;
 	uint64_t downtime_ns;
-	uint64_t lapse_ns; /* when the worker's leases have surely lapsed */
+	uint64_t lapse_ns; /* uptime when the worker's leases have surely lapsed */
 	uint64_t retry_ns; /* when the next attempt could begin, but for the old lease */
 	struct uuid id;
 	struct bytes name;

@@ -266,7 +266,7 @@ struct eng_worker {
 	bool paused;
 	bool leaving;
 	uint8_t leaving_reason;
-	uint64_t lapse_ns; /* leaving: when it has surely stopped */
+	uint64_t lapse_ns; /* leaving: uptime when it has surely stopped */
 	uint64_t registered_ns;
 	struct fair_worker fair;
 	struct list leases;  /* oldest first */
@@ -533,7 +533,9 @@ void reply_fault(struct eng_turn *turn, enum froe_err err, const char *field, co
 void task_queue(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
 void task_attempt_end(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason,
     struct bytes text, uint64_t retry_after_ms);
-/* The same for one whose handler may still be at work, up to lapse_ns (0: it is not). */
+/* The command's, as uptime. */
+uint64_t command_lapse_ns(const struct eng_turn *turn);
+/* The same for one whose handler may still be at work, up to lapse_ns of uptime (0: it is not). */
 void task_attempt_lapse(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason,
     struct bytes text, uint64_t lapse_ns);
 void task_revoke(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);

@@ -325,8 +325,9 @@ take_timer(struct eng_load *load, uint8_t clock)
 		struct eng_task *task = load_task(load, take);
 		if (task == NULL)
 			return NULL;
-		bool wall = task->state == ENG_TASK_DELAYED;
-		bool uptime = task->state == ENG_TASK_QUEUED || task->state == ENG_TASK_ASSIGNED;
+		bool wall = task->state == ENG_TASK_DELAYED && task->lapsing == 0;
+		bool uptime = task->state == ENG_TASK_QUEUED ||
+		    task->state == ENG_TASK_ASSIGNED || task->lapsing != 0;
 		return (clock == ENG_WALL ? wall : uptime) ? &task->timer : NULL;
 	}
 	if (owner == ENG_TIMER_RUN && clock == ENG_WALL) {

@@ -183,9 +183,21 @@ why_wait(const struct eng_task *task, struct eng_why *why)
 	return false;
 }
 
+/* A lapse is on uptime. */
 static void
-why_state(const struct eng_run *run, const struct eng_task *task, bool hold, uint64_t count_max,
-    struct eng_why *why)
+why_delayed(const struct eng *eng, const struct eng_task *task, struct eng_why *why)
+{
+	bool lapsing = task->lapsing != 0;
+	why->kind = lapsing ? ENG_WHY_LAPSE : ENG_WHY_TIMER;
+	why->worker = task->lapsing;
+	why->until_ns = task->timer.timer.deadline_ns + (lapsing ? eng->downtime_ns : 0);
+	if (lapsing && task->deadline_ns > why->until_ns)
+		why->until_ns = task->deadline_ns;
+}
+
+static void
+why_state(const struct eng *eng, const struct eng_run *run, const struct eng_task *task, bool hold,
+    uint64_t count_max, struct eng_why *why)
 {
 	switch ((enum eng_task_state)task->state) {
 	case ENG_TASK_WAITING:
@@ -197,9 +209,7 @@ why_state(const struct eng_run *run, const struct eng_task *task, bool hold, uin
 			why->kind = ENG_WHY_HELD;
 		return;
 	case ENG_TASK_DELAYED:
-		why->kind = task->lapsing != 0 ? ENG_WHY_LAPSE : ENG_WHY_TIMER;
-		why->worker = task->lapsing;
-		why->until_ns = task->timer.timer.deadline_ns;
+		why_delayed(eng, task, why);
 		return;
 	case ENG_TASK_ASSIGNED:
 		why->kind = task->worker->attached ? ENG_WHY_RUNS : ENG_WHY_AWAY;
@@ -237,6 +247,6 @@ eng_why(const struct eng *eng, uint64_t key, uint32_t index, bool hold, uint64_t
 	};
 	if (count_max > ENG_WHY_COUNT_MAX)
 		count_max = ENG_WHY_COUNT_MAX;
-	why_state(run, task, hold, count_max, ret_why);
+	why_state(eng, run, task, hold, count_max, ret_why);
 	return true;
 }

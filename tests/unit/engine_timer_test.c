@@ -329,6 +329,72 @@ test_timer__not_before_its_time(void **state)
 	driver_close(&d);
 }
 
+/* One task, exactly once, whose next attempt waits delay_ms. */
+static void
+once_define(struct driver *d, uint64_t delay_ms)
+{
+	struct workflow workflow;
+	workflow_parse(&workflow, &d->arena, "wf", "a");
+	workflow.tasks[0].delivery = ENG_EXACTLY_ONCE;
+	workflow.tasks[0].retries = 1;
+	workflow.tasks[0].execution_timeout_ms = 1000;
+	workflow.tasks[0].backoff.kind = delay_ms != 0 ? ENG_BACKOFF_CONSTANT : ENG_BACKOFF_NONE;
+	workflow.tasks[0].backoff.initial_ms = delay_ms;
+	driver_put(d, &workflow);
+	d->lapse_ns = 30 * SECOND;
+}
+
+/* The lost worker counts its own time: that the wall clock jumps ahead while the engine is down
+ * does not end what it does. */
+static void
+test_timer__lapse_is_on_uptime(void **state)
+{
+	struct driver d;
+	(void)state;
+	driver_open(&d);
+	once_define(&d, 0);
+	uint64_t worker = driver_worker(&d, 1, 1, "wf:a");
+	uint64_t run = driver_start(&d, "wf");
+	driver_worker_say(&d, ENG_CMD_WORKER_LEAVE, worker, true);
+	assert_task(&d, run, "a", ENG_TASK_DELAYED);
+	driver_advance(&d, 10 * SECOND);
+	driver_crash(&d, 7200 * SECOND);
+	driver_worker(&d, 2, 1, "wf:a");
+	driver_advance(&d, 20 * SECOND - 1);
+	assert_task(&d, run, "a", ENG_TASK_DELAYED);
+	driver_advance(&d, 1);
+	assert_task(&d, run, "a", ENG_TASK_ASSIGNED);
+	driver_complete(&d, run, "a");
+	assert_run_closed(&d, run, ENG_COMPLETED);
+	driver_close(&d);
+}
+
+/* When the old lease has lapsed the delay may still go on. */
+static void
+test_timer__lapse_and_delay(void **state)
+{
+	struct driver d;
+	struct eng_why why;
+	(void)state;
+	driver_open(&d);
+	once_define(&d, 50000);
+	driver_worker(&d, 1, 1, "wf:a");
+	uint64_t run = driver_start(&d, "wf");
+	driver_advance(&d, 1 * SECOND); /* timed out */
+	assert_true(eng_why(d.eng, run, 0, false, &why));
+	assert_int_equal(why.kind, ENG_WHY_LAPSE);
+	assert_true(why.until_ns == d.now_ns + 50 * SECOND);
+	driver_advance(&d, 30 * SECOND);
+	assert_true(eng_why(d.eng, run, 0, false, &why));
+	assert_int_equal(why.kind, ENG_WHY_TIMER);
+	driver_advance(&d, 20 * SECOND - 1);
+	assert_task(&d, run, "a", ENG_TASK_DELAYED);
+	driver_advance(&d, 1);
+	assert_task(&d, run, "a", ENG_TASK_ASSIGNED);
+	driver_complete(&d, run, "a");
+	driver_close(&d);
+}
+
 int
 main(void)
 {
@@ -347,6 +413,8 @@ main(void)
 	    cmocka_unit_test(test_timer__overdue_in_order),
 	    cmocka_unit_test(test_timer__one_a_step),
 	    cmocka_unit_test(test_timer__not_before_its_time),
+	    cmocka_unit_test(test_timer__lapse_is_on_uptime),
+	    cmocka_unit_test(test_timer__lapse_and_delay),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -704,7 +704,8 @@ task_settled(struct model *model, const struct model_run *run, uint32_t index, u
 	const struct model_task *task = &run->tasks[index];
 	uint64_t uptime_ns = model_uptime(model, now_ns);
 	if ((task->state == MODEL_HELD && task->due_ns <= uptime_ns) ||
-	    (task->state == MODEL_DELAYED && task->due_ns <= now_ns) ||
+	    (task->state == MODEL_DELAYED &&
+	        task->due_ns <= (task->lapsing != 0 ? uptime_ns : now_ns)) ||
 	    (task->state == MODEL_QUEUED && task->due_ns != 0 && task->due_ns <= uptime_ns))
 		judge_fail(model->judge, "run %" PRIu64 " task %u: a timer was lost in state %d",
 		    run->key, index, task->state);
@@ -760,7 +761,8 @@ model_due_ns(const struct model *model)
 		due_ns = earlier(due_ns, nodes_due_ns(run));
 		for (uint32_t j = 0; j < run->recipe->task_count; j++) {
 			const struct model_task *task = &run->tasks[j];
-			bool uptime = task->state == MODEL_HELD || task->state == MODEL_QUEUED;
+			bool uptime = task->state == MODEL_HELD || task->state == MODEL_QUEUED ||
+			    (task->state == MODEL_DELAYED && task->lapsing != 0);
 			if (task->due_ns != 0 && (uptime || task->state == MODEL_DELAYED))
 				due_ns = earlier(due_ns,
 				    task->due_ns + (uptime ? model->downtime_ns : 0));

@@ -79,8 +79,12 @@ queued_retry(struct witness *witness)
 	const struct model_task *task = witness->task;
 	uint64_t min_ns, max_ns;
 	if (task->state == MODEL_DELAYED) {
+		uint64_t now_ns = witness->event->time_ns;
 		require(witness, caused_by(witness, ENG_CMD_TIMER), "no timer fired");
-		require(witness, task->due_ns <= witness->event->time_ns, "before its time");
+		require(witness, task->lapsing == 0 || task->due_ns <= uptime(witness),
+		    "before the old lease has lapsed");
+		require(witness, (task->lapsing != 0 ? task->retry_ns : task->due_ns) <= now_ns,
+		    "before its time");
 		return;
 	}
 	require(witness, task->state == MODEL_SETTLING, "no attempt has ended");
@@ -367,7 +371,7 @@ delayed_lapsing(struct witness *witness)
 	require(witness, witness->recipe->delivery == ENG_EXACTLY_ONCE, "it need not wait");
 	require(witness, task->reason == ENG_REASON_LOST || task->reason == ENG_REASON_RELEASED ||
 	    task->reason == ENG_REASON_TIMED_OUT, "its handler has ended");
-	require(witness, event->deadline_ns >= event->retry_ns, "before its delay is over");
+	require(witness, event->deadline_ns > uptime(witness), "it has lapsed");
 	task->lapsing = event->worker;
 	task->retry_ns = event->retry_ns;
 	judge_mark(witness->model->judge, KIND_LAPSING);
@@ -406,7 +410,8 @@ on_lease_ended(struct witness *witness)
 	struct model_task *task = witness->task;
 	require(witness, task->state == MODEL_DELAYED && task->lapsing != 0,
 	    "no old lease is waited for");
-	require(witness, witness->model->cause == NULL || witness->model->answer.ended,
+	bool lapsed = task->due_ns <= uptime(witness) && caused_by(witness, ENG_CMD_TIMER);
+	require(witness, witness->model->cause == NULL || witness->model->answer.ended || lapsed,
 	    "nobody said that it has ended");
 	task->lapsing = 0;
 	task->due_ns = task->retry_ns;

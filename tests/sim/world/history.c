@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "server/record.h"
 
 #include <inttypes.h>
 
@@ -21,8 +22,8 @@ digest_texts(uint64_t digest, const struct bytes *texts, uint32_t count)
 }
 
 /* Of everything that the log keeps. That a completion's reason is COMPLETED it does not. */
-static uint64_t
-event_digest(const struct eng_event *event)
+uint64_t
+history_digest(const struct eng_event *event)
 {
 	uint32_t reason = event->type != ENG_EV_TASK_COMPLETED ? event->reason : 0;
 	uint64_t words[] = {
@@ -51,6 +52,28 @@ event_digest(const struct eng_event *event)
 	return digest_texts(digest, event->data, event->data_count);
 }
 
+static void
+row_keep(struct history_row *row, const struct eng_event *event)
+{
+	struct buf body;
+	buf_init(&body);
+	row->size = record_encode(event, &body);
+	row->body = mem_copy(body.data, row->size);
+	row->type = (uint16_t)event->type;
+	row->run = event->run;
+	row->no = event->run_event_no;
+	row->time_ns = event->time_ns;
+	buf_release(&body);
+}
+
+static void
+rows_cut(struct history *history, size_t count)
+{
+	for (size_t i = count; i < history->count; i++)
+		mem_free(history->rows[i].body);
+	history->count = count;
+}
+
 void
 history_append(struct history *history, const struct eng_event *event, uint64_t frame)
 {
@@ -59,8 +82,10 @@ history_append(struct history *history, const struct eng_event *event, uint64_t 
 		history->rows =
 		    mem_resize(history->rows, history->capacity * sizeof(*history->rows));
 	}
-	history->rows[history->count++] =
-	    (struct history_row){.frame = frame, .digest = event_digest(event)};
+	struct history_row *row = &history->rows[history->count++];
+	*row = (struct history_row){.frame = frame, .digest = history_digest(event)};
+	if (history->keeps)
+		row_keep(row, event);
 	history->judge->tally->events++;
 }
 
@@ -74,6 +99,7 @@ history_hash(struct history *history, const struct eng *eng)
 void
 history_release(struct history *history)
 {
+	rows_cut(history, 0);
 	mem_free(history->rows);
 	*history = (struct history){0};
 }
@@ -84,6 +110,32 @@ history_replay(struct history *history)
 	history->at = 0;
 }
 
+size_t
+history_recall(struct history *history, uint64_t frame,
+    void (*each)(void *context, const struct eng_event *event, uint64_t frame), void *context)
+{
+	struct arena arena;
+	arena_init(&arena, 0);
+	while (history->at < history->count && history->rows[history->at].frame <= frame) {
+		const struct history_row *row = &history->rows[history->at++];
+		struct froe_fault fault;
+		struct eng_event event;
+		struct log_record record = {
+		    .type = row->type,
+		    .run_key = row->run,
+		    .run_event_no = row->no,
+		    .time_ns = row->time_ns,
+		    .body = bytes_of(row->body, row->size),
+		};
+		if (record_decode(&record, &arena, &event, &fault) != FROE_OK)
+			judge_fail(history->judge, "an event does not decode: %s", fault.text);
+		each(context, &event, row->frame);
+		arena_reset(&arena);
+	}
+	arena_release(&arena);
+	return history->at;
+}
+
 void
 history_replayed(struct history *history, const struct eng_event *event, uint64_t frame,
     const struct eng *eng)
@@ -92,7 +144,7 @@ history_replayed(struct history *history, const struct eng_event *event, uint64_
 		judge_fail(history->judge, "the log holds an event (type %d, run %" PRIu64
 		    ") that never happened", event->type, event->run);
 	const struct history_row *row = &history->rows[history->at++];
-	if (row->digest != event_digest(event))
+	if (row->digest != history_digest(event))
 		judge_fail(history->judge, "event %zu (type %d, run %" PRIu64 " no %u) is not what "
 		    "happened then", history->at, event->type, event->run, event->run_event_no);
 	if (row->frame != frame)
@@ -117,5 +169,5 @@ history_replay_end(struct history *history, uint64_t durable_frame)
 		judge_mark(history->judge, KIND_LOST_FRAMES);
 	if (at > 0 && history->rows[at - 1].frame > durable_frame)
 		judge_mark(history->judge, KIND_KEPT_FRAMES);
-	history->count = at;
+	rows_cut(history, at);
 }

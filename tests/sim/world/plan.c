@@ -37,7 +37,10 @@ draw_kinds(struct plan *plan, struct dice *dice)
 	plan->enabled[KIND_ERRORS] &= dice_hits(dice, 25);
 	plan->enabled[KIND_STUCK] &= dice_hits(dice, 25);
 	plan->enabled[KIND_FULL] &= dice_hits(dice, 25);
-	plan->enabled[KIND_BIG_PAYLOAD] |= plan->enabled[KIND_FULL];
+	plan->enabled[KIND_RETENTION] &= dice_hits(dice, 20);
+	plan->enabled[KIND_SNAPSHOTS] |= plan->enabled[KIND_RETENTION];
+	plan->enabled[KIND_BIG_PAYLOAD] |= plan->enabled[KIND_FULL] ||
+	    plan->enabled[KIND_RETENTION];
 }
 
 static void
@@ -82,6 +85,7 @@ plan_draw(struct plan *plan, uint64_t seed, enum plant plant)
 	plan->pace_ns = (UINT64_C(1) << dice_below(&dice, 8)) * 200 * NS_PER_MS;
 	if (plan_does(plan, KIND_FULL))
 		plan->pace_ns = 200 * NS_PER_MS;
+	plan->keep_ns = (UINT64_C(1) << dice_below(&dice, 8)) * 100 * NS_PER_MS;
 	plan->payload_bytes_max = 64;
 	if (plan_does(plan, KIND_BIG_PAYLOAD)) {
 		plan->payload_bytes_max = plan->segment_bytes / 5;

@@ -47,6 +47,7 @@ struct plan {
 	unsigned deaths; /* at most, before the end game */
 	size_t payload_bytes_max;
 	uint64_t segment_bytes;
+	uint64_t keep_ns; /* retention */
 	unsigned inflight_max;
 	unsigned spares;
 	size_t cache_bytes;

@@ -42,9 +42,11 @@ check_recovered(struct process *process)
 		judge_fail(process->judge, "the engine has %" PRIu64 " of %" PRIu64
 		    " runs open, expected %zu of %zu", counts.runs, counts.runs_started,
 		    model->run_open, model->run_count);
-	if (report->records != process->history->count)
+	size_t count = process->history->count - process->recalled;
+	if (report->records != count)
 		judge_fail(process->judge, "%" PRIu64 " records are reported, %zu came back",
-		    report->records, process->history->count);
+		    report->records, count);
+	process_check_places(process);
 	if (report->epoch <= process->epoch)
 		judge_fail(process->judge, "epoch %" PRIu64 " after epoch %" PRIu64,
 		    report->epoch, process->epoch);
@@ -81,13 +83,16 @@ open_shard(struct process *process, struct froe_fault *fault)
 	model_reset(process->model);
 	history_replay(process->history);
 	process->replaying = true;
-	options.replay_all = true;
+	process->recalling = true;
+	options.replay_all = !plan_does(plan, KIND_RETENTION);
+	options.log.replay_most = !options.replay_all;
 	options.log.read_only = plan_does(plan, KIND_SNAPSHOTS);
 	enum froe_err err = shard_open(&process->shard, process->env, &options, &hooks, fault);
 	if (err == FROE_NOT_FOUND && options.log.read_only) {
 		options.log.read_only = false;
 		err = shard_open(&process->shard, process->env, &options, &hooks, fault);
 	} else if (err == FROE_OK && options.log.read_only) {
+		process_recall(process);
 		err = process_open_again(process, &options, fault);
 	}
 	process->replaying = false;
@@ -157,6 +162,7 @@ start_serving(struct process *process)
 	process->housekeeping = true;
 	log_set_spares_wake(process->shard.log, wake_housekeeping, process);
 	process_snapshots_start(process);
+	process_retention_start(process);
 	process->clock_mono_ns = io_mono_ns(process->env);
 	process->clock_now_ns = process->shard.clock.now_ns;
 	check_clock(process);
@@ -179,6 +185,7 @@ process_start(struct process *process)
 	list_init(&process->letters);
 	list_init(&process->loads);
 	list_init(&process->loaded);
+	list_init(&process->reads);
 	enum froe_err err = open_shard(process, &fault);
 	if (err != FROE_OK) {
 		check_refusal(process, err, &fault);
@@ -223,6 +230,7 @@ process_end(struct process *process, enum death death)
 	io_close(process->io);
 	outbox_drop(process);
 	process_snapshots_end(process);
+	process_retention_end(process);
 	shard_close(&process->shard);
 	process->io = NULL;
 	process->up = false;
@@ -266,6 +274,7 @@ process_stop(struct process *process)
 	io_close(process->io);
 	outbox_drop(process);
 	process_snapshots_end(process);
+	process_retention_end(process);
 	shard_close(&process->shard);
 	process->io = NULL;
 	process->up = false;

@@ -13,6 +13,7 @@
 #define SIM_WORLD_PROCESS_H
 
 #include "base/list.h"
+#include "log/retention.h"
 #include "server/snapshotter.h"
 #include "sim/world/history.h"
 #include "sim/world/ledger.h"
@@ -82,6 +83,11 @@ struct process {
 	struct shard shard;
 	struct snapshotter snapshotter;
 	bool snapshotting;
+	struct retention *retention; /* NULL: none */
+	uint64_t oldest;             /* segment, when the last one ended */
+	size_t recalled;             /* events that the log did not give back any more */
+	bool recalling;
+	struct list reads;           /* of old records, under way */
 	uint64_t snapshots_made;
 	uint64_t snapshots_failed;
 	uint64_t snapshots_compared;

@@ -23,6 +23,15 @@ void process_snapshots_turn(struct process *process);
 enum froe_err process_open_again(struct process *process, const struct shard_options *from,
     struct froe_fault *fault);
 
+/* process_retention.c */
+void process_retention_start(struct process *process);
+void process_retention_end(struct process *process);
+void process_retention_turn(struct process *process);
+/* Once a start, before its first event: what the log does not give back is told from memory. */
+void process_recall(struct process *process);
+void process_place(struct process *process, const struct eng_event *event);
+void process_check_places(struct process *process);
+
 /* process_outbox.c */
 void outbox_push(struct process *process, const struct eng_effect *effect, uint64_t frame);
 void outbox_release(struct process *process); /* what has become durable */

@@ -84,6 +84,7 @@ process_open_again(
 	shard_close(&process->shard);
 	options.log.read_only = false;
 	options.replay_all = false;
+	options.log.replay_most = false;
 	enum froe_err err = shard_open(&process->shard, process->env, &options, &quiet, fault);
 	if (err != FROE_OK)
 		return err;

@@ -149,6 +149,7 @@ hook_event(void *context, const struct eng_event *event, uint64_t frame)
 	judge_note(process->judge, "event", (uint64_t)event->type, event->run,
 	    (uint64_t)event->task << 32 | event->lease);
 	history_append(process->history, event, frame);
+	process_place(process, event);
 	if (process->plan->plant != PLANT_NONE && event_planted(process, event, frame))
 		return;
 	model_event(process->model, event, frame);
@@ -172,6 +173,7 @@ hook_replayed(void *context, const struct eng_event *event, const struct eng_run
     uint64_t frame)
 {
 	struct process *process = context;
+	process_recall(process);
 	const struct model_run *run = model_run(process->model, event->run);
 	if (run != NULL && event->type != ENG_EV_RUN_STARTED &&
 	    (!uuid_equal(run->id, info->id) || info->version != run->version))
@@ -311,6 +313,7 @@ static void
 timers_turn(struct process *process)
 {
 	static const struct eng_command timer = {.type = ENG_CMD_TIMER};
+	static const struct eng_command schedule = {.type = ENG_CMD_SCHEDULE};
 	bool hold = process_holds(process);
 	if (hold)
 		judge_mark(process->judge, KIND_SPACE_HARD);
@@ -321,7 +324,8 @@ timers_turn(struct process *process)
 	bool busy = shard_turn(&process->shard, io_mono_ns(process->env));
 	model_after(process->model, hold);
 	clock_check(process);
-	if (busy && process->model->step.events == 0 && shard_has_room(&process->shard, &timer))
+	if (busy && process->model->step.events == 0 &&
+	    shard_has_room(&process->shard, &timer) && shard_has_room(&process->shard, &schedule))
 		judge_fail(process->judge, "the engine is busy and does nothing");
 	if (busy)
 		return;
@@ -371,6 +375,7 @@ process_turn_end(struct process *process)
 		;
 	housekeeping_turn(process);
 	process_snapshots_turn(process);
+	process_retention_turn(process);
 	log_flush(process->shard.log);
 	process_watch_log(process);
 	if (!process->failed)

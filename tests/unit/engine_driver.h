@@ -349,6 +349,7 @@ struct kept_record {
 struct kept {
 	struct kept_record *records;
 	size_t count;
+	size_t capacity;
 	struct arena arena;
 };
 
@@ -357,7 +358,11 @@ kept_push(void *context, const struct eng_saved *saved, struct froe_fault *fault
 {
 	struct kept *kept = context;
 	(void)fault;
-	kept->records = mem_resize(kept->records, (kept->count + 1) * sizeof(*kept->records));
+	if (kept->count == kept->capacity) {
+		kept->capacity = kept->capacity * 2 + 64;
+		kept->records =
+		    mem_resize(kept->records, kept->capacity * sizeof(*kept->records));
+	}
 	struct kept_record *record = &kept->records[kept->count++];
 	*record = (struct kept_record){.saved = *saved};
 	record->saved.body = bytes_of(

@@ -381,11 +381,11 @@ test_timer__lapse_and_delay(void **state)
 	driver_worker(&d, 1, 1, "wf:a");
 	uint64_t run = driver_start(&d, "wf");
 	driver_advance(&d, 1 * SECOND); /* timed out */
-	assert_true(eng_why(d.eng, run, 0, false, &why));
+	assert_true(eng_why(d.eng, run, 0, false, ENG_WHY_COUNT_MAX, &why));
 	assert_int_equal(why.kind, ENG_WHY_LAPSE);
 	assert_true(why.until_ns == d.now_ns + 50 * SECOND);
 	driver_advance(&d, 30 * SECOND);
-	assert_true(eng_why(d.eng, run, 0, false, &why));
+	assert_true(eng_why(d.eng, run, 0, false, ENG_WHY_COUNT_MAX, &why));
 	assert_int_equal(why.kind, ENG_WHY_TIMER);
 	driver_advance(&d, 20 * SECOND - 1);
 	assert_task(&d, run, "a", ENG_TASK_DELAYED);

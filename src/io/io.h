@@ -279,7 +279,8 @@ io_close(struct io *io) /* cancels what is active; no handler is called any more
 
 /* ---------------------------------------------------------- sockets, for composition and tests */
 
-/* "127.0.0.1:7077", "[::1]:0", "localhost:7077": a listening socket, and the port it got. */
+/* "127.0.0.1:7077", "[::1]:0", "localhost:7077": a listening socket, and the port it got. An
+ * address in use is tried again for five seconds: who was just killed may still have it. */
 enum froe_err io_listen(const char *address, int *ret_socket, uint16_t *ret_port,
     struct froe_fault *fault);
 

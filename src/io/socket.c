@@ -14,6 +14,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,6 +23,10 @@
 #include <unistd.h>
 
 #define SOCKET_BACKLOG 4096
+/* After a kill the kernel closes sockets that a ring still had in use a moment later than the
+ * process is gone, on a busy machine much later. */
+#define SOCKET_BUSY_TRIES 250u
+#define SOCKET_BUSY_MS 20
 #define SOCKET_HOST_BYTES_MAX 256u
 #define SOCKET_PORT_BYTES_MAX 6u
 
@@ -125,6 +130,15 @@ socket_listen(const struct addrinfo *at)
 	return listener;
 }
 
+static int
+socket_listen_any(const struct addrinfo *found)
+{
+	int listener = -EADDRNOTAVAIL;
+	for (const struct addrinfo *at = found; at != NULL && listener < 0; at = at->ai_next)
+		listener = socket_listen(at);
+	return listener;
+}
+
 union socket_name {
 	struct sockaddr any;
 	struct sockaddr_in v4;
@@ -161,9 +175,11 @@ io_listen(const char *address, int *ret_socket, uint16_t *ret_port, struct froe_
 	if (unresolved != 0)
 		return fault_set(fault, unresolved == EAI_AGAIN ? FROE_UNAVAILABLE : FROE_NOT_FOUND,
 		    "listening on %s: %s", address, gai_strerror(unresolved));
-	int listener = -EADDRNOTAVAIL;
-	for (const struct addrinfo *at = found; at != NULL && listener < 0; at = at->ai_next)
-		listener = socket_listen(at);
+	int listener = socket_listen_any(found);
+	for (unsigned tries = 0; listener == -EADDRINUSE && tries < SOCKET_BUSY_TRIES; tries++) {
+		poll(NULL, 0, SOCKET_BUSY_MS);
+		listener = socket_listen_any(found);
+	}
 	freeaddrinfo(found);
 	if (listener < 0)
 		return fault_set_errno(fault, -listener, "listening on %s", address);

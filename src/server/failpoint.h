@@ -5,7 +5,12 @@
  *             SIGKILL the N-th time it comes by the place. Without it a place costs one comparison.
  * Places      after_commit_before_send   a frame with a dispatch is durable, nothing of it is sent
  *             job_step                   a job has changed a run, or passed it; not durable yet
- * Threading   the hot thread.
+ *             spare_step                 a piece of the log's housekeeping is done
+ *             snapshot_step              a piece of a snapshot's making is done
+ *             retention_step             a piece of a segment's retiring, or of a cold merge, is
+ *             index_commit               rows are in the index
+ *             index_rebuild              a piece of the index was made anew
+ * Threading   each thread has its own, and counts for itself.
  */
 #ifndef SERVER_FAILPOINT_H
 #define SERVER_FAILPOINT_H

@@ -210,6 +210,7 @@ indexer_commit(struct indexer *indexer)
 	indexer->retry_ns = 0;
 	indexer->first_pending_ns = 0;
 	atomic_store_explicit(&indexer->applied, indexer->pending_frame, memory_order_release);
+	failpoint_pass(&indexer->failpoint, "index_commit");
 	if (indexer->data != NULL && index_gone(indexer->index))
 		indexer_anew(indexer, "the index was deleted");
 	return true;
@@ -474,6 +475,7 @@ indexer_rebuild(struct indexer *indexer)
 	}
 	atomic_store_explicit(
 	    &indexer->rebuilt, rebuild_frame(indexer->rebuild), memory_order_release);
+	failpoint_pass(&indexer->failpoint, "index_rebuild");
 	if (done)
 		rebuild_finish(indexer);
 	else if (index_pending(indexer->index) >= BATCH_ROWS)
@@ -556,6 +558,7 @@ indexer_run(void *context)
 {
 	struct indexer *indexer = context;
 	struct froe_fault fault;
+	failpoint_init(&indexer->failpoint);
 	if (io_open(indexer->env, &indexer->io, &fault) != FROE_OK)
 		froe_fatal(FROE_EXIT_SOFTWARE, "the index thread has no ring: %s", fault.text);
 	sem_post(&indexer->started);

@@ -2,6 +2,7 @@
 
 #include "base/duration.h"
 #include "io/journal.h"
+#include "server/failpoint.h"
 
 #include <sys/resource.h>
 #include <time.h>
@@ -40,8 +41,12 @@ static void *
 keeper_run(void *context)
 {
 	struct keeper *keeper = context;
+	struct failpoint failpoint;
+	failpoint_init(&failpoint);
 	while (!keeper_stops(keeper)) {
-		if (!log_spares_step(keeper->log))
+		bool more = log_spares_step(keeper->log);
+		failpoint_pass(&failpoint, "spare_step");
+		if (!more)
 			sleep_for(
 			    &keeper->work, log_short_of_space(keeper->log) ? NS_PER_S : UINT64_MAX);
 	}
@@ -74,14 +79,28 @@ scrub_fault(void *context, const char *why)
 	journal(JOURNAL_ERROR, "scrub_fault", "%s", why);
 }
 
+static bool
+slow_step(struct keeper *keeper, struct failpoint *failpoint)
+{
+	bool snapshot = snapshotter_step(&keeper->snapshotter);
+	if (snapshot)
+		failpoint_pass(failpoint, "snapshot_step");
+	bool more = !snapshot && retain_step(keeper);
+	if (more)
+		failpoint_pass(failpoint, "retention_step");
+	return snapshot || more;
+}
+
 static void *
 slow_run(void *context)
 {
 	struct keeper *keeper = context;
+	struct failpoint failpoint;
+	failpoint_init(&failpoint);
 	FROE_DROP(setpriority(PRIO_PROCESS, 0 /* on Linux: this thread */, SLOW_NICE),
 	    "it may be in the way then");
 	while (!keeper_stops(keeper)) {
-		if (snapshotter_step(&keeper->snapshotter) || retain_step(keeper))
+		if (slow_step(keeper, &failpoint))
 			continue;
 		uint64_t due_ns = snapshotter_due_ns(&keeper->snapshotter);
 		uint64_t now_ns = io_mono_ns(keeper->env);

@@ -53,6 +53,7 @@ struct round {
 	struct verdict verdict;
 	unsigned kills; /* of the server */
 	unsigned worker_kills;
+	unsigned failpoints; /* of the kills, those that it did itself */
 	uint64_t start_ns_max;
 	bool broken; /* no use in going on */
 };
@@ -89,14 +90,38 @@ expect(struct round *round, bool good, const char *what)
 
 /* ---------------------------------------------------------------------------------- one cycle */
 
+/* Where the next server is to kill itself, perhaps: at some step of its background work. */
+static const char *
+draw_failpoint(struct round *round, char name[64])
+{
+	static const char *const names[] = {"spare_step", "snapshot_step", "retention_step",
+	    "index_commit", "index_rebuild"};
+	size_t which = (size_t)dice(round->crash, sizeof(names) / sizeof(names[0]));
+	uint64_t most = UINT64_C(1) << (1 + dice(round->crash, 8));
+
+	if (dice(round->crash, 2) == 0)
+		return NULL;
+	snprintf(name, 64, "%s:%" PRIu64, names[which], 1 + dice(round->crash, most));
+	return name;
+}
+
+/* One that killed itself before it was ready is started again, without that. */
 static bool
-start_server(struct round *round)
+start_server(struct round *round, const char *failpoint)
 {
 	uint64_t began_ns = ledger_now_ns();
 	uint64_t took_ns;
 
-	server_spawn(&round->server, /* failpoint = */ NULL);
-	if (!server_ready(&round->server, READY_MS)) {
+	server_spawn(&round->server, failpoint);
+	if (failpoint != NULL && !server_ready(&round->server, READY_MS)) {
+		int status = server_end(&round->server, SIGKILL);
+
+		round->failpoints++;
+		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+			return false;
+		return start_server(round, NULL);
+	}
+	if (failpoint == NULL && !server_ready(&round->server, READY_MS)) {
 		round->broken = true;
 		return false;
 	}
@@ -109,6 +134,7 @@ start_server(struct round *round)
 static bool
 kill_server(struct round *round)
 {
+	round->failpoints += process_ended(round->server.pid) ? 1 : 0;
 	int status = server_end(&round->server, SIGKILL);
 
 	round->kills++;
@@ -139,12 +165,33 @@ workers_alive(const struct round *round)
 	return true;
 }
 
+static int
+remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
+{
+	(void)stat;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+/* It is made anew while the server serves. */
 static void
-cycle(struct round *round)
+remove_index(struct round *round)
+{
+	char path[PROCESS_PATH];
+
+	process_path(path, "%s/index", round->server.data);
+	nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* After the last kill the server is not to end by itself. */
+static void
+cycle(struct round *round, bool last)
 {
 	struct crash *crash = round->crash;
 	struct worker *away = NULL;
 	bool good = true;
+	char failpoint[64];
 
 	pause_ms(20 + dice(crash, 480));
 	if (dice(crash, 3) == 0)
@@ -162,7 +209,10 @@ cycle(struct round *round)
 	}
 	if (!expect(round, good, "the server ended before it was killed"))
 		process_show(round->server.log, 2000);
-	if (!expect(round, start_server(round), "the server did not start again")) {
+	if (dice(crash, 6) == 0)
+		remove_index(round);
+	if (!expect(round, start_server(round, last ? NULL : draw_failpoint(round, failpoint)),
+	        "the server did not start again")) {
 		process_show(round->server.log, 2000);
 		return;
 	}
@@ -197,7 +247,7 @@ begin(struct round *round)
 {
 	uint64_t by_ns = ledger_now_ns() + SETTLE_MS * LEDGER_NS_PER_MS;
 
-	if (!start_server(round))
+	if (!start_server(round, NULL))
 		return false;
 	strcpy(round->address, round->server.address);
 	for (unsigned i = 0; i < WORKERS; i++) {
@@ -223,6 +273,38 @@ settle(struct round *round)
 		if (load->failure[0] != 0)
 			verdict_fault(&round->verdict, NULL, "client %u: %s", i, load->failure);
 	}
+}
+
+/* Children of runs that have ended may still be under way. */
+static void
+settle_children(struct round *round)
+{
+	static const uint32_t open = 1u << FROE_RUN_QUEUED | 1u << FROE_RUN_RUNNING |
+	    1u << FROE_RUN_EVICTED;
+	struct froe_client_options client_options =
+	    {.address = round->address, .open_ms = READY_MS};
+	struct froe_list_options options = {.statuses = open, .limit = 1};
+	struct froe_client *client;
+	struct froe_error error;
+	uint64_t by_ns = ledger_now_ns() + SETTLE_MS * LEDGER_NS_PER_MS;
+	size_t left = 1;
+
+	if (froe_client_open(&client_options, &client, &error) != FROE_OK) {
+		verdict_fault(&round->verdict, NULL, "no connection: %s", error.text);
+		return;
+	}
+	while (left > 0 && ledger_now_ns() < by_ns) {
+		struct froe_run_page *page;
+
+		if (verdict_list(client, &options, &page, &error) != FROE_OK)
+			break;
+		left = page->row_count;
+		froe_run_page_free(page);
+		pause_ms(left > 0 ? 20 : 0);
+	}
+	if (left > 0)
+		verdict_fault(&round->verdict, NULL, "runs do not end: %s", error.text);
+	froe_client_close(client);
 }
 
 static void
@@ -263,8 +345,12 @@ judge(struct round *round)
 		const struct load *load = &round->loads[i];
 
 		for (size_t j = 0; j < load->run_count; j++) {
-			verdict_run(verdict, &load->runs[j]);
-			verdict_view(verdict, client, &load->runs[j]);
+			struct load_run *run = &load->runs[j];
+			bool same = j > 0 && verdict_mate(verdict, run - 1, run);
+
+			verdict_run(verdict, run);
+			if (!same)
+				verdict_view(verdict, client, run);
 		}
 	}
 	froe_client_close(client);
@@ -279,10 +365,11 @@ static void
 conclude(struct round *round)
 {
 	settle(round);
+	settle_children(round);
 	stop_workers(round);
 	expect(round, stop_server(round), "the server did not stop in order");
 	expect(round, server_verify(&round->server) == 0, "froe log verify");
-	if (!expect(round, start_server(round), "the server did not start for the verdict"))
+	if (!expect(round, start_server(round, NULL), "the server did not start for the verdict"))
 		return;
 	judge(round);
 	expect(round, round->verdict.faults == 0, "the ledger");
@@ -297,15 +384,6 @@ make_dir(struct round *round)
 	process_path(round->dir, "%s/froe-crash-XXXXXX", base != NULL ? base : "/tmp");
 	if (mkdtemp(round->dir) == NULL)
 		process_die(round->dir);
-}
-
-static int
-remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
-{
-	(void)stat;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
 }
 
 /* Kills what is left of a round that went wrong. */
@@ -323,19 +401,26 @@ abandon(struct round *round)
 static void
 run_round(struct round *round)
 {
+	static const char *const retention[] = {"--retention", "2s", NULL};
 	unsigned failed = round->crash->failed;
 
 	make_dir(round);
 	server_init(&round->server, round->crash->out, round->dir, round->crash->io, round->binary);
+	round->verdict.forgetful = round->number % 3 == 2;
+	if (round->verdict.forgetful)
+		round->server.options = retention;
 	round->broken = !expect(round, begin(round), "server and workers did not start");
 	for (unsigned i = 0; i < round->cycles && !round->broken; i++)
-		cycle(round);
+		cycle(round, i + 1 == round->cycles);
 	if (!round->broken)
 		conclude(round);
 	abandon(round);
-	printf("round %u: %u kills of the server, %u of workers, %zu runs, %zu executions, "
-	       "slowest start %.0f ms\n", round->number, round->kills, round->worker_kills,
-	    round->verdict.runs, round->verdict.executions, (double)round->start_ns_max / 1e6);
+	printf("round %u%s: %u kills of the server, %u by itself, %u of workers, %zu runs, "
+	       "%zu executions, %zu children, %zu chunks, slowest start %.0f ms\n",
+	    round->number, round->verdict.forgetful ? " (retention)" : "", round->kills,
+	    round->failpoints, round->worker_kills, round->verdict.runs,
+	    round->verdict.executions, round->verdict.children, round->verdict.chunks,
+	    (double)round->start_ns_max / 1e6);
 	if (round->crash->failed != failed)
 		printf("  kept: %s\n", round->dir);
 	else

@@ -8,6 +8,9 @@
  *             A <task> <attempt> <pid> - <ns>       the server has acknowledged its end
  *             L <task> <attempt> <pid> - <ns>       the server has refused its end
  *             C - 0 <pid> - <ns>                    the worker is connected (again)
+ *             K <task> <number> <pid> - <ns> <run>  a child was started, or had been
+ *             M <task> <step> <pid> - <ns> <value>  a memo's value, as this attempt was told it
+ *             X <task> <attempt> <pid> <what> <ns>  the handler itself has seen a fault
  * Units       ns of CLOCK_MONOTONIC, the same clock in all processes.
  */
 #ifndef CRASH_LEDGER_H
@@ -36,7 +39,8 @@ ledger_now_ns(void)
 
 /* task may be NULL. A ledger that cannot be written would hide faults: the process ends. */
 static inline void
-ledger_write(int ledger, char kind, const struct froe_id *task, uint32_t attempt, char end)
+ledger_write_more(int ledger, char kind, const struct froe_id *task, uint32_t attempt, char end,
+    const char *more)
 {
 	char line[LEDGER_LINE_BYTES];
 	char id[FROE_ID_TEXT_SIZE] = "-";
@@ -44,12 +48,18 @@ ledger_write(int ledger, char kind, const struct froe_id *task, uint32_t attempt
 
 	if (task != NULL)
 		froe_id_format(*task, id);
-	size = snprintf(line, sizeof(line), "%c %s %" PRIu32 " %d %c %" PRIu64 "\n", kind, id,
-	    attempt, (int)getpid(), end, ledger_now_ns());
+	size = snprintf(line, sizeof(line), "%c %s %" PRIu32 " %d %c %" PRIu64 " %s\n", kind, id,
+	    attempt, (int)getpid(), end, ledger_now_ns(), more);
 	if (write(ledger, line, (size_t)size) != size) {
 		perror("crash: the ledger");
 		_exit(3);
 	}
+}
+
+static inline void
+ledger_write(int ledger, char kind, const struct froe_id *task, uint32_t attempt, char end)
+{
+	ledger_write_more(ledger, kind, task, attempt, end, "-");
 }
 
 /* One line, read back. */
@@ -61,6 +71,7 @@ struct ledger_event {
 	int pid;
 	uint64_t ns;
 	size_t order; /* of the line */
+	char more[FROE_ID_TEXT_SIZE];
 };
 
 static inline bool
@@ -68,8 +79,8 @@ ledger_read(const char *line, struct ledger_event *event)
 {
 	char id[FROE_ID_TEXT_SIZE];
 
-	if (sscanf(line, "%c %36s %" SCNu32 " %d %c %" SCNu64, &event->kind, id, &event->attempt,
-	        &event->pid, &event->end, &event->ns) != 6)
+	if (sscanf(line, "%c %36s %" SCNu32 " %d %c %" SCNu64 " %36s", &event->kind, id,
+	        &event->attempt, &event->pid, &event->end, &event->ns, event->more) != 7)
 		return false;
 	memset(&event->task, 0, sizeof(event->task));
 	return event->kind == 'C' || froe_id_parse(id, &event->task);
@@ -79,6 +90,30 @@ ledger_read(const char *line, struct ledger_event *event)
 
 #define LEDGER_SINGLE "crash-single"
 #define LEDGER_DAG "crash-dag"
+#define LEDGER_PARENT "crash-parent"   /* starts children, streams */
+#define LEDGER_DURABLE "crash-durable" /* memos, a sleep, a child that it waits for */
+
+#define LEDGER_CHILDREN 2u
+#define LEDGER_CHUNKS 3u
+#define LEDGER_SLEEP_MS 20u
+
+/* What a run is of. */
+enum ledger_workflow {
+	LEDGER_OF_SINGLE,
+	LEDGER_OF_DAG,
+	LEDGER_OF_PARENT,
+	LEDGER_OF_DURABLE,
+	LEDGER_WORKFLOWS,
+};
+
+static inline const char *
+ledger_workflow_name(enum ledger_workflow workflow)
+{
+	static const char *const names[LEDGER_WORKFLOWS] =
+	    {LEDGER_SINGLE, LEDGER_DAG, LEDGER_PARENT, LEDGER_DURABLE};
+
+	return names[workflow];
+}
 
 /* The number n, which tasks fail in their first attempt (bit i: task i), how long each takes. */
 struct ledger_input {
@@ -155,6 +190,19 @@ static inline uint64_t
 ledger_single_value(uint64_t n)
 {
 	return n * 31 + 7;
+}
+
+static inline uint64_t
+ledger_parent_value(uint64_t n)
+{
+	return n * 17 + 3;
+}
+
+/* Of the child's value. */
+static inline uint64_t
+ledger_durable_value(uint64_t n)
+{
+	return ledger_single_value(n) + 1;
 }
 
 /* a = n + 1, b = 2a, c = 3a, d = b + c */

@@ -27,7 +27,10 @@ struct load_run {
 	struct load *load;
 	struct froe_id id;
 	struct ledger_input input;
-	bool dag;
+	enum ledger_workflow workflow;
+	uint32_t key;         /* idempotency: shared with another trigger of the thread; 0: none */
+	uint64_t delay_ms;    /* it is to begin so long after it was asked for; 0: at once */
+	uint64_t asked_ns;
 	bool acknowledged;  /* RunStarted came: it must not be lost */
 	bool refused;       /* the trigger's answer was an error */
 	bool ended;         /* the final event came */
@@ -49,6 +52,7 @@ struct load {
 	atomic_size_t ended; /* for the driver's progress line */
 	struct load_run *runs; /* LOAD_RUNS_MAX: their addresses are contexts */
 	size_t run_count;
+	uint32_t key_last;
 	size_t pending; /* triggers and ends that are still to come */
 	char failure[160]; /* "": none */
 	struct froe_client *client;
@@ -88,7 +92,7 @@ load_read_result(struct load_run *run, struct froe_bytes result)
 
 	snprintf(run->text, sizeof(run->text), "%.*s", (int)(result.size < 90 ? result.size : 90),
 	    (const char *)result.data);
-	if (run->dag) {
+	if (run->workflow == LEDGER_OF_DAG) {
 		if (result.size < skip + 1 || memcmp(result.data, before, skip) != 0)
 			return;
 		result.data = (const char *)result.data + skip;
@@ -121,6 +125,27 @@ load_on_end(void *context, const struct froe_event *event, const struct froe_err
 	atomic_fetch_add_explicit(&run->load->ended, 1, memory_order_relaxed);
 }
 
+/* Some have the key of the trigger before them, and are told its run; some begin later. */
+static inline void
+load_vary(struct load *load, struct load_run *run, uint64_t dice, struct froe_run_options *options,
+    char key[64])
+{
+	const struct load_run *before = load->run_count > 0 ? run - 1 : NULL;
+	bool again = before != NULL && before->key != 0 && (dice >> 30 & 1) == 0;
+
+	if (again || (dice >> 20 & 7) == 0) {
+		run->key = again ? load->key_last : ++load->key_last;
+		if (again)
+			run->input = before->input;
+		snprintf(key, 64, "key-%p-%" PRIu32, (void *)load, run->key);
+		options->key = key;
+	} else if ((dice >> 20 & 7) == 1) {
+		run->delay_ms = 20 + (dice >> 24 & 255);
+		options->delay_ms = run->delay_ms;
+	}
+	run->asked_ns = ledger_now_ns();
+}
+
 static inline void
 load_start_one(struct load *load)
 {
@@ -129,14 +154,20 @@ load_start_one(struct load *load)
 	char input[LEDGER_OUTPUT_BYTES];
 	struct froe_error error;
 	struct froe_run_options options = {0};
+	char key[64];
 
 	run->load = load;
-	run->dag = (dice & 1) != 0;
+	run->workflow = (dice >> 16 & 15) == 0 ? LEDGER_OF_PARENT
+	    : (dice >> 16 & 15) == 1           ? LEDGER_OF_DURABLE
+	    : (dice & 1) != 0                  ? LEDGER_OF_DAG
+	                                       : LEDGER_OF_SINGLE;
 	run->input.n = dice >> 40;
 	/* One in eight has flaky tasks; most take no time, some a little, few very long. */
 	run->input.flaky = (dice >> 1 & 7) == 0 ? (uint32_t)(dice >> 4 & 15) : 0;
 	run->input.take_ms = (dice >> 8 & 63) == 0 ? 300 : (dice >> 8 & 3) == 0 ? 3 : 0;
-	options.workflow = run->dag ? LEDGER_DAG : LEDGER_SINGLE;
+	if (run->workflow == LEDGER_OF_SINGLE)
+		load_vary(load, run, dice, &options, key);
+	options.workflow = ledger_workflow_name(run->workflow);
 	options.input.data = input;
 	options.input.size = (size_t)ledger_input_print(input, sizeof(input), run->input);
 	if (froe_run_start_async(load->client, &options, load_on_started, load_on_end, run,

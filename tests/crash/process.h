@@ -133,7 +133,7 @@ server_spawn(struct server *server, const char *failpoint)
 	char fd[16];
 	int pair[2];
 	const char *argv[PROCESS_ARGS] = {server->binary, "server", "--data", server->data,
-	    "--auth", "off", "--segment-bytes", "4194304", "--listen", server->address,
+	    "--auth", "off", "--segment-bytes", "1048576", "--listen", server->address,
 	    "--ready-fd", fd};
 	size_t count = 12;
 

@@ -11,6 +11,10 @@
  *             4. no execution began after the task's completion was acknowledged.
  *             5. no attempt was executed twice; nothing was executed that nobody had asked for; no
  *                result is of an execution that did not happen.
+ *             6. a key's triggers are one run; a child's number is one run, whichever attempt asks
+ *                for it, and a run has no other children; a memo has one value; a sleep is not too
+ *                short; a run does not begin before its time; a completed attempt's chunks are all
+ *                there, in order, each once.
  * Ownership   verdict_release frees what the checks have gathered.
  */
 #ifndef CRASH_VERDICT_H
@@ -29,18 +33,22 @@ struct verdict_task {
 	bool completed;
 	uint32_t attempt; /* of the execution whose output it is */
 	int pid;
+	uint64_t not_before_ns; /* 0: at any time */
 };
 
 struct verdict {
 	unsigned faults;
+	bool forgetful; /* the server keeps what has ended for a moment only */
 	struct verdict_task *tasks;
 	size_t task_count;
 	size_t task_room;
-	struct ledger_event *events; /* E, A and L lines */
+	struct ledger_event *events; /* all but C lines */
 	size_t event_count;
 	size_t event_room;
 	size_t runs;
 	size_t executions;
+	size_t children;
+	size_t chunks;
 };
 
 static inline void __attribute__((format(printf, 3, 4)))
@@ -100,11 +108,35 @@ verdict_compare_events(const void *a, const void *b)
 
 /* ------------------------------------------------------------------- 1: what clients were told */
 
+static inline uint64_t
+verdict_value(enum ledger_workflow workflow, uint64_t n)
+{
+	if (workflow == LEDGER_OF_DAG)
+		return ledger_dag_value(n, LEDGER_D);
+	if (workflow == LEDGER_OF_PARENT)
+		return ledger_parent_value(n);
+	return workflow == LEDGER_OF_DURABLE ? ledger_durable_value(n) : ledger_single_value(n);
+}
+
+/* The trigger before it had the same key: both are one run, and share its fate. */
+static inline bool
+verdict_mate(struct verdict *verdict, struct load_run *before, struct load_run *run)
+{
+	bool same = memcmp(&before->id, &run->id, sizeof(run->id)) == 0;
+
+	if (run->key == 0 || run->key != before->key)
+		return false;
+	if (before->acknowledged && run->acknowledged && !same)
+		verdict_fault(verdict, &run->id, "a second run with its key");
+	before->cancel_asked = run->cancel_asked = before->cancel_asked || run->cancel_asked;
+	before->cancelled = run->cancelled = before->cancelled || run->cancelled;
+	return before->acknowledged && same;
+}
+
 static inline void
 verdict_run(struct verdict *verdict, const struct load_run *run)
 {
-	uint64_t expected = run->dag ? ledger_dag_value(run->input.n, LEDGER_D)
-	                             : ledger_single_value(run->input.n);
+	uint64_t expected = verdict_value(run->workflow, run->input.n);
 	bool completed = run->status == FROE_RUN_COMPLETED;
 
 	verdict->runs++;
@@ -128,9 +160,9 @@ verdict_run(struct verdict *verdict, const struct load_run *run)
 
 static inline void
 verdict_view_task(struct verdict *verdict, const struct froe_run_view *view,
-    const struct froe_task_view *from)
+    const struct froe_task_view *from, uint64_t not_before_ns)
 {
-	struct verdict_task task = {.id = from->id};
+	struct verdict_task task = {.id = from->id, .not_before_ns = not_before_ns};
 	struct ledger_output output;
 	unsigned completed = 0;
 	uint32_t attempt = 0;
@@ -164,26 +196,136 @@ verdict_view_task(struct verdict *verdict, const struct froe_run_view *view,
 	verdict->tasks[verdict->task_count++] = task;
 }
 
+/* A child has ended well: nobody cancels one, and its tasks fail once at most. */
+static inline void
+verdict_child(struct verdict *verdict, struct froe_client *client, struct froe_id child)
+{
+	struct froe_run_view *view;
+	struct froe_error error;
+
+	if (froe_run_get(client, child, /* payloads = */ true, LOAD_CALL_MS, &view, &error) !=
+	    FROE_OK) {
+		if (verdict->forgetful && error.code == FROE_NOT_FOUND)
+			return;
+		verdict_fault(verdict, &child, "LOST: a child: %s", error.text);
+		return;
+	}
+	if (view->status != FROE_RUN_COMPLETED)
+		verdict_fault(verdict, &child, "a child is %s", froe_status_name(view->status));
+	for (size_t i = 0; i < view->task_count; i++)
+		verdict_view_task(verdict, view, &view->tasks[i], 0);
+	froe_run_view_free(view);
+}
+
+/* After a start the index may need a moment. */
+static inline enum froe_err
+verdict_list(struct froe_client *client, const struct froe_list_options *options,
+    struct froe_run_page **ret_page, struct froe_error *error)
+{
+	struct timespec span = {0, 20000000};
+	enum froe_err err;
+
+	for (unsigned tries = 0; tries < 500; tries++) {
+		err = froe_run_list(client, options, LOAD_CALL_MS, ret_page, error);
+		if (err != FROE_INDEX_BEHIND)
+			return err;
+		nanosleep(&span, NULL);
+	}
+	return err;
+}
+
+static inline void
+verdict_children(struct verdict *verdict, struct froe_client *client, const struct load_run *run)
+{
+	size_t most = run->workflow == LEDGER_OF_PARENT ? LEDGER_CHILDREN : 1;
+	struct froe_list_options options = {.parent = run->id, .limit = 10};
+	struct froe_run_page *page;
+	struct froe_error error;
+
+	if (verdict_list(client, &options, &page, &error) != FROE_OK) {
+		verdict_fault(verdict, &run->id, "its children: %s", error.text);
+		return;
+	}
+	if (page->row_count > most ||
+	    (!verdict->forgetful && run->status == FROE_RUN_COMPLETED && page->row_count != most))
+		verdict_fault(verdict, &run->id, "%zu children, not %zu", page->row_count, most);
+	verdict->children += page->row_count;
+	for (size_t i = 0; i < page->row_count; i++)
+		verdict_child(verdict, client, page->rows[i].run);
+	froe_run_page_free(page);
+}
+
+/* Each attempt's chunks are the first ones, in order; a completed one's are all there. */
+static inline void
+verdict_chunks(struct verdict *verdict, const struct load_run *run,
+    const struct froe_stream_page *page)
+{
+	uint32_t attempt = 0;
+	uint32_t next = 1;
+	char text[64];
+
+	for (size_t i = 0; i < page->chunk_count; i++) {
+		const struct froe_chunk *chunk = &page->chunks[i];
+
+		if (chunk->attempt != attempt)
+			next = 1;
+		attempt = chunk->attempt;
+		snprintf(text, sizeof(text), "%" PRIu64 "-%" PRIu32, run->input.n, next++);
+		if (chunk->data.size != strlen(text) ||
+		    memcmp(chunk->data.data, text, chunk->data.size) != 0)
+			verdict_fault(verdict, &run->id, "chunk %zu of attempt %" PRIu32
+			    " is not %s", i, attempt, text);
+	}
+	verdict->chunks += page->chunk_count;
+	if (run->status == FROE_RUN_COMPLETED &&
+	    (attempt != run->attempt || next != LEDGER_CHUNKS + 1))
+		verdict_fault(verdict, &run->id, "its stream ends with chunk %" PRIu32
+		    " of attempt %" PRIu32, next - 1, attempt);
+}
+
+static inline void
+verdict_stream(struct verdict *verdict, struct froe_client *client, const struct load_run *run)
+{
+	struct froe_stream_page *page;
+	struct froe_error error;
+
+	if (froe_stream_read(client, run->id, NULL, 0, LOAD_CALL_MS, &page, &error) != FROE_OK) {
+		if (verdict->forgetful && error.code == FROE_NOT_FOUND)
+			return;
+		verdict_fault(verdict, &run->id, "its stream: %s", error.text);
+		return;
+	}
+	verdict_chunks(verdict, run, page);
+	froe_stream_page_free(page);
+}
+
 static inline void
 verdict_view(struct verdict *verdict, struct froe_client *client, const struct load_run *run)
 {
 	struct froe_run_view *view;
 	struct froe_error error;
+	uint64_t not_before_ns = 0;
 
 	if (!run->acknowledged)
 		return;
 	if (froe_run_get(client, run->id, /* payloads = */ true, LOAD_CALL_MS, &view, &error) !=
 	    FROE_OK) {
+		if (verdict->forgetful && error.code == FROE_NOT_FOUND && run->ended)
+			return;
 		verdict_fault(verdict, &run->id, "LOST: after a restart: %s", error.text);
 		return;
 	}
 	if (run->ended && view->status != run->status)
 		verdict_fault(verdict, &run->id, "LOST: shown as %s, and after a restart %s",
 		    froe_status_name(run->status), froe_status_name(view->status));
-	if (view->task_count != (run->dag ? 4u : 1u))
+	if (run->delay_ms != 0) /* engine time may run 5 % fast */
+		not_before_ns = run->asked_ns + run->delay_ms * LEDGER_NS_PER_MS * 9 / 10;
+	/* One that was cancelled before its time has none. */
+	if (view->task_count != (run->workflow == LEDGER_OF_DAG ? 4u : 1u) &&
+	    !(run->delay_ms != 0 && run->cancel_asked && view->task_count == 0))
 		verdict_fault(verdict, &run->id, "%zu tasks", view->task_count);
 	for (size_t i = 0; i < view->task_count; i++)
-		verdict_view_task(verdict, view, &view->tasks[i]);
+		verdict_view_task(verdict, view, &view->tasks[i], not_before_ns);
 	if (run->status == FROE_RUN_COMPLETED && view->task_count > 0) {
 		const struct verdict_task *last = &verdict->tasks[verdict->task_count - 1];
 
@@ -191,6 +333,10 @@ verdict_view(struct verdict *verdict, struct froe_client *client, const struct l
 			verdict_fault(verdict, &run->id, "its result is not its last task's");
 	}
 	froe_run_view_free(view);
+	if (run->workflow == LEDGER_OF_PARENT)
+		verdict_stream(verdict, client, run);
+	if (run->workflow == LEDGER_OF_PARENT || run->workflow == LEDGER_OF_DURABLE)
+		verdict_children(verdict, client, run);
 }
 
 /* --------------------------------------------------------------------- 3..5: what workers did */
@@ -257,6 +403,20 @@ verdict_acknowledged(struct verdict *verdict, const struct verdict_task *task,
 		    PRIu32 " by %d is recorded", end->attempt, end->pid, task->attempt, task->pid);
 }
 
+/* A child's number, or a memo: what an earlier attempt was told, every other is told. */
+static inline void
+verdict_repeated(struct verdict *verdict, const struct verdict_task *task,
+    const struct ledger_event *events, size_t at)
+{
+	for (size_t i = 0; i < at; i++) {
+		if (events[i].kind == events[at].kind && events[i].attempt == events[at].attempt &&
+		    strcmp(events[i].more, events[at].more) != 0)
+			verdict_fault(verdict, &task->id, "%c %" PRIu32 " is %s, was %s",
+			    events[at].kind, events[at].attempt, events[at].more,
+			    events[i].more);
+	}
+}
+
 /* The events of one task, in order. */
 static inline void
 verdict_task(struct verdict *verdict, const struct verdict_task *task,
@@ -267,9 +427,16 @@ verdict_task(struct verdict *verdict, const struct verdict_task *task,
 	for (size_t i = 0; i < count; i++) {
 		if (events[i].kind == 'A')
 			verdict_acknowledged(verdict, task, events, i, &accepted);
+		if (events[i].kind == 'X')
+			verdict_fault(verdict, &task->id, "its handler saw a fault: %c, %" PRIu32,
+			    events[i].end, events[i].attempt);
+		if (events[i].kind == 'K' || events[i].kind == 'M')
+			verdict_repeated(verdict, task, events, i);
 		if (events[i].kind != 'E')
 			continue;
 		verdict->executions++;
+		if (events[i].ns < task->not_before_ns)
+			verdict_fault(verdict, &task->id, "it began before its time");
 		if (accepted)
 			verdict_fault(verdict, &task->id,
 			    "AGAIN: executed after its completion was acknowledged");
@@ -286,6 +453,8 @@ verdict_task(struct verdict *verdict, const struct verdict_task *task,
 static inline void
 verdict_unasked(struct verdict *verdict, size_t at)
 {
+	if (verdict->forgetful)
+		return;
 	verdict_fault(verdict, &verdict->events[at].task, "executed, but never asked for");
 }
 

@@ -120,6 +120,94 @@ handle_child(struct froe_task *task, void *context)
 	    which == 'b' ? 2 * x : 3 * x);
 }
 
+/* Children by number, each attempt the same ones; then chunks of a stream. */
+static enum froe_err
+handle_parent(struct froe_task *task, void *context)
+{
+	struct ledger_input input;
+	struct froe_id id = froe_task_id(task);
+	char text[LEDGER_OUTPUT_BYTES];
+	char run[FROE_ID_TEXT_SIZE];
+
+	if (!ledger_input_read(froe_task_input(task), &input))
+		return bad_input(task, "input");
+	for (uint32_t i = 0; i < LEDGER_CHILDREN; i++) {
+		struct ledger_input child = {.n = input.n + i};
+		struct froe_run_options options = {.workflow = LEDGER_SINGLE, .input.data = text};
+		struct froe_started started;
+		enum froe_err err;
+
+		options.input.size = (size_t)ledger_input_print(text, sizeof(text), child);
+		err = froe_task_spawn(task, &options, NULL, CALL_MS, &started, NULL);
+		if (err != FROE_OK)
+			return err;
+		froe_id_format(started.run, run);
+		ledger_write_more(*(int *)context, 'K', &id, i, '-', run);
+	}
+	for (uint32_t i = 1; i <= LEDGER_CHUNKS; i++) {
+		int size = snprintf(text, sizeof(text), "%" PRIu64 "-%" PRIu32, input.n, i);
+		enum froe_err err = froe_task_stream(task, text, (size_t)size, NULL);
+
+		if (err != FROE_OK)
+			return err;
+	}
+	return execute(task, *(int *)context, input, LEDGER_ONLY, ledger_parent_value(input.n));
+}
+
+/* A memo of the time, a sleep, a child, one more memo. */
+static enum froe_err
+durable_steps(struct froe_task *task, int ledger, const struct ledger_input *input,
+    uint64_t *ret_value)
+{
+	struct froe_id id = froe_task_id(task);
+	struct froe_bytes kept;
+	struct froe_child_result child;
+	struct ledger_output output;
+	char text[LEDGER_OUTPUT_BYTES];
+	struct ledger_input below = {.n = input->n};
+	struct froe_run_options options = {.workflow = LEDGER_SINGLE, .input.data = text};
+	uint64_t began_ns = 0;
+	int size = snprintf(text, sizeof(text), "%" PRIu64, ledger_now_ns());
+	enum froe_err err = froe_task_memo_put(task, "began", text, (size_t)size, &kept, NULL);
+
+	if (err != FROE_OK)
+		return err;
+	if (!ledger_text(kept, text, sizeof(text)) || sscanf(text, "%" SCNu64, &began_ns) != 1)
+		ledger_write(ledger, 'X', &id, 1, 'm');
+	ledger_write_more(ledger, 'M', &id, 1, '-', text);
+	err = froe_task_sleep(task, LEDGER_SLEEP_MS, NULL);
+	if (err != FROE_OK)
+		return err;
+	/* Engine time may run 5 % fast. */
+	if (ledger_now_ns() < began_ns + LEDGER_SLEEP_MS * LEDGER_NS_PER_MS * 9 / 10)
+		ledger_write(ledger, 'X', &id, 2, 's');
+	options.input.size = (size_t)ledger_input_print(text, sizeof(text), below);
+	err = froe_task_child(task, &options, &child, NULL);
+	if (err != FROE_OK)
+		return err;
+	froe_id_format(child.run, text);
+	ledger_write_more(ledger, 'K', &id, 3, '-', text);
+	if (child.status != FROE_RUN_COMPLETED || !ledger_output_read(child.output, &output))
+		return bad_input(task, "the child's output");
+	*ret_value = output.value + 1;
+	return FROE_OK;
+}
+
+static enum froe_err
+handle_durable(struct froe_task *task, void *context)
+{
+	struct ledger_input input;
+	uint64_t value;
+	enum froe_err err;
+
+	if (!ledger_input_read(froe_task_input(task), &input))
+		return bad_input(task, "input");
+	err = durable_steps(task, *(int *)context, &input, &value);
+	if (err != FROE_OK)
+		return err;
+	return execute(task, *(int *)context, input, LEDGER_ONLY, value);
+}
+
 static void
 on_result(void *context, struct froe_id task, uint32_t attempt, enum froe_err err)
 {
@@ -140,6 +228,14 @@ add_workflows(struct froe_worker *worker, int *ledger, struct froe_error *error)
 	    {.name = "c", .handler = handle_child, .parents = from_a},
 	    {.name = "d", .handler = handle_child, .parents = from_b_c},
 	};
+	struct froe_task_def parent = {.name = "only", .retries = 3, .backoff = backoff,
+	    .handler = handle_parent, .context = ledger};
+	struct froe_task_def durable = {.name = "only", .retries = 3, .backoff = backoff,
+	    .durable = true, .handler = handle_durable, .context = ledger};
+	struct froe_workflow more[] = {
+	    {.name = LEDGER_PARENT, .tasks = &parent, .task_count = 1},
+	    {.name = LEDGER_DURABLE, .tasks = &durable, .task_count = 1},
+	};
 	struct froe_workflow one = {.name = LEDGER_SINGLE, .tasks = &single, .task_count = 1};
 	struct froe_workflow four = {.name = LEDGER_DAG, .tasks = dag, .task_count = 4};
 	enum froe_err err;
@@ -150,6 +246,8 @@ add_workflows(struct froe_worker *worker, int *ledger, struct froe_error *error)
 		dag[i].context = ledger;
 	}
 	err = froe_worker_workflow(worker, &one, error);
+	for (size_t i = 0; i < 2 && err == FROE_OK; i++)
+		err = froe_worker_workflow(worker, &more[i], error);
 	return err == FROE_OK ? froe_worker_workflow(worker, &four, error) : err;
 }
 

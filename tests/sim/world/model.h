@@ -61,6 +61,8 @@ struct model_node {
 	bool done;
 	uint32_t which;
 	struct model_bytes result;
+	uint64_t lease;  /* that was at work when the result came; and whose */
+	uint64_t worker;
 	uint64_t child; /* run key */
 	unsigned condition_count;
 	struct model_condition conditions[MODEL_CONDITIONS_MAX];

@@ -210,11 +210,6 @@ effect_of_node(struct model *model, const struct eng_effect *effect)
 	if (run == NULL || effect->task >= run->recipe->task_count || effect->node == 0)
 		judge_fail(model->judge, "a node of no task");
 	const struct model_task *task = &run->tasks[effect->task];
-	if (task->state != MODEL_HELD || task->lease != effect->lease ||
-	    task->worker != effect->worker)
-		judge_fail(model->judge, "a node of run %" PRIu64 " task %u is told to worker "
-		    "%" PRIu64 ", which does not hold it", run->key, effect->task,
-		    effect->worker);
 	return effect->node <= task->node_count ? &task->nodes[effect->node - 1] : NULL;
 }
 
@@ -240,6 +235,10 @@ effect_step(struct model *model, const struct eng_effect *effect)
 {
 	const struct model_node *node = effect_of_node(model, effect);
 	check_node(model, effect, node);
+	const struct eng_command *command = model->cause;
+	if (effect->lease != command->durable.fence.lease ||
+	    effect->worker != command->durable.worker.v)
+		judge_fail(model->judge, "a step is answered to another lease");
 	if (effect->created != model->answer.created)
 		judge_fail(model->judge, "node %u: created %d, expected %d", effect->node,
 		    effect->created, model->answer.created);
@@ -254,6 +253,10 @@ effect_node(struct model *model, const struct eng_effect *effect)
 	const struct model_node *node = effect_of_node(model, effect);
 	if (node == NULL || !node->done)
 		judge_fail(model->judge, "a node is told that has no result");
+	if (effect->lease != node->lease || effect->worker != node->worker)
+		judge_fail(model->judge, "a node of run %" PRIu64 " task %u is told to worker "
+		    "%" PRIu64 ", which did not hold it", effect->run, effect->task,
+		    effect->worker);
 	check_node(model, effect, node);
 	model->step.nodes++;
 }
@@ -423,8 +426,11 @@ node_done(struct witness *witness, struct bytes bytes)
 	node->done = true;
 	node->which = event->which;
 	node->result = (struct model_bytes){event->run_event_no, bytes_hash(bytes)};
-	if (task->state == MODEL_HELD)
-		witness->model->step.satisfied++;
+	if (task->state != MODEL_HELD)
+		return node;
+	node->lease = task->lease;
+	node->worker = task->worker;
+	witness->model->step.satisfied++;
 	return node;
 }
 

@@ -306,6 +306,16 @@ indexer_find(struct indexer *indexer, struct indexer_job *job)
 	job->behind = !job->found && is_behind(indexer);
 }
 
+/* False: only the rebuild's end can tell. */
+static bool
+indexer_look(struct indexer *indexer, struct indexer_job *job)
+{
+	if (job->op != INDEXER_FIND)
+		return indexer_list(indexer, job);
+	indexer_find(indexer, job);
+	return !job->behind;
+}
+
 static bool
 indexer_answer(struct indexer *indexer, struct indexer_job *job)
 {
@@ -339,14 +349,11 @@ indexer_ask(struct indexer *indexer, struct indexer_job *job)
 	if (!indexer_commit(indexer))
 		return false;
 	indexer->held = NULL;
-	if (job->op == INDEXER_FIND)
-		indexer_find(indexer, job);
-	else if (!indexer_list(indexer, job))
-		return indexer_park(indexer, job);
-	return indexer_answer(indexer, job);
+	return indexer_look(indexer, job) ? indexer_answer(indexer, job)
+	                                  : indexer_park(indexer, job);
 }
 
-/* Lists that waited for the rebuild: it is over, or they have waited long enough. False: the
+/* Questions that waited for the rebuild: it is over, or they have waited long enough. False: the
  * ring of answers is full. */
 static bool
 indexer_unpark(struct indexer *indexer)
@@ -360,8 +367,8 @@ indexer_unpark(struct indexer *indexer)
 			return true;
 		list_remove(&job->link);
 		indexer->parked_count--;
-		if (!job->behind)
-			job->behind = !indexer_list(indexer, job);
+		if (!job->behind || job->op == INDEXER_FIND)
+			job->behind = !indexer_look(indexer, job);
 		if (!indexer_answer(indexer, job))
 			return false;
 	}

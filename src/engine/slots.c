@@ -53,43 +53,71 @@ need_keep(struct eng_tenant *tenant, const struct fair_need *need)
 	tenant->needs[tenant->need_count++] = *need;
 }
 
-/* What a task takes, of types that may be new: those are numbered behind all others, by the task
- * that names them first. */
+/* Types that a definition names for the first time get numbers behind all others: by the place
+ * where each stands first. */
+struct guess {
+	const struct eng_definition *definition;
+	struct map places; /* hash of a name -> its place + 1 */
+};
+
+static uint32_t
+guess_type(const struct eng_tenant *tenant, struct guess *guess, uint32_t task, uint32_t slot)
+{
+	struct bytes type = guess->definition->tasks[task].slots[slot].type;
+	struct eng_named *named = named_find(&tenant->slot_types, type);
+	if (named != NULL)
+		return container_of(named, struct eng_slot_type, named)->number;
+	uint64_t hash = hash64(type.data, type.size, 0);
+	uint32_t place = task * FROE_TASK_SLOT_TYPES_MAX + slot;
+	uintptr_t first = (uintptr_t)map_get_u64(&guess->places, hash);
+	if (first == 0) {
+		map_put_u64(&guess->places, hash, (void *)((uintptr_t)place + 1));
+	} else {
+		uint32_t at = (uint32_t)first - 1;
+		const struct eng_task_definition *other =
+		    &guess->definition->tasks[at / FROE_TASK_SLOT_TYPES_MAX];
+		if (bytes_equal(other->slots[at % FROE_TASK_SLOT_TYPES_MAX].type, type))
+			place = at;
+	}
+	return UINT32_MAX - place;
+}
+
 static void
-need_guess(const struct eng_tenant *tenant, const struct eng_definition *definition,
-    uint32_t task, struct fair_need *ret_need)
+guess_need(const struct eng_tenant *tenant, struct guess *guess, uint32_t task,
+    struct fair_need *ret_need)
 {
 	struct fair_amount amounts[FROE_TASK_SLOT_TYPES_MAX];
-	const struct eng_task_definition *of = &definition->tasks[task];
-	for (uint32_t i = 0; i < of->slot_count; i++) {
-		struct eng_named *named = named_find(&tenant->slot_types, of->slots[i].type);
-		uint32_t number = named != NULL
-		    ? container_of(named, struct eng_slot_type, named)->number
-		    : UINT32_MAX - (uint32_t)hash64(of->slots[i].type.data,
-		          of->slots[i].type.size, 0) % (1u << 30);
-		amounts[i] = (struct fair_amount){number, of->slots[i].count};
-	}
+	const struct eng_task_definition *of = &guess->definition->tasks[task];
+	for (uint32_t i = 0; i < of->slot_count; i++)
+		amounts[i] = (struct fair_amount){
+		    guess_type(tenant, guess, task, i), of->slots[i].count};
 	need_init(ret_need, amounts, of->slot_count);
 }
 
+/* What tasks take that say nothing is not counted against anyone: a tenant may have two more. */
 const char *
 needs_fault(const struct eng_tenant *tenant, const struct eng_definition *definition)
 {
-	struct fair_need needs[FROE_TENANT_NEEDS_MAX + 2]; /* one slot of the default is free */
+	struct guess guess = {.definition = definition};
+	size_t room = (size_t)tenant->need_count + definition->task_count;
+	struct fair_need *needs = mem_array(room, sizeof(*needs));
 	uint32_t count = tenant->need_count;
+	const char *fault = NULL;
 	if (count > 0)
 		memcpy(needs, tenant->needs, count * sizeof(needs[0]));
-	for (uint32_t i = 0; i < definition->task_count; i++) {
+	for (uint32_t i = 0; i < definition->task_count && fault == NULL; i++) {
 		if (definition->tasks[i].slot_count == 0)
 			continue;
-		need_guess(tenant, definition, i, &needs[count]);
+		guess_need(tenant, &guess, i, &needs[count]);
 		if (need_known(needs, count, &needs[count]))
 			continue;
 		if (++count > FROE_TENANT_NEEDS_MAX)
-			return "the tenant's tasks take too many different combinations of slots: "
-			       "use some that are there already";
+			fault = "the tenant's tasks take too many different combinations of "
+			        "slots: use some that are there already";
 	}
-	return NULL;
+	map_release(&guess.places);
+	mem_free(needs);
+	return fault;
 }
 
 void

@@ -166,6 +166,51 @@ test_slots__needs_are_limited(void **state)
 	driver_close(&d);
 }
 
+/* Tasks that say nothing have needs too, of which no definition is refused. */
+static void
+test_slots__needs_of_those_that_say_nothing(void **state)
+{
+	struct driver d;
+	struct workflow workflow;
+	struct eng_slots slots = SLOTS("gpu", 1);
+	struct eng_slots fresh[] = {SLOTS("new", 1), SLOTS("newer", 1)};
+	(void)state;
+	driver_open(&d);
+	d.check_every = 1000;
+	for (uint32_t i = 1; i < FROE_TENANT_NEEDS_MAX; i++) {
+		slots.count = i;
+		define_needing(&d, "wf", &slots, 1);
+	}
+	/* One is left: one of two new types that are told apart, or the same one twice. */
+	struct eng_command command = driver_command(&d, ENG_CMD_WORKFLOW_PUT);
+	workflow_parse(&workflow, &d.arena, "two", "a b");
+	for (int i = 0; i < 2; i++) {
+		workflow.tasks[i].slots = &fresh[i];
+		workflow.tasks[i].slot_count = 1;
+	}
+	workflow_encode(&workflow);
+	command.workflow_put.definition = workflow.definition;
+	assert_int_equal(driver_try(&d, &command), FROE_RESOURCE_EXHAUSTED);
+	workflow.tasks[1].slots = &fresh[0];
+	workflow_encode(&workflow);
+	command.workflow_put.definition = workflow.definition;
+	assert_int_equal(driver_try(&d, &command), FROE_OK);
+	driver_define(&d, "plain", "a b c");
+	workflow_parse(&workflow, &d.arena, "durable", "a");
+	workflow.tasks[0].durable = true;
+	driver_put(&d, &workflow);
+	slots.count = 7;
+	define_needing(&d, "wf", &slots, 1);
+	slots.count = FROE_TENANT_NEEDS_MAX + 1;
+	workflow_parse(&workflow, &d.arena, "more", "a");
+	workflow.tasks[0].slots = &slots;
+	workflow.tasks[0].slot_count = 1;
+	workflow_encode(&workflow);
+	command.workflow_put.definition = workflow.definition;
+	assert_int_equal(driver_try(&d, &command), FROE_RESOURCE_EXHAUSTED);
+	driver_close(&d);
+}
+
 /* A worker is kept free for a task whose turn has come; a crash and a save remember that. */
 static void
 test_slots__kept_over_a_restart(void **state)
@@ -372,6 +417,7 @@ main(void)
 	    cmocka_unit_test(test_slots__bad_registrations),
 	    cmocka_unit_test(test_slots__bad_definitions),
 	    cmocka_unit_test(test_slots__needs_are_limited),
+	    cmocka_unit_test(test_slots__needs_of_those_that_say_nothing),
 	    cmocka_unit_test(test_slots__kept_over_a_restart),
 	    cmocka_unit_test(test_slots__durable_by_default),
 	    cmocka_unit_test(test_slots__given_back),

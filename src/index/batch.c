@@ -452,5 +452,6 @@ index_commit(struct index *index, uint64_t applied, bool complete, struct froe_f
 	index->applied = applied;
 	index->complete = complete;
 	pending_reset(index);
+	index_settle(index);
 	return FROE_OK;
 }

@@ -1,7 +1,8 @@
 /*
  * Damage: before LMDB maps a file, its head is checked (a truncated map is SIGBUS), and all its
- * pages if the last process that had it open did not close it. What slips through, LMDB refuses, or
- * asserts, which leaves BAD behind and ends the process.
+ * pages if the last process that had it open did not close it, and the machine went down with it,
+ * or several such processes died young. What slips through, LMDB refuses, or asserts, which leaves
+ * BAD behind and ends the process.
  */
 #include "index/index_int.h"
 
@@ -11,12 +12,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define MAP_BYTES_MIN ((size_t)64 << 20)
 #define TABLES 4
+/* Deaths in a row that are taken for anyone's but LMDB's, and commits after which they count anew.
+ */
+#define UNCLEAN_MAX 8u
+#define SETTLED_COMMITS 20u
 
 static enum froe_err
 lmdb_err(int code)
@@ -49,24 +55,6 @@ lmdb_err(int code)
 	default:
 		return code > 0 ? froe_err_from_errno(code) : FROE_INTERNAL;
 	}
-}
-
-enum froe_err
-index_fault(struct index *index, int code, const char *what, struct froe_fault *fault)
-{
-	enum froe_err err = lmdb_err(code);
-	if (err == FROE_CORRUPT)
-		index->damaged = true;
-	return fault_set(fault, err, "index %s: %s: %s%s", index->dir, what, mdb_strerror(code),
-	    err == FROE_CORRUPT ? "; delete it, it is rebuilt from the log" : "");
-}
-
-enum froe_err
-index_damage(struct index *index, const char *what, struct froe_fault *fault)
-{
-	index->damaged = true;
-	return fault_set(fault, FROE_CORRUPT, "index %s: %s; delete it, it is rebuilt from the log",
-	    index->dir, what);
 }
 
 /* -------------------------------------------------------------------------------------- markers */
@@ -109,6 +97,77 @@ file_remove(const char *dir, const char *name, struct froe_fault *fault)
 	if (err == FROE_OK && unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR)
 		err = fault_set_errno(fault, errno, "remove %s", path);
 	return err;
+}
+
+/* UNCLEAN names the boot of the machine that it was written in, and says how often in a row the
+ * index was found unclean in that boot; empty: check. */
+#define BOOT_SIZE 37u
+#define UNCLEAN_CHECK UINT32_MAX
+
+static bool
+boot_read(char boot[BOOT_SIZE])
+{
+	int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t size = file >= 0 ? read(file, boot, BOOT_SIZE - 1) : -1;
+	if (file >= 0)
+		close(file);
+	boot[size > 0 ? size : 0] = 0;
+	return size == BOOT_SIZE - 1;
+}
+
+static enum froe_err
+unclean_put(const char *dir, uint32_t count, struct froe_fault *fault)
+{
+	char path[PATH_MAX], boot[BOOT_SIZE], text[64];
+	int size = 0;
+	enum froe_err err = path_format(path, dir, "UNCLEAN", fault);
+	if (err != FROE_OK)
+		return err;
+	if (count != UNCLEAN_CHECK && boot_read(boot))
+		size = snprintf(text, sizeof(text), "%s %u\n", boot, count);
+	int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (file < 0)
+		return fault_set_errno(fault, errno, "create %s", path);
+	if (write(file, text, (size_t)size) != size)
+		size = ftruncate(file, 0); /* empty is as good */
+	close(file);
+	return FROE_OK;
+}
+
+/* How often in a row; UNCLEAN_CHECK: every page is to be checked. */
+static uint32_t
+unclean_get(const char *dir)
+{
+	char path[PATH_MAX], now[BOOT_SIZE], text[64] = {0};
+	if (path_format(path, dir, "UNCLEAN", NULL) != FROE_OK || !boot_read(now))
+		return UNCLEAN_CHECK;
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t size = file >= 0 ? read(file, text, sizeof(text) - 1) : -1;
+	if (file >= 0)
+		close(file);
+	if (size <= (ssize_t)BOOT_SIZE || memcmp(text, now, BOOT_SIZE - 1) != 0)
+		return UNCLEAN_CHECK;
+	unsigned long count = strtoul(text + BOOT_SIZE, NULL, 10);
+	return count < UNCLEAN_MAX ? (uint32_t)count : UNCLEAN_CHECK;
+}
+
+enum froe_err
+index_fault(struct index *index, int code, const char *what, struct froe_fault *fault)
+{
+	enum froe_err err = lmdb_err(code);
+	if (err == FROE_CORRUPT)
+		index->damaged = true;
+	return fault_set(fault, err, "index %s: %s: %s%s", index->dir, what, mdb_strerror(code),
+	    err == FROE_CORRUPT ? "; delete it, it is rebuilt from the log" : "");
+}
+
+enum froe_err
+index_damage(struct index *index, const char *what, struct froe_fault *fault)
+{
+	index->damaged = true;
+	FROE_DROP(unclean_put(index->dir, UNCLEAN_CHECK, NULL), "BAD, or a check of the head, may do");
+	return fault_set(fault, FROE_CORRUPT, "index %s: %s; delete it, it is rebuilt from the log",
+	    index->dir, what);
 }
 
 /* LMDB found its own invariants broken. */
@@ -154,16 +213,21 @@ entry_good(const char *table, struct bytes key, struct bytes value)
 	return strcmp(table, "meta") == 0 && row_meta_decode(value, &meta);
 }
 
-/* What must hold before LMDB sees the file. */
+/* What must hold before LMDB sees the file. *ret_count: for UNCLEAN. */
 static enum froe_err
-dir_check(const char *dir, struct froe_fault *fault)
+dir_check(const char *dir, uint32_t *ret_count, struct froe_fault *fault)
 {
+	*ret_count = 0;
 	char path[PATH_MAX];
 	enum froe_err err = path_format(path, dir, "data.mdb", fault);
 	if (err != FROE_OK)
 		return err;
-	if (marker_present(dir, "UNCLEAN"))
+	if (!marker_present(dir, "UNCLEAN"))
+		return page_check_head(path, fault);
+	uint32_t count = unclean_get(dir);
+	if (count == UNCLEAN_CHECK)
 		return page_check_all(path, entry_good, fault);
+	*ret_count = count + 1;
 	return page_check_head(path, fault);
 }
 
@@ -237,7 +301,7 @@ index_load(struct index *index, bool *ret_foreign, struct froe_fault *fault)
 
 /* Makes the directory ready: what is marked bad goes, what is left is sound. */
 static enum froe_err
-dir_open(const char *dir, struct froe_fault *fault)
+dir_open(const char *dir, uint32_t *ret_count, struct froe_fault *fault)
 {
 	enum froe_err err = FROE_OK;
 	if (marker_present(dir, "BAD"))
@@ -245,7 +309,7 @@ dir_open(const char *dir, struct froe_fault *fault)
 	if (err == FROE_OK && mkdir(dir, 0700) != 0 && errno != EEXIST)
 		err = fault_set_errno(fault, errno, "create %s", dir);
 	if (err == FROE_OK)
-		err = dir_check(dir, fault);
+		err = dir_check(dir, ret_count, fault);
 	return err;
 }
 
@@ -253,10 +317,11 @@ static enum froe_err
 index_open_once(const char *dir, struct uuid store, struct index **ret_index, bool *ret_foreign,
     struct froe_fault *fault)
 {
-	enum froe_err err = dir_open(dir, fault);
+	uint32_t count;
+	enum froe_err err = dir_open(dir, &count, fault);
 	if (err != FROE_OK)
 		return err;
-	err = marker_put(dir, "UNCLEAN", fault);
+	err = unclean_put(dir, count, fault);
 	if (err != FROE_OK)
 		return err;
 	struct index *index = mem_zalloc(sizeof(*index));
@@ -297,6 +362,14 @@ index_open(const char *dir, struct uuid store, struct index **ret_index, uint64_
 	*ret_index = index;
 	*ret_applied = index->applied;
 	return FROE_OK;
+}
+
+/* LMDB has worked on it for a while: a death that comes now is not the first thing it does. */
+void
+index_settle(struct index *index)
+{
+	if (index->commits < SETTLED_COMMITS && ++index->commits == SETTLED_COMMITS)
+		FROE_DROP(unclean_put(index->dir, 0, NULL), "costs a check one day");
 }
 
 bool

@@ -17,8 +17,11 @@
  *             the log from the start. Damage that LMDB itself trips over ends the process with
  *             FROE_EXIT_INDEX after leaving the file BAD in the directory; the next index_open()
  *             sees that and begins anew. While open, the directory holds the file UNCLEAN; if it
- *             is there at open, the process died, and every page is checked before LMDB maps it:
- *             so no damage can kill twice. After a failed commit what was pending still is: the
+ *             is there at open, the process died. If that was since the machine started, the file
+ *             is as LMDB left it, because what was written is in the kernel's memory; else, and
+ *             when it has happened several times in a row without much being written meanwhile,
+ *             every page is checked before LMDB maps it: so no damage can kill for ever, and a
+ *             start after kill -9 does not read all there is. After a failed commit what was pending still is: the
  *             same commit may be tried again, unless it is FROE_CORRUPT. A map that is full grows
  *             by itself.
  */

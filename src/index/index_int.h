@@ -54,6 +54,7 @@ struct index {
 	bool complete;
 	size_t map_bytes;
 	bool damaged;
+	uint32_t commits; /* up to SETTLED_COMMITS: then UNCLEAN counts anew */
 	char dir[PATH_MAX - 16];
 	/* What the next commit writes; its arena holds the runs. */
 	struct arena arena;
@@ -75,6 +76,7 @@ struct index {
 enum froe_err index_fault(struct index *index, int code, const char *what,
     struct froe_fault *fault);
 enum froe_err index_damage(struct index *index, const char *what, struct froe_fault *fault);
+void index_settle(struct index *index); /* a commit succeeded */
 
 /* pending.c: in order of runs, each run's calls in the order of time. */
 void pending_sort(struct index *index);

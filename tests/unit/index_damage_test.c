@@ -343,6 +343,35 @@ test_damage__dies_open(void **state)
 }
 
 static void
+body_dies_young(struct place *place)
+{
+	struct froe_fault fault;
+	if (index_open(place->dir, store_a, &place->index, &place->applied, &fault) != FROE_OK)
+		_exit(1);
+}
+
+/* A death or two are not the index's fault; many in a row may be: then every page is looked at. */
+static void
+test_damage__dies_again_and_again(void **state)
+{
+	struct place *place = *state;
+	struct model *model = model_make(place, 12);
+	struct image image = image_read(place);
+	for (int i = 0; i < 20; i++) /* a check of a sound one counts anew */
+		assert_int_equal(child_run(body_dies_young, place), 0);
+	assert_int_equal(place_open(place, store_a), FROE_OK);
+	assert_int_equal(model_compare(model, place->index, place->applied), FROE_OK);
+	place_close(place);
+	for (int i = 0; i < 9; i++)
+		assert_int_equal(child_run(body_dies_young, place), 0);
+	memset(image.data + 2 * image.page, 0xff, image.size - 2 * image.page);
+	image_write(place, image.data, image.size);
+	assert_int_equal(place_open(place, store_a), FROE_CORRUPT);
+	mem_free(image.data);
+	mem_free(model);
+}
+
+static void
 body_trips(struct place *place)
 {
 	struct froe_fault fault;
@@ -390,6 +419,7 @@ main(void)
 	    CASE(test_damage__other_format),
 	    CASE(test_damage__bad_marker),
 	    CASE(test_damage__dies_open),
+	    CASE(test_damage__dies_again_and_again),
 	    CASE(test_damage__lmdb_asserts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

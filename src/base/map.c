@@ -133,14 +133,17 @@ map_batch_init(struct map_batch *batch, struct map *map)
 	batch->count = 0;
 	batch->added = 0;
 	batch->twice = false;
+	batch->left = NULL;
 }
 
 static void
 batch_add_oldest(struct map_batch *batch)
 {
 	const struct map_entry *entry = &batch->entries[batch->added++ % MAP_BATCH];
-	if (!map_add(batch->map, entry->key[0], entry->key[1], entry->value))
-		batch->twice = true;
+	if (map_add(batch->map, entry->key[0], entry->key[1], entry->value))
+		return;
+	batch->twice = true;
+	batch->left = entry->value;
 }
 
 void

@@ -47,6 +47,7 @@ struct map_batch {
 	uint64_t count;                      /* ever */
 	uint64_t added;                      /* of them: the others are not in the map yet */
 	bool twice;                          /* a key was there already, and stayed as it was */
+	void *left;                          /* the newest value that was not added; or NULL */
 };
 
 void map_batch_init(struct map_batch *batch, struct map *map);

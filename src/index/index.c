@@ -165,7 +165,7 @@ enum froe_err
 index_damage(struct index *index, const char *what, struct froe_fault *fault)
 {
 	index->damaged = true;
-	FROE_DROP(unclean_put(index->dir, UNCLEAN_CHECK, NULL), "BAD, or a check of the head, may do");
+	FROE_DROP(unclean_put(index->dir, UNCLEAN_CHECK, NULL), "BAD may be there too");
 	return fault_set(fault, FROE_CORRUPT, "index %s: %s; delete it, it is rebuilt from the log",
 	    index->dir, what);
 }

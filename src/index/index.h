@@ -21,9 +21,9 @@
  *             is as LMDB left it, because what was written is in the kernel's memory; else, and
  *             when it has happened several times in a row without much being written meanwhile,
  *             every page is checked before LMDB maps it: so no damage can kill for ever, and a
- *             start after kill -9 does not read all there is. After a failed commit what was pending still is: the
- *             same commit may be tried again, unless it is FROE_CORRUPT. A map that is full grows
- *             by itself.
+ *             start after kill -9 does not read all there is. After a failed commit what was
+ *             pending still is: the same commit may be tried again, unless it is FROE_CORRUPT. A
+ *             map that is full grows by itself.
  */
 #ifndef INDEX_INDEX_H
 #define INDEX_INDEX_H

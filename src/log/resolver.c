@@ -207,7 +207,10 @@ bool
 resolver_load_end(struct resolver *resolver)
 {
 	resolver->last_key = 0;
-	return map_batch_flush(&resolver->batch);
+	bool once = map_batch_flush(&resolver->batch);
+	list_free(resolver, resolver->batch.left);
+	resolver->batch.left = NULL;
+	return once;
 }
 
 static const struct resolver_list *

@@ -35,7 +35,8 @@ hub_init(struct hub *hub, const struct hub_options *options)
 	list_init(&hub->forgets);
 	map_init(&hub->forgets_by_run);
 	list_init(&hub->jobs);
-	list_init(&hub->job_waits);
+	list_init(&hub->jobs_over);
+	wheel_init(&hub->job_wheel, 0);
 	list_init(&hub->backlog);
 	list_init(&hub->refusals);
 	hub->sources = mem_array(HUB_SOURCES, sizeof(*hub->sources));
@@ -65,6 +66,7 @@ conn_free(struct hub *hub, struct hub_conn *conn)
 	while ((at = list_pop(&conn->pushes)) != NULL)
 		hub_push_free(container_of(at, struct hub_push, link));
 	hub_stream_conn_gone(hub, conn);
+	hub_job_conn_gone(hub, conn);
 	list_remove(&conn->woken);
 	map_release(&conn->requests);
 	mem_free(conn->actor);
@@ -242,6 +244,7 @@ static void
 hook_event(void *context, const struct eng_event *event, uint64_t frame)
 {
 	struct hub *hub = context;
+	hub->events++;
 	hub_index_event(hub, event, frame);
 	if (event->type == ENG_EV_WORKER_LEAVING)
 		hub_worker_leaving(hub, event->worker);
@@ -415,6 +418,7 @@ hub_open_conn(struct hub *hub, const struct api_command *command)
 	list_init(&conn->pushes);
 	list_init(&conn->watches);
 	list_init(&conn->ended);
+	list_init(&conn->job_waits);
 	list_init(&conn->streams);
 	hub_access_bind(hub, conn, &who);
 	map_put_u64(&hub->conns, conn->handle, conn);

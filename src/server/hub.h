@@ -96,7 +96,10 @@ struct hub {
 	struct map reads_by_cookie; /* the same */
 	struct list reading;       /* questions whose records are being read */
 	struct list jobs;          /* struct hub_job: those that go on, in turns */
-	struct list job_waits;     /* JobGets that wait for an end */
+	struct list jobs_over;     /* those that have ended, to be freed */
+	struct map jobs_by_number;
+	struct wheel job_wheel;    /* boot-time clock: JobGets that wait for an end */
+	uint64_t events;           /* that were decided */
 	uint64_t job_frame;        /* the frame that job_steps are counted for */
 	uint32_t job_steps;
 	bool stopping;             /* jobs rest, and nobody waits for them */

@@ -28,6 +28,7 @@ struct hub_conn {
 	struct list ended;           /* watches on runs that have closed */
 	bool ended_busy;             /* one of them is being read, or waits for frame or window */
 	uint64_t ended_request;      /* which */
+	struct list job_waits;       /* struct job_wait */
 	struct list woken;           /* hub->woken: the next of `ended` may be read */
 	struct map requests;         /* request -> struct hub_watch, of both lists */
 	size_t event_bytes;          /* of its HUB_PUSH_EVENT and HUB_PUSH_CLOSED */
@@ -238,7 +239,8 @@ void hub_approval_list(struct hub *hub, struct hub_conn *conn, const struct api_
 void hub_job_start(struct hub *hub);
 void hub_job_event(struct hub *hub, const struct eng_event *event, uint64_t frame);
 void hub_job_started(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
-void hub_job_get(struct hub *hub, const struct hub_conn *conn, const struct api_command *command);
+void hub_job_conn_gone(struct hub *hub, struct hub_conn *conn);
+void hub_job_get(struct hub *hub, struct hub_conn *conn, const struct api_command *command);
 void hub_job_list(struct hub *hub, const struct hub_conn *conn, const struct api_command *command);
 void hub_job_answer(struct hub *hub, const struct indexer_job *answer); /* of the index thread */
 /* The history of a run that a job is to replay. NULL: there is none, for the reason of `err`. */

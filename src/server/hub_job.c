@@ -22,11 +22,14 @@
 
 #define ACTIVE_MAX 4u
 #define FRAME_STEPS_MAX 64u
+/* A step with more events than this counts for several. */
+#define STEP_EVENTS 16u
 #define PAGE_RUNS_MAX 256u
 #define READS_MAX 32u
 /* Histories that are read ahead together hold about this, or one that is larger. */
 #define READS_BYTES_MAX ((size_t)8 << 20)
 #define RETRY_NS UINT64_C(100000000)
+#define REST_NS UINT64_C(1000000)
 /* The index thread answers, or the question is asked anew. */
 #define ASK_WAIT_NS (UINT64_C(10) * 1000000000)
 
@@ -52,7 +55,8 @@ struct job_row {
 };
 
 struct hub_job {
-	struct list link; /* hub->jobs, in turns */
+	struct list link; /* hub->jobs, in turns; hub->jobs_over once it has ended */
+	struct list waits;
 	uint64_t number;
 	struct eng_tenant_id tenant;
 	enum eng_job_kind kind;
@@ -67,15 +71,16 @@ struct hub_job {
 	uint32_t row_at;
 	uint32_t row_read; /* histories up to this row have been asked for */
 	size_t read_bytes; /* of those that are there */
-	struct job_row rows[PAGE_RUNS_MAX];
+	struct job_row *rows; /* PAGE_RUNS_MAX; NULL: it has no page */
 };
 
 /* A JobGet that waits for the job's end. */
 struct job_wait {
-	struct list link; /* hub->job_waits, by due_ns */
+	struct timer timer;    /* hub->job_wheel */
+	struct list link;      /* of its job */
+	struct list conn_link; /* of its connection */
 	struct eng_origin origin;
 	uint64_t number;
-	uint64_t due_ns;
 };
 
 /* ------------------------------------------------------------------------------------- answers */
@@ -136,55 +141,68 @@ job_answer(struct hub *hub, const struct eng_origin *origin, const struct eng_jo
 }
 
 static void
-wait_add(struct hub *hub, const struct api_command *command)
+wait_add(struct hub *hub, struct hub_conn *conn, struct hub_job *job,
+    const struct api_command *command)
 {
 	struct job_wait *wait = mem_zalloc(sizeof(*wait));
-	struct list *at = &hub->job_waits;
 	wait->origin = command->origin;
 	wait->number = command->job.number;
-	wait->due_ns = hub->mono_ns + command->job.wait_ms * UINT64_C(1000000);
-	while (at->prev != &hub->job_waits &&
-	    container_of(at->prev, struct job_wait, link)->due_ns > wait->due_ns)
-		at = at->prev;
-	list_push(at, &wait->link);
+	list_push(&job->waits, &wait->link);
+	list_push(&conn->job_waits, &wait->conn_link);
+	wheel_insert(&hub->job_wheel, &wait->timer,
+	    hub->mono_ns + command->job.wait_ms * UINT64_C(1000000));
+}
+
+static void
+wait_free(struct hub *hub, struct job_wait *wait)
+{
+	wheel_remove(&hub->job_wheel, &wait->timer);
+	list_remove(&wait->link);
+	list_remove(&wait->conn_link);
+	mem_free(wait);
 }
 
 static void
 wait_over(struct hub *hub, struct job_wait *wait)
 {
 	struct eng_job_view job;
-	if (eng_job(hub->shard->eng, wait->number, &job))
-		job_answer(hub, &wait->origin, &job);
-	else
-		hub_queue_error(hub, &wait->origin, FROE_NOT_FOUND, "job",
-		    "the job has ended, and so many after it that it is forgotten");
-	list_remove(&wait->link);
-	mem_free(wait);
+	bool known = eng_job(hub->shard->eng, wait->number, &job);
+	froe_assert(known); /* it goes on, or ends in this step */
+	job_answer(hub, &wait->origin, &job);
+	wait_free(hub, wait);
 }
 
 static void
-waits_end(struct hub *hub, uint64_t number)
+waits_end(struct hub *hub, struct hub_job *job)
 {
-	struct list *at, *next;
-	for (at = hub->job_waits.next; at != &hub->job_waits; at = next) {
-		struct job_wait *wait = container_of(at, struct job_wait, link);
-		next = at->next;
-		if (wait->number == number)
-			wait_over(hub, wait);
-	}
+	while (!list_empty(&job->waits))
+		wait_over(hub, container_of(job->waits.next, struct job_wait, link));
 }
 
 void
-hub_job_get(struct hub *hub, const struct hub_conn *conn, const struct api_command *command)
+hub_job_conn_gone(struct hub *hub, struct hub_conn *conn)
+{
+	while (!list_empty(&conn->job_waits))
+		wait_free(hub, container_of(conn->job_waits.next, struct job_wait, conn_link));
+}
+
+static struct hub_job *
+job_find(const struct hub *hub, uint64_t number)
+{
+	return map_get_u64(&hub->jobs_by_number, number);
+}
+
+void
+hub_job_get(struct hub *hub, struct hub_conn *conn, const struct api_command *command)
 {
 	struct eng_job_view job;
 	if (!eng_job(hub->shard->eng, command->job.number, &job) || job.tenant != conn->tenant.v)
 		hub_queue_error(hub, &command->origin, FROE_NOT_FOUND, "job",
 		    "no such job: \"froe jobs list\" shows those there are");
-	else if (command->job.wait_ms == 0 || job.status != ENG_RUNNING)
+	else if (command->job.wait_ms == 0 || job.status != ENG_RUNNING || hub->stopping)
 		job_answer(hub, &command->origin, &job);
 	else
-		wait_add(hub, command);
+		wait_add(hub, conn, job_find(hub, job.number), command);
 }
 
 void
@@ -223,18 +241,6 @@ hub_job_started(struct hub *hub, const struct eng_effect *effect, uint64_t frame
 
 /* ---------------------------------------------------------------------------- coming and going */
 
-static struct hub_job *
-job_find(const struct hub *hub, uint64_t number)
-{
-	struct list *at;
-	list_for_each(at, &hub->jobs) {
-		struct hub_job *job = container_of(at, struct hub_job, link);
-		if (job->number == number && !job->ended)
-			return job;
-	}
-	return NULL;
-}
-
 static void
 job_open(struct hub *hub, const struct eng_job_view *view, uint64_t position)
 {
@@ -244,7 +250,9 @@ job_open(struct hub *hub, const struct eng_job_view *view, uint64_t position)
 	job->kind = view->kind;
 	job->before = view->cursor;
 	job->position = position;
+	list_init(&job->waits);
 	list_push(&hub->jobs, &job->link);
+	map_put_u64(&hub->jobs_by_number, job->number, job);
 }
 
 static void
@@ -259,18 +267,25 @@ hub_job_start(struct hub *hub)
 	eng_jobs(hub->shard->eng, job_recovered, hub);
 }
 
+/* It may be the one at work: it is freed when nobody is (jobs_sweep). */
+static void
+job_ended(struct hub *hub, struct hub_job *job)
+{
+	job->ended = true;
+	waits_end(hub, job);
+	map_remove_u64(&hub->jobs_by_number, job->number);
+	list_remove(&job->link);
+	list_push(&hub->jobs_over, &job->link);
+}
+
 void
 hub_job_event(struct hub *hub, const struct eng_event *event, uint64_t frame)
 {
 	struct eng_job_view view;
-	struct hub_job *job;
 	if (event->type == ENG_EV_JOB_STARTED && eng_job(hub->shard->eng, event->job, &view)) {
 		job_open(hub, &view, frame);
 	} else if (event->type == ENG_EV_JOB_ENDED) {
-		job = job_find(hub, event->job);
-		if (job != NULL)
-			job->ended = true; /* it may be the one at work: jobs_sweep() */
-		waits_end(hub, event->job);
+		job_ended(hub, job_find(hub, event->job));
 	}
 }
 
@@ -290,6 +305,8 @@ rows_drop(struct hub_job *job)
 	for (uint32_t i = 0; i < job->row_count; i++)
 		row_drop(job, &job->rows[i]);
 	job->row_count = job->row_at = job->row_read = 0;
+	mem_free(job->rows);
+	job->rows = NULL;
 }
 
 static void
@@ -303,24 +320,28 @@ job_free(struct hub_job *job)
 static void
 jobs_sweep(struct hub *hub)
 {
-	struct list *at, *next;
-	for (at = hub->jobs.next; at != &hub->jobs; at = next) {
-		struct hub_job *job = container_of(at, struct hub_job, link);
-		next = at->next;
-		if (job->ended)
-			job_free(job);
-	}
+	while (!list_empty(&hub->jobs_over))
+		job_free(container_of(hub->jobs_over.next, struct hub_job, link));
 }
 
 /* -------------------------------------------------------------------------------------- asking */
 
-/* The others come first. */
+/* The others come first, and have the memory. */
 static void
 job_later(struct hub *hub, struct hub_job *job)
 {
+	rows_drop(job);
+	job->state = JOB_ASK;
 	job->retry_ns = hub->mono_ns + RETRY_NS;
 	list_remove(&job->link);
 	list_push(&hub->jobs, &job->link);
+}
+
+/* The log is busy: for the others too. */
+static void
+job_rests(struct hub *hub, struct hub_job *job)
+{
+	job->retry_ns = hub->mono_ns + REST_NS;
 }
 
 /* True: the index has the question. */
@@ -335,11 +356,13 @@ job_post(struct hub *hub, struct hub_job *job, struct indexer_job *question)
 	return false;
 }
 
+/* before: hub->events then. */
 static void
-job_stepped(struct hub *hub)
+job_stepped(struct hub *hub, uint64_t before)
 {
 	uint64_t frame = log_tail_seq(hub->shard->log);
-	hub->job_steps = frame == hub->job_frame ? hub->job_steps + 1 : 1;
+	uint32_t steps = 1 + (uint32_t)((hub->events - before) / STEP_EVENTS);
+	hub->job_steps = frame == hub->job_frame ? hub->job_steps + steps : steps;
 	hub->job_frame = frame;
 	failpoint_pass(&hub->failpoint, "job_step");
 }
@@ -355,9 +378,10 @@ job_step(struct hub *hub, const struct hub_job *job, struct eng_command *command
 		command->actor = view.actor;
 	if (!shard_has_room(hub->shard, command))
 		return false;
+	uint64_t before = hub->events;
 	arena_reset(&hub->arena);
 	FROE_DROP(shard_step(hub->shard, command), "what was refused is an event too");
-	job_stepped(hub);
+	job_stepped(hub, before);
 	return true;
 }
 
@@ -370,7 +394,7 @@ job_over(struct hub *hub, struct hub_job *job, enum froe_err err, const char *te
 	    .job_over = {.err = err, .text = bytes_text(text)},
 	};
 	if (!job_step(hub, job, &command))
-		job_later(hub, job);
+		job_rests(hub, job);
 }
 
 static void
@@ -413,12 +437,11 @@ hub_job_answer(struct hub *hub, const struct indexer_job *answer)
 	if (job == NULL)
 		return; /* it has ended, or asked anew */
 	if (answer->behind || !answer->found) {
-		job->state = JOB_ASK;
 		job_later(hub, job);
 		return;
 	}
 	job->state = JOB_MEETS;
-	rows_drop(job);
+	job->rows = mem_array(PAGE_RUNS_MAX, sizeof(*job->rows));
 	job->row_count = answer->list->row_count;
 	froe_assert(job->row_count <= PAGE_RUNS_MAX);
 	for (uint32_t i = 0; i < job->row_count; i++) {
@@ -430,8 +453,15 @@ hub_job_answer(struct hub *hub, const struct indexer_job *answer)
 
 /* --------------------------------------------------------------------------------- run by run */
 
-/* False: not now. */
-static bool
+/* The index is asked anew, from this run on. */
+static void
+job_again(struct hub *hub, struct hub_job *job)
+{
+	job->before = job->rows[job->row_at].number + 1;
+	job_later(hub, job);
+}
+
+static void
 job_cancels(struct hub *hub, struct hub_job *job, const struct job_row *row)
 {
 	struct eng_job_view view;
@@ -441,20 +471,12 @@ job_cancels(struct hub *hub, struct hub_job *job, const struct job_row *row)
 	    .job.cursor = row->number,
 	    .run_cancel = {.run = row->id, .reason = view.reason, .children = view.children},
 	};
-	if (log_space(hub->shard->log) >= LOG_SPACE_HARD || !job_step(hub, job, &command))
-		return false;
-	job->row_at++;
-	return true;
-}
-
-/* The index is asked anew, from this run on. */
-static void
-job_again(struct hub *hub, struct hub_job *job)
-{
-	job->before = job->rows[job->row_at].number + 1;
-	job->state = JOB_ASK;
-	rows_drop(job);
-	job_later(hub, job);
+	if (log_space(hub->shard->log) >= LOG_SPACE_HARD)
+		job_again(hub, job);
+	else if (job_step(hub, job, &command))
+		job->row_at++;
+	else
+		job_rests(hub, job);
 }
 
 /* What the run's history makes of it. `read` is NULL if there is an error. */
@@ -501,11 +523,12 @@ row_replay(struct hub *hub, struct hub_job *job, struct job_row *row)
 	struct froe_fault fault;
 	if (row->read == NULL)
 		return row->err;
+	uint64_t before = hub->events;
 	enum froe_err err = hub_read_replay_step(row->read, &fault);
 	if (err != FROE_UNAVAILABLE)
 		row_drop(job, row);
 	if (err == FROE_OK)
-		job_stepped(hub);
+		job_stepped(hub, before);
 	return err;
 }
 
@@ -528,12 +551,12 @@ job_replays(struct hub *hub, struct hub_job *job)
 	if (row->state != ROW_LOADED)
 		return;
 	if (log_space(hub->shard->log) != LOG_SPACE_OK) {
-		job_later(hub, job);
+		job_again(hub, job);
 		return;
 	}
 	enum froe_err err = row_replay(hub, job, row);
 	if (err == FROE_UNAVAILABLE && row->read != NULL)
-		job_later(hub, job);
+		job_rests(hub, job);
 	else if (err == FROE_UNAVAILABLE || err == FROE_INDEX_BEHIND)
 		job_again(hub, job);
 	else if (err == FROE_OK || job_skips(hub, job, row, err))
@@ -547,20 +570,20 @@ job_meet(struct hub *hub, struct hub_job *job)
 {
 	if (job->kind == ENG_JOB_REPLAY)
 		job_replays(hub, job);
-	else if (!job_cancels(hub, job, &job->rows[job->row_at]))
-		job_later(hub, job);
+	else
+		job_cancels(hub, job, &job->rows[job->row_at]);
 }
 
 /* The others come first now. */
 static void
 page_over(struct hub *hub, struct hub_job *job)
 {
-	job->state = JOB_ASK;
 	if (job->before == 0) {
-		job->state = JOB_MEETS;
 		job_over(hub, job, FROE_OK, "");
 		return;
 	}
+	job->state = JOB_ASK;
+	rows_drop(job);
 	list_remove(&job->link);
 	list_push(&hub->jobs, &job->link);
 }
@@ -620,16 +643,20 @@ jobs_next(const struct hub *hub)
 	return NULL;
 }
 
+static void
+waits_expire(struct hub *hub)
+{
+	uint64_t now_ns = hub->stopping ? UINT64_MAX - 1 : hub->mono_ns;
+	struct timer *timer;
+	while ((timer = wheel_expired(&hub->job_wheel, now_ns)) != NULL)
+		wait_over(hub, container_of(timer, struct job_wait, timer));
+}
+
 void
 hub_job_turn(struct hub *hub)
 {
 	struct hub_job *job;
-	while (!list_empty(&hub->job_waits)) {
-		struct job_wait *wait = container_of(hub->job_waits.next, struct job_wait, link);
-		if (wait->due_ns > hub->mono_ns && !hub->stopping)
-			break;
-		wait_over(hub, wait);
-	}
+	waits_expire(hub);
 	while (jobs_may_step(hub) && (job = jobs_next(hub)) != NULL) {
 		job_go(hub, job);
 		jobs_sweep(hub);
@@ -641,11 +668,11 @@ hub_job_turn(struct hub *hub)
 uint64_t
 hub_job_deadline_ns(const struct hub *hub)
 {
-	uint64_t due_ns = UINT64_MAX;
+	uint64_t due_ns = wheel_next(&hub->job_wheel);
 	uint32_t active = 0;
 	struct list *at;
-	if (!list_empty(&hub->job_waits))
-		due_ns = container_of(hub->job_waits.next, struct job_wait, link)->due_ns;
+	if (!list_empty(&hub->jobs) && !hub_has_room(hub) && due_ns > hub->mono_ns + RETRY_NS)
+		due_ns = hub->mono_ns + RETRY_NS; /* nothing else tells that the index has room */
 	if (!jobs_may_step(hub))
 		return due_ns;
 	list_for_each(at, &hub->jobs) {
@@ -660,14 +687,12 @@ hub_job_deadline_ns(const struct hub *hub)
 	return due_ns;
 }
 
+/* Connections, and with them those that wait, are gone. */
 void
 hub_job_release_all(struct hub *hub)
 {
 	while (!list_empty(&hub->jobs))
 		job_free(container_of(hub->jobs.next, struct hub_job, link));
-	while (!list_empty(&hub->job_waits)) {
-		struct job_wait *wait = container_of(hub->job_waits.next, struct job_wait, link);
-		list_remove(&wait->link);
-		mem_free(wait);
-	}
+	jobs_sweep(hub);
+	map_release(&hub->jobs_by_number);
 }

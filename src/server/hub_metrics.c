@@ -68,6 +68,7 @@ metric_runs(struct buf *to, const struct eng_counts *counts)
 	metric(to, "froe_durable_nodes", "gauge", "Steps kept for open durable tasks",
 	    counts->nodes);
 	metric(to, "froe_events_total", "counter", "Events pushed", counts->events);
+	metric(to, "froe_jobs", "gauge", "Jobs that go on", counts->jobs_running);
 	metric(to, "froe_approvals_open", "gauge", "Approvals that wait for a decision",
 	    counts->approvals);
 }

@@ -201,7 +201,7 @@ test_rebuild__while_we_serve(void **state)
 	job = indexer_pop(&world->indexer);
 	assert_true(job->found && !job->behind);
 	indexer_job_free(job);
-	assert_null(indexer_pop(&world->indexer)); /* of the other only the end can tell: it waits */
+	assert_null(indexer_pop(&world->indexer)); /* the other waits for the end */
 	/* A list waits; one run comes beside, another is dropped. */
 	uint64_t list = say_list(world, CLIENT, 0, 100, 0, 0);
 	assert_true(indexer_post(&world->indexer,

@@ -105,7 +105,7 @@ fail_once(struct froe_task *task, void *context)
 static uint64_t
 metric(const struct server *server, const char *name)
 {
-	char answer[16384], needle[128];
+	char answer[1 << 18], needle[128];
 	http_get(server, "/metrics", answer, sizeof(answer));
 	snprintf(needle, sizeof(needle), "\n%s ", name);
 	const char *at = strstr(answer, needle);

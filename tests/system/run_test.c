@@ -404,7 +404,7 @@ test_run__many_pipelined(void **state)
 static void
 test_http__health_and_metrics(void **state)
 {
-	char answer[16384];
+	char answer[1 << 18];
 	(void)state;
 	http_get(&server, "/healthz", answer, sizeof(answer));
 	assert_non_null(strstr(answer, "200 OK"));

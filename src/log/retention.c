@@ -524,6 +524,18 @@ retention_step(struct retention *retention, uint64_t index_seq)
 	froe_never("all states are handled");
 }
 
+bool
+retention_holds(const struct retention *retention)
+{
+	return retention->hold >= 0;
+}
+
+bool
+retention_surveys(const struct retention *retention)
+{
+	return retention->state == RETENTION_SURVEY;
+}
+
 void
 retention_stats(struct retention *retention, struct retention_stats *ret_stats)
 {

@@ -34,6 +34,11 @@ void retention_close(struct retention *retention);
  * is nothing to do now; look again in a minute, or when a segment was sealed or a snapshot made. */
 bool retention_step(struct retention *retention, uint64_t index_seq);
 
+/* Is it inside a piece of work that excludes a backup, and the removal of snapshots? */
+bool retention_holds(const struct retention *retention);
+/* Does it still look for runs that were reopened? This reads all of the log. */
+bool retention_surveys(const struct retention *retention);
+
 struct retention_stats {
 	uint64_t segment_oldest;
 	uint64_t segments_retired;

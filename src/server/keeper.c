@@ -79,16 +79,25 @@ scrub_fault(void *context, const char *why)
 	journal(JOURNAL_ERROR, "scrub_fault", "%s", why);
 }
 
+/*
+ * Both take the store's HOLD, so neither begins a piece of work inside the other's. Between two
+ * snapshots retention goes first: it cannot pass the older snapshot, so it ends; a snapshot may
+ * always be due. Only its survey of the log, which takes no HOLD and may be long, shares the steps.
+ */
 static bool
 slow_step(struct keeper *keeper, struct failpoint *failpoint)
 {
+	bool surveys = keeper->retention != NULL && retention_surveys(keeper->retention);
+	bool retained = (surveys || snapshotter_idle(&keeper->snapshotter)) && retain_step(keeper);
+	if (retained)
+		failpoint_pass(failpoint, "retention_step");
+	bool holds = keeper->retention != NULL && retention_holds(keeper->retention);
+	if (holds || (retained && !surveys))
+		return retained;
 	bool snapshot = snapshotter_step(&keeper->snapshotter);
 	if (snapshot)
 		failpoint_pass(failpoint, "snapshot_step");
-	bool more = !snapshot && retain_step(keeper);
-	if (more)
-		failpoint_pass(failpoint, "retention_step");
-	return snapshot || more;
+	return snapshot || retained;
 }
 
 static void *

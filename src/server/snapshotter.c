@@ -477,6 +477,12 @@ snapshotter_step(struct snapshotter *snapshotter)
 	froe_never("all states are handled");
 }
 
+bool
+snapshotter_idle(const struct snapshotter *snapshotter)
+{
+	return snapshotter->step == SNAPSHOTTER_IDLE;
+}
+
 uint64_t
 snapshotter_due_ns(const struct snapshotter *snapshotter)
 {

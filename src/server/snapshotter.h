@@ -88,6 +88,8 @@ void snapshotter_release(struct snapshotter *snapshotter);
 
 /* One piece of blocking work. False: nothing to do before snapshotter_due_ns, or a new segment. */
 bool snapshotter_step(struct snapshotter *snapshotter);
+/* Is it between two snapshots? */
+bool snapshotter_idle(const struct snapshotter *snapshotter);
 uint64_t snapshotter_due_ns(const struct snapshotter *snapshotter); /* UINT64_MAX: not by time */
 
 /* A step that is under way soon ends, and no other follows. */

@@ -1,6 +1,7 @@
 # fuzz: targets for libFuzzer, and their corpora replayed without it. See fuzz/README.md.
 #
 #   make fuzz TARGET=json SECONDS=60    clang-14 and libclang-rt-14-dev
+#   make fuzz-all SECONDS=60            all of them, one after another
 #   make fuzz-replay                    the compiler at hand, with ASan and UBSan
 
 FUZZERS := $(patsubst fuzz/%.c,%,$(filter-out fuzz/replay.c,$(wildcard fuzz/*.c)))
@@ -24,20 +25,23 @@ $(OUT)/fuzz/replay_%: fuzz/%.c fuzz/replay.c fuzz/feed.h fuzz/fuzz.mk $(FUZZ_LIB
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -D_GNU_SOURCE -I. -Itests -MMD -MP \
 	    -MF $(OBJ)/fuzz/replay_$*.d -o $@ $< fuzz/replay.c $(FUZZ_LIBS) $(LIBS)
 
-.PHONY: fuzz fuzz-replay fuzz-replay-build
+.PHONY: fuzz fuzz-all fuzz-build fuzz-replay fuzz-replay-build
 fuzz:
 	@test -n "$(filter $(TARGET),$(FUZZERS))" || \
 	    { echo "make fuzz TARGET=one of: $(FUZZERS)"; exit 2; }
+	@$(MAKE) --no-print-directory fuzz-build FUZZERS="$(TARGET)"
+	@nice -n 19 tools/fuzz --programs $(FUZZ_OUT)/fuzz --work $(B)/fuzz --seconds $(SECONDS) $(TARGET)
+
+# One at a time, each for so many seconds.
+fuzz-all: fuzz-build
+	@nice -n 19 tools/fuzz --programs $(FUZZ_OUT)/fuzz --work $(B)/fuzz --seconds $(SECONDS) $(FUZZERS)
+
+fuzz-build:
 	@command -v clang-14 > /dev/null && \
 	    test -e "$$(clang-14 -print-file-name=libclang_rt.fuzzer-x86_64.a)" || \
 	    { echo "fuzz: clang-14 with libFuzzer is not here: install clang-14 and" \
 	        "libclang-rt-14-dev"; exit 2; }
-	@$(MAKE) --no-print-directory CC=clang-14 SAN=$(FUZZ_SAN) $(FUZZ_OUT)/fuzz/$(TARGET)
-	@mkdir -p $(B)/fuzz/$(TARGET)
-	@cd $(B)/fuzz && ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
-	    $(abspath $(FUZZ_OUT))/fuzz/$(TARGET) -max_total_time=$(SECONDS) -timeout=10 \
-	    -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix=$(TARGET)- \
-	    $(TARGET) $(abspath fuzz/corpus/$(TARGET))
+	@$(MAKE) --no-print-directory CC=clang-14 SAN=$(FUZZ_SAN) $(FUZZERS:%=$(FUZZ_OUT)/fuzz/%)
 
 fuzz-replay-build:
 	@$(MAKE) --no-print-directory SAN=address,undefined \

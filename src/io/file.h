@@ -52,9 +52,9 @@ io_file_sync(struct io_env *env, int file, struct froe_fault *fault)
 }
 
 static inline enum froe_err
-io_file_lock(struct io_env *env, int file, struct froe_fault *fault)
+io_file_lock(struct io_env *env, int file, bool wait, struct froe_fault *fault)
 {
-	return env->ops->lock(env, file, fault);
+	return env->ops->lock(env, file, wait, fault);
 }
 
 static inline enum froe_err

@@ -360,7 +360,7 @@ fs_list(struct io_env *env, const char *path, io_list_fn *each, void *context,
 
 /* A process that was killed may hold its lock a little longer, while the kernel ends its I/O. */
 enum froe_err
-fs_lock(struct io_env *env, int file, struct froe_fault *fault)
+fs_lock(struct io_env *env, int file, bool wait, struct froe_fault *fault)
 {
 	(void)env;
 	for (int tries = 1;; tries++) {
@@ -370,7 +370,7 @@ fs_lock(struct io_env *env, int file, struct froe_fault *fault)
 			continue;
 		if (errno != EWOULDBLOCK)
 			return fs_fault(fault, errno, "locking", file);
-		if (tries >= FS_LOCK_TRIES)
+		if (!wait || tries >= FS_LOCK_TRIES)
 			break;
 		nanosleep(&(struct timespec){.tv_nsec = FS_LOCK_PAUSE_NS}, NULL);
 	}

@@ -31,7 +31,7 @@ enum froe_err fs_mkdir(struct io_env *env, const char *path, struct froe_fault *
 enum froe_err fs_sync_dir(struct io_env *env, const char *path, struct froe_fault *fault);
 enum froe_err fs_list(struct io_env *env, const char *path, io_list_fn *each, void *context,
     struct froe_fault *fault);
-enum froe_err fs_lock(struct io_env *env, int file, struct froe_fault *fault);
+enum froe_err fs_lock(struct io_env *env, int file, bool wait, struct froe_fault *fault);
 enum froe_err fs_space(struct io_env *env, const char *path, struct io_space *ret_space,
     struct froe_fault *fault);
 enum froe_err fs_traits(struct io_env *env, const char *path, struct io_traits *ret_traits,

@@ -76,8 +76,9 @@ struct io_env_ops {
 	enum froe_err (*sync_dir)(struct io_env *env, const char *path, struct froe_fault *fault);
 	enum froe_err (*list)(struct io_env *env, const char *path, io_list_fn *each, void *context,
 	    struct froe_fault *fault);
-	/* An exclusive lock on a file, held until close; tried for nearly a second, then IN_USE. */
-	enum froe_err (*lock)(struct io_env *env, int file, struct froe_fault *fault);
+	/* An exclusive lock on a file, held until close; tried once, or `wait` for nearly a second,
+	 * then IN_USE. */
+	enum froe_err (*lock)(struct io_env *env, int file, bool wait, struct froe_fault *fault);
 	enum froe_err (*space)(struct io_env *env, const char *path, struct io_space *ret_space,
 	    struct froe_fault *fault);
 	enum froe_err (*traits)(struct io_env *env, const char *path, struct io_traits *ret_traits,

@@ -235,7 +235,7 @@ sim_file_sync(struct io_env *env, int file, struct froe_fault *fault)
 
 /* Nobody else runs meanwhile, so the five tries are one, and the pauses pass at once. */
 enum froe_err
-sim_file_lock(struct io_env *env, int file, struct froe_fault *fault)
+sim_file_lock(struct io_env *env, int file, bool wait, struct froe_fault *fault)
 {
 	struct sim *sim = sim_of(env);
 	struct sim_file *open = sim_file_get(sim, file);
@@ -243,7 +243,8 @@ sim_file_lock(struct io_env *env, int file, struct froe_fault *fault)
 	if (err != FROE_OK)
 		return err;
 	if (open->inode->lock_file >= 0 && open->inode->lock_file != file) {
-		sim->mono_ns += SIM_LOCK_WAIT_NS;
+		if (wait)
+			sim->mono_ns += SIM_LOCK_WAIT_NS;
 		return fault_set(fault, FROE_IN_USE, "%s is locked by another process", open->path);
 	}
 	open->inode->lock_file = file;

@@ -111,7 +111,8 @@ enum froe_err sim_file_write(struct io_env *env, int file, const void *from, siz
 enum froe_err sim_file_allocate(struct io_env *env, int file, uint64_t size,
     struct froe_fault *fault);
 enum froe_err sim_file_sync(struct io_env *env, int file, struct froe_fault *fault);
-enum froe_err sim_file_lock(struct io_env *env, int file, struct froe_fault *fault);
+enum froe_err sim_file_lock(struct io_env *env, int file, bool wait,
+    struct froe_fault *fault);
 enum froe_err sim_path_rename(struct io_env *env, const char *from, const char *to,
     struct froe_fault *fault);
 enum froe_err sim_path_unlink(struct io_env *env, const char *path, struct froe_fault *fault);

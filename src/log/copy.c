@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define COPY_BUFFER_BYTES (1u << 20)
+#define COPY_HOLD_WAIT_S 120u /* the longest merge of cold files, and more */
 
 struct copy_output {
 	int file; /* -1: none yet */
@@ -28,17 +29,21 @@ struct copy_output {
 /* ------------------------------------------------------------------------------------ the source
  */
 
-enum froe_err
-copy_hold(struct io_env *env, const struct paths *paths, int *ret_file, struct froe_fault *fault)
+/* `seconds`, about: how long it waits, at least for a moment; 0: it does not. */
+static enum froe_err
+hold_lock(struct io_env *env, const struct paths *paths, const char *name, unsigned seconds,
+    int *ret_file, struct froe_fault *fault)
 {
-	struct path path = path_join(paths->shard, "HOLD");
+	struct path path = path_join(paths->shard, name);
 	int file;
 
 	enum froe_err err = io_file_open(env, path.text,
 	    IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_CREATE, &file, fault);
 	if (err != FROE_OK)
 		return err;
-	err = io_file_lock(env, file, fault);
+	do
+		err = io_file_lock(env, file, seconds > 0, fault);
+	while (err == FROE_IN_USE && seconds-- > 1);
 	if (err != FROE_OK) {
 		io_file_close(env, file);
 		return err == FROE_IN_USE
@@ -49,6 +54,34 @@ copy_hold(struct io_env *env, const struct paths *paths, int *ret_file, struct f
 	}
 	*ret_file = file;
 	return FROE_OK;
+}
+
+/* A turnstile: who removes takes the hold again and again, and would never leave a gap for a copy.
+ * So a copy stands in HOLD.next while it waits, and nobody who removes goes past it. */
+static enum froe_err
+hold_take(struct io_env *env, const struct paths *paths, unsigned seconds, int *ret_file,
+    struct froe_fault *fault)
+{
+	int next;
+	enum froe_err err = hold_lock(env, paths, "HOLD.next", seconds, &next, fault);
+	if (err != FROE_OK)
+		return err;
+	err = hold_lock(env, paths, "HOLD", seconds, ret_file, fault);
+	io_file_close(env, next);
+	return err;
+}
+
+enum froe_err
+copy_hold(struct io_env *env, const struct paths *paths, int *ret_file, struct froe_fault *fault)
+{
+	return hold_take(env, paths, COPY_HOLD_WAIT_S, ret_file, fault);
+}
+
+enum froe_err
+copy_hold_try(struct io_env *env, const struct paths *paths, int *ret_file,
+    struct froe_fault *fault)
+{
+	return hold_take(env, paths, 0, ret_file, fault);
 }
 
 enum froe_err

@@ -32,8 +32,12 @@ struct copy {
 	bool check_only; /* verify, write nothing */
 };
 
-/* Who may remove log files of a live store takes this first; so does who copies them. */
+/* Who copies log files of a live store takes this first: it waits for two minutes for who removes
+ * some, and goes before the next one who would. */
 enum froe_err copy_hold(struct io_env *env, const struct paths *paths, int *ret_file,
+    struct froe_fault *fault);
+/* So does who may remove them, but at once: FROE_IN_USE also if a copy waits. */
+enum froe_err copy_hold_try(struct io_env *env, const struct paths *paths, int *ret_file,
     struct froe_fault *fault);
 
 /* Is there nothing in it, or no such directory? Else FROE_INVALID_ARGUMENT with what to do. */

@@ -44,7 +44,7 @@ open_lock(struct log *log, struct froe_fault *fault)
 	    &log->lock, fault);
 	if (err != FROE_OK)
 		return err;
-	err = io_file_lock(log->env, log->lock, fault);
+	err = io_file_lock(log->env, log->lock, /* wait= */ true, fault);
 	if (err == FROE_IN_USE) {
 		fault_set(fault, err,
 		    "%s: another froe server holds this data directory: stop it, or "

@@ -42,7 +42,7 @@ repair_lock(struct repair *repair, struct froe_fault *fault)
 	enum froe_err err = io_file_open(repair->env, path.text,
 	    IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_CREATE, &repair->lock, fault);
 	if (err == FROE_OK)
-		err = io_file_lock(repair->env, repair->lock, fault);
+		err = io_file_lock(repair->env, repair->lock, /* wait= */ true, fault);
 	if (err == FROE_IN_USE)
 		err = fault_set(fault, err, "%s: a server is running on it: stop it first",
 		    repair->paths.dir);

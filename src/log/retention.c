@@ -188,8 +188,8 @@ retention_wants_merge(struct retention *retention)
 static bool
 retention_take_hold(struct retention *retention, struct froe_fault *fault)
 {
-	return copy_hold(retention->log->env, &retention->log->paths, &retention->hold, fault) ==
-	    FROE_OK;
+	const struct log *log = retention->log;
+	return copy_hold_try(log->env, &log->paths, &retention->hold, fault) == FROE_OK;
 }
 
 static bool

@@ -468,7 +468,7 @@ snapshot_remove(struct io_env *env, const char *dir, uint64_t number, struct fro
 	if (err != FROE_OK)
 		return err;
 	int hold;
-	err = copy_hold(env, &paths, &hold, fault);
+	err = copy_hold_try(env, &paths, &hold, fault);
 	if (err != FROE_OK)
 		return err;
 	err = io_path_unlink(env, path_snapshot(&paths, number).text, fault);

@@ -255,13 +255,13 @@ test_fs__lock_is_exclusive_until_close(void **state)
 
 	int first = place_open(place, IO_OPEN_WRITE | IO_OPEN_CREATE);
 	int second = place_open(place, IO_OPEN_WRITE);
-	assert_int_equal(io_file_lock(place->env, first, NULL), FROE_OK);
+	assert_int_equal(io_file_lock(place->env, first, true, NULL), FROE_OK);
 	uint64_t from = io_mono_ns(place->env);
-	assert_int_equal(io_file_lock(place->env, second, &fault), FROE_IN_USE);
+	assert_int_equal(io_file_lock(place->env, second, true, &fault), FROE_IN_USE);
 	assert_true(io_mono_ns(place->env) - from >= 4 * UINT64_C(50000000));
 	assert_non_null(strstr(fault.text, place->path));
 	io_file_close(place->env, first);
-	assert_int_equal(io_file_lock(place->env, second, NULL), FROE_OK);
+	assert_int_equal(io_file_lock(place->env, second, true, NULL), FROE_OK);
 	io_file_close(place->env, second);
 }
 

@@ -434,16 +434,16 @@ test_sim__lock_until_close_or_crash(void **state)
 	(void)state;
 	make_zeros(env, "LOCK", 0);
 	int first = open_file(env, "LOCK", RW), second = open_file(env, "LOCK", RW);
-	OK(io_file_lock(env, first, &fault));
-	OK(io_file_lock(env, first, &fault));
+	OK(io_file_lock(env, first, true, &fault));
+	OK(io_file_lock(env, first, true, &fault));
 	uint64_t before = io_mono_ns(env);
-	assert_int_equal(io_file_lock(env, second, &fault), FROE_IN_USE);
+	assert_int_equal(io_file_lock(env, second, true, &fault), FROE_IN_USE);
 	assert_int_equal(io_mono_ns(env) - before, 200000000);
 	io_file_close(env, first);
-	OK(io_file_lock(env, second, &fault));
+	OK(io_file_lock(env, second, true, &fault));
 	sim_crash(env);
 	int third = open_file(env, "LOCK", RW);
-	OK(io_file_lock(env, third, &fault));
+	OK(io_file_lock(env, third, true, &fault));
 	sim_release(env);
 }
 

@@ -36,6 +36,9 @@ struct load_run {
 	bool ended;         /* the final event came */
 	bool cancelled;     /* the cancel was acknowledged */
 	bool cancel_asked;
+	uint64_t acknowledged_ns; /* when these came */
+	uint64_t ended_ns;
+	uint64_t cancelled_ns;
 	enum froe_status status; /* of the final event */
 	uint64_t value;          /* of its result, and which execution made it */
 	uint32_t attempt;
@@ -74,6 +77,7 @@ load_on_started(void *context, const struct froe_started *started, const struct 
 
 	if (started != NULL) {
 		run->acknowledged = true;
+		run->acknowledged_ns = ledger_now_ns();
 		run->id = started->run;
 		return;
 	}
@@ -117,6 +121,7 @@ load_on_end(void *context, const struct froe_event *event, const struct froe_err
 		return;
 	}
 	run->ended = true;
+	run->ended_ns = ledger_now_ns();
 	run->status = event->status;
 	if (event->status == FROE_RUN_COMPLETED)
 		load_read_result(run, event->result);
@@ -187,10 +192,12 @@ load_cancel_one(struct load *load)
 	if (!run->acknowledged || run->ended || run->cancel_asked)
 		return;
 	run->cancel_asked = true;
-	if (froe_run_cancel(load->client, run->id, "crash", LOAD_CALL_MS, &error) == FROE_OK)
+	if (froe_run_cancel(load->client, run->id, "crash", LOAD_CALL_MS, &error) == FROE_OK) {
 		run->cancelled = true;
-	else if (error.code != FROE_FAILED_PRECONDITION)
+		run->cancelled_ns = ledger_now_ns();
+	} else if (error.code != FROE_FAILED_PRECONDITION) {
 		snprintf(load->failure, sizeof(load->failure), "cancel: %.140s", error.text);
+	}
 }
 
 static inline bool

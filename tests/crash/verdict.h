@@ -32,6 +32,7 @@ struct verdict_task {
 	struct froe_id id;
 	bool completed;
 	uint32_t attempt; /* of the execution whose output it is */
+	uint32_t attempts; /* the newest that is recorded */
 	int pid;
 	uint64_t not_before_ns; /* 0: at any time */
 };
@@ -39,6 +40,7 @@ struct verdict_task {
 struct verdict {
 	unsigned faults;
 	bool forgetful; /* the server keeps what has ended for a moment only */
+	bool quiet;     /* faults are counted, not shown */
 	struct verdict_task *tasks;
 	size_t task_count;
 	size_t task_room;
@@ -57,7 +59,7 @@ verdict_fault(struct verdict *verdict, const struct froe_id *id, const char *for
 	char text[FROE_ID_TEXT_SIZE] = "";
 	va_list args;
 
-	if (verdict->faults++ >= VERDICT_SHOWN)
+	if (verdict->faults++ >= VERDICT_SHOWN || verdict->quiet)
 		return;
 	if (id != NULL)
 		froe_id_format(*id, text);
@@ -168,6 +170,8 @@ verdict_view_task(struct verdict *verdict, const struct froe_run_view *view,
 	uint32_t attempt = 0;
 
 	for (size_t i = 0; i < from->attempt_count; i++) {
+		if (from->attempts[i].attempt > task.attempts)
+			task.attempts = from->attempts[i].attempt;
 		if (strcmp(from->attempts[i].outcome, "completed") == 0) {
 			completed++;
 			attempt = from->attempts[i].attempt;

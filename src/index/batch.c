@@ -254,18 +254,41 @@ place_compare(const void *left, const void *right)
 	return memcmp(a->id.bytes, b->id.bytes, sizeof(a->id.bytes));
 }
 
+/* Two runs may have had one id, the first of them so long ago that the engine does not know it any
+ * more (ENG_CLOSED_TTL_NS): the id is the newer one's, whichever of them is put or goes first. */
 static int
-batch_place(struct batch *batch, struct place *place)
+place_put(struct batch *batch, struct place *place)
 {
 	uint8_t bytes[ROW_PLACE_SIZE];
+	struct row_key known;
 	MDB_val key = {.mv_data = place->id.bytes, .mv_size = ROW_ID_SIZE};
 	MDB_val value = {.mv_data = bytes, .mv_size = sizeof(bytes)};
-	if (place->gone) {
-		int code = mdb_cursor_get(batch->ids, &key, &value, MDB_SET_KEY);
-		return code == 0 ? mdb_cursor_del(batch->ids, 0) : code;
-	}
 	row_place_encode(bytes, place->id, place->key);
+	int code = mdb_cursor_put(batch->ids, &key, &value, MDB_NOOVERWRITE);
+	if (code != MDB_KEYEXIST)
+		return code;
+	if (!row_place_decode(bytes_of(place->id.bytes, ROW_ID_SIZE),
+	        bytes_of(value.mv_data, value.mv_size), &known))
+		return MDB_CORRUPTED;
+	if (row_key_number(&known) > row_key_number(&place->key))
+		return 0;
+	value = (MDB_val){.mv_data = bytes, .mv_size = sizeof(bytes)};
 	return mdb_cursor_put(batch->ids, &key, &value, 0);
+}
+
+static int
+place_remove(struct batch *batch, struct place *place)
+{
+	struct row_key known;
+	MDB_val key = {.mv_data = place->id.bytes, .mv_size = ROW_ID_SIZE}, value;
+	int code = mdb_cursor_get(batch->ids, &key, &value, MDB_SET_KEY);
+	if (code != 0)
+		return code == MDB_NOTFOUND ? 0 : code;
+	if (!row_place_decode(bytes_of(place->id.bytes, ROW_ID_SIZE),
+	        bytes_of(value.mv_data, value.mv_size), &known))
+		return MDB_CORRUPTED;
+	bool own = memcmp(known.bytes, place->key.bytes, ROW_KEY_SIZE) == 0;
+	return own ? mdb_cursor_del(batch->ids, 0) : 0;
 }
 
 static int
@@ -275,7 +298,8 @@ batch_places(struct index *index, struct batch *batch)
 	if (index->place_count > 1)
 		qsort(index->places, index->place_count, sizeof(index->places[0]), place_compare);
 	for (size_t i = 0; i < index->place_count && code == 0; i++)
-		code = batch_place(batch, &index->places[i]);
+		code = index->places[i].gone ? place_remove(batch, &index->places[i])
+		                             : place_put(batch, &index->places[i]);
 	return code;
 }
 

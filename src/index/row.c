@@ -58,6 +58,12 @@ row_key_of(uint32_t tenant, uint64_t number)
 	return key;
 }
 
+uint64_t
+row_key_number(const struct row_key *key)
+{
+	return be_load(key->bytes + 4, 8);
+}
+
 void
 row_encode(struct buf *to, const struct index_run *run)
 {

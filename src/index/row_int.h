@@ -42,6 +42,7 @@ uint64_t be_load(const uint8_t *from, int size);
 void be_store(uint8_t *to, uint64_t word, int size);
 
 struct row_key row_key_of(uint32_t tenant, uint64_t number);
+uint64_t row_key_number(const struct row_key *key);
 
 void row_encode(struct buf *to, const struct index_run *run);
 bool row_decode(struct bytes key, struct bytes value, struct index_run *ret_run);

@@ -292,6 +292,49 @@ test_index__other_id(void **state)
 	assert_true(place_has(place, "UNCLEAN"));
 }
 
+static uint64_t
+number_of(struct place *place, struct uuid id)
+{
+	struct seen seen = {.stop_at = 8};
+	enum froe_err err = index_find(place->index, id, seen_one, &seen);
+	assert_true(err == FROE_OK || err == FROE_NOT_FOUND);
+	return err == FROE_OK ? seen.numbers[0] : 0;
+}
+
+/* A client that starts a run with an id of long ago: the id is the newer run's, in whatever order
+ * the two are put, and stays it when the older one goes. */
+static void
+test_index__id_used_again(void **state)
+{
+	struct place *place = *state;
+	struct row row;
+	struct uuid id;
+	assert_int_equal(place_open(place, store_a), FROE_OK);
+	row_make(&row, 1, 5, 1);
+	id = row.run.id;
+	for (unsigned order = 0; order < 4; order++) {
+		uint64_t applied = 10 * (order + 1);
+		for (unsigned i = 0; i < 2; i++) {
+			row_make(&row, 1, (i == order % 2) ? 5 : 9, 1);
+			row.run.id = id;
+			index_put(place->index, &row.run);
+			if (order >= 2)
+				place_commit(place, applied + i);
+		}
+		place_commit(place, applied + 2);
+		assert_int_equal(number_of(place, id), 9);
+		index_check(place->index);
+		index_drop(place->index, 1, 5);
+		place_commit(place, applied + 3);
+		assert_int_equal(number_of(place, id), 9);
+		index_check(place->index);
+		index_drop(place->index, 1, 9);
+		place_commit(place, applied + 4);
+		assert_int_equal(number_of(place, id), 0);
+		index_check(place->index);
+	}
+}
+
 /* More than the first 64 MiB of map, in one batch and over batches. */
 static void
 test_index__map_grows(void **state)
@@ -345,6 +388,7 @@ main(void)
 	    CASE(test_index__reopen),
 	    CASE(test_index__foreign_store),
 	    CASE(test_index__other_id),
+	    CASE(test_index__id_used_again),
 	    CASE(test_index__map_grows),
 	    CASE(test_index__model),
 	};

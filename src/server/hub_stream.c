@@ -174,18 +174,19 @@ record_take(struct hub_stream *stream, uint32_t number, const struct log_record 
 
 static void stream_go(struct hub_stream *stream);
 
-/* The number of the record to look at now. */
-static uint32_t
+/* The number of the record to look at now. A reader may say any number: one more than the largest
+ * is none of the run's, too. */
+static uint64_t
 stream_next(const struct hub_stream *stream)
 {
-	return stream->begun ? stream->after + 1 : stream->heads + 1;
+	return stream->begun ? (uint64_t)stream->after + 1 : (uint64_t)stream->heads + 1;
 }
 
 static void
 stream_took(struct hub_stream *stream, const struct log_record *record)
 {
 	bool begun = stream->begun;
-	uint32_t number = stream_next(stream);
+	uint32_t number = (uint32_t)stream_next(stream);
 	stream->err = record_take(stream, number, record);
 	if (begun)
 		stream->after = number;
@@ -222,7 +223,7 @@ static void
 stream_look(struct hub_stream *stream)
 {
 	struct hub *hub = stream->hub;
-	uint32_t number = stream_next(stream);
+	uint32_t number = (uint32_t)stream_next(stream); /* the run has it */
 	struct resolver_record found;
 	struct log_place place;
 	if (stream->places == NULL &&

@@ -117,6 +117,35 @@ test_hub_hostile__a_scheduled_run_that_never_begins(void **state)
 	world_close(world);
 }
 
+/* A position that no run has: of a run that is open, that has ended, and that is known from the
+ * index alone. */
+static void
+test_hub_hostile__stream_from_beyond(void **state)
+{
+	static const uint32_t beyond[] = {UINT32_MAX, UINT32_MAX - 1, 1u << 31};
+	struct world *world = world_open(0);
+	(void)state;
+	world_mail(world, 1);
+	struct uuid run = hear_started(world, CLIENT,
+	    say_run(world, CLIENT, "mail", bytes_text("{}"), false));
+	struct eng_fence fence = hear_dispatch(world, WORKER);
+	hear_done(world, WORKER, say_chunk(world, fence, "a"));
+	for (size_t i = 0; i < 3; i++)
+		expect_page(world, say_stream_get(world, CLIENT, run, "", beyond[i], false), 0,
+		    false);
+	hear_done(world, WORKER, say_complete(world, WORKER, fence, bytes_text("1")));
+	for (size_t i = 0; i < 3; i++)
+		expect_page(world, say_stream_get(world, CLIENT, run, "", beyond[i], true), 0,
+		    true);
+	say_run(world, CLIENT, "mail", bytes_text("{}"), false);
+	world_pass(world, 2000); /* the resolver has forgotten the first */
+	assert_int_equal(resolver_runs(world->shard.resolver), 1);
+	for (size_t i = 0; i < 3; i++)
+		expect_page(world, say_stream_get(world, CLIENT, run, "", beyond[i], true), 0,
+		    true);
+	world_close(world);
+}
+
 /* ------------------------------------------------------------------------ readers who wait */
 
 static void
@@ -351,6 +380,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_hub_hostile__stream_of_a_scheduled_run),
 	    cmocka_unit_test(test_hub_hostile__a_scheduled_run_that_never_begins),
+	    cmocka_unit_test(test_hub_hostile__stream_from_beyond),
 	    cmocka_unit_test(test_hub_hostile__streams_go_with_their_connection),
 	    cmocka_unit_test(test_hub_hostile__streams_wait_their_time),
 	    cmocka_unit_test(test_hub_hostile__runs_of_another_tenant),

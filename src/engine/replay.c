@@ -107,6 +107,12 @@ replay_version(struct eng_turn *turn)
 {
 	struct eng *eng = turn->eng;
 	const struct eng_replay *replay = &turn->command->run_replay;
+	const struct eng_closed *closed = map_get_uuid(&eng->closed, replay->run);
+	if (closed != NULL && closed->key != replay->key) {
+		reply_fault(turn, FROE_FAILED_PRECONDITION, "run",
+		    "a newer run was started with the same id: that is the one it names");
+		return NULL;
+	}
 	if (eng_run_by_id(eng, replay->run) != NULL) {
 		reply_fault(turn, FROE_FAILED_PRECONDITION, "run",
 		    "the run has not ended: wait for it, or cancel it first");

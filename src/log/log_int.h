@@ -83,7 +83,7 @@ struct log {
 	} scrub;
 	struct list read_files; /* log/read.c */
 	unsigned read_file_count;
-	struct map reopened; /* runs with a record that reopens them */
+	struct map reopened; /* run key -> records that reopen it, of the segments in log/ */
 	struct spares spares;
 	struct segment *segment; /* the one frames go to */
 	uint64_t offset;         /* where the next frame goes */
@@ -130,6 +130,8 @@ void log_read_turn(struct log *log);
 /* For retention. */
 uint64_t log_time_ns(const struct log *log);
 void log_note_reopened(struct log *log, uint64_t run_key);
+/* So many of its records that do so lie in a segment that was retired. */
+void log_forget_reopened(struct log *log, uint64_t run_key, uint32_t records);
 bool log_was_reopened(struct log *log, uint64_t run_key);
 void log_wake(struct log *log);
 

@@ -77,7 +77,21 @@ void
 log_note_reopened(struct log *log, uint64_t run_key)
 {
 	pthread_mutex_lock(&log->reopened_lock);
-	map_put_u64(&log->reopened, run_key, log); /* a set: any value */
+	uintptr_t count = (uintptr_t)map_get_u64(&log->reopened, run_key);
+	map_put_u64(&log->reopened, run_key, (void *)(count + 1));
+	pthread_mutex_unlock(&log->reopened_lock);
+}
+
+void
+log_forget_reopened(struct log *log, uint64_t run_key, uint32_t records)
+{
+	pthread_mutex_lock(&log->reopened_lock);
+	uintptr_t count = (uintptr_t)map_get_u64(&log->reopened, run_key);
+	froe_assert(count >= records);
+	if (count == records)
+		map_remove_u64(&log->reopened, run_key);
+	else
+		map_put_u64(&log->reopened, run_key, (void *)(count - records));
 	pthread_mutex_unlock(&log->reopened_lock);
 }
 

@@ -339,6 +339,19 @@ retention_finish(struct retention *retention, const struct cold_file **files, ui
 	return FROE_OK;
 }
 
+/* The segment is not of the log any more. What cold files say of these runs is their last word, but
+ * for what later segments have. */
+static void
+retention_forget_reopened(struct retention *retention)
+{
+	for (size_t i = 0; i < retention->runs.capacity; i++) {
+		const struct map_entry *entry = &retention->runs.entries[i];
+		const struct retention_run *run = entry->value;
+		if (run != NULL && run->reopened > 0)
+			log_forget_reopened(retention->log, entry->key[1], run->reopened);
+	}
+}
+
 static bool
 retention_commit(struct retention *retention)
 {
@@ -359,6 +372,7 @@ retention_commit(struct retention *retention)
 		retention->set = cold_set_new(
 		    manifest.segment_oldest, retention->cutoff_ns, files, count);
 		shelf_publish(&retention->log->shelf, retention->set);
+		retention_forget_reopened(retention);
 		log_wake(retention->log);
 		retention->state = RETENTION_DRAIN;
 	} else if (count > staying) {

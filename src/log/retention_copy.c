@@ -244,7 +244,8 @@ retention_merge_item(struct retention *retention, size_t index, struct froe_faul
 	io_file_close(log->env, file);
 	if (err == FROE_OK)
 		err = merge_records(retention, item->extent, bytes, fault);
-	if (err == FROE_OK && item->extent->closed_ns != 0)
+	/* Also that it has none: the records may have joined those of an earlier closing. */
+	if (err == FROE_OK)
 		cold_closed(&retention->writer, item->extent->closed_ns);
 	return err;
 }

@@ -30,6 +30,7 @@ enum scan_result {
 /* A run with records in the segment. */
 struct retention_run {
 	uint32_t first_no;
+	uint32_t reopened;  /* how often */
 	uint64_t closed_ns; /* 0: open, as far as this segment and what is cold tell */
 	bool stays;
 	bool gone; /* its cold records are dead now */

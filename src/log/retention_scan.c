@@ -37,15 +37,18 @@ static void
 scan_record(struct retention *retention, const struct log_record *record, uint64_t offset,
     size_t span)
 {
-	if ((record->flags & LOG_RECORD_REOPENS) != 0)
+	bool reopens = (record->flags & LOG_RECORD_REOPENS) != 0;
+	if (reopens && retention->state == RETENTION_SURVEY)
 		log_note_reopened(retention->log, record->run_key);
 	if (retention->state != RETENTION_SCAN || record->run_key == 0)
 		return;
 	struct retention_run *run = scan_run(retention, record);
 	if ((record->flags & LOG_RECORD_CLOSES) != 0)
 		run->closed_ns = record->time_ns;
-	if ((record->flags & LOG_RECORD_REOPENS) != 0)
+	if (reopens) {
 		run->closed_ns = 0;
+		run->reopened++;
+	}
 	*retention_item_add(retention) = (struct retention_item){
 	    .run_key = record->run_key,
 	    .no = record->run_event_no,

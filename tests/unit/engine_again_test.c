@@ -3,6 +3,8 @@
  */
 #include "engine_durable.h"
 
+#include "engine/engine_int.h"
+
 struct again {
 	struct driver d;
 	struct workflow workflow;
@@ -167,6 +169,31 @@ test_again__from_a_node(void **state)
 	driver_close(&d);
 }
 
+/* The run's id was forgotten and used again: the run of long ago does not go on under it. */
+static void
+test_again__id_of_a_newer_run(void **state)
+{
+	struct driver d;
+	(void)state;
+	driver_open(&d);
+	driver_define(&d, "wf", "a");
+	uint64_t old = driver_start(&d, "wf");
+	driver_cancel(&d, old);
+	driver_advance(&d, ENG_CLOSED_TTL_NS);
+	driver_cancel(&d, driver_start(&d, "wf")); /* forgets it */
+	struct eng_command again = driver_start_command(&d, "wf");
+	again.run_start.run = ledger_run(&d.ledger, old)->id;
+	assert_int_equal(driver_try(&d, &again), FROE_OK);
+	uint64_t newer = driver_reply(&d)->run;
+	struct eng_command command = driver_replay_command(&d, old, 0, bytes_of(NULL, 0));
+	assert_int_equal(driver_try(&d, &command), FROE_FAILED_PRECONDITION);
+	driver_cancel(&d, newer);
+	assert_int_equal(driver_try(&d, &command), FROE_FAILED_PRECONDITION);
+	command = driver_replay_command(&d, newer, 0, bytes_of(NULL, 0));
+	assert_int_equal(driver_try(&d, &command), FROE_OK);
+	driver_close(&d);
+}
+
 /* A priority, a task, a node, that are none: refused before anything changes. */
 static void
 test_again__damaged_events(void **state)
@@ -208,6 +235,7 @@ main(void)
 	    cmocka_unit_test(test_again__after_a_failure),
 	    cmocka_unit_test(test_again__with_another_input),
 	    cmocka_unit_test(test_again__from_a_node),
+	    cmocka_unit_test(test_again__id_of_a_newer_run),
 	    cmocka_unit_test(test_again__damaged_events),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -414,6 +414,84 @@ test_retention__reopened(void **state)
 	}
 }
 
+/* So many new runs, one record each. */
+static void
+story_fill(struct story *story, unsigned count, uint8_t flags)
+{
+	for (unsigned i = 0; i < count; i++)
+		assert_true(story_put(story, ++story->run_count, 20000, flags));
+}
+
+/* Time passes; what was put up to now is retired. */
+static void
+story_age(struct story *story)
+{
+	story->world->now_ns += 2 * KEEP_NS;
+	story_fill(story, 150, LOG_RECORD_CLOSES);
+	OK(story->world, story_snapshot(story));
+	story_retain(story);
+}
+
+/* One that was replayed and has ended for good goes as any other, in the same process. */
+static void
+test_retention__reopened_and_closed_again(void **state)
+{
+	struct story *story = story_new(3);
+	(void)state;
+	story->run_count = 1;
+	assert_true(story_put(story, 1, 1000, 0));
+	assert_true(story_put(story, 1, 1000, LOG_RECORD_CLOSES));
+	for (unsigned i = 0; i < 2; i++) {
+		story_fill(story, 100, LOG_RECORD_CLOSES);
+		assert_true(story_put(story, 1, 1000, LOG_RECORD_REOPENS));
+		story_fill(story, 100, LOG_RECORD_CLOSES);
+		assert_true(story_put(story, 1, 1000, LOG_RECORD_CLOSES));
+	}
+	for (unsigned i = 0; i < 3; i++)
+		story_age(story);
+	assert_false(story_stats(story).failed);
+	for (uint32_t i = 0; i < story->runs[1].count; i++)
+		assert_int_equal(story_read(story, 1, i), FROE_NOT_FOUND);
+	assert_int_equal(story->world->log->reopened.count, 0);
+	story_check(story, UINT64_MAX);
+	story_free(story);
+}
+
+/* Its records of before it was replayed and those of after, while it is open, come into one cold
+ * file: that it had closed once does not count. */
+static void
+test_retention__reopened_and_merged(void **state)
+{
+	for (unsigned restart = 0; restart < 2; restart++) {
+		struct story *story = story_new(4);
+		uint64_t merges = 0;
+		(void)state;
+		story->run_count = 1;
+		assert_true(story_put(story, 1, 1000, 0));
+		assert_true(story_put(story, 1, 1000, LOG_RECORD_CLOSES));
+		story_fill(story, 100, 0);
+		assert_true(story_put(story, 1, 1000, LOG_RECORD_REOPENS));
+		story_fill(story, 100, 0);
+		story_age(story);
+		assert_true(story_stats(story).cold_files > 1);
+		for (uint32_t key = 2; key <= 201; key++)
+			assert_true(story_put(story, key, 1000, LOG_RECORD_CLOSES));
+		for (unsigned i = 0; i < 3; i++) {
+			story_age(story);
+			merges += story_stats(story).merges;
+			if (restart == 0)
+				continue;
+			story_close(story);
+			OK(story->world, story_open(story));
+		}
+		assert_true(merges > 0);
+		for (uint32_t i = 0; i < 3; i++)
+			assert_int_equal(story_read(story, 1, i), FROE_OK);
+		story_check(story, UINT64_MAX);
+		story_free(story);
+	}
+}
+
 /* Nothing goes that only one snapshot has, or that the index does not have. */
 static void
 test_retention__waits_for_snapshot_and_index(void **state)
@@ -695,6 +773,8 @@ main(void)
 	    cmocka_unit_test(test_retention__segments_go_and_open_runs_stay),
 	    cmocka_unit_test(test_retention__a_sleeper_pins_nothing),
 	    cmocka_unit_test(test_retention__reopened),
+	    cmocka_unit_test(test_retention__reopened_and_closed_again),
+	    cmocka_unit_test(test_retention__reopened_and_merged),
 	    cmocka_unit_test(test_retention__waits_for_snapshot_and_index),
 	    cmocka_unit_test(test_retention__waits_for_a_backup),
 	    cmocka_unit_test(test_retention__stops_at_damage),

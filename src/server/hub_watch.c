@@ -269,9 +269,15 @@ watch_next(struct hub *hub, struct hub_conn *conn)
 		return;
 	struct hub_watch *watch = container_of(conn->ended.next, struct hub_watch, link);
 	struct uuid run = watch->info.id;
-	conn->ended_busy = true;
-	conn->ended_request = watch->request;
+	uint64_t request = watch->request, key;
 	hub_watch_remove(hub, watch);
+	if (eng_run_find(hub->shard->eng, conn->tenant, run, &key)) { /* it goes on meanwhile */
+		hub_watch_add(hub, conn, request, key, /* changes= */ false);
+		hub_watch_wake(hub, conn);
+		return;
+	}
+	conn->ended_busy = true;
+	conn->ended_request = request;
 	hub_read_ended(hub, conn, run);
 }
 

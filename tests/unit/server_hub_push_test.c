@@ -223,6 +223,37 @@ test_hub_push__watch_of_an_ended_run(void **state)
 	mem_free((void *)(uintptr_t)large.data);
 }
 
+/* Watches that wait for credit while the run is replayed: they hear of the end that it has then. */
+static void
+test_hub_push__watch_of_a_run_that_goes_on(void **state)
+{
+	struct world *world = world_open(1 << 20);
+	struct api_command replay = command_of(world, CLIENT, API_OP_RUN_REPLAY);
+	uint64_t watches[3];
+	(void)state;
+	world_mail(world, 1);
+	replay.replay.run = hear_started(world, CLIENT,
+	    say_run(world, CLIENT, "mail", bytes_text("{}"), false));
+	say_complete(world, WORKER, hear_dispatch(world, WORKER), bytes_text("1"));
+	world_settle(world);
+	say_open(world, OTHER, 0);
+	for (int w = 0; w < 3; w++)
+		watches[w] = say_of_run(
+		    world, OTHER, API_OP_RUN_WATCH, replay.replay.run, w == 1, "");
+	world_settle(world);
+	world_say(world, &replay);
+	hear_done(world, CLIENT, replay.origin.request);
+	say_credit(world, OTHER, WINDOW);
+	world_settle(world);
+	for (int w = 0; w < 3; w++)
+		assert_null(heard(world, OTHER, watches[w], FROE__ENVELOPE__BODY_RUN_EVENT));
+	hear_done(world, CLIENT, say_cancel(world, CLIENT, replay.replay.run));
+	for (int w = 0; w < 3; w++)
+		assert_int_equal(hear_end(world, OTHER, watches[w], NULL), ENG_CANCELLED);
+	assert_int_equal(hub_conn_find(&world->hub, OTHER)->requests.count, 0);
+	world_close(world);
+}
+
 /* A watched run's result that waits for credit while the run is forgotten here: the index knows. */
 static void
 test_hub_push__end_after_the_run_is_forgotten(void **state)
@@ -797,6 +828,7 @@ main(void)
 	    cmocka_unit_test(test_hub_push__slow_watcher),
 	    cmocka_unit_test(test_hub_push__changes),
 	    cmocka_unit_test(test_hub_push__watch_of_an_ended_run),
+	    cmocka_unit_test(test_hub_push__watch_of_a_run_that_goes_on),
 	    cmocka_unit_test(test_hub_push__end_after_the_run_is_forgotten),
 	    cmocka_unit_test(test_hub_push__slow_waiter),
 	    cmocka_unit_test(test_hub_push__slow_worker),

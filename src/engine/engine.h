@@ -629,6 +629,7 @@ size_t eng_step_bytes_max(const struct eng *eng, const struct eng_command *comma
 enum froe_err eng_apply_logged(struct eng *eng, const struct eng_event *event,
     struct froe_fault *fault) FROE_CHECKED;
 
+uint64_t eng_downtime_ns(const struct eng *eng); /* engine time is uptime and this */
 uint64_t eng_next_deadline_ns(const struct eng *eng); /* engine time; UINT64_MAX: none */
 bool eng_pending(const struct eng *eng); /* ENG_CMD_SCHEDULE has something to do now */
 

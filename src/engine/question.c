@@ -4,6 +4,12 @@
 #include "engine/durable_int.h"
 
 uint64_t
+eng_downtime_ns(const struct eng *eng)
+{
+	return eng->downtime_ns;
+}
+
+uint64_t
 eng_next_deadline_ns(const struct eng *eng)
 {
 	uint64_t uptime = wheel_next(&eng->wheels[ENG_UPTIME]);
@@ -286,6 +292,15 @@ eng_worker_name(const struct eng *eng, uint64_t id)
 	return worker != NULL ? worker->name : left->name;
 }
 
+/* Behind the number, where the last page ended: at once, unless that one was decided meanwhile. */
+static struct list *
+approvals_behind(const struct eng *eng, struct eng_tenant *tenant, uint64_t number)
+{
+	struct eng_approval *approval = durable_approval_find(eng, tenant, number);
+	bool open = approval != NULL && list_linked(&approval->link);
+	return open ? approval->link.next : tenant->approvals.next;
+}
+
 size_t
 eng_approvals(const struct eng *eng, struct eng_tenant_id id, uint64_t after,
     struct eng_approval_view *to, size_t count)
@@ -295,7 +310,7 @@ eng_approvals(const struct eng *eng, struct eng_tenant_id id, uint64_t after,
 	size_t found = 0;
 	if (tenant == NULL)
 		return 0;
-	list_for_each(at, &tenant->approvals) {
+	for (at = approvals_behind(eng, tenant, after); at != &tenant->approvals; at = at->next) {
 		const struct eng_approval *approval = container_of(at, struct eng_approval, link);
 		const struct eng_run *run = task_run(approval->task);
 		if (approval->number <= after)

@@ -570,6 +570,16 @@ fold_attempt_ended(struct fold *fold, Froe__TaskView *task, const struct eng_eve
 		task->error = fold_text(fold, event->text);
 }
 
+/* An old lease that has to lapse first does so in uptime; its delay is told in engine time. */
+static uint64_t
+delay_due_ns(const struct fold *fold, const struct eng_event *event)
+{
+	if (event->retry_ns == 0)
+		return event->deadline_ns;
+	uint64_t lapse_ns = event->deadline_ns + eng_downtime_ns(fold->history->shard->eng);
+	return lapse_ns > event->retry_ns ? lapse_ns : event->retry_ns;
+}
+
 static void
 fold_logged(struct fold *fold, Froe__TaskView *task, const struct eng_event *event)
 {
@@ -694,7 +704,7 @@ fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 	case ENG_EV_TASK_DELAYED:
 		task_state(task, "delayed", FROE__RUN_STATUS__QUEUED);
 		task->has_due_ns = true;
-		task->due_ns = event->deadline_ns;
+		task->due_ns = delay_due_ns(fold, event);
 		return;
 	case ENG_EV_TASK_FAILED:
 		task_finish(task, event, FROE__RUN_STATUS__FAILED);

@@ -352,6 +352,33 @@ test_history__open_run_waits_for_its_retry(void **state)
 	world_close(world);
 }
 
+/* Of a lease that has to lapse the record tells uptime; a view tells when that will be. */
+static void
+test_history__open_run_waits_for_an_old_lease(void **state)
+{
+	static const uint64_t retries[] = {1, 9000000};
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct world *world = world_open(FROM_LOG, ONE, 1);
+		struct eng_event started = {.type = ENG_EV_ENGINE_STARTED, .epoch = 1,
+		    .time_ns = 3000000, .downtime_ns = 2000000};
+		struct history_fold fold;
+		struct froe_fault fault;
+		assert_int_equal(eng_apply_logged(world->shard.eng, &started, &fault), FROE_OK);
+		world_start(world, "{}");
+		world_assign(world, 0, 1);
+		world_fail(world, 0, ENG_REASON_LOST, "the worker was lost");
+		world_add(world, (struct eng_event){.type = ENG_EV_TASK_DELAYED, .worker = 1,
+		    .deadline_ns = 5000000, .retry_ns = retries[i]});
+		struct history *history = world_fold(world, HISTORY_NONE, "", &fold);
+		const Froe__TaskView *task = fold.view->tasks[0];
+		assert_true(task->has_due_ns);
+		assert_int_equal(task->due_ns, i == 0 ? 7000000 : 9000000);
+		history_free(history);
+		world_close(world);
+	}
+}
+
 static void
 test_history__cancel(void **state)
 {
@@ -756,6 +783,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_history__retries),
 	    cmocka_unit_test(test_history__open_run_waits_for_its_retry),
+	    cmocka_unit_test(test_history__open_run_waits_for_an_old_lease),
 	    cmocka_unit_test(test_history__cancel),
 	    cmocka_unit_test(test_history__on_failure),
 	    cmocka_unit_test(test_history__logs),

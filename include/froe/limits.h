@@ -51,6 +51,26 @@
 #define FROE_SLOT_DURABLE "durable"
 #define FROE_DURABLE_SLOTS 1000u
 
+/* What a tenant may make up. Names and definitions are kept for ever, in memory and in each
+ * snapshot: a client that puts a time or an id into a name is told so, and costs others nothing.
+ * Definitions are counted with all their versions, by their bytes and 256 more a task. */
+#define FROE_TENANTS_MAX 16384u
+#define FROE_TENANT_WORKFLOWS_MAX 10000u
+#define FROE_WORKFLOW_VERSIONS_MAX 10000u
+#define FROE_TENANT_DEFINITION_BYTES_MAX (256u << 20)
+#define FROE_TENANT_ACTIONS_MAX 65536u
+#define FROE_TENANT_SLOT_TYPES_MAX 1024u
+/* Those that have not left. */
+#define FROE_TENANT_WORKERS_MAX 16384u
+
+/* Records of a run: what happened to it, and lines and chunks that its tasks put. Each has a place
+ * in memory (32 bytes) while the run is open. */
+#define FROE_RUN_RECORDS_MAX 1000000u
+
+/* Runs that have ended and went on again, whose going on lies in a segment that retention has not
+ * done with: it has to know them, in 48 bytes each. */
+#define FROE_REOPENED_MAX (1u << 20)
+
 /* Additional metadata of a run: pairs, and what their keys and values take together. It travels
  * with each of the run's tasks and to all its children, so it is for ids and labels. */
 #define FROE_METADATA_PAIRS_MAX 64u
@@ -61,6 +81,9 @@
 #define FROE_DURABLE_NODES_MAX 10000u
 #define FROE_CONDITIONS_MAX 16u
 #define FROE_APPROVAL_DATA_BYTES_MAX 4096u
+/* Approvals that one task asks for, over all its steps; those of a tenant that are open. */
+#define FROE_TASK_APPROVALS_MAX 1000u
+#define FROE_TENANT_APPROVALS_MAX 65536u
 /* Runs that one RunStartMany starts: all of them, or none, in one step. */
 #define FROE_BULK_RUNS_MAX 1000u
 

@@ -88,6 +88,7 @@ read_options(const struct cli *cli, struct server_options *options)
 	options->segment_bytes = cli_number(cli, "segment-bytes", 0, UINT64_C(1) << 30);
 	options->cache_bytes =
 	    cli_number(cli, "cache-bytes", options->cache_bytes, UINT64_C(1) << 40);
+	options->open_runs = cli_number(cli, "open-runs", options->open_runs, UINT64_C(1) << 40);
 	options->heartbeat_ms = duration_option(cli, "heartbeat", options->heartbeat_ms);
 	retention_option(cli, options);
 	options->heartbeat_lost_ms =

@@ -23,6 +23,7 @@
 	    {"io", "io_uring|posix", "the I/O backend (default: io_uring where it is allowed)"},   \
 	    {"segment-bytes", "N", "size of log segments, 1 MiB to 1 GiB (a new store only)"},     \
 	    {"cache-bytes", "N", "recent payloads kept in memory (64 MiB)"},                       \
+	    {"open-runs", "N", "runs that have not ended, at most; 0: any number (4000000)"},      \
 	    {"heartbeat", "D", "how often workers say that they are there (4s)"},                  \
 	    {"retention", "D|forever", "runs are kept so long after their end (30d)"},             \
 	    {"retention-bytes", "N", "beyond, runs that have ended go earlier (no limit)"},        \

@@ -157,6 +157,13 @@ check_workflows(const struct eng *eng) /* 7 */
 	for (uint32_t i = 0; i < eng->workflow_count; i++)
 		froe_assert(eng->workflows[i]->runs == runs[i]);
 	mem_free(runs);
+	for (uint32_t i = 0; i < eng->tenant_count; i++) {
+		const struct eng_tenant *tenant = eng->tenants[i];
+		uint32_t approvals = 0;
+		list_for_each(at, &tenant->approvals)
+			approvals++;
+		froe_assert(tenant->approval_count == approvals);
+	}
 }
 
 static void

@@ -362,6 +362,21 @@ durable_lease(struct eng_turn *turn)
 	return NULL;
 }
 
+/* Known steps are answered whatever there is of them. */
+static bool
+node_allowed(struct eng_turn *turn, const struct eng_task *task)
+{
+	const struct eng_command *command = turn->command;
+	struct froe_fault fault;
+	uint32_t approvals = 0;
+	for (uint32_t i = 0; i < command->durable.condition_count; i++)
+		approvals += command->durable.conditions[i].kind == ENG_CONDITION_APPROVAL ? 1 : 0;
+	if (quota_approvals(task, approvals, &fault) == FROE_OK)
+		return true;
+	reply_fault(turn, fault.code, fault.field, "%s", fault.text);
+	return false;
+}
+
 void
 decide_durable_step(struct eng_turn *turn)
 {
@@ -375,7 +390,7 @@ decide_durable_step(struct eng_turn *turn)
 		return;
 	}
 	bool asks = command->durable.kind == ENG_NODE_MEMO && !command->durable.has_value;
-	if (node == NULL && !asks && !node_make(turn, task))
+	if (node == NULL && !asks && (!node_allowed(turn, task) || !node_make(turn, task)))
 		return;
 	reply_node(turn, task, command->durable.node)->created = node == NULL && !asks;
 }

@@ -240,9 +240,15 @@ decide_worker_register(struct eng_turn *turn)
 		return;
 	struct eng_worker *worker =
 	    eng_worker_by_uuid(turn->eng, command->tenant.v, command->worker_register.id);
-	if (worker == NULL) {
+	bool replaced =
+	    worker != NULL && worker->incarnation != command->worker_register.incarnation;
+	struct froe_fault fault;
+	if ((worker == NULL || replaced) &&
+	    quota_worker(command_tenant(turn), command, replaced, &fault) != FROE_OK) {
+		reply_fault(turn, fault.code, fault.field, "%s", fault.text);
+	} else if (worker == NULL) {
 		worker_enrol(turn, /* paused= */ false);
-	} else if (worker->incarnation != command->worker_register.incarnation) {
+	} else if (replaced) {
 		bool paused = worker->paused;
 		worker_leave(turn, worker, ENG_REASON_REPLACED);
 		worker_enrol(turn, paused);

@@ -24,6 +24,7 @@ void
 decide_tenant_open(struct eng_turn *turn)
 {
 	struct bytes name = turn->command->tenant_open.name;
+	struct froe_fault fault;
 	if (name.size == 0 || name.size > FROE_NAME_BYTES_MAX ||
 	    !utf8_valid(name.data, name.size)) {
 		reply_fault(turn, FROE_INVALID_ARGUMENT, "tenant",
@@ -34,6 +35,9 @@ decide_tenant_open(struct eng_turn *turn)
 	uint32_t id = turn->eng->tenant_count + 1;
 	if (named != NULL) {
 		id = container_of(named, struct eng_tenant, named)->id;
+	} else if (quota_tenant(turn->eng, &fault) != FROE_OK) {
+		reply_fault(turn, fault.code, fault.field, "%s", fault.text);
+		return;
 	} else {
 		struct eng_event event = {
 		    .type = ENG_EV_TENANT_CREATED,
@@ -53,6 +57,17 @@ command_tenant(struct eng_turn *turn)
 	return tenant;
 }
 
+static bool
+new_version_refused(const struct eng_tenant *tenant, const struct eng_workflow *workflow,
+    const struct eng_definition *definition, struct froe_fault *fault)
+{
+	const char *needs = needs_fault(tenant, definition);
+	enum froe_err err = quota_definition(tenant, workflow, definition, fault);
+	if (err == FROE_OK && needs != NULL)
+		err = fault_set_field(fault, FROE_RESOURCE_EXHAUSTED, "tasks", "%s", needs);
+	return err != FROE_OK;
+}
+
 void
 decide_workflow_put(struct eng_turn *turn)
 {
@@ -68,16 +83,16 @@ decide_workflow_put(struct eng_turn *turn)
 		effect->fault_count = faults;
 		return;
 	}
-	const char *needs = needs_fault(command_tenant(turn), definition);
-	if (needs != NULL) {
-		reply_fault(turn, FROE_RESOURCE_EXHAUSTED, "tasks", "%s", needs);
-		return;
-	}
-	struct eng_workflow *workflow =
-	    eng_workflow_find(command_tenant(turn), definition->name);
+	const struct eng_tenant *tenant = command_tenant(turn);
+	struct eng_workflow *workflow = eng_workflow_find(tenant, definition->name);
 	uint32_t newest = workflow != NULL ? workflow->version_count : 0;
 	bool same = newest != 0 &&
 	    bytes_equal(workflow->versions[newest - 1]->encoded, definition->encoded);
+	struct froe_fault fault;
+	if (!same && new_version_refused(tenant, workflow, definition, &fault)) {
+		reply_fault(turn, fault.code, fault.field, "%s", fault.text);
+		return;
+	}
 	if (!same) {
 		struct eng_event event = {
 		    .type = ENG_EV_WORKFLOW_PUT,

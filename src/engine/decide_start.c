@@ -18,6 +18,7 @@ struct batch {
 	struct map ids;
 	struct map children; /* parent task -> how many it would get */
 	uint32_t keys;
+	uint32_t runs; /* new ones */
 };
 
 static void
@@ -200,7 +201,9 @@ check_new(struct eng_turn *turn, const struct eng_start *start, struct batch *ba
 	if (start_time_ns(turn, start) > turn->now_ns + FROE_SCHEDULE_AHEAD_MS_MAX * 1000000)
 		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "start_ns",
 		    "a run is scheduled at most ten years ahead, in nanoseconds since 1970");
-	enum froe_err err = check_key(turn, start, batch, fault);
+	enum froe_err err = quota_run(turn, batch->runs++, fault);
+	if (err == FROE_OK)
+		err = check_key(turn, start, batch, fault);
 	if (err == FROE_OK && start->child)
 		err = check_child(turn, start, batch, fault);
 	if (err != FROE_OK)

@@ -103,12 +103,20 @@ task_delay(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason,
 		task_queue(turn, task, reason);
 }
 
+/* Without an end it would go on adding records. */
+static bool
+run_full(const struct eng_task *task)
+{
+	struct froe_fault fault;
+	return quota_record(task_run((struct eng_task *)(uintptr_t)task), &fault) != FROE_OK;
+}
+
 /* At most once: whatever became of it, it has begun, or may have. */
 static bool
 attempt_final(const struct eng_task_definition *definition, const struct eng_task *task,
     enum eng_reason reason)
 {
-	if (definition->delivery == ENG_AT_MOST_ONCE)
+	if (definition->delivery == ENG_AT_MOST_ONCE || run_full(task))
 		return true;
 	if (reason == ENG_REASON_RELEASED)
 		return false;
@@ -125,9 +133,13 @@ attempt_end(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason
 {
 	const struct eng_task_definition *definition = task_definition(task);
 	uint64_t worker = task->worker->id, delay_ns = 0;
-	if (definition->delivery == ENG_AT_MOST_ONCE && reason == ENG_REASON_RELEASED) {
+	bool once = definition->delivery == ENG_AT_MOST_ONCE;
+	if ((once || run_full(task)) && reason == ENG_REASON_RELEASED) {
 		reason = ENG_REASON_NOT_DELIVERED;
-		text = text.size != 0 ? text : bytes_text("the worker does not have it");
+		if (!once)
+			text = bytes_text("the run has too many records to be attempted again");
+		else if (text.size == 0)
+			text = bytes_text("the worker does not have it");
 	}
 	struct eng_event event = task_event(task, ENG_EV_ATTEMPT_ENDED, reason);
 	event.lease = task->lease;
@@ -427,6 +439,18 @@ command_lease(struct eng_turn *turn)
 	return fence_lease(turn, turn->command->task.worker.v, &turn->command->task.fence);
 }
 
+/* The same for what only adds a record. */
+static struct eng_task *
+command_lease_room(struct eng_turn *turn)
+{
+	struct eng_task *task = command_lease(turn);
+	struct froe_fault fault;
+	if (task == NULL || quota_record(task_run(task), &fault) == FROE_OK)
+		return task;
+	reply_fault(turn, fault.code, fault.field, "%s", fault.text);
+	return NULL;
+}
+
 void
 decide_task_complete(struct eng_turn *turn)
 {
@@ -460,7 +484,7 @@ decide_task_fail(struct eng_turn *turn)
 void
 decide_task_refresh(struct eng_turn *turn)
 {
-	struct eng_task *task = command_lease(turn);
+	struct eng_task *task = command_lease_room(turn);
 	if (task == NULL)
 		return;
 	struct eng_event event = task_event(task, ENG_EV_LEASE_REFRESHED, ENG_REASON_NONE);
@@ -477,7 +501,7 @@ decide_task_refresh(struct eng_turn *turn)
 void
 decide_task_log(struct eng_turn *turn)
 {
-	struct eng_task *task = command_lease(turn);
+	struct eng_task *task = command_lease_room(turn);
 	if (task == NULL)
 		return;
 	struct eng_event event = task_event(task, ENG_EV_TASK_LOGGED, ENG_REASON_NONE);
@@ -491,7 +515,7 @@ decide_task_log(struct eng_turn *turn)
 void
 decide_task_stream(struct eng_turn *turn)
 {
-	struct eng_task *task = command_lease(turn);
+	struct eng_task *task = command_lease_room(turn);
 	if (task == NULL)
 		return;
 	uint32_t sequence = turn->command->task.sequence;

@@ -194,6 +194,8 @@ approval_add(struct eng *eng, struct eng_wait *wait, uint16_t which, struct byte
 	approval->data = own(event->data[which]);
 	approval->next = durable->approvals;
 	durable->approvals = approval;
+	durable->approval_count++;
+	tenant->approval_count++;
 	list_push(&tenant->approvals, &approval->link);
 	map_put(&eng->approvals, tenant->id, approval->number, approval);
 	eng->counts.approvals++;
@@ -206,7 +208,10 @@ approval_close(struct eng *eng, struct eng_approval *approval, enum eng_approval
 	if (approval->state != ENG_APPROVAL_OPEN)
 		return;
 	approval->state = (uint8_t)state;
+	disown(approval->data); /* nobody is shown it any more */
+	approval->data = bytes_of(NULL, 0);
 	list_remove(&approval->link);
+	task_run(approval->task)->tenant->approval_count--;
 	eng->counts.approvals--;
 }
 
@@ -394,7 +399,7 @@ void
 durable_check(const struct eng_run *run, const struct eng_task *task, struct eng_counts *counted)
 {
 	const struct eng_durable *durable = task->durable;
-	uint32_t pending = 0;
+	uint32_t pending = 0, approvals = 0;
 	if (durable == NULL) {
 		froe_assert(task->state != ENG_TASK_EVICTED);
 		return;
@@ -414,8 +419,11 @@ durable_check(const struct eng_run *run, const struct eng_task *task, struct eng
 	froe_assert(task->state != ENG_TASK_EVICTED || pending > 0); /* 4 */
 	for (const struct eng_approval *at = durable->approvals; at != NULL; at = at->next) {
 		froe_assert(list_linked(&at->link) == (at->state == ENG_APPROVAL_OPEN)); /* 6 */
+		froe_assert(at->state == ENG_APPROVAL_OPEN || at->data.size == 0);
 		counted->approvals += at->state == ENG_APPROVAL_OPEN ? 1 : 0;
+		approvals++;
 	}
+	froe_assert(durable->approval_count == approvals);
 }
 
 static uint64_t

@@ -49,6 +49,7 @@ struct eng_durable {
 	uint32_t invocation; /* of the newest lease */
 	bool returns;        /* evicted, and not assigned since */
 	struct eng_approval *approvals;
+	uint32_t approval_count;
 };
 
 /* Those that wait for one event key; once its event has come, with its payload. */

@@ -309,6 +309,7 @@ struct eng_command {
 	struct bytes actor; /* who asked: the name of a token; empty: not known */
 	struct eng_tenant_id tenant; /* all but ENGINE_START, TIMER, SCHEDULE, TENANT_OPEN */
 	bool hold;                   /* assign nothing now: the disk is nearly full */
+	uint64_t runs_max;           /* open runs at most; 0: any number */
 	/* When leases that end in this step without a word of their worker have surely lapsed
 	 * there: its last heartbeat, and how long it goes on without one. 0: now. */
 	uint64_t lapse_ns;

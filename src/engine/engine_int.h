@@ -78,6 +78,7 @@ struct eng_tenant {
 	struct fair_tenant fair;
 	struct map actions;   /* hash of name -> struct eng_named in struct eng_action */
 	struct map workflows; /* hash of name -> struct eng_named in struct eng_workflow */
+	uint64_t definition_bytes; /* of all versions: definition_bytes() */
 	struct map workers;   /* uuid -> struct eng_worker; those that are not leaving */
 	struct map slot_types; /* hash of name -> struct eng_named in struct eng_slot_type */
 	struct bytes *slot_names; /* slot_names[number - 1]: the types' own */
@@ -87,6 +88,7 @@ struct eng_tenant {
 	struct map keys;      /* hash of event key -> struct eng_named in struct eng_key */
 	struct list approvals; /* struct eng_approval: open ones, ascending numbers */
 	uint64_t approval_last;
+	uint32_t approval_count; /* open ones */
 	struct map idems;      /* hash of name -> struct eng_named in struct eng_idem */
 	struct heap idems_due; /* those that have a time */
 	uint32_t idem_count;
@@ -442,6 +444,23 @@ struct eng_version *version_open(struct eng_workflow *workflow,
 struct eng_version *version_unbound(struct eng_workflow *workflow);
 void version_close(struct eng_version *version);
 struct eng_action *action_require(struct eng_tenant *tenant, struct bytes name);
+
+/* quota.c: may the tenant have one more? */
+uint64_t definition_bytes(const struct eng_definition *definition); /* about, in memory */
+enum froe_err quota_tenant(const struct eng *eng, struct froe_fault *fault) FROE_CHECKED;
+/* A new version, of a workflow that may be new too (NULL). */
+enum froe_err quota_definition(const struct eng_tenant *tenant,
+    const struct eng_workflow *workflow, const struct eng_definition *definition,
+    struct froe_fault *fault) FROE_CHECKED;
+/* The command's worker, as a new one, or in the place of one that goes. */
+enum froe_err quota_worker(const struct eng_tenant *tenant, const struct eng_command *command,
+    bool replaces, struct froe_fault *fault) FROE_CHECKED;
+/* An open run; `before` it the command opens others. */
+enum froe_err quota_run(const struct eng_turn *turn, uint32_t before, struct froe_fault *fault)
+    FROE_CHECKED;
+enum froe_err quota_record(const struct eng_run *run, struct froe_fault *fault) FROE_CHECKED;
+enum froe_err quota_approvals(const struct eng_task *task, uint32_t more,
+    struct froe_fault *fault) FROE_CHECKED;
 
 /* slots.c */
 uint32_t slot_type_require(struct eng_tenant *tenant, struct bytes name);

@@ -158,6 +158,11 @@ decide_run_replay(struct eng_turn *turn)
 	const struct eng_version *version = replay_version(turn);
 	if (version == NULL)
 		return;
+	struct froe_fault fault;
+	if (quota_run(turn, 0, &fault) != FROE_OK) {
+		reply_fault(turn, fault.code, fault.field, "%s", fault.text);
+		return;
+	}
 	uint64_t timeout_ms = version->run_timeout_ms;
 	struct eng_event event = {
 	    .type = ENG_EV_RUN_REPLAYED,

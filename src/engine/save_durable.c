@@ -63,11 +63,14 @@ load_approval(struct eng_load *load)
 	approval->data = take_copy(take);
 	approval->actor = take_copy(take);
 	map_put(&load->eng->approvals, tenant->id, number, approval);
-	if (approval->state > ENG_APPROVAL_WITHDRAWN) {
+	task->durable->approval_count++;
+	if (approval->state > ENG_APPROVAL_WITHDRAWN ||
+	    (approval->state != ENG_APPROVAL_OPEN && approval->data.size != 0)) {
 		approval->state = ENG_APPROVAL_WITHDRAWN;
 		return load_bad(load, "an approval's state");
 	}
 	load->eng->counts.approvals += approval->state == ENG_APPROVAL_OPEN ? 1 : 0;
+	tenant->approval_count += approval->state == ENG_APPROVAL_OPEN ? 1 : 0;
 	return take_end(load, take, "an approval");
 }
 

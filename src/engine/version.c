@@ -527,6 +527,7 @@ version_open(struct eng_workflow *workflow, const struct eng_definition *definit
 	version->number = workflow->version_count + 1;
 	version->task_count = count;
 	version->encoded = version_copy(version, definition->encoded);
+	workflow->tenant->definition_bytes += definition_bytes(definition);
 	version->run_timeout_ms = definition->run_timeout_ms;
 	version->priority = definition->priority != 0 ? definition->priority : FROE_PRIORITY_MIN;
 	version->definitions = arena_alloc(&version->arena, count * sizeof(*version->definitions));

@@ -196,6 +196,7 @@ open_shard(struct hot *hot, struct froe_fault *fault)
 	            .accept_tail_loss = options->accept_tail_loss,
 	        },
 	    .cache_bytes = options->cache_bytes,
+	    .runs_max = options->open_runs,
 	};
 	struct shard_hooks hooks = hub_hooks;
 	open_hub(hot);

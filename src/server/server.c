@@ -18,6 +18,7 @@
 
 #define RETENTION_NS_DEFAULT (UINT64_C(30) * 86400 * NS_PER_S)
 #define CACHE_BYTES_DEFAULT ((uint64_t)64 << 20)
+#define OPEN_RUNS_DEFAULT 4000000u /* about four gigabytes */
 
 void
 server_options_init(struct server_options *options)
@@ -25,6 +26,7 @@ server_options_init(struct server_options *options)
 	*options = (struct server_options){
 	    .listen = "127.0.0.1:7077",
 	    .cache_bytes = CACHE_BYTES_DEFAULT,
+	    .open_runs = OPEN_RUNS_DEFAULT,
 	    .heartbeat_ms = FROE_HEARTBEAT_MS,
 	    .heartbeat_lost_ms = FROE_HEARTBEAT_LOST_MS,
 	    .retention_ns = RETENTION_NS_DEFAULT,

@@ -22,6 +22,7 @@ struct server_options {
 	bool edge_only; /* all native sessions on the edge loop */
 	uint64_t segment_bytes; /* 0: the default, or what the store has */
 	uint64_t cache_bytes;   /* recent payloads kept in memory */
+	uint64_t open_runs;     /* more are refused; 0: any number */
 	uint32_t heartbeat_ms;
 	uint32_t heartbeat_lost_ms;
 	uint64_t retention_ns; /* of a run that has ended; UINT64_MAX: for ever */

@@ -78,7 +78,7 @@ shard_open(struct shard *shard, struct io_env *env, const struct shard_options *
     const struct shard_hooks *hooks, struct froe_fault *fault)
 {
 	struct log_options log = options->log;
-	*shard = (struct shard){.env = env, .hooks = *hooks};
+	*shard = (struct shard){.env = env, .hooks = *hooks, .runs_max = options->runs_max};
 	log.loader = options->replay_all ? NULL : &shard_loader;
 	state_init(&shard->state, options->cache_bytes);
 	shard->state.hurry = true;
@@ -220,6 +220,7 @@ shard_step(struct shard *shard, const struct eng_command *command)
 	uint64_t random;
 	struct eng_command step = *command;
 	step.hold = log_space(shard->log) >= LOG_SPACE_HARD;
+	step.runs_max = shard->runs_max;
 	if (step.lapse_ns == 0)
 		step.lapse_ns = shard->clock.now_ns + shard->lapse_ns;
 	io_random(shard->env, &random, sizeof(random));

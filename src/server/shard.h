@@ -35,6 +35,7 @@ struct shard_hooks {
 struct shard_options {
 	struct log_options log;
 	size_t cache_bytes; /* recent payloads kept in memory */
+	uint64_t runs_max;  /* open runs; 0: any number */
 	bool replay_all;    /* no snapshot is used, where the whole log is there */
 };
 
@@ -55,6 +56,7 @@ struct shard {
 	struct resolver *resolver;
 	struct clock clock;
 	struct shard_hooks hooks;
+	uint64_t runs_max; /* open runs; 0: any number */
 	struct log_report report;
 	bool replaying;
 	struct state state; /* recovery */

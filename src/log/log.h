@@ -186,6 +186,10 @@ enum log_space {
 };
 enum log_space log_space(const struct log *log);
 
+/* Runs that retention has to know because they went on after they had ended, as far as what says so
+ * is in a segment. Any thread. */
+size_t log_reopened(struct log *log);
+
 /* Is free space low, or did a spare find none? Any thread. */
 bool log_short_of_space(const struct log *log);
 

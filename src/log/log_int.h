@@ -84,6 +84,7 @@ struct log {
 	struct list read_files; /* log/read.c */
 	unsigned read_file_count;
 	struct map reopened; /* run key -> records that reopen it, of the segments in log/ */
+	bool reopened_ignored; /* retention is off: nobody asks */
 	struct spares spares;
 	struct segment *segment; /* the one frames go to */
 	uint64_t offset;         /* where the next frame goes */
@@ -133,6 +134,7 @@ void log_note_reopened(struct log *log, uint64_t run_key);
 /* So many of its records that do so lie in a segment that was retired. */
 void log_forget_reopened(struct log *log, uint64_t run_key, uint32_t records);
 bool log_was_reopened(struct log *log, uint64_t run_key);
+void log_ignore_reopened(struct log *log);
 void log_wake(struct log *log);
 
 #endif

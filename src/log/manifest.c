@@ -78,7 +78,8 @@ log_note_reopened(struct log *log, uint64_t run_key)
 {
 	pthread_mutex_lock(&log->reopened_lock);
 	uintptr_t count = (uintptr_t)map_get_u64(&log->reopened, run_key);
-	map_put_u64(&log->reopened, run_key, (void *)(count + 1));
+	if (!log->reopened_ignored)
+		map_put_u64(&log->reopened, run_key, (void *)(count + 1));
 	pthread_mutex_unlock(&log->reopened_lock);
 }
 
@@ -102,6 +103,25 @@ log_was_reopened(struct log *log, uint64_t run_key)
 	bool found = map_get_u64(&log->reopened, run_key) != NULL;
 	pthread_mutex_unlock(&log->reopened_lock);
 	return found;
+}
+
+void
+log_ignore_reopened(struct log *log)
+{
+	pthread_mutex_lock(&log->reopened_lock);
+	log->reopened_ignored = true;
+	map_release(&log->reopened);
+	map_init(&log->reopened);
+	pthread_mutex_unlock(&log->reopened_lock);
+}
+
+size_t
+log_reopened(struct log *log)
+{
+	pthread_mutex_lock(&log->reopened_lock);
+	size_t count = log->reopened.count;
+	pthread_mutex_unlock(&log->reopened_lock);
+	return count;
 }
 
 void

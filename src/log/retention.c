@@ -44,6 +44,7 @@ retention_fail(struct retention *retention, enum froe_err err, const struct froe
 	snprintf(retention->stats.why, sizeof(retention->stats.why), "%.255s", fault->text);
 	pthread_mutex_unlock(&retention->lock);
 	retention->state = RETENTION_FAILED;
+	log_ignore_reopened(retention->log);
 	return false;
 }
 
@@ -489,6 +490,8 @@ retention_open(struct log *log, const struct retention_options *options)
 	retention->state =
 	    options->keep_ns == UINT64_MAX && options->bytes_max == 0 ? RETENTION_FAILED
 	                                                              : RETENTION_SURVEY;
+	if (retention->state == RETENTION_FAILED)
+		log_ignore_reopened(log);
 	pthread_mutex_init(&retention->lock, NULL);
 	reader_init(&retention->reader, log->env, &log->paths, log->store.id);
 	map_init(&retention->runs);

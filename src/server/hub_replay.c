@@ -85,6 +85,11 @@ replay_refused(struct hub *hub, const struct eng_command *command, struct froe_f
 	if (log_space(hub->shard->log) != LOG_SPACE_OK)
 		return fault_set_field(fault, FROE_RESOURCE_EXHAUSTED, "",
 		    "the disk is nearly full: free space in the data directory's file system");
+	if (log_reopened(hub->shard->log) >= FROE_REOPENED_MAX)
+		return fault_set_field(fault, FROE_RESOURCE_EXHAUSTED, "run",
+		    "%u runs have gone on after their end within the time of retention, the most "
+		    "there are: start new runs with the inputs, or shorten --retention",
+		    FROE_REOPENED_MAX);
 	if (replay->input.size > max)
 		return fault_set_field(fault, FROE_TOO_LARGE, "input",
 		    "input has %zu bytes; with this store's segments at most %zu are taken",

@@ -492,6 +492,25 @@ test_retention__reopened_and_merged(void **state)
 	}
 }
 
+/* Where nothing is ever retired, nothing has to be known. */
+static void
+test_retention__off_knows_nothing(void **state)
+{
+	struct story *story = story_new(5);
+	struct retention_options off = {.keep_ns = UINT64_MAX};
+	(void)state;
+	story->run_count = 1;
+	assert_true(story_put(story, 1, 1000, LOG_RECORD_CLOSES));
+	assert_true(story_put(story, 1, 1000, LOG_RECORD_REOPENS));
+	assert_int_equal(log_reopened(story->world->log), 1);
+	retention_close(story->retention);
+	story->retention = retention_open(story->world->log, &off);
+	assert_int_equal(log_reopened(story->world->log), 0);
+	assert_true(story_put(story, 1, 1000, LOG_RECORD_REOPENS));
+	assert_int_equal(log_reopened(story->world->log), 0);
+	story_free(story);
+}
+
 /* Nothing goes that only one snapshot has, or that the index does not have. */
 static void
 test_retention__waits_for_snapshot_and_index(void **state)
@@ -775,6 +794,7 @@ main(void)
 	    cmocka_unit_test(test_retention__reopened),
 	    cmocka_unit_test(test_retention__reopened_and_closed_again),
 	    cmocka_unit_test(test_retention__reopened_and_merged),
+	    cmocka_unit_test(test_retention__off_knows_nothing),
 	    cmocka_unit_test(test_retention__waits_for_snapshot_and_index),
 	    cmocka_unit_test(test_retention__waits_for_a_backup),
 	    cmocka_unit_test(test_retention__stops_at_damage),

@@ -105,6 +105,8 @@ index_job_named(const struct eng_event *event)
 		return indexer_name_job(NAMES_WORKFLOW, event->workflow, event->name);
 	if (event->type == ENG_EV_WORKER_REGISTERED)
 		return indexer_name_job(NAMES_WORKER, event->worker, event->name);
+	if (event->type == ENG_EV_WORKER_LEFT)
+		return indexer_name_job(NAMES_WORKER, event->worker, bytes_of(NULL, 0));
 	return NULL;
 }
 

@@ -378,8 +378,11 @@ indexer_unpark(struct indexer *indexer)
 static void
 indexer_named(struct indexer *indexer, struct indexer_job *job)
 {
-	names_put(&indexer->names, (enum names_kind)job->row.tenant, job->row.number,
-	    job->row.workflow);
+	enum names_kind kind = (enum names_kind)job->row.tenant;
+	if (job->row.workflow.size == 0)
+		names_left(&indexer->names, kind, job->row.number);
+	else
+		names_put(&indexer->names, kind, job->row.number, job->row.workflow);
 	indexer_job_free(job);
 }
 

@@ -146,7 +146,8 @@ struct indexer_job *indexer_drop_job(uint32_t tenant, uint64_t run, uint64_t fra
 /* A list, to be filled in: list->filter and limit; bytes into list->arena. */
 struct indexer_job *indexer_list_job(void);
 
-/* What rows will need that only records tell; before indexer_start, and when one is recorded. */
+/* What rows will need that only records tell; before indexer_start, and when one is recorded. An
+ * empty name: it has left. */
 struct indexer_job *indexer_name_job(enum names_kind kind, uint64_t number, struct bytes name);
 void indexer_name(struct indexer *indexer, enum names_kind kind, uint64_t number,
     struct bytes name);

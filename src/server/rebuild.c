@@ -187,6 +187,8 @@ rebuild_record(void *context, const struct log_record *record, struct froe_fault
 		names_put(rebuild->options.names, NAMES_WORKFLOW, event.workflow, event.name);
 	else if (event.type == ENG_EV_WORKER_REGISTERED)
 		names_put(rebuild->options.names, NAMES_WORKER, event.worker, event.name);
+	else if (event.type == ENG_EV_WORKER_LEFT)
+		names_left(rebuild->options.names, NAMES_WORKER, event.worker);
 	else if (event.run != 0)
 		run_record(rebuild, &event, &place);
 	return FROE_OK;

@@ -9,7 +9,6 @@
 #include "base/duration.h"
 #include "base/fault.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,26 +126,10 @@ cli_approvals_list(struct cli *cli)
 
 /* -------------------------------------------------------------------------------------- decide */
 
-static bool
-number_parse(const char *text, uint64_t *ret_number)
-{
-	char *end;
-	errno = 0;
-	*ret_number = strtoull(text, &end, 10);
-	return *text >= '0' && *text <= '9' && *end == 0 && errno == 0;
-}
-
-static bool
-number_check(const char *text)
-{
-	uint64_t number;
-	return number_parse(text, &number);
-}
-
 static const struct each_kind approval_kind = {
     .name = "approval",
     .want = "an approval's number: \"froe approvals list --output ids\" prints them",
-    .check = number_check,
+    .check = each_check_number,
 };
 
 struct decision {
@@ -158,9 +141,7 @@ static enum froe_err
 decide(void *context, struct froe_client *client, const char *text, struct froe_error *error)
 {
 	const struct decision *decision = context;
-	uint64_t number;
-	bool parsed = number_parse(text, &number);
-	froe_assert(parsed);
+	uint64_t number = each_number(text);
 	return froe_approval_decide(
 	    client, number, decision->approved, decision->reason, -1, error);
 }

@@ -6,6 +6,8 @@
 #include "base/bytes.h"
 #include "base/fault.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ----------------------------------------------------------------------------------------- ids */
@@ -23,6 +25,31 @@ const struct each_kind each_run = {
     .check = check_run,
 };
 
+static bool
+number_parse(const char *text, uint64_t *ret_number)
+{
+	char *end;
+	errno = 0;
+	*ret_number = strtoull(text, &end, 10);
+	return *text >= '0' && *text <= '9' && *end == 0 && errno == 0;
+}
+
+bool
+each_check_number(const char *text)
+{
+	uint64_t number;
+	return number_parse(text, &number);
+}
+
+uint64_t
+each_number(const char *text)
+{
+	uint64_t number;
+	bool parsed = number_parse(text, &number);
+	froe_assert(parsed);
+	return number;
+}
+
 void
 each_begin(struct each *each, const struct cli *cli, const struct each_kind *kind)
 {
@@ -39,6 +66,16 @@ each_begin(struct each *each, const struct cli *cli, const struct each_kind *kin
 		cli_usage(cli, "\"-\" is standard input: it can be read once");
 }
 
+/* A line that is longer than any with an id: what is left of it is no line of its own. */
+static void
+line_skip(const char *line)
+{
+	if (strchr(line, '\n') != NULL)
+		return;
+	for (int c = getc(stdin); c != EOF && c != '\n';)
+		c = getc(stdin);
+}
+
 /* The first word of the next line that has one and is an id. */
 static const char *
 line_next(struct each *each)
@@ -47,6 +84,7 @@ line_next(struct each *each)
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		char *word = line + strspn(line, " \t\r\n");
 		each->line++;
+		line_skip(line);
 		word[strcspn(word, " \t\r\n")] = 0;
 		if (*word == 0)
 			continue;

@@ -28,6 +28,9 @@ struct each_kind {
 	bool (*check)(const char *text);
 };
 extern const struct each_kind each_run;
+/* Of kinds that are known by numbers: is it one, and which one a good text is. */
+bool each_check_number(const char *text);
+uint64_t each_number(const char *text);
 
 /* The ids, one after the other. */
 struct each {

@@ -16,7 +16,6 @@
 #include "base/duration.h"
 #include "base/fault.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -317,26 +316,10 @@ jobs_run(const struct cli *cli, enum froe_job_kind kind)
 
 /* ------------------------------------------------------------------------------------ commands */
 
-static bool
-number_parse(const char *text, uint64_t *ret_number)
-{
-	char *end;
-	errno = 0;
-	*ret_number = strtoull(text, &end, 10);
-	return *text >= '0' && *text <= '9' && *end == 0 && errno == 0;
-}
-
-static bool
-number_check(const char *text)
-{
-	uint64_t number;
-	return number_parse(text, &number);
-}
-
 static const struct each_kind job_kind = {
     .name = "job",
     .want = "a job's number: \"froe jobs list --output ids\" prints them",
-    .check = number_check,
+    .check = each_check_number,
 };
 
 static void
@@ -411,9 +394,7 @@ cli_jobs_list(struct cli *cli)
 static uint64_t
 number_of(const char *text)
 {
-	uint64_t number;
-	bool parsed = number_parse(text, &number);
-	froe_assert(parsed);
+	uint64_t number = each_number(text);
 	return number;
 }
 

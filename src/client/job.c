@@ -2,6 +2,7 @@
  * client/job: jobs: started, read, cancelled.
  */
 #include "client/call_int.h"
+#include "client/copy.h"
 
 #include "base/mem.h"
 
@@ -17,25 +18,6 @@ struct jobs_box {
 
 /* ------------------------------------------------------------------------------------- copying */
 
-static const char *
-text_copy(struct arena *arena, const char *text)
-{
-	if (text == NULL || text[0] == 0)
-		return "";
-	return arena_copy(arena, text, strlen(text) + 1);
-}
-
-static const struct froe_pair *
-pairs_copy(struct arena *arena, const Froe__RunList *wire)
-{
-	struct froe_pair *pairs = arena_alloc(arena, wire->n_metadata * sizeof(*pairs));
-	for (size_t i = 0; i < wire->n_metadata; i++) {
-		pairs[i].key = text_copy(arena, wire->metadata[i]->key);
-		pairs[i].value = text_copy(arena, wire->metadata[i]->value);
-	}
-	return pairs;
-}
-
 static void
 filter_copy(struct arena *arena, const Froe__RunList *wire, struct froe_list_options *filter)
 {
@@ -44,15 +26,14 @@ filter_copy(struct arena *arena, const Froe__RunList *wire, struct froe_list_opt
 			filter->statuses |= 1u << wire->statuses[i];
 	}
 	if (wire->workflow != NULL && wire->workflow[0] != 0)
-		filter->workflow = text_copy(arena, wire->workflow);
+		filter->workflow = copy_text(arena, wire->workflow);
 	if (wire->worker != NULL && wire->worker[0] != 0)
-		filter->worker = text_copy(arena, wire->worker);
+		filter->worker = copy_text(arena, wire->worker);
 	filter->since_ns = wire->since_ns;
 	filter->until_ns = wire->until_ns;
 	filter->scheduled = wire->scheduled;
-	if (wire->parent.len == sizeof(filter->parent.bytes))
-		memcpy(filter->parent.bytes, wire->parent.data, sizeof(filter->parent.bytes));
-	filter->metadata = pairs_copy(arena, wire);
+	filter->parent = copy_id(wire->parent);
+	filter->metadata = copy_pairs(arena, wire->metadata, wire->n_metadata);
 	filter->metadata_count = wire->n_metadata;
 }
 
@@ -63,12 +44,12 @@ view_copy(struct arena *arena, const Froe__JobView *wire, struct froe_job_view *
 	    .job = wire->job,
 	    .kind = (enum froe_job_kind)wire->kind,
 	    .status = (enum froe_status)wire->status,
-	    .reason = text_copy(arena, wire->reason),
-	    .task = text_copy(arena, wire->task),
+	    .reason = copy_text(arena, wire->reason),
+	    .task = copy_text(arena, wire->task),
 	    .children = wire->children,
-	    .by = text_copy(arena, wire->by),
-	    .ended_by = text_copy(arena, wire->ended_by),
-	    .error = text_copy(arena, wire->error),
+	    .by = copy_text(arena, wire->by),
+	    .ended_by = copy_text(arena, wire->ended_by),
+	    .error = copy_text(arena, wire->error),
 	    .created_ns = wire->created_ns,
 	    .finished_ns = wire->finished_ns,
 	    .done = wire->done,

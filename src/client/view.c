@@ -1,8 +1,9 @@
 #include "client/view.h"
 
-#include "client/wire.h"
+#include "client/copy.h"
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/mem.h"
 
 /* A public view and the arena that it lives in; the view comes first. */
@@ -31,54 +32,11 @@ struct event_box {
 	struct arena arena;
 };
 
-static void *
-take(struct arena *arena, size_t count, size_t size)
-{
-	void *block = arena_alloc(arena, count * size);
-	froe_assert(block != NULL);
-	memset(block, 0, count * size);
-	return block;
-}
-
-static const char *
-text_copy(struct arena *arena, const char *text)
-{
-	if (text == NULL || text[0] == 0)
-		return "";
-	return arena_copy(arena, text, strlen(text) + 1);
-}
-
-static struct froe_bytes
-bytes_copy(struct arena *arena, ProtobufCBinaryData data)
-{
-	if (data.len == 0)
-		return (struct froe_bytes){0};
-	return (struct froe_bytes){
-	    .data = arena_copy(arena, data.data, data.len), .size = data.len};
-}
-
-static struct froe_id
-id_copy(ProtobufCBinaryData data)
-{
-	struct froe_id id = {0};
-	FROE_DROP(wire_id_get(data, &id), "an id of another size stays zero");
-	return id;
-}
-
-static const char *const *
-texts_copy(struct arena *arena, char *const *texts, size_t count)
-{
-	const char **copy = take(arena, count, sizeof(copy[0]));
-	for (size_t i = 0; i < count; i++)
-		copy[i] = text_copy(arena, texts[i]);
-	return copy;
-}
-
 void
 event_view(const Froe__RunEvent *wire, struct froe_event *ret_event)
 {
 	*ret_event = (struct froe_event){
-	    .run = id_copy(wire->run),
+	    .run = copy_id(wire->run),
 	    .status = (enum froe_status)wire->status,
 	    .final = wire->final,
 	    .task = wire->task,
@@ -98,12 +56,12 @@ event_copy(const Froe__RunEvent *wire)
 	arena_init(&box->arena, 0);
 	event_view(wire, &box->event);
 	if (wire->task != NULL)
-		box->event.task = text_copy(&box->arena, wire->task);
+		box->event.task = copy_text(&box->arena, wire->task);
 	if (wire->change != NULL)
-		box->event.change = text_copy(&box->arena, wire->change);
+		box->event.change = copy_text(&box->arena, wire->change);
 	if (wire->error != NULL)
-		box->event.error = text_copy(&box->arena, wire->error);
-	box->event.result = bytes_copy(&box->arena, wire->result);
+		box->event.error = copy_text(&box->arena, wire->error);
+	box->event.result = copy_bytes(&box->arena, wire->result);
 	return &box->event;
 }
 
@@ -123,14 +81,14 @@ attempt_copy(struct arena *arena, const Froe__AttemptView *wire, struct froe_att
 	*to = (struct froe_attempt_view){
 	    .attempt = wire->attempt,
 	    .lease = wire->lease,
-	    .worker = text_copy(arena, wire->worker),
+	    .worker = copy_text(arena, wire->worker),
 	    .status = (enum froe_status)wire->status,
 	    .assigned_ns = wire->assigned_ns,
 	    .finished_ns = wire->finished_ns,
-	    .error = text_copy(arena, wire->error),
-	    .outcome = text_copy(arena, wire->outcome),
+	    .error = copy_text(arena, wire->error),
+	    .outcome = copy_text(arena, wire->outcome),
 	    .invocation = wire->invocation,
-	    .position = text_copy(arena, wire->position),
+	    .position = copy_text(arena, wire->position),
 	};
 }
 
@@ -140,12 +98,12 @@ node_copy(struct arena *arena, const Froe__NodeView *wire, struct froe_node_view
 	*to = (struct froe_node_view){
 	    .node = wire->node,
 	    .memo = wire->kind == FROE__NODE_KIND__NODE_MEMO,
-	    .child = id_copy(wire->child),
+	    .child = copy_id(wire->child),
 	    .done = wire->state == FROE__NODE_STATE__NODE_DONE,
-	    .label = text_copy(arena, wire->label),
-	    .outcome = text_copy(arena, wire->outcome),
-	    .actor = text_copy(arena, wire->actor),
-	    .reason = text_copy(arena, wire->reason),
+	    .label = copy_text(arena, wire->label),
+	    .outcome = copy_text(arena, wire->outcome),
+	    .actor = copy_text(arena, wire->actor),
+	    .reason = copy_text(arena, wire->reason),
 	    .approval = wire->approval,
 	    .created_ns = wire->created_ns,
 	    .done_ns = wire->done_ns,
@@ -156,27 +114,28 @@ node_copy(struct arena *arena, const Froe__NodeView *wire, struct froe_node_view
 static void
 task_copy(struct arena *arena, const Froe__TaskView *wire, struct froe_task_view *to)
 {
-	struct froe_attempt_view *attempts = take(arena, wire->n_attempts, sizeof(attempts[0]));
+	struct froe_attempt_view *attempts =
+	    copy_zeroed(arena, wire->n_attempts, sizeof(attempts[0]));
 	for (size_t i = 0; i < wire->n_attempts; i++)
 		attempt_copy(arena, wire->attempts[i], &attempts[i]);
-	struct froe_node_view *nodes = take(arena, wire->n_nodes, sizeof(nodes[0]));
+	struct froe_node_view *nodes = copy_zeroed(arena, wire->n_nodes, sizeof(nodes[0]));
 	for (size_t i = 0; i < wire->n_nodes; i++)
 		node_copy(arena, wire->nodes[i], &nodes[i]);
 	*to = (struct froe_task_view){
-	    .name = text_copy(arena, wire->name),
-	    .id = id_copy(wire->id),
+	    .name = copy_text(arena, wire->name),
+	    .id = copy_id(wire->id),
 	    .status = (enum froe_status)wire->status,
-	    .state = text_copy(arena, wire->state),
+	    .state = copy_text(arena, wire->state),
 	    .skipped = wire->skipped,
 	    .queued_ns = wire->queued_ns,
 	    .started_ns = wire->started_ns,
 	    .finished_ns = wire->finished_ns,
 	    .due_ns = wire->due_ns,
-	    .error = text_copy(arena, wire->error),
-	    .output = bytes_copy(arena, wire->output),
-	    .parents = texts_copy(arena, wire->parents, wire->n_parents),
+	    .error = copy_text(arena, wire->error),
+	    .output = copy_bytes(arena, wire->output),
+	    .parents = copy_texts(arena, wire->parents, wire->n_parents),
 	    .parent_count = wire->n_parents,
-	    .log = texts_copy(arena, wire->log, wire->n_log),
+	    .log = copy_texts(arena, wire->log, wire->n_log),
 	    .log_count = wire->n_log,
 	    .nodes = nodes,
 	    .node_count = wire->n_nodes,
@@ -185,29 +144,19 @@ task_copy(struct arena *arena, const Froe__TaskView *wire, struct froe_task_view
 	};
 }
 
-static const struct froe_pair *
-pairs_copy(struct arena *arena, Froe__Pair *const *wire, size_t count)
-{
-	struct froe_pair *pairs = take(arena, count, sizeof(pairs[0]));
-	for (size_t i = 0; i < count; i++) {
-		pairs[i].key = text_copy(arena, wire[i]->key);
-		pairs[i].value = text_copy(arena, wire[i]->value);
-	}
-	return pairs;
-}
-
 static const struct froe_child_view *
 children_copy(struct arena *arena, const Froe__RunView *wire)
 {
-	struct froe_child_view *children = take(arena, wire->n_children, sizeof(children[0]));
+	struct froe_child_view *children =
+	    copy_zeroed(arena, wire->n_children, sizeof(children[0]));
 	for (size_t i = 0; i < wire->n_children; i++) {
 		const Froe__ChildView *from = wire->children[i];
 		children[i] = (struct froe_child_view){
-		    .run = id_copy(from->run),
+		    .run = copy_id(from->run),
 		    .status = (enum froe_status)from->status,
-		    .task = text_copy(arena, from->task),
+		    .task = copy_text(arena, from->task),
 		    .index = from->index,
-		    .key = text_copy(arena, from->key),
+		    .key = copy_text(arena, from->key),
 		};
 	}
 	return children;
@@ -216,14 +165,14 @@ children_copy(struct arena *arena, const Froe__RunView *wire)
 static const struct froe_replay_view *
 replays_copy(struct arena *arena, const Froe__RunView *wire)
 {
-	struct froe_replay_view *replays = take(arena, wire->n_replays, sizeof(replays[0]));
+	struct froe_replay_view *replays = copy_zeroed(arena, wire->n_replays, sizeof(replays[0]));
 	for (size_t i = 0; i < wire->n_replays; i++) {
 		const Froe__ReplayView *from = wire->replays[i];
 		replays[i] = (struct froe_replay_view){
 		    .time_ns = from->time_ns,
-		    .by = text_copy(arena, from->by),
-		    .reason = text_copy(arena, from->reason),
-		    .task = text_copy(arena, from->task),
+		    .by = copy_text(arena, from->by),
+		    .reason = copy_text(arena, from->reason),
+		    .task = copy_text(arena, from->task),
 		    .edited = from->edited,
 		};
 	}
@@ -236,33 +185,33 @@ run_view_copy(const Froe__RunView *wire)
 	struct run_box *box = mem_zalloc(sizeof(*box));
 	struct arena *arena = &box->arena;
 	arena_init(arena, 0);
-	struct froe_task_view *tasks = take(arena, wire->n_tasks, sizeof(tasks[0]));
+	struct froe_task_view *tasks = copy_zeroed(arena, wire->n_tasks, sizeof(tasks[0]));
 	for (size_t i = 0; i < wire->n_tasks; i++)
 		task_copy(arena, wire->tasks[i], &tasks[i]);
 	box->view = (struct froe_run_view){
-	    .run = id_copy(wire->run),
+	    .run = copy_id(wire->run),
 	    .number = wire->number,
-	    .workflow = text_copy(arena, wire->workflow),
+	    .workflow = copy_text(arena, wire->workflow),
 	    .version = wire->version,
 	    .status = (enum froe_status)wire->status,
 	    .priority = wire->priority,
 	    .created_ns = wire->created_ns,
 	    .started_ns = wire->started_ns,
 	    .finished_ns = wire->finished_ns,
-	    .input = bytes_copy(arena, wire->input),
-	    .result = bytes_copy(arena, wire->result),
-	    .reason = text_copy(arena, wire->reason),
-	    .position = text_copy(arena, wire->position),
+	    .input = copy_bytes(arena, wire->input),
+	    .result = copy_bytes(arena, wire->result),
+	    .reason = copy_text(arena, wire->reason),
+	    .position = copy_text(arena, wire->position),
 	    .tasks = tasks,
 	    .task_count = wire->n_tasks,
-	    .metadata = pairs_copy(arena, wire->metadata, wire->n_metadata),
+	    .metadata = copy_pairs(arena, wire->metadata, wire->n_metadata),
 	    .metadata_count = wire->n_metadata,
-	    .parent = id_copy(wire->parent),
+	    .parent = copy_id(wire->parent),
 	    .child_index = wire->child_index,
-	    .child_key = text_copy(arena, wire->child_key),
+	    .child_key = copy_text(arena, wire->child_key),
 	    .start_ns = wire->start_ns,
 	    .late = wire->late,
-	    .key = text_copy(arena, wire->key),
+	    .key = copy_text(arena, wire->key),
 	    .children = children_copy(arena, wire),
 	    .child_view_count = wire->n_children,
 	    .child_count = wire->child_count,
@@ -288,19 +237,19 @@ run_page_copy(const Froe__RunPage *wire)
 	struct page_box *box = mem_zalloc(sizeof(*box));
 	struct arena *arena = &box->arena;
 	arena_init(arena, 0);
-	struct froe_run_row *rows = take(arena, wire->n_rows, sizeof(rows[0]));
+	struct froe_run_row *rows = copy_zeroed(arena, wire->n_rows, sizeof(rows[0]));
 	for (size_t i = 0; i < wire->n_rows; i++) {
 		const Froe__RunRow *row = wire->rows[i];
 		rows[i] = (struct froe_run_row){
-		    .run = id_copy(row->run),
+		    .run = copy_id(row->run),
 		    .number = row->number,
-		    .workflow = text_copy(arena, row->workflow),
+		    .workflow = copy_text(arena, row->workflow),
 		    .status = (enum froe_status)row->status,
 		    .created_ns = row->created_ns,
 		    .finished_ns = row->finished_ns,
 		    .scheduled = row->scheduled,
 		    .has_parent = row->has_parent,
-		    .parent = id_copy(row->parent),
+		    .parent = copy_id(row->parent),
 		};
 	}
 	box->page =
@@ -329,16 +278,16 @@ static void
 token_copy(struct arena *arena, const Froe__TokenView *wire, struct froe_token_row *to)
 {
 	*to = (struct froe_token_row){
-	    .id = text_copy(arena, wire->id),
-	    .name = text_copy(arena, wire->name),
-	    .tenant = text_copy(arena, wire->tenant),
-	    .roles = texts_copy(arena, wire->roles, wire->n_roles),
+	    .id = copy_text(arena, wire->id),
+	    .name = copy_text(arena, wire->name),
+	    .tenant = copy_text(arena, wire->tenant),
+	    .roles = copy_texts(arena, wire->roles, wire->n_roles),
 	    .role_count = wire->n_roles,
-	    .actions = texts_copy(arena, wire->actions, wire->n_actions),
+	    .actions = copy_texts(arena, wire->actions, wire->n_actions),
 	    .action_count = wire->n_actions,
 	    .created_ns = wire->created_ns,
 	    .expires_ns = wire->expires_ns,
-	    .created_by = text_copy(arena, wire->created_by),
+	    .created_by = copy_text(arena, wire->created_by),
 	    .uses = wire->uses,
 	    .used_ns = wire->used_ns,
 	};
@@ -349,7 +298,7 @@ token_list_copy(const Froe__TokenPage *wire)
 {
 	struct token_box *box = mem_zalloc(sizeof(*box));
 	arena_init(&box->arena, 0);
-	struct froe_token_row *rows = take(&box->arena, wire->n_tokens, sizeof(rows[0]));
+	struct froe_token_row *rows = copy_zeroed(&box->arena, wire->n_tokens, sizeof(rows[0]));
 	for (size_t i = 0; i < wire->n_tokens; i++)
 		token_copy(&box->arena, wire->tokens[i], &rows[i]);
 	box->list = (struct froe_token_list){.rows = rows, .row_count = wire->n_tokens};
@@ -372,17 +321,17 @@ approval_page_copy(const Froe__ApprovalPage *wire)
 	struct approval_box *box = mem_zalloc(sizeof(*box));
 	struct arena *arena = &box->arena;
 	arena_init(arena, 0);
-	struct froe_approval_row *rows = take(arena, wire->n_rows, sizeof(rows[0]));
+	struct froe_approval_row *rows = copy_zeroed(arena, wire->n_rows, sizeof(rows[0]));
 	for (size_t i = 0; i < wire->n_rows; i++) {
 		const Froe__ApprovalRow *row = wire->rows[i];
 		rows[i] = (struct froe_approval_row){
 		    .number = row->number,
-		    .run = id_copy(row->run),
-		    .workflow = text_copy(arena, row->workflow),
-		    .task = text_copy(arena, row->task),
+		    .run = copy_id(row->run),
+		    .workflow = copy_text(arena, row->workflow),
+		    .task = copy_text(arena, row->task),
 		    .node = row->node,
-		    .name = text_copy(arena, row->name),
-		    .data = bytes_copy(arena, row->data),
+		    .name = copy_text(arena, row->name),
+		    .data = copy_bytes(arena, row->data),
 		    .created_ns = row->created_ns,
 		};
 	}
@@ -414,15 +363,15 @@ stream_page_copy(const Froe__StreamPage *wire)
 	struct stream_box *box = mem_zalloc(sizeof(*box));
 	struct arena *arena = &box->arena;
 	arena_init(arena, 0);
-	struct froe_chunk *chunks = take(arena, wire->n_chunks, sizeof(chunks[0]));
+	struct froe_chunk *chunks = copy_zeroed(arena, wire->n_chunks, sizeof(chunks[0]));
 	for (size_t i = 0; i < wire->n_chunks; i++) {
 		const Froe__StreamChunk *chunk = wire->chunks[i];
 		chunks[i] = (struct froe_chunk){
 		    .position = chunk->position,
-		    .task = text_copy(arena, chunk->task),
+		    .task = copy_text(arena, chunk->task),
 		    .attempt = chunk->attempt,
 		    .time_ns = chunk->time_ns,
-		    .data = bytes_copy(arena, chunk->data),
+		    .data = copy_bytes(arena, chunk->data),
 		};
 	}
 	box->page = (struct froe_stream_page){
@@ -448,7 +397,7 @@ static struct froe_workflow_row
 workflow_row(struct arena *arena, const Froe__WorkflowRow *wire)
 {
 	return (struct froe_workflow_row){
-	    .name = text_copy(arena, wire->name),
+	    .name = copy_text(arena, wire->name),
 	    .version = wire->version,
 	    .task_count = wire->tasks,
 	    .open_runs = wire->open_runs,
@@ -460,7 +409,7 @@ workflow_page_copy(const Froe__WorkflowPage *wire)
 {
 	struct workflows_box *box = mem_zalloc(sizeof(*box));
 	arena_init(&box->arena, 0);
-	struct froe_workflow_row *rows = take(&box->arena, wire->n_rows, sizeof(rows[0]));
+	struct froe_workflow_row *rows = copy_zeroed(&box->arena, wire->n_rows, sizeof(rows[0]));
 	for (size_t i = 0; i < wire->n_rows; i++)
 		rows[i] = workflow_row(&box->arena, wire->rows[i]);
 	box->page = (struct froe_workflow_page){
@@ -483,7 +432,7 @@ static const char *
 task_action(struct arena *arena, const char *workflow, const Froe__TaskDefinition *wire)
 {
 	if (wire->action != NULL && wire->action[0] != 0)
-		return text_copy(arena, wire->action);
+		return copy_text(arena, wire->action);
 	struct buf text;
 	buf_init(&text);
 	buf_printf(&text, "%s:%s", workflow, wire->name != NULL ? wire->name : "");
@@ -498,9 +447,9 @@ workflow_task(struct arena *arena, const char *workflow, const Froe__TaskDefinit
     struct froe_workflow_task *to)
 {
 	*to = (struct froe_workflow_task){
-	    .name = text_copy(arena, wire->name),
+	    .name = copy_text(arena, wire->name),
 	    .action = task_action(arena, workflow, wire),
-	    .parents = texts_copy(arena, wire->parents, wire->n_parents),
+	    .parents = copy_texts(arena, wire->parents, wire->n_parents),
 	    .parent_count = wire->n_parents,
 	    .retries = wire->retries,
 	    .schedule_timeout_ms = wire->schedule_timeout_ms,
@@ -524,7 +473,7 @@ workflow_view_copy(const Froe__WorkflowView *wire)
 	arena_init(&box->arena, 0);
 	struct froe_workflow_row row = workflow_row(&box->arena, wire->row);
 	struct froe_workflow_task *tasks =
-	    take(&box->arena, definition->n_tasks, sizeof(tasks[0]));
+	    copy_zeroed(&box->arena, definition->n_tasks, sizeof(tasks[0]));
 	for (size_t i = 0; i < definition->n_tasks; i++)
 		workflow_task(&box->arena, row.name, definition->tasks[i], &tasks[i]);
 	box->view = (struct froe_workflow_view){

@@ -2,6 +2,7 @@
  * Asking for workers, and why a run is where it is: requests, and their answers as public structs.
  */
 #include "client/call_int.h"
+#include "client/copy.h"
 #include "client/view.h"
 
 #include "base/arena.h"
@@ -21,38 +22,13 @@ struct why_box {
 	struct arena arena;
 };
 
-static void *
-take(struct arena *arena, size_t count, size_t size)
-{
-	void *block = arena_alloc(arena, count * size);
-	froe_assert(block != NULL);
-	memset(block, 0, count * size);
-	return block;
-}
-
-static const char *
-text_copy(struct arena *arena, const char *text)
-{
-	if (text == NULL || text[0] == 0)
-		return "";
-	return arena_copy(arena, text, strlen(text) + 1);
-}
-
-static struct froe_id
-id_copy(ProtobufCBinaryData data)
-{
-	struct froe_id id = {0};
-	FROE_DROP(wire_id_get(data, &id), "an id of another size stays zero");
-	return id;
-}
-
 static const struct froe_worker_slots *
 slots_copy(struct arena *arena, const Froe__WorkerView *wire)
 {
-	struct froe_worker_slots *slots = take(arena, wire->n_slots, sizeof(*slots));
+	struct froe_worker_slots *slots = copy_zeroed(arena, wire->n_slots, sizeof(*slots));
 	for (size_t i = 0; i < wire->n_slots; i++)
 		slots[i] = (struct froe_worker_slots){
-		    .type = text_copy(arena, wire->slots[i]->type),
+		    .type = copy_text(arena, wire->slots[i]->type),
 		    .count = wire->slots[i]->count,
 		    .used = wire->slots[i]->used,
 		};
@@ -62,13 +38,13 @@ slots_copy(struct arena *arena, const Froe__WorkerView *wire)
 static const struct froe_worker_lease *
 held_copy(struct arena *arena, const Froe__WorkerView *wire)
 {
-	struct froe_worker_lease *held = take(arena, wire->n_held, sizeof(*held));
+	struct froe_worker_lease *held = copy_zeroed(arena, wire->n_held, sizeof(*held));
 	for (size_t i = 0; i < wire->n_held; i++)
 		held[i] = (struct froe_worker_lease){
-		    .task = id_copy(wire->held[i]->task),
+		    .task = copy_id(wire->held[i]->task),
 		    .lease = wire->held[i]->lease,
-		    .workflow = text_copy(arena, wire->held[i]->workflow),
-		    .name = text_copy(arena, wire->held[i]->name),
+		    .workflow = copy_text(arena, wire->held[i]->workflow),
+		    .name = copy_text(arena, wire->held[i]->name),
 		    .attempt = wire->held[i]->attempt,
 		    .released = wire->held[i]->released,
 		};
@@ -78,14 +54,12 @@ held_copy(struct arena *arena, const Froe__WorkerView *wire)
 static void
 view_fill(struct arena *arena, const Froe__WorkerView *wire, struct froe_worker_view *to)
 {
-	const char **actions = take(arena, wire->n_actions, sizeof(actions[0]));
-	for (size_t i = 0; i < wire->n_actions; i++)
-		actions[i] = text_copy(arena, wire->actions[i]);
+	const char *const *actions = copy_texts(arena, wire->actions, wire->n_actions);
 	*to = (struct froe_worker_view){
-	    .id = id_copy(wire->id),
+	    .id = copy_id(wire->id),
 	    .number = wire->number,
-	    .name = text_copy(arena, wire->name),
-	    .state = text_copy(arena, wire->state),
+	    .name = copy_text(arena, wire->name),
+	    .state = copy_text(arena, wire->state),
 	    .attached = wire->attached,
 	    .draining = wire->draining,
 	    .paused = wire->paused,
@@ -107,7 +81,7 @@ worker_page_copy(const Froe__WorkerPage *wire)
 {
 	struct page_box *box = mem_zalloc(sizeof(*box));
 	arena_init(&box->arena, 0);
-	struct froe_worker_view *rows = take(&box->arena, wire->n_rows, sizeof(*rows));
+	struct froe_worker_view *rows = copy_zeroed(&box->arena, wire->n_rows, sizeof(*rows));
 	for (size_t i = 0; i < wire->n_rows; i++)
 		view_fill(&box->arena, wire->rows[i], &rows[i]);
 	box->page = (struct froe_worker_page){
@@ -150,20 +124,20 @@ why_copy(const Froe__WhyView *wire)
 	struct why_box *box = mem_zalloc(sizeof(*box));
 	struct arena *arena = &box->arena;
 	arena_init(arena, 0);
-	struct froe_why_task *tasks = take(arena, wire->n_tasks, sizeof(*tasks));
+	struct froe_why_task *tasks = copy_zeroed(arena, wire->n_tasks, sizeof(*tasks));
 	for (size_t i = 0; i < wire->n_tasks; i++) {
 		const Froe__WhyTask *task = wire->tasks[i];
 		tasks[i] = (struct froe_why_task){
-		    .name = text_copy(arena, task->name),
-		    .id = id_copy(task->id),
-		    .state = text_copy(arena, task->state),
-		    .reason = text_copy(arena, task->reason),
-		    .text = text_copy(arena, task->text),
-		    .advice = text_copy(arena, task->advice),
-		    .action = text_copy(arena, task->action),
-		    .worker = text_copy(arena, task->worker),
+		    .name = copy_text(arena, task->name),
+		    .id = copy_id(task->id),
+		    .state = copy_text(arena, task->state),
+		    .reason = copy_text(arena, task->reason),
+		    .text = copy_text(arena, task->text),
+		    .advice = copy_text(arena, task->advice),
+		    .action = copy_text(arena, task->action),
+		    .worker = copy_text(arena, task->worker),
 		    .until_ns = task->until_ns,
-		    .slot_type = text_copy(arena, task->slot_type),
+		    .slot_type = copy_text(arena, task->slot_type),
 		    .need = task->need,
 		    .slots = task->slots,
 		    .used = task->used,
@@ -172,11 +146,11 @@ why_copy(const Froe__WhyView *wire)
 		};
 	}
 	box->why = (struct froe_why){
-	    .run = id_copy(wire->run),
-	    .workflow = text_copy(arena, wire->workflow),
+	    .run = copy_id(wire->run),
+	    .workflow = copy_text(arena, wire->workflow),
 	    .status = (enum froe_status)wire->status,
-	    .text = text_copy(arena, wire->text),
-	    .advice = text_copy(arena, wire->advice),
+	    .text = copy_text(arena, wire->text),
+	    .advice = copy_text(arena, wire->advice),
 	    .tasks = tasks,
 	    .task_count = wire->n_tasks,
 	};

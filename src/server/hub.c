@@ -55,6 +55,16 @@ hub_conn_find(const struct hub *hub, uint64_t handle)
 	return map_get_u64(&hub->conns, handle);
 }
 
+char *
+hub_text(struct hub *hub, struct bytes text)
+{
+	char *copy = arena_alloc(&hub->arena, text.size + 1);
+	if (text.size > 0)
+		memcpy(copy, text.data, text.size);
+	copy[text.size] = 0;
+	return copy;
+}
+
 static void
 conn_free(struct hub *hub, struct hub_conn *conn)
 {

@@ -427,16 +427,6 @@ struct listing {
 	Froe__TokenPage page;
 };
 
-static char *
-text_keep(struct hub *hub, struct bytes from)
-{
-	char *text = arena_alloc(&hub->arena, from.size + 1);
-	if (from.size > 0)
-		memcpy(text, from.data, from.size);
-	text[from.size] = 0;
-	return text;
-}
-
 static void
 row_roles(struct hub *hub, Froe__TokenView *row, uint32_t roles)
 {
@@ -471,13 +461,13 @@ list_token(void *context, const struct eng_token_view *token)
 	Froe__TokenView *row = arena_alloc(&hub->arena, sizeof(*row));
 	froe__token_view__init(row);
 	token_kid_format(token->kid, kid);
-	row->id = text_keep(hub, bytes_text(kid));
-	row->name = text_keep(hub, token->name);
-	row->tenant = text_keep(hub, token->scope);
-	row->created_by = text_keep(hub, token->actor);
+	row->id = hub_text(hub, bytes_text(kid));
+	row->name = hub_text(hub, token->name);
+	row->tenant = hub_text(hub, token->scope);
+	row->created_by = hub_text(hub, token->actor);
 	row->actions = arena_alloc(&hub->arena, (token->action_count + 1) * sizeof(char *));
 	for (uint32_t i = 0; i < token->action_count; i++)
-		row->actions[row->n_actions++] = text_keep(hub, token->actions[i]);
+		row->actions[row->n_actions++] = hub_text(hub, token->actions[i]);
 	row_roles(hub, row, token->roles);
 	row_times(hub, row, token);
 	listing->page.tokens[listing->page.n_tokens++] = row;

@@ -41,16 +41,6 @@ hub_node_done(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 		hub_item_object(hub, frame, HUB_ITEM_PUSH, node_push(worker->conn, effect));
 }
 
-static char *
-node_text(struct hub *hub, struct bytes text)
-{
-	char *copy = arena_alloc(&hub->arena, text.size + 1);
-	if (text.size > 0)
-		memcpy(copy, text.data, text.size);
-	copy[text.size] = 0;
-	return copy;
-}
-
 static Froe__RunStatus
 child_status(enum eng_reason reason)
 {
@@ -90,8 +80,8 @@ node_result(struct hub *hub, struct hub_push *push, const struct resolver_record
 		return;
 	done->has_approved = true;
 	done->approved = event.approved != 0;
-	done->reason = node_text(hub, event.text);
-	done->actor = node_text(hub, event.actor);
+	done->reason = hub_text(hub, event.text);
+	done->actor = hub_text(hub, event.actor);
 }
 
 void
@@ -124,9 +114,9 @@ approval_row(struct hub *hub, struct eng_approval_view *view)
 	row->has_number = row->has_run = row->has_created_ns = row->has_node = true;
 	row->number = view->number;
 	row->run = (ProtobufCBinaryData){16, view->run.bytes};
-	row->workflow = node_text(hub, view->workflow);
-	row->task = node_text(hub, view->task);
-	row->name = node_text(hub, view->name);
+	row->workflow = hub_text(hub, view->workflow);
+	row->task = hub_text(hub, view->task);
+	row->name = hub_text(hub, view->name);
 	row->has_data = view->data.size != 0;
 	row->data =
 	    (ProtobufCBinaryData){view->data.size, (uint8_t *)(uintptr_t)view->data.data};

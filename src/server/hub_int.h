@@ -176,6 +176,8 @@ void hub_item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *or
 /* The last that the connection hears. */
 void hub_item_close(struct hub *hub, uint64_t frame, uint64_t conn, uint32_t number,
     const ProtobufCMessage *message);
+/* A copy that ends with a zero byte, in the hub's arena. */
+char *hub_text(struct hub *hub, struct bytes text);
 /* Runs a command of the engine for a connection. False: no room now. */
 bool hub_engine(struct hub *hub, const struct api_command *command,
     const struct eng_command *engine);

@@ -85,16 +85,6 @@ struct job_wait {
 
 /* ------------------------------------------------------------------------------------- answers */
 
-static char *
-text_keep(struct hub *hub, struct bytes from)
-{
-	char *text = arena_alloc(&hub->arena, from.size + 1);
-	if (from.size > 0)
-		memcpy(text, from.data, from.size);
-	text[from.size] = 0;
-	return text;
-}
-
 static void
 view_counts(const struct eng_job_view *job, Froe__JobView *to)
 {
@@ -119,11 +109,11 @@ view_fill(struct hub *hub, const struct eng_job_view *job, Froe__JobView *to)
 	to->has_finished_ns = job->ended_ns != 0;
 	to->finished_ns = job->ended_ns;
 	to->has_children = to->children = job->children;
-	to->reason = text_keep(hub, job->reason);
-	to->task = text_keep(hub, job->task);
-	to->by = text_keep(hub, job->actor);
-	to->ended_by = text_keep(hub, job->ended_by);
-	to->error = text_keep(hub, job->error);
+	to->reason = hub_text(hub, job->reason);
+	to->task = hub_text(hub, job->task);
+	to->by = hub_text(hub, job->actor);
+	to->ended_by = hub_text(hub, job->ended_by);
+	to->error = hub_text(hub, job->error);
 	view_counts(job, to);
 }
 

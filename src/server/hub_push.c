@@ -271,16 +271,6 @@ record_size(const struct hub *hub, const struct hub_push *push, uint32_t record)
 	return place.size - LOG_RECORD_HEADER_BYTES;
 }
 
-static char *
-arena_text(struct hub *hub, struct bytes text)
-{
-	char *copy = arena_alloc(&hub->arena, text.size + 1);
-	if (text.size > 0)
-		memcpy(copy, text.data, text.size);
-	copy[text.size] = 0;
-	return copy;
-}
-
 static ProtobufCBinaryData
 binary(struct bytes bytes)
 {
@@ -323,7 +313,7 @@ dispatch_parent(struct hub *hub, const struct hub_push *push, const struct eng_r
 	Froe__ParentOutput *parent = arena_alloc(&hub->arena, sizeof(*parent));
 	struct bytes body;
 	froe__parent_output__init(parent);
-	parent->task = arena_text(hub, ref->task);
+	parent->task = hub_text(hub, ref->task);
 	if (ref->skipped || ref->record == 0) {
 		parent->has_skipped = parent->skipped = true;
 	} else if (!fits) {
@@ -342,10 +332,10 @@ dispatch_error(struct hub *hub, const struct hub_push *push, const struct eng_re
 	Froe__TaskError *error = arena_alloc(&hub->arena, sizeof(*error));
 	struct bytes body;
 	froe__task_error__init(error);
-	error->task = arena_text(hub, ref->task);
+	error->task = hub_text(hub, ref->task);
 	if (fits) {
 		froe_assert(push_body(hub, push, ref->record, &body));
-		error->error = arena_text(hub, record_text(body));
+		error->error = hub_text(hub, record_text(body));
 	}
 	return error;
 }
@@ -377,8 +367,8 @@ dispatch_metadata(struct hub *hub, const struct eng_dispatch *view, Froe__Dispat
 	dispatch->n_metadata = count;
 	for (size_t i = 0; i < count; i++) {
 		froe__pair__init(&pairs[i]);
-		pairs[i].key = arena_text(hub, view->metadata[2 * i]);
-		pairs[i].value = arena_text(hub, view->metadata[2 * i + 1]);
+		pairs[i].key = hub_text(hub, view->metadata[2 * i]);
+		pairs[i].value = hub_text(hub, view->metadata[2 * i + 1]);
 		dispatch->metadata[i] = &pairs[i];
 	}
 }
@@ -398,9 +388,9 @@ dispatch_fill(struct hub *hub, const struct hub_push *push, const struct dispatc
 	dispatch->task = (ProtobufCBinaryData){16, arena_copy(&hub->arena, view->task.bytes, 16)};
 	dispatch->run = (ProtobufCBinaryData){16, arena_copy(&hub->arena, view->run.bytes, 16)};
 	dispatch->lease = push->lease;
-	dispatch->action = arena_text(hub, view->action);
-	dispatch->workflow = arena_text(hub, view->workflow);
-	dispatch->name = arena_text(hub, view->name);
+	dispatch->action = hub_text(hub, view->action);
+	dispatch->workflow = hub_text(hub, view->workflow);
+	dispatch->name = hub_text(hub, view->name);
 	dispatch->attempt = view->attempt;
 	dispatch->retries = view->retries;
 	dispatch->timeout_ms = view->timeout_ns / 1000000;
@@ -447,7 +437,7 @@ build_event(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 {
 	Froe__RunEvent *event = event_new(hub, push);
 	if (push->name.size != 0)
-		event->task = arena_text(hub, push->name);
+		event->task = hub_text(hub, push->name);
 	event->change = (char *)(uintptr_t)push->change;
 	event->has_attempt = push->attempt != 0;
 	event->attempt = push->attempt;
@@ -506,7 +496,7 @@ build_closed(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 	} else if (push->part_count > 0 && !omitted) {
 		struct bytes body;
 		froe_assert(push_body(hub, push, records[0], &body));
-		event->error = arena_text(hub, record_text(body));
+		event->error = hub_text(hub, record_text(body));
 	}
 	return BUILT;
 }

@@ -124,16 +124,6 @@ struct child_fill {
 	Froe__RunView *view;
 };
 
-static char *
-arena_text(struct hub *hub, struct bytes text)
-{
-	char *copy = arena_alloc(&hub->arena, text.size + 1);
-	if (text.size > 0)
-		memcpy(copy, text.data, text.size);
-	copy[text.size] = 0;
-	return copy;
-}
-
 static void
 child_fill(void *context, const struct eng_child_view *child)
 {
@@ -152,7 +142,7 @@ child_fill(void *context, const struct eng_child_view *child)
 	to->has_index = child->key.size == 0;
 	to->index = child->index;
 	if (child->key.size != 0)
-		to->key = arena_text(hub, child->key);
+		to->key = hub_text(hub, child->key);
 	view->children[view->n_children++] = to;
 }
 

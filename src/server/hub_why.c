@@ -16,16 +16,6 @@
 /* What an answer counts of queues, for all of its tasks together. */
 #define COUNT_MAX 50000u
 
-static char *
-text_copy(struct hub *hub, struct bytes text)
-{
-	char *copy = arena_alloc(&hub->arena, text.size + 1);
-	if (text.size > 0)
-		memcpy(copy, text.data, text.size);
-	copy[text.size] = 0;
-	return copy;
-}
-
 static char *FROE_PRINTF(2, 3)
 text_print(struct hub *hub, const char *format, ...)
 {
@@ -36,7 +26,7 @@ text_print(struct hub *hub, const char *format, ...)
 	va_end(args);
 	froe_assert(
 	    size >= 0 && (size_t)size < sizeof(text)); /* names are 255 bytes, actions 511 */
-	return text_copy(hub, bytes_of(text, (size_t)size));
+	return hub_text(hub, bytes_of(text, (size_t)size));
 }
 
 static const char *
@@ -162,7 +152,7 @@ say(struct answer *answer)
 	const struct eng_why *why = answer->why;
 	struct hub *hub = answer->hub;
 	Froe__WhyTask *to = answer->to;
-	char *name = text_copy(hub, why->name);
+	char *name = hub_text(hub, why->name);
 	switch (why->kind) {
 	case ENG_WHY_RUNS:
 		to->text = text_print(hub, "worker %s is working on attempt %u", answer->worker,
@@ -219,7 +209,7 @@ worker_text(struct hub *hub, uint64_t worker)
 	struct bytes name = eng_worker_name(hub->shard->eng, worker);
 	if (name.size == 0)
 		return text_print(hub, "%" PRIu64, worker);
-	return text_copy(hub, name);
+	return hub_text(hub, name);
 }
 
 static void
@@ -228,13 +218,13 @@ task_fill(struct hub *hub, const struct eng_why *why, Froe__WhyTask *to)
 	struct answer answer = {.hub = hub, .why = why, .to = to};
 	uint64_t now_ns = hub->shard->clock.now_ns;
 	froe__why_task__init(to);
-	to->name = text_copy(hub, why->task_name);
+	to->name = hub_text(hub, why->task_name);
 	to->has_id = true;
 	to->id = (ProtobufCBinaryData){16, arena_copy(&hub->arena, why->task.bytes, 16)};
 	to->state = (char *)(uintptr_t)state_name(why->state);
 	to->reason = (char *)(uintptr_t)kind_name(why->kind);
-	to->action = text_copy(hub, why->action);
-	to->slot_type = text_copy(hub, why->type);
+	to->action = hub_text(hub, why->action);
+	to->slot_type = hub_text(hub, why->type);
 	to->worker = why->worker != 0 ? worker_text(hub, why->worker) : NULL;
 	to->has_until_ns = why->until_ns != 0;
 	to->until_ns = why->until_ns;
@@ -283,7 +273,7 @@ hub_why(struct hub *hub, const struct hub_conn *conn, const struct api_command *
 	arena_reset(&hub->arena);
 	view.has_run = view.has_status = true;
 	view.run = (ProtobufCBinaryData){sizeof(id.bytes), id.bytes};
-	view.workflow = text_copy(hub, version.workflow);
+	view.workflow = hub_text(hub, version.workflow);
 	view.status = (Froe__RunStatus)status;
 	view.tasks = arena_alloc(&hub->arena, version.task_count * sizeof(Froe__WhyTask *));
 	if (!bound)
@@ -316,7 +306,7 @@ hub_why_ended(struct hub *hub, const struct eng_origin *origin, const struct his
 	buf_push_text(&error, "the run has failed: ");
 	buf_push(&error, fold->error.data, fold->error.size);
 	if (run->status == FROE__RUN_STATUS__FAILED)
-		view.text = text_copy(hub, buf_bytes(&error));
+		view.text = hub_text(hub, buf_bytes(&error));
 	else if (run->status == FROE__RUN_STATUS__CANCELLED)
 		view.text = text_print(hub, "the run was cancelled: %s",
 		    run->reason != NULL && run->reason[0] != 0 ? run->reason

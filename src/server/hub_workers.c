@@ -6,16 +6,6 @@
 
 #define LEASES_SHOWN_MAX 1000u
 
-static char *
-text_copy(struct hub *hub, struct bytes text)
-{
-	char *copy = arena_alloc(&hub->arena, text.size + 1);
-	if (text.size > 0)
-		memcpy(copy, text.data, text.size);
-	copy[text.size] = 0;
-	return copy;
-}
-
 static const char *
 view_state(const struct eng_worker_view *view)
 {
@@ -47,7 +37,7 @@ view_slots(struct hub *hub, const struct eng_worker_view *view, Froe__WorkerView
 	to->n_slots = count;
 	for (uint32_t i = 0; i < count; i++) {
 		froe__worker_slots__init(&slots[i]);
-		slots[i].type = text_copy(hub, view->types[i].type);
+		slots[i].type = hub_text(hub, view->types[i].type);
 		slots[i].has_count = slots[i].has_used = true;
 		slots[i].count = view->types[i].count;
 		slots[i].used = view->types_used[i];
@@ -64,7 +54,7 @@ view_fill(struct hub *hub, const struct eng_worker_view *view, Froe__WorkerView 
 	to->has_action_count = true;
 	to->id = (ProtobufCBinaryData){16, arena_copy(&hub->arena, view->id.bytes, 16)};
 	to->number = view->number;
-	to->name = text_copy(hub, view->name);
+	to->name = hub_text(hub, view->name);
 	to->state = (char *)(uintptr_t)view_state(view);
 	to->attached = view->attached;
 	to->draining = view->draining;
@@ -115,8 +105,8 @@ lease_take(void *context, const struct eng_lease_view *lease)
 	to->has_task = to->has_lease = to->has_attempt = true;
 	to->task = (ProtobufCBinaryData){16, arena_copy(&hub->arena, lease->task.bytes, 16)};
 	to->lease = lease->lease;
-	to->workflow = text_copy(hub, lease->workflow);
-	to->name = text_copy(hub, lease->name);
+	to->workflow = hub_text(hub, lease->workflow);
+	to->name = hub_text(hub, lease->name);
 	to->attempt = lease->attempt;
 	to->has_released = to->released = lease->released;
 	leases->view->held[leases->view->n_held++] = to;
@@ -140,7 +130,7 @@ workers_get(struct hub *hub, const struct hub_conn *conn, const struct api_comma
 	message.actions = arena_alloc(&hub->arena, view.action_count * sizeof(char *));
 	for (uint32_t i = 0; i < view.action_count; i++)
 		message.actions[message.n_actions++] =
-		    text_copy(hub, eng_worker_action(eng, number, i));
+		    hub_text(hub, eng_worker_action(eng, number, i));
 	message.held = arena_alloc(&hub->arena, LEASES_SHOWN_MAX * sizeof(Froe__WorkerLease *));
 	struct leases leases = {.hub = hub, .view = &message};
 	eng_worker_leases(eng, number, lease_take, &leases);

@@ -3,21 +3,11 @@
  */
 #include "server/hub_int.h"
 
-static char *
-text_copy(struct hub *hub, struct bytes text)
-{
-	char *copy = arena_alloc(&hub->arena, text.size + 1);
-	if (text.size > 0)
-		memcpy(copy, text.data, text.size);
-	copy[text.size] = 0;
-	return copy;
-}
-
 static void
 row_fill(struct hub *hub, const struct eng_workflow_view *view, Froe__WorkflowRow *row)
 {
 	froe__workflow_row__init(row);
-	row->name = text_copy(hub, view->name);
+	row->name = hub_text(hub, view->name);
 	row->has_version = row->has_tasks = row->has_open_runs = true;
 	row->version = view->version;
 	row->tasks = view->task_count;

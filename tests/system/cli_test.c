@@ -275,6 +275,8 @@ test_cli__runs(void **state)
 	    {"$F runs get $NONE", 1, NULL, "no run has this id (NOT_FOUND)"},
 	    {"$F runs get $GOOD $NONE $BAD", 1, "of workflow bad", "NOT_FOUND"},
 	    {"printf 'x\\n\\n%s\\n' $GOOD | $F runs get - --output ids", 1, "-", "line 1: \"x\""},
+	    {"printf '%4095s%s\\n%s\\n' x $GOOD $BAD | $F runs get - --output ids | grep -c .", 0,
+		"1\n", "line 1: \"x\""},
 	    {"$F runs watch $GOOD", 0, "COMPLETED", NULL},
 	    {"$F runs watch $BAD", 1, "FAILED: exit status 3", NULL},
 	    {"$F runs watch $GOOD $BAD --output json | grep -c '\"final\":true'", 0, "2", NULL},

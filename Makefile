@@ -5,6 +5,9 @@
 #   make check [T=substring] unit tests
 #   make system              tests of the real binary over real sockets, on both I/O backends
 #   make sim [SEEDS=N] [FROM=S]    log, engine and recovery under seeds
+#   make sim-faults          faults planted in the code: does the simulator find each?
+#   make sim-marks [SEEDS=N] the error branches of log and engine that the worlds do not reach
+#   make sim-same            the same worlds built by two compilers, -O0 and -O3: the same traces
 #   make crash [CYCLES=N]    kill -9 under load, with an outside ledger
 #   make power-cut [IMAGES=N] [SEED=S]  disks as a power cut leaves them, ext4 and XFS; needs root
 #   make soak [MINUTES=N]    half an hour of mixed load, kills, backups; memory and disk stay flat
@@ -38,7 +41,12 @@ LIBDIR ?= $(PREFIX)/lib
 VERSION := 0.1.0
 comma := ,
 
-VARIANT := rel$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(findstring clang,$(CC)),-clang)
+# PLANTS=1: with the faults of src/base/plant.def. COVERAGE=1: gcc counts what runs.
+PLANTS ?=
+COVERAGE ?=
+TEST_OPT := $(if $(filter command line,$(origin OPT)),$(OPT))
+VARIANT := rel$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(findstring clang,$(CC)),-clang)$(TEST_OPT)
+VARIANT := $(VARIANT)$(if $(PLANTS),-plants)$(if $(COVERAGE),-coverage)
 OBJ := $(B)/obj/$(VARIANT)
 OUT := $(if $(filter rel,$(VARIANT)),$(B),$(B)/$(VARIANT))
 GEN := $(B)/gen
@@ -52,15 +60,16 @@ WARN := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wswitch-enum -Wst
 	-Wmissing-prototypes -Wcast-qual -Wvla -Wundef -Wpointer-arith -Werror
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection
 ifeq ($(SAN),)
-HARDEN += -D_FORTIFY_SOURCE=2
 OPT ?= -O2
+HARDEN += $(if $(filter -O0,$(OPT)),,-D_FORTIFY_SOURCE=2)
 else
 SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DFROE_SLOW
 OPT ?= -O1
 endif
 CFLAGS_ALL = -std=gnu11 $(OPT) -g -fPIC $(HARDEN) $(SANFLAGS) -Iinclude -Isrc -I$(GEN) -I$(GEN)/proto \
-	-DFROE_VERSION='"$(VERSION)"' $(pkg_cflags) $(CFLAGS)
-LDFLAGS_ALL = $(SANFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
+	-DFROE_VERSION='"$(VERSION)"' $(if $(PLANTS),-DFROE_PLANTS) $(COVER) $(pkg_cflags) $(CFLAGS)
+COVER := $(if $(COVERAGE),--coverage)
+LDFLAGS_ALL = $(SANFLAGS) $(COVER) -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 LIBS = $(pkg_libs) -lpthread
 
 # ---------------------------------------------------------------- folders, from tools/layers.txt
@@ -206,8 +215,31 @@ test-build: all $(UNIT) $(PROGRAMS) $(BENCHES) $(POWER)
 SEEDS ?= 2000
 FROM ?= 1
 CYCLES ?= 50
-sim: $(OUT)/tests/sim/sim
-	$(OUT)/tests/sim/sim --from $(FROM) --seeds $(SEEDS)
+SIM := $(OUT)/tests/sim/sim
+sim: $(SIM)
+	@tools/sim-campaign sim $(FROM) $(SEEDS) $(SIM)
+# Faults planted in the code of src/, one at a time: each must be found.
+sim-faults:
+	@$(MAKE) --no-print-directory PLANTS=1 sim-faults-run
+sim-faults-run: $(SIM)
+	$(SIM) --faults $(ARGS)
+# Which error branches of the log and the engine do so many worlds reach?
+sim-marks:
+	@$(MAKE) --no-print-directory COVERAGE=1 sim-marks-run
+sim-marks-run: $(SIM)
+	@find $(OBJ) -name '*.gcda' -delete
+	$(SIM) --from $(FROM) --seeds $(SEEDS)
+	@tools/sim-marks $(OBJ)
+# The same worlds in four builds: the same trace.
+SAME_SEEDS ?= 300
+SAME := $(foreach c,gcc clang-14,$(foreach o,-O0 -O3,$(c):$(o)))
+sim-same:
+	@for each in $(SAME); do \
+		$(MAKE) --no-print-directory CC=$${each%:*} OPT=$${each#*:} sim-build || exit 1; done
+	@tools/sim-same $(SAME_SEEDS) $(foreach each,$(SAME),\
+		$(B)/rel$(if $(findstring clang,$(each)),-clang)$(lastword $(subst :, ,$(each)))/tests/sim/sim)
+sim-build: $(SIM)
+.PHONY: sim-faults sim-faults-run sim-marks sim-marks-run sim-same sim-build
 system: all $(PROGRAMS)
 	@tools/run-tests --system $(OUT)
 crash: all $(PROGRAMS)

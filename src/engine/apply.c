@@ -8,6 +8,7 @@
 #include "engine/apply_int.h"
 
 #include "base/mem.h"
+#include "base/plant.h"
 #include "engine/durable_int.h"
 
 #include <inttypes.h>
@@ -98,7 +99,7 @@ task_release_slot(struct eng_task *task)
 	list_remove(&task->lease_link);
 	if (task->released)
 		worker->released_count--;
-	else
+	else if (task->state != ENG_TASK_CANCELLED || !plant(SLOT_LEAKED))
 		fair_unassign(&worker->fair, &task_node(task)->queue->fair.demand->need);
 	if (list_empty(&worker->dropped))
 		list_remove(&worker->dropping_link);
@@ -298,7 +299,8 @@ closed_remember(struct eng *eng, const struct eng_run *run, uint64_t now_ns, uin
 	closed->closed_ns = now_ns;
 	closed->status = (uint8_t)status;
 	list_push(&eng->closed_order, &closed->link);
-	map_put_uuid(&eng->closed, closed->id, closed);
+	if (!plant(RUN_TWICE))
+		map_put_uuid(&eng->closed, closed->id, closed);
 	eng->closed_count++;
 }
 
@@ -499,6 +501,8 @@ apply_lease_refreshed(struct apply *apply)
 	if (task->state != ENG_TASK_ASSIGNED || task->lease != apply->event->lease)
 		return misfit(apply, "not its lease");
 	run->event_count++;
+	if (plant(REFRESH_LOST))
+		return FROE_OK;
 	task->deadline_ns = apply->event->deadline_ns;
 	timer_arm(apply->eng, ENG_UPTIME, &task->timer, task->deadline_ns);
 	return FROE_OK;

@@ -8,6 +8,7 @@
 #include "engine/engine_int.h"
 
 #include "base/hash.h"
+#include "base/plant.h"
 
 static uint64_t
 child_low(uint32_t index, struct bytes key)
@@ -24,7 +25,7 @@ child_high(uint32_t task, struct bytes key)
 struct eng_child *
 child_find(const struct eng_run *parent, uint32_t task, uint32_t index, struct bytes key)
 {
-	if (parent->children == NULL)
+	if (parent->children == NULL || plant(CHILD_TWICE))
 		return NULL;
 	struct eng_child *child =
 	    map_get(&parent->children->map, child_high(task, key), child_low(index, key));

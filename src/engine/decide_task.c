@@ -8,6 +8,8 @@
  */
 #include "engine/durable_int.h"
 
+#include "base/plant.h"
+
 static struct eng_event
 task_event(struct eng_task *task, enum eng_event_type type, enum eng_reason reason)
 {
@@ -116,7 +118,7 @@ static bool
 attempt_final(const struct eng_task_definition *definition, const struct eng_task *task,
     enum eng_reason reason)
 {
-	if (definition->delivery == ENG_AT_MOST_ONCE || run_full(task))
+	if ((definition->delivery == ENG_AT_MOST_ONCE && !plant(AT_MOST_ONCE)) || run_full(task))
 		return true;
 	if (reason == ENG_REASON_RELEASED)
 		return false;
@@ -151,7 +153,7 @@ attempt_end(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason
 		task_settled(turn, task);
 		return;
 	}
-	if (definition->delivery != ENG_EXACTLY_ONCE)
+	if (definition->delivery != ENG_EXACTLY_ONCE || plant(EXACTLY_ONCE))
 		lapse_ns = 0;
 	if (reason == ENG_REASON_FAILED || reason == ENG_REASON_TIMED_OUT) {
 		delay_ns = retry_delay_ns(turn, task, retry_after_ms);
@@ -383,6 +385,8 @@ run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason, s
 	};
 	emit(turn, &event);
 	for (uint32_t i = 0; i < run->version->task_count; i++) {
+		if (plant(CANCEL_FORGETS) && run->tasks[i].state == ENG_TASK_ASSIGNED)
+			continue;
 		if (!task_closed(&run->tasks[i]))
 			task_cancel(turn, &run->tasks[i], reason);
 	}

@@ -6,6 +6,8 @@
  * deadlines fire in the order in which they were armed.
  */
 #include "engine/durable_int.h"
+
+#include "base/plant.h"
 #include "engine/save_int.h"
 
 /* ---------------------------------------------------------------------------------------- runs */
@@ -285,6 +287,9 @@ save_timer(void *context, struct timer *at)
 	struct timers *timers = context;
 	struct save *save = timers->save;
 	struct eng_timer *timer = container_of(at, struct eng_timer, timer);
+	if (plant(SNAPSHOT_TIMER) && at->owner == ENG_TIMER_TASK &&
+	    container_of(timer, struct eng_task, timer)->state == ENG_TASK_DELAYED)
+		return;
 	if (timers->rows % SAVE_ROWS_MAX == 0)
 		put_number(save, timers->clock);
 	put_number(save, at->owner);

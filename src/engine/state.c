@@ -1,6 +1,7 @@
 #include "engine/durable_int.h"
 
 #include "base/hash.h"
+#include "base/plant.h"
 
 /*
  *              ┌───────────── retry, reassignment ──────────────┐
@@ -267,7 +268,8 @@ eng_lease_find(const struct eng *eng, uint64_t worker, const struct eng_fence *f
 	if (run == NULL || number == 0 || number > run->version->task_count)
 		return NULL;
 	struct eng_task *task = &run->tasks[number - 1];
-	if (task->state != ENG_TASK_ASSIGNED || task->lease != fence->lease || task->dropped)
+	bool lease = task->lease == fence->lease || plant(STALE_LEASE);
+	if (task->state != ENG_TASK_ASSIGNED || !lease || task->dropped)
 		return NULL;
-	return task->worker->id == worker ? task : NULL;
+	return task->worker->id == worker || plant(OTHER_WORKER) ? task : NULL;
 }

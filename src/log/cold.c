@@ -7,6 +7,7 @@
 #include "log/cold_int.h"
 
 #include "base/mem.h"
+#include "base/plant.h"
 #include "io/file.h"
 #include "log/record_int.h"
 
@@ -375,7 +376,7 @@ writer_name(struct cold_writer *writer, struct froe_fault *fault)
 	seg_header_encode(writer->frame, &writer->header);
 	enum froe_err err = io_file_write(
 	    writer->env, writer->file, writer->frame, SEG_HEADER_BYTES, 0, fault);
-	if (err == FROE_OK)
+	if (err == FROE_OK && !plant(COLD_UNSYNCED))
 		err = io_file_sync(writer->env, writer->file, fault);
 	if (err == FROE_OK)
 		err = io_path_rename(writer->env, from.text, to.text, fault);

@@ -1,6 +1,7 @@
 #include "log/cut_int.h"
 
 #include "base/mem.h"
+#include "base/plant.h"
 #include "io/file.h"
 
 #include <inttypes.h>
@@ -44,7 +45,7 @@ cut_find_end(struct cut *cut, struct froe_fault *fault)
 			return err;
 		for (size_t i = 0; i < size; i += LOG_BLOCK_BYTES) {
 			if (!bytes_zero(cut->chunk + i, LOG_BLOCK_BYTES))
-				cut->end = at + i + LOG_BLOCK_BYTES;
+				cut->end = at + i + (plant(CUT_OFF_BY_ONE) ? 0 : LOG_BLOCK_BYTES);
 		}
 		at += size;
 	}

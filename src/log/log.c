@@ -9,6 +9,7 @@
 #include "log/log_int.h"
 
 #include "base/mem.h"
+#include "base/plant.h"
 #include "io/file.h"
 #include "log/snapshot.h"
 #include "log/cut_int.h"
@@ -224,7 +225,9 @@ static enum froe_err
 open_writable(struct log *log, struct recovery *recovery, struct froe_fault *fault)
 {
 	enum froe_err err = FROE_OK;
-	log->epoch = open_epoch_max(log, recovery) + 1;
+	log->epoch = open_epoch_max(log, recovery);
+	if (log->epoch == 0 || !plant(EPOCH_KEPT))
+		log->epoch++;
 	if (recovery->decision->action != DECISION_START)
 		err = cut_tail(recovery, log->epoch, fault);
 	if (err == FROE_OK)

@@ -9,6 +9,7 @@
 #include "log/recovery_int.h"
 
 #include "base/mem.h"
+#include "base/plant.h"
 #include "io/file.h"
 #include "log/record_int.h"
 
@@ -31,7 +32,7 @@ recovery_init(struct recovery *recovery, struct io_env *env, const struct paths 
 	    .paths = paths,
 	    .options = *options,
 	    .report = report,
-	    .evidence = options->watermark_seq,
+	    .evidence = plant(WATERMARK_UNCHECKED) ? 0 : options->watermark_seq,
 	};
 	reader_init(&recovery->reader, env, paths, store);
 	if (options->base.number == 0) {
@@ -423,6 +424,8 @@ later_scan(struct recovery *recovery, const struct stop *stop, struct later *lat
 {
 	const struct seg_header *header = &recovery->reader.header;
 	uint64_t next = stop->offset + (stop->state == TAIL_ZERO ? 0 : LOG_BLOCK_BYTES);
+	if (plant(LATER_OFF_BY_ONE))
+		next += LOG_BLOCK_BYTES;
 
 	enum froe_err err =
 	    later_scan_segment(recovery, later, stop->offset, next, header->bytes, fault);

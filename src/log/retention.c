@@ -15,6 +15,7 @@
 #include "log/retention_int.h"
 
 #include "base/mem.h"
+#include "base/plant.h"
 #include "io/file.h"
 #include "log/copy_int.h"
 #include "log/log_int.h"
@@ -86,7 +87,7 @@ retention_last(const struct retention *retention, uint64_t run_key)
 bool
 retention_expired(const struct retention *retention, uint64_t run_key, uint64_t closed_ns)
 {
-	return closed_ns != 0 && closed_ns <= retention->cutoff_ns &&
+	return (closed_ns != 0 || plant(RETENTION_LIVE)) && closed_ns <= retention->cutoff_ns &&
 	    !log_was_reopened(retention->log, run_key);
 }
 

@@ -1,6 +1,7 @@
 #include "log/slots_int.h"
 
 #include "base/mem.h"
+#include "base/plant.h"
 #include "io/file.h"
 #include "log/block_int.h"
 #include "log/paths_int.h"
@@ -170,7 +171,7 @@ slots_next(struct slots *slots, const struct slots_value *value, uint8_t *block)
 {
 	slots->value = *value;
 	slots->version++;
-	slots->newest ^= 1;
+	slots->newest ^= plant(SLOT_IN_PLACE) ? 0 : 1;
 	slots_encode(block, slots->kind, slots->store, slots->version, value);
 	return (uint64_t)slots->newest * LOG_BLOCK_BYTES;
 }

@@ -8,6 +8,7 @@
 #include "log/snapshot.h"
 
 #include "base/mem.h"
+#include "base/plant.h"
 #include "io/file.h"
 #include "log/copy_int.h"
 #include "log/paths_int.h"
@@ -224,7 +225,7 @@ writer_close(struct snapshot_writer *writer, uint64_t state_hash, struct froe_fa
 	if (err == FROE_OK)
 		err = io_file_write(
 		    writer->env, writer->file, writer->bytes, SEG_HEADER_BYTES, 0, fault);
-	if (err == FROE_OK)
+	if (err == FROE_OK && !plant(SNAPSHOT_EARLY))
 		err = io_file_sync(writer->env, writer->file, fault);
 	return err;
 }

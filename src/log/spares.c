@@ -11,6 +11,7 @@
 #include "log/spares_int.h"
 
 #include "base/mem.h"
+#include "base/plant.h"
 #include "io/file.h"
 
 #include <stdio.h>
@@ -259,7 +260,7 @@ spares_write_header(struct spares *spares, int file, const struct seg_header *he
 
 	seg_header_encode(blocks, header);
 	enum froe_err err = io_file_write(spares->env, file, blocks, SEG_HEADER_BYTES, 0, fault);
-	if (err == FROE_OK)
+	if (err == FROE_OK && !plant(SEGMENT_HEADER_UNSYNCED))
 		err = io_file_sync(spares->env, file, fault);
 	mem_pages_free(blocks, SEG_HEADER_BYTES);
 	return err;
@@ -301,7 +302,8 @@ spares_activate(struct spares *spares, unsigned number)
 	if (spares_name_segment(spares, number, &header, &fault) != FROE_OK)
 		return spares_give_up(spares, &fault);
 	spares->present[number] = false; /* from here on there is no way back to a spare */
-	if (io_path_sync_dir(spares->env, spares->paths->log, &fault) != FROE_OK)
+	if (!plant(SEGMENT_NAME_UNSYNCED) &&
+	    io_path_sync_dir(spares->env, spares->paths->log, &fault) != FROE_OK)
 		return spares_fail(spares, &fault);
 	struct segment *segment = segment_open(spares->env, spares->paths, &header, &fault);
 	if (segment == NULL)

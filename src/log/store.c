@@ -2,6 +2,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/plant.h"
 #include "io/file.h"
 #include "log/block_int.h"
 #include "log/segment_int.h"
@@ -141,7 +142,9 @@ store_remove_leftovers(struct io_env *env, const struct paths *paths, struct fro
 static enum froe_err
 store_make_directories(struct io_env *env, const struct paths *paths, struct froe_fault *fault)
 {
-	enum froe_err err = io_path_sync_dir(env, paths->parent, fault);
+	enum froe_err err = FROE_OK;
+	if (!plant(STORE_DIR_UNSYNCED))
+		err = io_path_sync_dir(env, paths->parent, fault);
 	if (err == FROE_OK)
 		err = io_path_mkdir(env, paths->shard, fault);
 	if (err == FROE_OK)

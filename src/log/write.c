@@ -15,6 +15,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/plant.h"
 #include "log/record_int.h"
 
 #include <inttypes.h>
@@ -317,6 +318,8 @@ frame_append(struct log *log, struct log_frame *frame, const struct log_entry *e
     struct log_place *place)
 {
 	uint64_t event_seq = log->chain.event_next + frame->records;
+	if (plant(EVENT_SKIPPED) && log->stats.records % 64 == 63)
+		event_seq++;
 	size_t at = frame->header.header_bytes + frame->used;
 	rec_encode(frame->bytes + at, entry, event_seq);
 	frame->used += rec_entry_span(entry);
@@ -475,7 +478,7 @@ frame_done(struct io_op *op, int32_t result)
 		return;
 	size_t stored = frame->written + (result > 0 ? (size_t)result : 0);
 	froe_assert(stored <= frame->size);
-	if (stored == frame->size) {
+	if (stored == frame->size || (plant(SHORT_WRITE) && stored > 0)) {
 		histogram_add(&log->stats.commit, io_mono_ns(log->env) - frame->began_ns);
 		sm_move(frame_table, &frame->state, LOG_FRAME_DONE);
 		frames_advance(log);
@@ -542,7 +545,8 @@ log_tick(struct log *log, uint64_t mono_ns)
 {
 	log_read_turn(log);
 	if (log_deadline_ns(log) <= mono_ns)
-		watermark_start(log, log->durable_seq, log->durable_lsn);
+		watermark_start(log, plant(WATERMARK_AHEAD) ? log->chain.seq : log->durable_seq,
+		    log->durable_lsn);
 }
 
 uint64_t
@@ -605,6 +609,11 @@ log_tail_seq(const struct log *log)
 uint64_t
 log_durable_seq(const struct log *log)
 {
+	if (plant(ACK_EARLY))
+		return log->chain.seq;
+	if (plant(DURABLE_OUT_OF_ORDER) && log->count > 1 &&
+	    log->frames[(log->head + 1) % LOG_FRAMES].state == LOG_FRAME_DONE)
+		return log->durable_seq + 2;
 	return log->durable_seq;
 }
 

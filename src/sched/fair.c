@@ -15,6 +15,7 @@
 
 #include "base/fault.h"
 #include "base/mem.h"
+#include "base/plant.h"
 #include "sched/demand_int.h"
 #include "sched/lane_int.h"
 
@@ -57,7 +58,7 @@ static void
 queue_charge(struct fair_queue *queue)
 {
 	struct fair_tenant *tenant = queue->tenant;
-	if (queue->length > 0 && --queue->deficit == 0)
+	if (queue->length > 0 && !plant(QUEUE_SKIPPED) && --queue->deficit == 0)
 		queue_turn(queue);
 	if (tenant->length > 0 && --tenant->deficit == 0)
 		tenant_turn(tenant);
@@ -285,7 +286,7 @@ fair_push(struct fair_queue *queue, struct fair_item *item, uint8_t priority, bo
 	froe_assert(priority > 0 && priority < FAIR_PRIORITIES);
 	item->queue = queue;
 	item->priority = priority;
-	if (front)
+	if (front || plant(QUEUE_LIFO))
 		list_push_front(&queue->items[priority], &item->link);
 	else
 		list_push(&queue->items[priority], &item->link);

@@ -19,6 +19,7 @@
 #include "sched/wheel.h"
 
 #include "base/fault.h"
+#include "base/plant.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -247,7 +248,7 @@ wheel_expired(struct wheel *wheel, uint64_t now_ns)
 	if (list_empty(&wheel->due))
 		return NULL;
 	struct timer *timer = timer_of(wheel->due.next);
-	return timer->deadline_ns <= now_ns ? timer : NULL;
+	return timer->deadline_ns <= now_ns || plant(TIMER_EARLY) ? timer : NULL;
 }
 
 void

@@ -1,6 +1,7 @@
 #include "server/shard.h"
 
 #include "base/mem.h"
+#include "base/plant.h"
 #include "server/record.h"
 
 #include <inttypes.h>
@@ -219,7 +220,7 @@ shard_step(struct shard *shard, const struct eng_command *command)
 {
 	uint64_t random;
 	struct eng_command step = *command;
-	step.hold = log_space(shard->log) >= LOG_SPACE_HARD;
+	step.hold = log_space(shard->log) >= LOG_SPACE_HARD && !plant(HOLD_IGNORED);
 	step.runs_max = shard->runs_max;
 	if (step.lapse_ns == 0)
 		step.lapse_ns = shard->clock.now_ns + shard->lapse_ns;
@@ -236,8 +237,10 @@ shard_step(struct shard *shard, const struct eng_command *command)
 	uint64_t frame = log_tail_seq(shard->log);
 	for (size_t i = 0; i < output->event_count; i++)
 		shard->hooks.event(shard->hooks.context, &output->events[i], frame);
-	for (size_t i = 0; i < output->effect_count; i++)
-		shard->hooks.effect(shard->hooks.context, &output->effects[i], frame);
+	for (size_t i = 0; i < output->effect_count; i++) {
+		bool early = plant(DISPATCH_EARLY) && output->effects[i].type == ENG_EFF_DISPATCH;
+		shard->hooks.effect(shard->hooks.context, &output->effects[i], frame - early);
+	}
 	return output->event_count;
 }
 
@@ -246,7 +249,7 @@ shard_turn(struct shard *shard, uint64_t mono_ns)
 {
 	struct eng_command command = {.type = ENG_CMD_TIMER};
 	uint64_t now_ns = clock_read(&shard->clock, mono_ns);
-	bool hold = log_space(shard->log) >= LOG_SPACE_HARD;
+	bool hold = log_space(shard->log) >= LOG_SPACE_HARD && !plant(HOLD_IGNORED);
 	for (int i = 0; i < TURN_STEPS_MAX; i++) {
 		if (eng_next_deadline_ns(shard->eng) <= now_ns)
 			command.type = ENG_CMD_TIMER;

@@ -31,11 +31,29 @@ judge_note(struct judge *judge, const char *what, uint64_t a, uint64_t b, uint64
 		    what, a, b, c);
 }
 
+const char *
+judge_invariants(const char *oracle)
+{
+	static const struct {
+		const char *oracle, *invariants;
+	} table[] = {
+#define ORACLE(oracle, invariants) {#oracle, invariants},
+#include "sim/world/invariants.def"
+#undef ORACLE
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (strcmp(table[i].oracle, oracle) == 0)
+			return table[i].invariants;
+	}
+	return oracle[0] == 0 ? "assert" : "model";
+}
+
 void
-judge_fail(struct judge *judge, const char *format, ...)
+judge_fail_in(struct judge *judge, const char *oracle, const char *format, ...)
 {
 	struct tally *tally = judge->tally;
 	va_list args;
+	snprintf(tally->oracle, sizeof(tally->oracle), "%s", oracle);
 	int head = snprintf(tally->text, sizeof(tally->text), "%s: ", judge->phase);
 	va_start(args, format);
 	vsnprintf(tally->text + head, sizeof(tally->text) - (size_t)head, format, args);

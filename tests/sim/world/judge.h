@@ -40,6 +40,8 @@ struct tally {
 	uint64_t events;
 	uint64_t counts[KINDS];
 	char text[TALLY_TEXT_BYTES]; /* why the world failed */
+	char oracle[64];             /* the function that said so */
+	uint64_t failures;           /* so far */
 };
 
 struct judge {
@@ -55,6 +57,11 @@ void judge_mark(struct judge *judge, enum kind kind);
 /* One line of the trace. */
 void judge_note(struct judge *judge, const char *what, uint64_t a, uint64_t b, uint64_t c);
 
-_Noreturn void judge_fail(struct judge *judge, const char *format, ...) FROE_PRINTF(2, 3);
+_Noreturn void judge_fail_in(struct judge *judge, const char *oracle, const char *format, ...)
+    FROE_PRINTF(3, 4);
+#define judge_fail(judge, ...) judge_fail_in((judge), __func__, __VA_ARGS__)
+
+/* The invariants that an oracle stands for, as "I1 I4" (world/invariants.def). */
+const char *judge_invariants(const char *oracle);
 
 #endif

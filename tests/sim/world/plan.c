@@ -69,11 +69,13 @@ draw_disk(struct plan *plan, struct dice *dice)
 }
 
 void
-plan_draw(struct plan *plan, uint64_t seed, enum plant plant)
+plan_draw(struct plan *plan, uint64_t seed, const struct plan_options *options)
 {
 	struct dice dice = {.state = seed * UINT64_C(0xd1342543de82ef95) + 1};
-	*plan = (struct plan){.seed = seed, .plant = plant};
+	*plan = (struct plan){.seed = seed, .plant = options->plant};
 	draw_kinds(plan, &dice);
+	for (unsigned kind = 0; kind < KINDS; kind++)
+		plan->enabled[kind] &= !options->off[kind];
 	draw_disk(plan, &dice);
 	plan->tenants = dice_hits(&dice, 30) ? 2 : 1;
 	plan->clients = plan->tenants + (unsigned)dice_below(&dice, 3);

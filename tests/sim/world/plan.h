@@ -33,6 +33,13 @@ enum plant {
 };
 const char *plant_name(enum plant plant);
 
+/* What a world is made of, beside the seed. */
+struct plan_options {
+	enum plant plant;
+	bool trace;
+	bool off[KINDS]; /* whatever the seed says */
+};
+
 struct plan {
 	uint64_t seed;
 	enum plant plant;
@@ -54,7 +61,7 @@ struct plan {
 	struct sim_options sim;
 };
 
-void plan_draw(struct plan *plan, uint64_t seed, enum plant plant);
+void plan_draw(struct plan *plan, uint64_t seed, const struct plan_options *options);
 
 static inline bool
 plan_does(const struct plan *plan, enum kind kind)

@@ -435,13 +435,14 @@ world_mark_plan(struct world *world)
 }
 
 static void
-world_init(struct world *world, struct tally *tally, uint64_t seed, enum plant plant, bool trace)
+world_init(struct world *world, struct tally *tally, uint64_t seed,
+    const struct plan_options *options)
 {
 	*world = (struct world){
-	    .judge = {.tally = tally, .trace = trace, .phase = "chaos"},
+	    .judge = {.tally = tally, .trace = options->trace, .phase = "chaos"},
 	    .dice.state = seed ^ UINT64_C(0x5bd1e995),
 	};
-	plan_draw(&world->plan, seed, plant);
+	plan_draw(&world->plan, seed, options);
 	world->env = sim_open(&world->plan.sim);
 	world->history.judge = &world->judge;
 	world->history.keeps = plan_does(&world->plan, KIND_RETENTION);
@@ -480,10 +481,10 @@ world_release(struct world *world)
 }
 
 uint64_t
-world_run(struct tally *tally, uint64_t seed, enum plant plant, bool trace)
+world_run(struct tally *tally, uint64_t seed, const struct plan_options *options)
 {
 	struct world *world = mem_zalloc(sizeof(*world));
-	world_init(world, tally, seed, plant, trace);
+	world_init(world, tally, seed, options);
 	world_mark_plan(world);
 	for (unsigned turn = 0; turn < world->plan.turns; turn++)
 		world_turn(world);

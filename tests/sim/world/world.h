@@ -83,7 +83,7 @@ struct world {
 };
 
 /* Runs the world of one seed; returns the hash of its trace. Fails through the judge. */
-uint64_t world_run(struct tally *tally, uint64_t seed, enum plant plant, bool trace);
+uint64_t world_run(struct tally *tally, uint64_t seed, const struct plan_options *options);
 
 /* The JSON text that a seed stands for; valid until the next call. */
 struct bytes world_payload(struct world *world, uint64_t seed, size_t size);

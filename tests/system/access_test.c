@@ -5,21 +5,11 @@
 #include "system/system.h"
 
 #include "base/bytes.h"
+#include "system/echo.h"
 
 #include <poll.h>
 
 #define TOKEN_SIZE FROE_TOKEN_TEXT_SIZE
-
-static enum froe_err
-echo(struct froe_task *task, void *context)
-{
-	struct froe_bytes input = froe_task_input(task);
-	(void)context;
-	return froe_task_output(task, input.data, input.size, NULL);
-}
-
-static const struct froe_task_def only = {.name = "only", .handler = echo};
-static const struct froe_workflow echoes = {.name = "echo", .tasks = &only, .task_count = 1};
 
 static void
 auth_init(struct server *server)

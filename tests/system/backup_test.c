@@ -2,19 +2,13 @@
  * A backup that is taken while runs start and end, of a server that is then killed: what was
  * acknowledged before it began is in it, and each run of it is as the original has it.
  */
-#include "system.h"
+#include "system/system.h"
+
+#include "system/echo.h"
 
 #include <pthread.h>
 
 #define RUNS 400u
-
-static enum froe_err
-echo(struct froe_task *task, void *context)
-{
-	struct froe_bytes input = froe_task_input(task);
-	(void)context;
-	return froe_task_output(task, input.data, input.size, NULL);
-}
 
 struct load {
 	const struct server *server;
@@ -86,9 +80,6 @@ paths_beside(const struct server *server, char *copy, char *restored, size_t siz
 static void
 test_backup__under_load(void **state)
 {
-	static const struct froe_task_def only = {.name = "only", .handler = echo};
-	static const struct froe_workflow echoes = {
-	    .name = "echo", .tasks = &only, .task_count = 1};
 	struct server server, second;
 	struct worker worker;
 	struct load load = {.server = &server};

@@ -4,24 +4,7 @@
  */
 #include "system/system.h"
 
-static struct server server;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	server_init(&server);
-	server_start(&server);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	server_release(&server);
-	return 0;
-}
+#include "system/shared.h"
 
 /* The input, and how often the task was called. */
 struct counter {

@@ -3,16 +3,7 @@
  */
 #include "system/system.h"
 
-static enum froe_err
-echo(struct froe_task *task, void *context)
-{
-	struct froe_bytes input = froe_task_input(task);
-	(void)context;
-	return froe_task_output(task, input.data, input.size, NULL);
-}
-
-static const struct froe_task_def only = {.name = "only", .handler = echo};
-static const struct froe_workflow echoes = {.name = "echo", .tasks = &only, .task_count = 1};
+#include "system/echo.h"
 
 static void
 test_restart__runs_are_kept(void **state)

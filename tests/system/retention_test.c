@@ -2,7 +2,9 @@
  * A server with a retention of a second and small segments: the log turns over under load and
  * kill -9, a run that sleeps meanwhile is whole at its end, and what is past retention says so.
  */
-#include "system.h"
+#include "system/system.h"
+
+#include "system/echo.h"
 
 #include <dirent.h>
 
@@ -21,14 +23,6 @@ wait_at_gate(struct froe_task *task, void *context)
 	atomic_fetch_add(&gate->started, 1);
 	while (atomic_load(&gate->open) == 0)
 		sleep_ms(5);
-	return froe_task_output(task, input.data, input.size, NULL);
-}
-
-static enum froe_err
-echo(struct froe_task *task, void *context)
-{
-	struct froe_bytes input = froe_task_input(task);
-	(void)context;
 	return froe_task_output(task, input.data, input.size, NULL);
 }
 
@@ -119,9 +113,7 @@ test_retention__a_sleeper_and_a_turning_log(void **state)
 	struct gate gate = {0};
 	struct froe_task_def sleeps = {
 	    .name = "sleeps", .handler = wait_at_gate, .context = &gate};
-	struct froe_task_def echoes = {.name = "only", .handler = echo};
 	struct froe_workflow sleeper = {.name = "sleeper", .tasks = &sleeps, .task_count = 1};
-	struct froe_workflow quick = {.name = "echo", .tasks = &echoes, .task_count = 1};
 	struct server server;
 	struct worker one, two;
 	(void)state;
@@ -131,7 +123,7 @@ test_retention__a_sleeper_and_a_turning_log(void **state)
 	memcpy(server.extra, extra, sizeof(extra));
 	server_start(&server);
 	worker_open(&one, &server, NULL, &sleeper, 1);
-	worker_open(&two, &server, NULL, &quick, 4);
+	worker_open(&two, &server, NULL, &echoes, 4);
 	struct froe_client *client = client_open(&server, NULL);
 	char input[128];
 	snprintf(input, sizeof(input), "{\"sleeps\":\"for long\"}");

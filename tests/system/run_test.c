@@ -3,34 +3,10 @@
  */
 #include "system/system.h"
 
-static struct server server;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	server_init(&server);
-	server_start(&server);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	server_release(&server);
-	return 0;
-}
+#include "system/echo.h"
+#include "system/shared.h"
 
 /* ------------------------------------------------------------------------------------- handlers */
-
-static enum froe_err
-echo(struct froe_task *task, void *context)
-{
-	struct froe_bytes input = froe_task_input(task);
-	(void)context;
-	return froe_task_output(task, input.data, input.size, NULL);
-}
 
 static enum froe_err
 constant(struct froe_task *task, void *context)

@@ -4,19 +4,10 @@
  */
 #include "system/system.h"
 
+#include "system/echo.h"
+
 #define RUNS 300u
 #define PAD 16000
-
-static enum froe_err
-echo(struct froe_task *task, void *context)
-{
-	struct froe_bytes input = froe_task_input(task);
-	(void)context;
-	return froe_task_output(task, input.data, input.size, NULL);
-}
-
-static const struct froe_task_def only = {.name = "only", .handler = echo};
-static const struct froe_workflow echoes = {.name = "echo", .tasks = &only, .task_count = 1};
 
 static uint64_t
 metric(const struct server *server, const char *name)

@@ -4,22 +4,13 @@
  */
 #include "system/system.h"
 
+#include "system/echo.h"
+
 #include <spawn.h>
 
 #define CHILDREN 40
 
 extern char **environ;
-
-static enum froe_err
-echo(struct froe_task *task, void *context)
-{
-	struct froe_bytes input = froe_task_input(task);
-	(void)context;
-	return froe_task_output(task, input.data, input.size, NULL);
-}
-
-static const struct froe_task_def only = {.name = "only", .handler = echo};
-static const struct froe_workflow echoes = {.name = "echo", .tasks = &only, .task_count = 1};
 
 /* A worker of both workflows. */
 static void

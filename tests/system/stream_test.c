@@ -3,24 +3,7 @@
  */
 #include "system/system.h"
 
-static struct server server;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	server_init(&server);
-	server_start(&server);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	server_release(&server);
-	return 0;
-}
+#include "system/shared.h"
 
 #define WORDS 400
 

@@ -3,6 +3,8 @@
  * they are told, and what a peer that is slow, silent or greedy may take.
  */
 #include "system/system.h"
+
+#include "system/echo.h"
 #include "system/wire.h"
 #include "unit/tls_certificates.h"
 
@@ -121,17 +123,6 @@ secure_worker(struct worker *worker, const struct server *to, const char *client
 	CALL(froe_worker_workflow(worker->worker, workflow, &error), error);
 	CALL(froe_worker_start(worker->worker, 30000, &error), error);
 }
-
-static enum froe_err
-echo(struct froe_task *task, void *context)
-{
-	struct froe_bytes input = froe_task_input(task);
-	(void)context;
-	return froe_task_output(task, input.data, input.size, NULL);
-}
-
-static const struct froe_task_def only = {.name = "only", .handler = echo};
-static const struct froe_workflow echoes = {.name = "echo", .tasks = &only, .task_count = 1};
 
 static void
 test_tls__a_workflow_through_kill_9(void **state)

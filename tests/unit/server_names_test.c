@@ -45,7 +45,7 @@ test_names__left(void **state)
 	for (uint64_t i = 2; i < 2 + NAMES_LEFT_MAX; i++) {
 		names_put(&names, NAMES_WORKER, i, bytes_text("goes"));
 		names_left(&names, NAMES_WORKER, i);
-		names_left(&names, NAMES_WORKER, i); /* told twice: by the log, and as it happened */
+		names_left(&names, NAMES_WORKER, i); /* told twice: by the log, as it happened */
 	}
 	names_left(&names, NAMES_WORKER, 1u << 30); /* nobody */
 	expect(&names, NAMES_WORKER, 2, "goes");

@@ -155,6 +155,8 @@ void log_close(struct log *log);
  * the disk is full; try after a completion, or when housekeeping has woken the loop. More than the
  * largest step, half a segment or 8 MiB, asks for that. */
 bool log_has_room(const struct log *log, size_t bytes);
+/* The same, but that a full disk is no reason against it as long as the segment has a place. */
+bool log_has_place(const struct log *log, size_t bytes);
 
 /* Appends one step to the frame being built. Cannot fail: ask log_has_room() first (asserted).
  * Fills places[i] for each entry when places is not NULL. */

@@ -74,7 +74,7 @@ struct log {
 	struct slots watermark;
 	struct shelf shelf;
 	struct lsn opened_end;    /* where this process went on */
-	_Atomic uint64_t time_ns; /* engine time of the newest step */
+	_Atomic uint64_t time_ns; /* engine time of the newest durable frame */
 	pthread_mutex_t reopened_lock;
 	struct {
 		_Atomic uint64_t faults;

@@ -296,10 +296,10 @@ step_rolls(const struct log *log, size_t bytes)
 
 /* Exact: the slots, buffers and segment that log_append() is going to take. */
 bool
-log_has_room(const struct log *log, size_t bytes)
+log_has_place(const struct log *log, size_t bytes)
 {
 	const struct log_frame *frame = frame_building(log);
-	if (log->state != LOG_RUNNING || log_space(log) == LOG_SPACE_READ_ONLY)
+	if (log->state != LOG_RUNNING)
 		return false;
 	if (bytes > seg_step_bytes_max(log->store.segment_bytes))
 		bytes = seg_step_bytes_max(log->store.segment_bytes); /* no step is larger */
@@ -311,6 +311,12 @@ log_has_room(const struct log *log, size_t bytes)
 	if (log->count + (rolls ? 2 : 1) > LOG_FRAMES)
 		return false;
 	return !rolls || spares_ready(&log->spares) > 0;
+}
+
+bool
+log_has_room(const struct log *log, size_t bytes)
+{
+	return log_space(log) != LOG_SPACE_READ_ONLY && log_has_place(log, bytes);
 }
 
 static void
@@ -350,7 +356,6 @@ log_append(struct log *log, uint64_t now_ns, const struct log_entry *entries, si
 			log_note_reopened(log, entries[i].run_key);
 	}
 	froe_assert(span <= seg_step_bytes_max(log->store.segment_bytes)); /* no reader takes it */
-	atomic_store_explicit(&log->time_ns, now_ns, memory_order_relaxed);
 	if (frame == NULL || frame->capacity - frame->used < span) {
 		if (frame != NULL)
 			frame_seal(log, frame, now_ns, 0);
@@ -453,6 +458,8 @@ frames_advance(struct log *log)
 		}
 		log->durable_seq = frame->header.seq;
 		log->durable_lsn = end;
+		atomic_store_explicit(
+		    &log->time_ns, frame->header.time_ns, memory_order_relaxed);
 		frame_release(log, frame);
 	}
 }

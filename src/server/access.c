@@ -70,6 +70,14 @@ token_command(const struct access_token *token, struct arena *arena,
 	return request_decode(&envelope, arena, ret_command, fault);
 }
 
+static void
+offline_close(struct offline *offline)
+{
+	keeper_stop(&offline->keeper);
+	io_close(offline->io);
+	shard_close(&offline->shard);
+}
+
 static enum froe_err
 offline_open(struct offline *offline, const char *dir, uint64_t segment_bytes,
     struct froe_fault *fault)
@@ -103,8 +111,10 @@ offline_open(struct offline *offline, const char *dir, uint64_t segment_bytes,
 		shard_close(&offline->shard);
 		return err;
 	}
-	shard_start(&offline->shard, offline->io);
-	return FROE_OK;
+	err = shard_start(&offline->shard, offline->io, fault);
+	if (err != FROE_OK)
+		offline_close(offline);
+	return err;
 }
 
 static enum froe_err
@@ -118,14 +128,6 @@ offline_flush(struct offline *offline)
 		io_step(offline->io, io_mono_ns(offline->shard.env) + NS_PER_S);
 	}
 	return FROE_OK;
-}
-
-static void
-offline_close(struct offline *offline)
-{
-	keeper_stop(&offline->keeper);
-	io_close(offline->io);
-	shard_close(&offline->shard);
 }
 
 static enum froe_err

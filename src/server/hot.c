@@ -355,10 +355,10 @@ hot_open(struct hot *hot, const struct server_options *options, struct tls_conte
 	if (err == FROE_OK)
 		err = keeper_start(
 		    &hot->keeper, &hot->shard, options->data, &hot->snapshots, fault);
-	if (err == FROE_OK) {
-		shard_start(&hot->shard, hot->io);
+	if (err == FROE_OK)
+		err = shard_start(&hot->shard, hot->io, fault);
+	if (err == FROE_OK)
 		err = open_loops(hot, tls, fault);
-	}
 	if (err != FROE_OK)
 		*ret_exit = exit_of(err);
 	return err;

@@ -100,8 +100,8 @@ shard_open(struct shard *shard, struct io_env *env, const struct shard_options *
 	return FROE_OK;
 }
 
-void
-shard_start(struct shard *shard, struct io *io)
+enum froe_err
+shard_start(struct shard *shard, struct io *io, struct froe_fault *fault)
 {
 	uint64_t last_ns = shard->report.last_time_ns;
 	log_start(shard->log, io);
@@ -114,7 +114,12 @@ shard_start(struct shard *shard, struct io *io)
 	            .downtime_ns = last_ns != 0 ? now_ns - last_ns : 0,
 	        },
 	};
+	if (!log_has_place(shard->log, eng_step_bytes_max(shard->eng, &command)))
+		return fault_set(fault, FROE_NO_SPACE,
+		    "the disk is full, and the log's segment has no place left to write down that "
+		    "the server starts: free the space of one segment");
 	FROE_DROP(shard_step(shard, &command), "it always has an event");
+	return FROE_OK;
 }
 
 void

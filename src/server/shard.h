@@ -73,8 +73,10 @@ enum froe_err shard_open(struct shard *shard, struct io_env *env,
     const struct shard_options *options, const struct shard_hooks *hooks,
     struct froe_fault *fault) FROE_CHECKED;
 
-/* Binds the log to its loop and starts the engine: its first command of this epoch. */
-void shard_start(struct shard *shard, struct io *io);
+/* Binds the log to its loop and starts the engine: its first command of this epoch. FROE_NO_SPACE:
+ * the disk is full, and so is the segment. */
+enum froe_err shard_start(struct shard *shard, struct io *io,
+    struct froe_fault *fault) FROE_CHECKED;
 void shard_close(struct shard *shard);
 
 /* An input, an output or a definition may be this large: the largest the log takes. */

@@ -511,6 +511,23 @@ test_retention__off_knows_nothing(void **state)
 	story_free(story);
 }
 
+/* What is past retention is told by the time of what is durable: a crash takes the rest back. */
+static void
+test_retention__counts_durable_time(void **state)
+{
+	struct story *story = story_new(77);
+	struct log *log = story->world->log;
+	struct log_entry entry = {.type = 7, .run_event_no = 1, .run_key = 1};
+	(void)state;
+	uint64_t before_ns = log_time_ns(log), now_ns = story->world->now_ns + 1000 * KEEP_NS;
+	entry.time_ns = now_ns;
+	log_append(log, now_ns, &entry, 1, NULL);
+	assert_int_equal(log_time_ns(log), before_ns);
+	world_settle(story->world);
+	assert_int_equal(log_time_ns(log), now_ns);
+	story_free(story);
+}
+
 /* Nothing goes that only one snapshot has, or that the index does not have. */
 static void
 test_retention__waits_for_snapshot_and_index(void **state)
@@ -795,6 +812,7 @@ main(void)
 	    cmocka_unit_test(test_retention__reopened_and_closed_again),
 	    cmocka_unit_test(test_retention__reopened_and_merged),
 	    cmocka_unit_test(test_retention__off_knows_nothing),
+	    cmocka_unit_test(test_retention__counts_durable_time),
 	    cmocka_unit_test(test_retention__waits_for_snapshot_and_index),
 	    cmocka_unit_test(test_retention__waits_for_a_backup),
 	    cmocka_unit_test(test_retention__stops_at_damage),

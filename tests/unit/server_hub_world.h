@@ -259,7 +259,8 @@ world_start(struct world *world)
 	hub_start(&world->hub, &world->shard, &world->indexer);
 	indexer_source(&world->indexer, "/data",
 	    world->index_applied == 0 ? world->shard.report.last_frame_seq : 0);
-	shard_start(&world->shard, world->io);
+	if (shard_start(&world->shard, world->io, &fault) != FROE_OK)
+		fail_msg("%s", fault.text);
 }
 
 static inline struct world *

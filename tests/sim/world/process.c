@@ -120,6 +120,18 @@ check_refusal(struct process *process, enum froe_err err, const struct froe_faul
 	process->tried = true;
 }
 
+static void
+process_close(struct process *process)
+{
+	io_close(process->io);
+	outbox_drop(process);
+	process_snapshots_end(process);
+	process_retention_end(process);
+	shard_close(&process->shard);
+	process->io = NULL;
+	process->up = false;
+}
+
 /* ------------------------------------------------------------------------------------ starting */
 
 static void
@@ -155,8 +167,8 @@ check_clock(struct process *process)
 		judge_fail(process->judge, "the last frame is older than its events");
 }
 
-static void
-start_serving(struct process *process)
+static enum froe_err
+start_serving(struct process *process, struct froe_fault *fault)
 {
 	static const struct eng_command start = {.type = ENG_CMD_ENGINE_START};
 	process->housekeeping = true;
@@ -170,10 +182,13 @@ start_serving(struct process *process)
 	process->shard.lapse_ns = PROCESS_LAPSE_NS;
 	process->model->now_ns = process->clock_now_ns;
 	model_before(process->model, &start);
-	shard_start(&process->shard, process->io);
+	enum froe_err err = shard_start(&process->shard, process->io, fault);
 	model_after(process->model, /* hold= */ false);
 	process->up = true;
+	if (err != FROE_OK)
+		return err;
 	open_tenants(process);
+	return FROE_OK;
 }
 
 bool
@@ -195,8 +210,12 @@ process_start(struct process *process)
 	check_recovered(process);
 	if (io_open(process->env, &process->io, &fault) != FROE_OK)
 		judge_fail(process->judge, "no loop: %s", fault.text);
-	start_serving(process);
-	return true;
+	err = start_serving(process, &fault);
+	if (err != FROE_OK) {
+		check_refusal(process, err, &fault);
+		process_close(process);
+	}
+	return err == FROE_OK;
 }
 
 /* -------------------------------------------------------------------------------------- ending */
@@ -227,13 +246,7 @@ process_end(struct process *process, enum death death)
 	}
 	if (death == DEATH_POWER && process->plan->plant == PLANT_LOST_WRITE)
 		plant_lost_write(process);
-	io_close(process->io);
-	outbox_drop(process);
-	process_snapshots_end(process);
-	process_retention_end(process);
-	shard_close(&process->shard);
-	process->io = NULL;
-	process->up = false;
+	process_close(process);
 	process->dying = false;
 	process->worker_count = 0;
 }
@@ -271,12 +284,6 @@ process_stop(struct process *process)
 	outbox_release(process);
 	process->clean = true;
 	judge_note(process->judge, "stopped", process->durable, process->history->count, 0);
-	io_close(process->io);
-	outbox_drop(process);
-	process_snapshots_end(process);
-	process_retention_end(process);
-	shard_close(&process->shard);
-	process->io = NULL;
-	process->up = false;
+	process_close(process);
 	return true;
 }

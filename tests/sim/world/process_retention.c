@@ -136,7 +136,9 @@ read_done(struct log_read *from, enum froe_err err, const struct log_record *rec
 	} else if (err == FROE_NOT_FOUND) {
 		if (!run_past(process, run))
 			judge_fail(process->judge, "run %" PRIu64 " record %u is gone, its run is "
-			    "%s", read->run, read->no, run->closed ? "not past retention" : "open");
+			    "%s (closed at %" PRIu64 ", kept for %" PRIu64 ", now %" PRIu64 ")",
+			    read->run, read->no, run->closed ? "not past retention" : "open",
+			    run->closed_ns, process->plan->keep_ns, process->shard.clock.now_ns);
 		judge_mark(process->judge, KIND_PAST_READ);
 	} else if (!process_excused(process, err)) {
 		judge_fail(process->judge, "run %" PRIu64 " record %u cannot be read: %s",

@@ -157,6 +157,35 @@ world_down_time(struct world *world)
 	sim_advance(world->env, dice_span_ns(&world->dice, limit_ns));
 }
 
+/* Another tenant of the file system takes all but a little of it, or gives it back. */
+static void
+world_fill(struct world *world, bool fill)
+{
+	struct froe_fault fault;
+	struct io_space space;
+	int file;
+	if ((fill && world->ballasted) || world->process.dying)
+		return;
+	if (!fill) {
+		FROE_DROP(io_path_unlink(world->env, BALLAST, &fault), "a crash may have taken it");
+		FROE_DROP(io_path_sync_dir(world->env, "/", &fault), "or may bring it back");
+		world->ballasted = false;
+		return;
+	}
+	enum froe_err err = io_path_space(world->env, "/", &space, &fault);
+	if (err == FROE_OK)
+		err = io_file_open(world->env, BALLAST, IO_OPEN_WRITE | IO_OPEN_CREATE, &file,
+		    &fault);
+	if (err != FROE_OK)
+		return;
+	uint64_t left = dice_below(&world->dice, world->plan.segment_bytes);
+	if (space.free_bytes > left &&
+	    io_file_allocate(world->env, file, space.free_bytes - left, &fault) == FROE_OK)
+		judge_mark(&world->judge, KIND_FULL);
+	io_file_close(world->env, file);
+	world->ballasted = true;
+}
+
 /* A start may be cut short; then another is made, until one serves. */
 static void
 world_start(struct world *world)
@@ -175,6 +204,8 @@ world_start(struct world *world)
 			if (process->dying || dice_hits(&world->dice, 50))
 				sim_crash(world->env);
 			process->dying = false;
+			if (world->ballasted && dice_hits(&world->dice, 20))
+				world_fill(world, /* fill= */ false);
 			continue;
 		}
 		if (process->dying) {
@@ -231,35 +262,6 @@ world_deadly_fault(struct world *world)
 	} else {
 		arm(world, kind);
 	}
-}
-
-/* Another tenant of the file system takes all but a little of it, or gives it back. */
-static void
-world_fill(struct world *world, bool fill)
-{
-	struct froe_fault fault;
-	struct io_space space;
-	int file;
-	if ((fill && world->ballasted) || world->process.dying)
-		return;
-	if (!fill) {
-		FROE_DROP(io_path_unlink(world->env, BALLAST, &fault), "a crash may have taken it");
-		FROE_DROP(io_path_sync_dir(world->env, "/", &fault), "or may bring it back");
-		world->ballasted = false;
-		return;
-	}
-	enum froe_err err = io_path_space(world->env, "/", &space, &fault);
-	if (err == FROE_OK)
-		err = io_file_open(world->env, BALLAST, IO_OPEN_WRITE | IO_OPEN_CREATE, &file,
-		    &fault);
-	if (err != FROE_OK)
-		return;
-	uint64_t left = dice_below(&world->dice, world->plan.segment_bytes);
-	if (space.free_bytes > left &&
-	    io_file_allocate(world->env, file, space.free_bytes - left, &fault) == FROE_OK)
-		judge_mark(&world->judge, KIND_FULL);
-	io_file_close(world->env, file);
-	world->ballasted = true;
 }
 
 static void

@@ -512,13 +512,16 @@ world_turn(struct world *world)
 
 /* ------------------------------------------------------------------------------------- the end */
 
-/* All workers are well and answer everything: a bounded number of rounds closes every run. */
+/* All workers are well, also those that were draining, and answer everything: a bounded number of
+ * rounds closes every run. */
 static void
 world_finish(struct world *world)
 {
 	world->faults = false;
-	for (uint32_t i = 0; i < WORKERS; i++)
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		world->processes[i].worker = 0; /* else one that drains would go on draining */
 		process_register(world, i);
+	}
 	for (int round = 0; world->d.ledger.runs_open > 0; round++) {
 		assert_true(round < 2000);
 		world_settle(world);

@@ -119,7 +119,6 @@ register_answer(struct froe_client *client, struct request *request, const Froe_
 		return;
 	}
 	const Froe__WorkerRegistered *registered = envelope->worker_registered;
-	worker->confirmed_ns = request->sent_ns;
 	worker->heartbeat_ns = clock_now_ns() + (uint64_t)client->heartbeat_ms * 1000000u;
 	worker->lapsed = false;
 	worker->settled = true;
@@ -131,6 +130,9 @@ register_answer(struct froe_client *client, struct request *request, const Froe_
 		if (task != NULL)
 			task_revoke(task, "lost");
 	}
+	/* Not before: those lapse when they would have without this registration; the server has
+	 * waited for that since it took them back. */
+	worker->confirmed_ns = request->sent_ns;
 	if (worker->draining)
 		drain_submit(worker, /* leave= */ false, NULL, NULL);
 	steps_again(worker);

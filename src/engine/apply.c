@@ -430,7 +430,7 @@ apply_task_delayed(struct apply *apply)
 
 /* The task of an event that leaves its state as it is. */
 static enum froe_err
-find_task_in(const struct apply *apply, enum eng_task_state state, struct eng_task **ret_task)
+find_task_of(const struct apply *apply, struct eng_task **ret_task)
 {
 	struct eng_run *run;
 	enum froe_err err = find_run(apply, &run);
@@ -438,18 +438,26 @@ find_task_in(const struct apply *apply, enum eng_task_state state, struct eng_ta
 		return err;
 	if (apply->event->task >= run->version->task_count)
 		return misfit(apply, "no such task");
-	struct eng_task *task = &run->tasks[apply->event->task];
-	if (task->state != state || task->lease != apply->event->lease)
-		return misfit(apply, "not its state, or not its lease");
-	*ret_task = task;
+	*ret_task = &run->tasks[apply->event->task];
+	if ((*ret_task)->lease != apply->event->lease)
+		return misfit(apply, "not its lease");
 	return FROE_OK;
+}
+
+static enum froe_err
+find_task_in(const struct apply *apply, enum eng_task_state state, struct eng_task **ret_task)
+{
+	enum froe_err err = find_task_of(apply, ret_task);
+	if (err == FROE_OK && (*ret_task)->state != state)
+		return misfit(apply, "not its state");
+	return err;
 }
 
 static enum froe_err
 apply_lease_ended(struct apply *apply)
 {
 	struct eng_task *task;
-	enum froe_err err = find_task_in(apply, ENG_TASK_DELAYED, &task);
+	enum froe_err err = find_task_of(apply, &task);
 	if (err != FROE_OK)
 		return err;
 	if (task->lapsing == 0)
@@ -457,7 +465,8 @@ apply_lease_ended(struct apply *apply)
 	task_run(task)->event_count++;
 	task_timer_stop(apply->eng, task);
 	task->lapsing = 0;
-	timer_arm(apply->eng, ENG_WALL, &task->timer, task->deadline_ns);
+	if (task->state == ENG_TASK_DELAYED)
+		timer_arm(apply->eng, ENG_WALL, &task->timer, task->deadline_ns);
 	return FROE_OK;
 }
 

@@ -164,6 +164,7 @@ enum froe_err
 apply_task_evicted(struct apply *apply)
 {
 	struct eng_task *task;
+	uint64_t lapse_ns = apply->event->lapse_ns;
 	enum froe_err err = find_lease(apply, ENG_TASK_EVICTED, &task);
 	if (err != FROE_OK)
 		return err;
@@ -171,6 +172,8 @@ apply_task_evicted(struct apply *apply)
 	if (node == NULL || node->wait == NULL)
 		return misfit(apply, "no such node waits");
 	task_move(apply->eng, task, ENG_TASK_EVICTED);
+	task->lapsing = lapse_ns != 0 ? task->worker->id : 0;
+	task->deadline_ns = lapse_ns;
 	task_release_slot(task);
 	task->durable->returns = true;
 	if (run_parked(task_run(task)))

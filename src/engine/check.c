@@ -30,7 +30,7 @@ check_task(const struct eng_run *run, struct eng_task *task)
 	froe_assert(task->pending == pending);
 	froe_assert(task->state != ENG_TASK_SETTLING); /* 6 */
 	if (task->lapsing != 0)
-		froe_assert(task->state == ENG_TASK_DELAYED); /* 9 */
+		froe_assert(task_may_lapse(task)); /* 9 */
 	if (task->released || task->dropped)
 		froe_assert(assigned);
 }

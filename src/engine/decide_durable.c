@@ -128,7 +128,7 @@ node_follow(struct eng_turn *turn, struct eng_task *task, uint32_t number)
 {
 	const struct eng_durable_node *node = durable_node(task, number);
 	if (task->state == ENG_TASK_EVICTED) {
-		task_queue(turn, task, ENG_REASON_SATISFIED);
+		task_queue_lapsed(turn, task, ENG_REASON_SATISFIED);
 		return;
 	}
 	if (task->state != ENG_TASK_ASSIGNED)
@@ -158,8 +158,8 @@ step_differs(struct eng_turn *turn, struct eng_task *task, const struct eng_dura
 	    now.text);
 	const char *text = turn->eng->fault.text;
 	size_t size = strlen(text);
-	task_attempt_end(turn, task, ENG_REASON_FATAL,
-	    bytes_of(arena_copy(&turn->eng->arena, text, size), size), 0);
+	task_attempt_lapse(turn, task, ENG_REASON_FATAL,
+	    bytes_of(arena_copy(&turn->eng->arena, text, size), size), command_lapse_ns(turn));
 }
 
 /* -------------------------------------------------------------------------------------- making */
@@ -399,7 +399,8 @@ decide_durable_step(struct eng_turn *turn)
 }
 
 /* Its worker wants the slot for others. What it waits for may have come meanwhile: then it is
- * told so, and the node's result is on its way. */
+ * told so, and the node's result is on its way. Its handler returns when it hears of this: an
+ * exactly-once task comes back when that has happened, or has surely happened. */
 void
 decide_task_evict(struct eng_turn *turn)
 {
@@ -420,6 +421,7 @@ decide_task_evict(struct eng_turn *turn)
 	    .task = task->index,
 	    .lease = task->lease,
 	    .node = number,
+	    .lapse_ns = task_lapse_ns(turn, task),
 	};
 	emit(turn, &event);
 	reply_ok(turn);

@@ -85,6 +85,20 @@ retry_delay_ns(struct eng_turn *turn, struct eng_task *task, uint64_t retry_afte
 	return span_ns != 0 ? delay_ns - turn->random % (span_ns + 1) : delay_ns;
 }
 
+uint64_t
+command_lapse_ns(const struct eng_turn *turn)
+{
+	uint64_t lapse_ns = turn->command->lapse_ns;
+	return lapse_ns > turn->eng->downtime_ns ? eng_uptime_ns(turn->eng, lapse_ns) : 0;
+}
+
+/* Of a lease that ends now, without its holder's word. */
+uint64_t
+task_lapse_ns(const struct eng_turn *turn, struct eng_task *task)
+{
+	return task_definition(task)->delivery == ENG_EXACTLY_ONCE ? command_lapse_ns(turn) : 0;
+}
+
 /* Queued again at retry_ns (wall), or when the old lease has surely lapsed (uptime: the wall clock
  * may be set, and a worker counts its own), whichever is later. */
 static void
@@ -111,6 +125,15 @@ run_full(const struct eng_task *task)
 {
 	struct froe_fault fault;
 	return quota_record(task_run((struct eng_task *)(uintptr_t)task), &fault) != FROE_OK;
+}
+
+void
+task_queue_lapsed(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason)
+{
+	if (task->lapsing == 0)
+		task_queue(turn, task, reason);
+	else
+		task_delay(turn, task, reason, turn->now_ns, task->lapsing, task->deadline_ns);
 }
 
 /* At most once: whatever became of it, it has begun, or may have. */
@@ -146,6 +169,7 @@ attempt_end(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason
 	struct eng_event event = task_event(task, ENG_EV_ATTEMPT_ENDED, reason);
 	event.lease = task->lease;
 	event.text = text;
+	event.lapse_ns = definition->delivery == ENG_EXACTLY_ONCE ? lapse_ns : 0;
 	emit(turn, &event);
 	if (attempt_final(definition, task, reason)) {
 		event = task_event(task, ENG_EV_TASK_FAILED, reason);
@@ -192,8 +216,10 @@ void
 task_cancel(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason)
 {
 	struct eng_event event = task_event(task, ENG_EV_TASK_CANCELLED, reason);
-	if (task->state == ENG_TASK_ASSIGNED)
+	if (task->state == ENG_TASK_ASSIGNED) {
 		task_revoke(turn, task, reason);
+		event.lapse_ns = task_lapse_ns(turn, task);
+	}
 	event.lease = task->lease;
 	emit(turn, &event);
 }
@@ -216,7 +242,7 @@ static bool
 ready_or_skipped(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason)
 {
 	if (task_node(task)->parent_count == 0 || !parents_skipped(task)) {
-		task_queue(turn, task, reason);
+		task_queue_lapsed(turn, task, reason);
 		return false;
 	}
 	struct eng_event event = task_event(task, ENG_EV_TASK_SKIPPED, ENG_REASON_PARENT);
@@ -338,7 +364,7 @@ run_settled(struct eng_turn *turn, struct eng_run *run)
 	uint32_t last = run->version->on_failure;
 	if (run->open == 1 && last != ENG_NO_TASK && run->tasks[last].state == ENG_TASK_WAITING) {
 		if (run_any(run, ENG_TASK_FAILED) && run->cancel_reason == ENG_REASON_NONE) {
-			task_queue(turn, &run->tasks[last], ENG_REASON_READY);
+			task_queue_lapsed(turn, &run->tasks[last], ENG_REASON_READY);
 		} else {
 			struct eng_event event = task_event(&run->tasks[last],
 			    ENG_EV_TASK_SKIPPED, ENG_REASON_PARENT);
@@ -394,13 +420,6 @@ run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason, s
 }
 
 /* --------------------------------------------------------------------------------- commands */
-
-uint64_t
-command_lapse_ns(const struct eng_turn *turn)
-{
-	uint64_t lapse_ns = turn->command->lapse_ns;
-	return lapse_ns > turn->eng->downtime_ns ? eng_uptime_ns(turn->eng, lapse_ns) : 0;
-}
 
 /* The old lease is no reason to wait any more: what is left is the delay. */
 static void

@@ -255,6 +255,9 @@ struct eng_past_task {
 	uint32_t lease;
 	uint32_t attempt;
 	uint32_t output; /* record; 0: none */
+	/* Exactly once: who had the newest lease, and uptime when he has surely stopped. */
+	uint64_t worker; /* 0: it has */
+	uint64_t lapse_ns;
 };
 
 /* A node of a durable task that is kept. */
@@ -470,7 +473,9 @@ struct eng_event {
 	uint64_t incarnation;
 	uint64_t epoch;
 	uint64_t downtime_ns;
-	uint64_t lapse_ns; /* uptime when the worker's leases have surely lapsed */
+	/* Uptime when the worker's leases have surely lapsed; or this lease of an exactly-once
+	 * task, which ended without its holder's word. 0: they have. */
+	uint64_t lapse_ns;
 	uint64_t retry_ns; /* when the next attempt could begin, but for the old lease */
 	struct uuid id;
 	struct bytes name;

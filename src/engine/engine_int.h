@@ -19,7 +19,7 @@
  *                tasks.
  *            10. an open child and its entry name each other; a key and its open run do.
  *            11. a run is in `doomed` iff it has a doom and its cancel is not requested.
- *            12. a task is lapsing only while DELAYED.
+ *            12. a task is lapsing only while DELAYED, EVICTED or WAITING.
  *            13. a job is in its tenant's list and in the map; in `jobs_ended` iff it has ended.
  * See         durable_int.h for what a durable task adds
  *             9. a token is in the list and in the map.
@@ -180,8 +180,10 @@ struct eng_task {
 	struct eng_timer timer;
 	struct list lease_link;
 	struct eng_worker *worker;
-	uint64_t deadline_ns; /* ASSIGNED: uptime; lapsing: when it could begin, but for that */
-	uint64_t lapsing;     /* DELAYED: the worker whose old lease has to lapse first; 0: none */
+	/* ASSIGNED: uptime. Lapsing: uptime of the lapse; DELAYED: when it could begin but for
+	 * that. */
+	uint64_t deadline_ns;
+	uint64_t lapsing; /* DELAYED, EVICTED, WAITING: whose old lease has to lapse; 0: nobody's */
 	uint64_t queued_ns;   /* when it was queued the last time; 0: never */
 	uint32_t lease;       /* the newest */
 	uint32_t attempt;
@@ -198,6 +200,13 @@ struct eng_task {
 	bool dropped;  /* ASSIGNED: its worker is back without it; the attempt is about to end */
 	struct eng_durable *durable; /* NULL: it has made no node */
 };
+
+static inline bool
+task_may_lapse(const struct eng_task *task)
+{
+	return task->state == ENG_TASK_DELAYED || task->state == ENG_TASK_EVICTED ||
+	    task->state == ENG_TASK_WAITING;
+}
 
 /* A run that a task has started. */
 struct eng_child {
@@ -550,10 +559,14 @@ void reply_fault(struct eng_turn *turn, enum froe_err err, const char *field, co
 
 /* decide_task.c: how a task and its run go on */
 void task_queue(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
+/* The same; or delayed, while an old lease of an exactly-once task has not surely lapsed. */
+void task_queue_lapsed(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
 void task_attempt_end(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason,
     struct bytes text, uint64_t retry_after_ms);
 /* The command's, as uptime. */
 uint64_t command_lapse_ns(const struct eng_turn *turn);
+/* The same for this task's lease; 0 unless it is exactly once. */
+uint64_t task_lapse_ns(const struct eng_turn *turn, struct eng_task *task);
 /* The same for one whose handler may still be at work, up to lapse_ns of uptime (0: it is not). */
 void task_attempt_lapse(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason,
     struct bytes text, uint64_t lapse_ns);

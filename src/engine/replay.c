@@ -7,7 +7,8 @@
  * or had not completed; all others keep their outputs. Record numbers, leases and attempts go on
  * where they were: what was sent for an old lease stays refused.
  *
- * In the event, a task is "STATE:LEASE:ATTEMPT:OUTPUT" (C completed, S skipped, W runs anew) and a
+ * In the event, a task is "STATE:LEASE:ATTEMPT:OUTPUT" (C completed, S skipped, W runs anew), with
+ * ":WORKER:LAPSE" behind it if it is exactly once and its old handler may still be at it; and a
  * node "KIND:FINGERPRINT:RESULT:WHICH:LABEL" (W wait, M memo, R child run).
  */
 #include "engine/apply_int.h"
@@ -16,7 +17,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define KEPT_TEXT_BYTES 48u
+#define KEPT_TEXT_BYTES 80u
 
 /* ------------------------------------------------------------------------------------ deciding */
 
@@ -58,6 +59,15 @@ reset_tasks(const struct eng_version *version, const struct eng_replay *replay, 
 	}
 }
 
+/* A task that runs anew begins when the handler of its old lease has ended, or surely has. */
+static int
+kept_lapse(struct eng_turn *turn, const struct eng_past_task *past, char *to, size_t size)
+{
+	if (past->worker == 0 || past->lapse_ns <= eng_uptime_ns(turn->eng, turn->now_ns))
+		return 0;
+	return snprintf(to, size, ":%" PRIu64 ":%" PRIu64, past->worker, past->lapse_ns);
+}
+
 static const struct bytes *
 kept_tasks(
     struct eng_turn *turn, const struct eng_version *version, const struct eng_replay *replay)
@@ -73,6 +83,8 @@ kept_tasks(
 		char state = reset[i] ? 'W' : past->state == ENG_TASK_SKIPPED ? 'S' : 'C';
 		int size = snprintf(text, sizeof(text), "%c:%" PRIu32 ":%" PRIu32 ":%" PRIu32,
 		    state, past->lease, past->attempt, state == 'C' ? past->output : 0);
+		if (reset[i])
+			size += kept_lapse(turn, past, text + size, sizeof(text) - (size_t)size);
 		kept[i] = arena_print(turn, text, size);
 	}
 	return kept;
@@ -217,15 +229,10 @@ take_number(struct bytes *text, uint64_t *ret_value)
 	return digits > 0;
 }
 
-/* One letter, then numbers, each behind a colon. */
+/* Each behind a colon. */
 static bool
-take_fields(struct bytes *text, char *ret_kind, uint64_t *values, unsigned count)
+take_numbers(struct bytes *text, uint64_t *values, unsigned count)
 {
-	if (text->size == 0)
-		return false;
-	*ret_kind = (char)*text->data;
-	text->data++;
-	text->size--;
 	for (unsigned i = 0; i < count; i++) {
 		if (text->size == 0 || *text->data != ':')
 			return false;
@@ -237,12 +244,28 @@ take_fields(struct bytes *text, char *ret_kind, uint64_t *values, unsigned count
 	return true;
 }
 
+/* One letter, then numbers. */
+static bool
+take_fields(struct bytes *text, char *ret_kind, uint64_t *values, unsigned count)
+{
+	if (text->size == 0)
+		return false;
+	*ret_kind = (char)*text->data;
+	text->data++;
+	text->size--;
+	return take_numbers(text, values, count);
+}
+
 static bool
 kept_parse(struct bytes text, uint32_t records, struct eng_past_task *ret_task)
 {
 	char kind;
-	uint64_t values[3];
-	if (!take_fields(&text, &kind, values, 3) || text.size != 0)
+	uint64_t values[3], lapse[2] = {0, 0};
+	if (!take_fields(&text, &kind, values, 3))
+		return false;
+	if (kind == 'W' && text.size != 0 && (!take_numbers(&text, lapse, 2) || lapse[0] == 0))
+		return false;
+	if (text.size != 0)
 		return false;
 	if ((kind != 'C' && kind != 'S' && kind != 'W') || values[0] > UINT32_MAX ||
 	    values[1] > UINT32_MAX || values[2] > records || (kind == 'C') != (values[2] != 0))
@@ -254,6 +277,8 @@ kept_parse(struct bytes text, uint32_t records, struct eng_past_task *ret_task)
 	    .lease = (uint32_t)values[0],
 	    .attempt = (uint32_t)values[1],
 	    .output = (uint32_t)values[2],
+	    .worker = lapse[0],
+	    .lapse_ns = lapse[1],
 	};
 	return true;
 }
@@ -359,6 +384,8 @@ tasks_restore(struct eng *eng, struct eng_run *run, const struct eng_event *even
 		task->lease = past.lease;
 		task->attempt = past.attempt;
 		task->output = past.output;
+		task->lapsing = past.worker;
+		task->deadline_ns = past.lapse_ns;
 	}
 	for (uint32_t i = 0; i < event->nodes_count; i++) {
 		struct eng_past_node past;

@@ -57,7 +57,7 @@ load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task 
 		return load_bad(load, "a task's records");
 	if ((worker != 0) != (task->state == ENG_TASK_ASSIGNED))
 		return load_bad(load, "a task's worker");
-	if ((task->lapsing != 0 && task->state != ENG_TASK_DELAYED) ||
+	if ((task->lapsing != 0 && !task_may_lapse(task)) ||
 	    ((task->released || task->dropped) && task->state != ENG_TASK_ASSIGNED))
 		return load_bad(load, "a task's lease");
 	if (worker != 0) {

@@ -16,7 +16,8 @@
  */
 const struct sm_row eng_task_table[] = {
     [ENG_TASK_WAITING] = {"waiting",
-        SM_TO(ENG_TASK_QUEUED) | SM_TO(ENG_TASK_SKIPPED) | SM_TO(ENG_TASK_CANCELLED)},
+        SM_TO(ENG_TASK_QUEUED) | SM_TO(ENG_TASK_DELAYED) | SM_TO(ENG_TASK_SKIPPED) |
+            SM_TO(ENG_TASK_CANCELLED)},
     [ENG_TASK_QUEUED] = {"queued", SM_TO(ENG_TASK_ASSIGNED) | SM_TO(ENG_TASK_CANCELLED)},
     [ENG_TASK_DELAYED] = {"delayed", SM_TO(ENG_TASK_QUEUED) | SM_TO(ENG_TASK_CANCELLED)},
     [ENG_TASK_ASSIGNED] = {"assigned",
@@ -24,7 +25,8 @@ const struct sm_row eng_task_table[] = {
             SM_TO(ENG_TASK_EVICTED)},
     [ENG_TASK_SETTLING] = {"settling",
         SM_TO(ENG_TASK_QUEUED) | SM_TO(ENG_TASK_DELAYED) | SM_TO(ENG_TASK_FAILED)},
-    [ENG_TASK_EVICTED] = {"evicted", SM_TO(ENG_TASK_QUEUED) | SM_TO(ENG_TASK_CANCELLED)},
+    [ENG_TASK_EVICTED] = {"evicted",
+        SM_TO(ENG_TASK_QUEUED) | SM_TO(ENG_TASK_DELAYED) | SM_TO(ENG_TASK_CANCELLED)},
     [ENG_TASK_COMPLETED] = {"completed", 0},
     [ENG_TASK_FAILED] = {"failed", 0},
     [ENG_TASK_CANCELLED] = {"cancelled", 0},

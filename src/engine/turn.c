@@ -303,6 +303,7 @@ token_payload(const struct eng_command *command)
 
 /* RUN_REPLAYED: what is kept of each task and node, and where the earlier records lie. */
 #define KEPT_BYTES 48u
+#define KEPT_LAPSE_BYTES 42u
 
 static size_t
 replay_bytes(const struct eng_replay *replay)
@@ -312,7 +313,9 @@ replay_bytes(const struct eng_replay *replay)
 		size += replay->metadata[i].size + 5;
 	for (uint32_t i = 0; i < replay->node_count; i++)
 		size += KEPT_BYTES + 24 + replay->nodes[i].label.size;
-	return size + (size_t)replay->task_count * KEPT_BYTES;
+	for (uint32_t i = 0; i < replay->task_count; i++)
+		size += KEPT_BYTES + (replay->tasks[i].worker != 0 ? KEPT_LAPSE_BYTES : 0);
+	return size;
 }
 
 static size_t

@@ -6,6 +6,7 @@ struct past {
 	struct arena *arena;
 	struct eng_replay *replay;
 	struct eng_past_task *tasks;
+	uint64_t *holders; /* of the newest leases: workers */
 	struct eng_past_node *nodes; /* of the task `from`, by number - 1 */
 	uint32_t node_count;	     /* that were made */
 	uint32_t node_max;	     /* that may be kept */
@@ -82,6 +83,14 @@ take_node(struct past *past, const struct eng_event *event)
 	}
 }
 
+/* Its handler has ended, or will surely have at lapse_ns. */
+static void
+lease_ended(struct eng_past_task *task, uint64_t worker, uint64_t lapse_ns)
+{
+	task->worker = worker;
+	task->lapse_ns = lapse_ns;
+}
+
 static void
 take_task(struct past *past, const struct eng_event *event)
 {
@@ -92,6 +101,14 @@ take_task(struct past *past, const struct eng_event *event)
 	if (event->type == ENG_EV_TASK_ASSIGNED) {
 		task->lease = (uint32_t)event->lease;
 		task->attempt = event->attempt;
+		past->holders[event->task] = event->worker;
+		lease_ended(task, /* worker= */ 0, 0);
+	} else if (event->type == ENG_EV_ATTEMPT_ENDED || event->type == ENG_EV_TASK_CANCELLED ||
+	    event->type == ENG_EV_TASK_EVICTED) {
+		if (event->lapse_ns != 0)
+			lease_ended(task, past->holders[event->task], event->lapse_ns);
+	} else if (event->type == ENG_EV_LEASE_ENDED) {
+		lease_ended(task, /* worker= */ 0, 0);
 	} else if (event->type == ENG_EV_TASK_COMPLETED) {
 		task->state = ENG_TASK_COMPLETED;
 		task->output = event->run_event_no;
@@ -178,6 +195,8 @@ past_replay(const struct history *history, struct bytes task, uint32_t node, str
 		return err;
 	past.tasks = arena_alloc(arena, count * sizeof(*past.tasks));
 	memset(past.tasks, 0, count * sizeof(*past.tasks));
+	past.holders = arena_alloc(arena, count * sizeof(*past.holders));
+	memset(past.holders, 0, count * sizeof(*past.holders));
 	past.nodes = arena_alloc(arena, past.node_max * sizeof(*past.nodes));
 	memset(past.nodes, 0, past.node_max * sizeof(*past.nodes));
 	ret_replay->tasks = past.tasks;

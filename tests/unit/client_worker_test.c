@@ -1,5 +1,6 @@
 #include "client_fake.h"
 
+#include "client/worker_int.h"
 #include "froe/froe.h"
 
 #include <poll.h>
@@ -26,6 +27,7 @@ struct stage {
 	atomic_uint running, most, handled;
 	atomic_bool go, saw_cancel, lease_valid;
 	char reason[32];
+	uint64_t spare_ns; /* between the time given to a handler and the worker's lapse */
 	enum froe_err refresh;
 };
 
@@ -537,6 +539,40 @@ test_worker__what_lapsed_meanwhile_is_cancelled(void **state)
 	rig_close(&rig);
 }
 
+static enum froe_err
+handler_looks_until_when(struct froe_task *task, void *context)
+{
+	struct rig *rig = context;
+	struct froe_worker *worker = task->worker;
+	task->exactly_once = true;
+	worker->exactly_once_count++;
+	atomic_fetch_add(&rig->stage.handled, 1);
+	froe_task_wait(task, WAIT_MS);
+	client_lock(worker->client);
+	rig->stage.spare_ns = worker_lapse_ns(worker) - task->stop_by_ns;
+	client_unlock(worker->client);
+	return FROE_CANCELLED;
+}
+
+/* The server waits since it took the lease back: the registration in which this is heard of does
+ * not give the handler more time. */
+static void
+test_worker__what_lapsed_meanwhile_has_no_more_time(void **state)
+{
+	(void)state;
+	struct rig rig = {0};
+	fake_open(&rig.fake, script_worker, &rig.stage);
+	rig_open(&rig, handler_looks_until_when, 1, false);
+	dispatch(&rig.fake, 5, 1);
+	await_atomic(&rig.stage.handled, 1);
+	rig.stage.lapse = 5;
+	fake_cut(&rig.fake);
+	fake_await(&rig.fake, &rig.stage.reported, 1);
+	assert_int_equal(rig.stage.registered, 2);
+	assert_in_range(rig.stage.spare_ns, 1, UINT64_C(3600) * 1000000000);
+	rig_close(&rig);
+}
+
 /* No heartbeat is confirmed: the leases lapse here without a word from the server, the handler
  * stops, and the next registration does not list the attempt. */
 static void
@@ -651,6 +687,7 @@ main(void)
 	    cmocka_unit_test(test_worker__a_reconnect_lists_what_is_held),
 	    cmocka_unit_test(test_worker__an_unanswered_result_is_sent_again),
 	    cmocka_unit_test(test_worker__what_lapsed_meanwhile_is_cancelled),
+	    cmocka_unit_test(test_worker__what_lapsed_meanwhile_has_no_more_time),
 	    cmocka_unit_test(test_worker__without_contact_leases_lapse_here),
 	    cmocka_unit_test(test_worker__a_refresh_of_unknown_outcome_is_told_so),
 	    cmocka_unit_test(test_worker__stop_lets_handlers_finish),

@@ -1,7 +1,7 @@
 /*
  * Deliveries: at most once is never begun again; of exactly once, attempts never overlap.
  */
-#include "engine_driver.h"
+#include "engine_durable.h"
 
 #include "froe/limits.h"
 
@@ -271,6 +271,112 @@ test_delivery__exactly_cancelled(void **state)
 	driver_close(&v.d);
 }
 
+/* A run that was cancelled goes on at once: its task begins when the handler has surely stopped, or
+ * when it says so. Whatever the server does meanwhile. */
+static void
+test_delivery__exactly_replayed(void **state)
+{
+	(void)state;
+	for (int says = 0; says < 2; says++) {
+		struct delivery v;
+		delivery_open(&v, ENG_EXACTLY_ONCE, 0);
+		struct eng_command late = driver_task_command(&v.d, ENG_CMD_TASK_FAIL, v.run, "a");
+		uint64_t lapse_ns = v.d.now_ns + LAPSE_NS;
+		assert_int_equal(driver_cancel(&v.d, v.run), FROE_OK);
+		struct eng_command again =
+		    driver_replay_command(&v.d, v.run, 0, bytes_of(NULL, 0));
+		assert_int_equal(driver_try(&v.d, &again), FROE_OK);
+		assert_task(&v.d, v.run, "a", ENG_TASK_DELAYED);
+		driver_crash(&v.d, SECOND);
+		driver_worker(&v.d, 1, 1, "wf:a");
+		if (says == 0) {
+			expect_begun_at(&v, lapse_ns + SECOND);
+		} else {
+			assert_int_equal(driver_try(&v.d, &late), FROE_LEASE_LAPSED);
+			driver_advance(&v.d, 0);
+			assert_task(&v.d, v.run, "a", ENG_TASK_ASSIGNED);
+		}
+		driver_close(&v.d);
+	}
+}
+
+/* One that runs anew later may be told meanwhile that there is nothing to wait for; after the lapse
+ * there is not either. */
+static void
+test_delivery__exactly_replayed_later(void **state)
+{
+	(void)state;
+	for (int says = 0; says < 3; says++) {
+		struct driver d;
+		struct workflow workflow;
+		driver_open(&d);
+		d.lapse_ns = LAPSE_NS;
+		workflow_parse(&workflow, &d.arena, "wf", "a b<a");
+		workflow.tasks[1].delivery = ENG_EXACTLY_ONCE;
+		driver_put(&d, &workflow);
+		driver_worker(&d, 1, 2, "wf:a wf:b");
+		uint64_t run = driver_start(&d, "wf");
+		driver_complete(&d, run, "a");
+		struct eng_command late = driver_task_command(&d, ENG_CMD_TASK_FAIL, run, "b");
+		assert_int_equal(driver_cancel(&d, run), FROE_OK);
+		struct eng_command again = driver_replay_command(&d, run, 1, bytes_of(NULL, 0));
+		assert_int_equal(driver_try(&d, &again), FROE_OK);
+		assert_task(&d, run, "b", ENG_TASK_WAITING);
+		if (says == 1) {
+			assert_int_equal(driver_try(&d, &late), FROE_LEASE_LAPSED);
+			assert_int_equal(driver_events(&d, ENG_EV_LEASE_ENDED), 1);
+		} else if (says == 2) {
+			driver_advance(&d, LAPSE_NS);
+		}
+		driver_complete(&d, run, "a");
+		assert_task(&d, run, "b", says == 0 ? ENG_TASK_DELAYED : ENG_TASK_ASSIGNED);
+		driver_advance(&d, LAPSE_NS);
+		assert_task(&d, run, "b", ENG_TASK_ASSIGNED);
+		driver_close(&d);
+	}
+}
+
+/* A handler that was evicted returns when it hears of it: until it says so, or surely has, its task
+ * does not come back. */
+static void
+test_delivery__exactly_evicted(void **state)
+{
+	static const struct eng_slots slots = {{(const uint8_t *)"default", 7}, 1};
+	(void)state;
+	for (int says = 0; says < 3; says++) {
+		struct delivery v;
+		struct workflow workflow;
+		struct eng_condition sleep = {.kind = ENG_CONDITION_SLEEP, .sleep_ms = 5000};
+		driver_open(&v.d);
+		v.d.lapse_ns = LAPSE_NS;
+		workflow_parse(&workflow, &v.d.arena, "wf", "a");
+		workflow.tasks[0].delivery = ENG_EXACTLY_ONCE;
+		workflow.tasks[0].durable = true;
+		workflow.tasks[0].slots = &slots;
+		workflow.tasks[0].slot_count = 1;
+		driver_put(&v.d, &workflow);
+		driver_worker(&v.d, 1, 1, "wf:a");
+		v.run = driver_start(&v.d, "wf");
+		durable_wait(&v.d, v.run, "a", 1, &sleep, 1);
+		struct eng_command late = driver_task_command(&v.d, ENG_CMD_TASK_FAIL, v.run, "a");
+		uint64_t lapse_ns = v.d.now_ns + LAPSE_NS;
+		assert_int_equal(durable_evict(&v.d, v.run, "a", 1), FROE_OK);
+		driver_crash(&v.d, 0);
+		driver_worker(&v.d, 1, 1, "wf:a");
+		if (says == 1)
+			assert_int_equal(driver_try(&v.d, &late), FROE_LEASE_LAPSED);
+		driver_advance(&v.d, 5 * SECOND);
+		if (says == 2)
+			assert_int_equal(driver_try(&v.d, &late), FROE_LEASE_LAPSED);
+		driver_advance(&v.d, 0);
+		if (says == 0)
+			expect_begun_at(&v, lapse_ns);
+		assert_task(&v.d, v.run, "a", ENG_TASK_ASSIGNED);
+		assert_int_equal(driver_task(&v.d, v.run, "a")->attempt, 1);
+		driver_close(&v.d);
+	}
+}
+
 int
 main(void)
 {
@@ -288,6 +394,9 @@ main(void)
 	    cmocka_unit_test(test_delivery__exactly_heard_of_in_time),
 	    cmocka_unit_test(test_delivery__exactly_lost_too_often),
 	    cmocka_unit_test(test_delivery__exactly_cancelled),
+	    cmocka_unit_test(test_delivery__exactly_evicted),
+	    cmocka_unit_test(test_delivery__exactly_replayed),
+	    cmocka_unit_test(test_delivery__exactly_replayed_later),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -681,6 +681,8 @@ driver_replay_command(struct driver *driver, uint64_t key, uint32_t from, struct
 		    .state = run->tasks[i].state,
 		    .lease = (uint32_t)run->tasks[i].lease,
 		    .attempt = run->tasks[i].attempt,
+		    .worker = run->tasks[i].lapse_ns != 0 ? run->tasks[i].worker : 0,
+		    .lapse_ns = run->tasks[i].lapse_ns,
 		};
 	}
 	command.run_replay = (struct eng_replay){

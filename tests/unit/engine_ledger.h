@@ -17,6 +17,7 @@ struct ledger_task {
 	enum eng_task_state state;
 	uint64_t lease;
 	uint64_t worker;
+	uint64_t lapse_ns; /* exactly once: until when the last holder may be at it; 0: he is not */
 	uint32_t attempt;
 	uint32_t ends; /* terminal events */
 	uint32_t nodes;
@@ -182,6 +183,8 @@ ledger_move_legal(enum eng_event_type type, enum eng_task_state from)
 		    from == ENG_TASK_SETTLING || from == ENG_TASK_EVICTED;
 	if (type == ENG_EV_TASK_ASSIGNED)
 		return from == ENG_TASK_QUEUED;
+	if (type == ENG_EV_TASK_DELAYED && (from == ENG_TASK_EVICTED || from == ENG_TASK_WAITING))
+		return true; /* an old lease has to lapse */
 	if (type == ENG_EV_TASK_DELAYED || type == ENG_EV_TASK_FAILED)
 		return from == ENG_TASK_SETTLING;
 	if (type == ENG_EV_TASK_CANCELLED)
@@ -189,7 +192,8 @@ ledger_move_legal(enum eng_event_type type, enum eng_task_state from)
 	if (type == ENG_EV_TASK_SKIPPED)
 		return from == ENG_TASK_WAITING;
 	if (type == ENG_EV_LEASE_ENDED)
-		return from == ENG_TASK_DELAYED;
+		return from == ENG_TASK_DELAYED || from == ENG_TASK_EVICTED ||
+		    from == ENG_TASK_WAITING;
 	return from == ENG_TASK_ASSIGNED; /* a lease's: completed, ended, refreshed, logged */
 }
 
@@ -209,7 +213,7 @@ ledger_of_task(enum eng_event_type type, enum eng_task_state *ret_state)
 		*ret_state = ENG_TASK_COMPLETED;
 	else if (type == ENG_EV_ATTEMPT_ENDED)
 		*ret_state = ENG_TASK_SETTLING;
-	else if (type == ENG_EV_TASK_DELAYED || type == ENG_EV_LEASE_ENDED)
+	else if (type == ENG_EV_TASK_DELAYED)
 		*ret_state = ENG_TASK_DELAYED;
 	else if (type == ENG_EV_TASK_FAILED)
 		*ret_state = ENG_TASK_FAILED;
@@ -241,6 +245,10 @@ ledger_task_event(struct ledger_run *run, const struct eng_event *event, enum en
 	if (event->type == ENG_EV_NODE_WAITED || event->type == ENG_EV_MEMO_PUT ||
 	    event->type == ENG_EV_CHILD_SPAWNED)
 		froe_assert(event->node == ++task->nodes);
+	if (event->type == ENG_EV_TASK_ASSIGNED || event->type == ENG_EV_LEASE_ENDED)
+		task->lapse_ns = 0;
+	else if (event->lapse_ns != 0)
+		task->lapse_ns = event->lapse_ns;
 	task->evicted = task->evicted || to == ENG_TASK_EVICTED;
 	if (to >= ENG_TASK_COMPLETED)
 		task->ends++;
@@ -283,7 +291,9 @@ ledger_run_event(struct ledger *ledger, struct ledger_run *run, const struct eng
 		run->records = mem_resize(run->records, run->record_capacity * sizeof(size_t));
 	}
 	run->records[run->record_count++] = ledger->event_count - 1;
-	if (ledger_of_task(event->type, &to))
+	if (event->type == ENG_EV_LEASE_ENDED)
+		ledger_task_event(run, event, run->tasks[event->task].state);
+	else if (ledger_of_task(event->type, &to))
 		ledger_task_event(run, event, to);
 	if (event->type == ENG_EV_RUN_DUE) {
 		froe_assert(run->version == 0 && task_count > 0);

@@ -314,8 +314,8 @@ answer_late(struct model *model)
 	if (run == NULL || number == 0 || number > run->recipe->task_count || !ends)
 		return;
 	const struct model_task *task = &run->tasks[number - 1];
-	model->answer.ended = task->state == MODEL_DELAYED && task->lapsing != 0 &&
-	    task->lapsing == command->task.worker.v && task->lease == command->task.fence.lease;
+	model->answer.ended = task->lapsing != 0 && task->lapsing == command->task.worker.v &&
+	    task->lease == command->task.fence.lease;
 }
 
 /* A chunk that has come before is taken, one that is not the next is refused. */

@@ -22,6 +22,10 @@
 #define MODEL_CLOSED_TTL_NS (UINT64_C(86400) * 1000000000)
 #define MODEL_LOSSES_MAX 10u
 #define MODEL_EXECUTION_MS 60000u
+/* A worker stops by itself when it was not answered for so long; nobody counts on that before a
+ * sixteenth more has passed. */
+#define MODEL_LOST_NS (UINT64_C(30) * 1000000000)
+#define MODEL_LAPSE_NS (MODEL_LOST_NS + MODEL_LOST_NS / 16)
 
 enum model_state {
 	MODEL_WAITING,
@@ -87,8 +91,9 @@ struct model_task {
 	bool released;   /* HELD: its slots are free already */
 	bool returns;    /* evicted, and not assigned since */
 	uint32_t invocation;
-	uint64_t lapsing;  /* DELAYED: the worker whose old lease has to lapse; 0: none */
-	uint64_t retry_ns; /* and when it could begin but for that */
+	uint64_t lapsing;  /* the worker whose old lease has to lapse first; 0: none */
+	uint64_t lapse_ns; /* uptime when it has */
+	uint64_t retry_ns; /* DELAYED: when it could begin but for that */
 	uint32_t streamed; /* chunks of this lease */
 	struct model_node *nodes; /* MODEL_NODES_MAX of them; NULL: none */
 	uint32_t node_count;

@@ -500,8 +500,10 @@ on_task_evicted(struct witness *witness)
 	    "its holder did not ask for it");
 	require(witness, event->node >= 1 && event->node <= task->node_count &&
 	    !task->nodes[event->node - 1].done, "it does not wait");
+	lease_unconfirmed(witness, /* whole= */ true);
 	task_slot_free(witness);
 	task->state = MODEL_EVICTED;
+	task->due_ns = 0;
 	task->returns = true;
 }
 

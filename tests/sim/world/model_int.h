@@ -44,6 +44,8 @@ unsigned event_tenant(const struct witness *witness);
 /* The command is about this task's lease, from the worker that holds it. */
 bool caused_by_fence(const struct witness *witness, enum eng_command_type type);
 void task_slot_free(struct witness *witness);
+/* Its holder's lease ends now without his word: exactly once says until when he may be at it. */
+void lease_unconfirmed(struct witness *witness, bool whole);
 
 /* model_start.c */
 void answer_starts(struct model *model, unsigned tenant);

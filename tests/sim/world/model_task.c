@@ -81,8 +81,6 @@ queued_retry(struct witness *witness)
 	if (task->state == MODEL_DELAYED) {
 		uint64_t now_ns = witness->event->time_ns;
 		require(witness, caused_by(witness, ENG_CMD_TIMER), "no timer fired");
-		require(witness, task->lapsing == 0 || task->due_ns <= uptime(witness),
-		    "before the old lease has lapsed");
 		require(witness, (task->lapsing != 0 ? task->retry_ns : task->due_ns) <= now_ns,
 		    "before its time");
 		return;
@@ -91,6 +89,28 @@ queued_retry(struct witness *witness)
 	require(witness, may_retry(witness), "it may not be tried again");
 	recipe_backoff_ns(witness->recipe, task->failures, &min_ns, &max_ns);
 	require(witness, min_ns == 0 && task->retry_after_ms == 0, "without the delay");
+}
+
+/* Exactly once: the next attempt begins when the old lease has surely lapsed. Whether it has, the
+ * workers' own clocks say (worker.c). */
+void
+lease_unconfirmed(struct witness *witness, bool whole)
+{
+	struct model_task *task = witness->task;
+	uint64_t lapse_ns = witness->event->lapse_ns;
+	bool exactly = witness->recipe->delivery == ENG_EXACTLY_ONCE;
+	require(witness, (lapse_ns != 0) == exactly, "how long its handler may still be at it");
+	require(witness, !exactly || !whole || lapse_ns == uptime(witness) + MODEL_LAPSE_NS,
+	    "its handler is heard of until now");
+	task->lapsing = exactly ? task->worker : 0;
+	task->lapse_ns = lapse_ns;
+}
+
+/* What would be queued now waits for the old lease's end. */
+static bool
+is_lapsing(const struct witness *witness)
+{
+	return witness->task->lapsing != 0 && witness->task->lapse_ns > uptime(witness);
 }
 
 /* An evicted task returns because one of its nodes has got its result. */
@@ -127,6 +147,7 @@ on_task_queued(struct witness *witness)
 	if (reason != ENG_REASON_READY)
 		require(witness, witness->event->priority > witness->run->priority,
 		    "a retry does not go first");
+	require(witness, !is_lapsing(witness), "before the old lease has lapsed");
 	uint64_t schedule_ms = witness->recipe->schedule_ms;
 	struct model *model = witness->model;
 	task->lapsing = 0;
@@ -250,6 +271,7 @@ static void
 task_close(struct witness *witness, enum model_state state)
 {
 	witness->task->state = state;
+	witness->task->lapsing = 0;
 	witness->task->reason = witness->event->reason;
 	witness->task->close_frame = witness->model->frame;
 }
@@ -333,6 +355,25 @@ attempt_count(struct witness *witness)
 	task->failures += failed ? 1 : 0;
 }
 
+/* Has its holder said that the handler has ended? Of a fatal end a recovery does not know. */
+static void
+attempt_word(struct witness *witness)
+{
+	uint32_t reason = witness->event->reason;
+	bool differs = witness->model->cause != NULL ? witness->model->answer.differs
+	                                             : witness->event->lapse_ns != 0;
+	bool silent = reason == ENG_REASON_LOST || reason == ENG_REASON_TIMED_OUT ||
+	    ((reason == ENG_REASON_RELEASED || reason == ENG_REASON_NOT_DELIVERED) &&
+	        !witness->task->dropped) ||
+	    (reason == ENG_REASON_FATAL && differs);
+	witness->task->lapsing = 0;
+	if (silent)
+		lease_unconfirmed(witness,
+		    reason == ENG_REASON_TIMED_OUT || reason == ENG_REASON_FATAL);
+	else
+		require(witness, witness->event->lapse_ns == 0, "it has ended");
+}
+
 void
 on_attempt_ended(struct witness *witness)
 {
@@ -356,29 +397,42 @@ on_attempt_ended(struct witness *witness)
 		    .hash = bytes_hash(witness->event->text),
 		};
 	}
+	attempt_word(witness);
 	task_slot_free(witness);
 	task->state = MODEL_SETTLING;
 	task->reason = reason;
 }
 
-/* Exactly once: the next attempt begins when the old lease has surely lapsed. Whether it has, the
- * workers' own clocks say (worker.c). */
+/* As long as the old lease takes, and as the delay does. */
 static void
 delayed_lapsing(struct witness *witness)
 {
 	struct model_task *task = witness->task;
 	const struct eng_event *event = witness->event;
-	require(witness, witness->recipe->delivery == ENG_EXACTLY_ONCE, "it need not wait");
-	require(witness, task->reason == ENG_REASON_LOST || task->reason == ENG_REASON_RELEASED ||
-	    task->reason == ENG_REASON_TIMED_OUT, "its handler has ended");
-	require(witness, event->deadline_ns > uptime(witness), "it has lapsed");
-	task->lapsing = event->worker;
+	require(witness, is_lapsing(witness), "no old lease is to lapse");
+	require(witness, event->worker == task->lapsing, "of another worker");
+	require(witness, event->deadline_ns == task->lapse_ns, "at another time");
 	task->retry_ns = event->retry_ns;
 	judge_mark(witness->model->judge, KIND_LAPSING);
 }
 
-void
-on_task_delayed(struct witness *witness)
+/* It comes back, or begins anew, while its old lease may be held. */
+static void
+delayed_again(struct witness *witness)
+{
+	bool skipped;
+	require(witness, is_lapsing(witness), "no attempt has ended");
+	require(witness, witness->event->retry_ns == witness->event->time_ns, "with a delay");
+	if (witness->task->state == MODEL_EVICTED)
+		queued_satisfied(witness);
+	else
+		require(witness, parents_done(witness, &skipped) && !skipped,
+		    "its parents are not done");
+	judge_mark(witness->model->judge, KIND_LAPSING_AGAIN);
+}
+
+static void
+delayed_attempt(struct witness *witness)
 {
 	struct model_task *task = witness->task;
 	const struct eng_event *event = witness->event;
@@ -395,10 +449,24 @@ on_task_delayed(struct witness *witness)
 		min_ns = max_ns = task->retry_after_ms * NS_PER_MS;
 	if (witness->model->cause != NULL) /* else what the worker said is not known any more */
 		require(witness, delay_ns >= min_ns && delay_ns <= max_ns, "another delay");
+}
+
+void
+on_task_delayed(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	const struct eng_event *event = witness->event;
+	if (task->state == MODEL_EVICTED || task->state == MODEL_WAITING)
+		delayed_again(witness);
+	else
+		delayed_attempt(witness);
 	judge_mark(witness->model->judge, KIND_DELAYED);
-	task->lapsing = 0;
-	if (lapses)
+	if (event->worker != 0)
 		delayed_lapsing(witness);
+	else
+		require(witness, !is_lapsing(witness), "before the old lease has lapsed");
+	if (event->worker == 0)
+		task->lapsing = 0;
 	task->state = MODEL_DELAYED;
 	task->due_ns = event->deadline_ns;
 }
@@ -408,13 +476,16 @@ void
 on_lease_ended(struct witness *witness)
 {
 	struct model_task *task = witness->task;
-	require(witness, task->state == MODEL_DELAYED && task->lapsing != 0,
-	    "no old lease is waited for");
-	bool lapsed = task->due_ns <= uptime(witness) && caused_by(witness, ENG_CMD_TIMER);
+	bool waits = task->state == MODEL_DELAYED || task->state == MODEL_EVICTED ||
+	    task->state == MODEL_WAITING;
+	require(witness, waits && task->lapsing != 0, "no old lease is waited for");
+	bool lapsed = task->state == MODEL_DELAYED && task->lapse_ns <= uptime(witness) &&
+	    caused_by(witness, ENG_CMD_TIMER);
 	require(witness, witness->model->cause == NULL || witness->model->answer.ended || lapsed,
 	    "nobody said that it has ended");
 	task->lapsing = 0;
-	task->due_ns = task->retry_ns;
+	if (task->state == MODEL_DELAYED)
+		task->due_ns = task->retry_ns;
 	judge_mark(witness->model->judge, KIND_LEASE_ENDED);
 }
 
@@ -484,8 +555,11 @@ on_task_cancelled(struct witness *witness)
 	require(witness, !model_closed(witness->task), "it has ended");
 	require(witness, may_cancel(witness), "there is no reason to");
 	if (witness->task->state == MODEL_HELD) {
+		lease_unconfirmed(witness, /* whole= */ true);
 		task_slot_free(witness);
 		witness->model->step.revoked++;
+	} else {
+		require(witness, witness->event->lapse_ns == 0, "nobody holds it");
 	}
 	task_close(witness, MODEL_CANCELLED);
 }

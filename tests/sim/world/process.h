@@ -23,8 +23,8 @@
 #define PROCESS_PROMISES_MAX MODEL_STARTS_MAX
 #define PROCESS_WORKERS_MAX 64u
 #define PROCESS_GRACE_NS (UINT64_C(5) * 1000000000)
-#define PROCESS_LOST_NS (UINT64_C(30) * 1000000000)
-#define PROCESS_LAPSE_NS (PROCESS_LOST_NS + PROCESS_LOST_NS / 16)
+#define PROCESS_LOST_NS MODEL_LOST_NS
+#define PROCESS_LAPSE_NS MODEL_LAPSE_NS
 #define PROCESS_DIR "/froe"
 
 /* One effect that waits for its frame; then what is delivered. */

@@ -58,10 +58,29 @@ task_find(struct worker *worker, const struct eng_fence *fence)
 	return NULL;
 }
 
+/* A handler whose attempts never overlap takes its time to stop: until its lease lapses by the
+ * worker's own clock, as it stands now. */
+static void
+task_stop(struct world *world, const struct worker *worker, struct worker_task *task)
+{
+	uint64_t mono_ns = world_mono_ns(world), by_ns = worker->confirmed_ns + PROCESS_LOST_NS;
+	task->stopping = true;
+	task->waiting = false;
+	task->request = 0;
+	task->due_ns = mono_ns;
+	if (by_ns > mono_ns)
+		task->due_ns += dice_span_ns(&world->dice, by_ns - mono_ns);
+}
+
 /* Its lease has ended: most workers stop, some answer nevertheless. */
 static void
 task_lapse(struct world *world, struct worker *worker, struct worker_task *task)
 {
+	if (task->exactly_once && !task->stopped) {
+		if (!task->stopping)
+			task_stop(world, worker, task);
+		return;
+	}
 	if (!worker_does(world, KIND_COMPLETE_LATE, 40)) {
 		task_forget(worker, task);
 		return;
@@ -141,7 +160,7 @@ worker_register(struct world *world, struct worker *worker)
 		count++;
 	}
 	for (unsigned i = 0; i < worker->task_count; i++) {
-		if (!worker->tasks[i].zombie)
+		if (!worker->tasks[i].zombie && !worker->tasks[i].stopping)
 			held[held_count++] = worker->tasks[i].fence;
 	}
 	struct eng_command command = {
@@ -193,9 +212,11 @@ static void
 worker_return(struct world *world, struct worker *worker)
 {
 	for (unsigned i = worker->task_count; i-- > 0;) {
-		if (worker->tasks[i].zombie || !worker_does(world, KIND_HELD_PARTLY, 40))
+		if (worker->tasks[i].zombie || worker->tasks[i].stopping ||
+		    !worker_does(world, KIND_HELD_PARTLY, 40))
 			continue;
 		judge_mark(&world->judge, KIND_HELD_PARTLY);
+		worker->tasks[i].stopped = true; /* who says that he has it not is not at it */
 		task_lapse(world, worker, &worker->tasks[i]);
 	}
 	worker_join(world, worker);
@@ -313,6 +334,7 @@ send_end(struct world *world, const struct worker *worker, struct worker_task *t
 		return;
 	task->request = command.origin.request;
 	task->ask = ASK_END;
+	task->stopped = true; /* the handler has returned, whatever the answer is */
 	if (!complete)
 		judge_mark(&world->judge, marks[task->end]);
 	if (task->zombie)
@@ -331,7 +353,7 @@ worker_poisoned(struct world *world, struct worker *worker)
 static void
 task_turn(struct world *world, struct worker *worker, struct worker_task *task)
 {
-	if (task->request != 0 || task->due_ns > world_mono_ns(world))
+	if (task->request != 0 || task->stopping || task->due_ns > world_mono_ns(world))
 		return;
 	if (task->end == END_POISON) {
 		worker_poisoned(world, worker);
@@ -353,7 +375,7 @@ task_turn(struct world *world, struct worker *worker, struct worker_task *task)
 
 /* Completes what it does not hold: another worker's task, or a lease of long ago. */
 static void
-send_wrong(struct world *world, const struct worker *worker)
+send_wrong(struct world *world, struct worker *worker)
 {
 	struct dice *dice = &world->dice;
 	const struct worker *other = &world->workers[dice_below(dice, world->plan.workers)];
@@ -365,6 +387,9 @@ send_wrong(struct world *world, const struct worker *worker)
 		    ? world->fence_count : WORLD_FENCES)];
 	if (fence == NULL || model_fence_current(&world->model, worker->number, fence))
 		return;
+	const struct worker_task *own = task_find(worker, fence);
+	if (own != NULL && own->stopping) /* it would say that a handler has ended that has not */
+		return;
 	struct eng_command command =
 	    worker_command(world, worker, fence, ENG_CMD_TASK_COMPLETE);
 	command.task.bytes = bytes_text("\"stolen\"");
@@ -372,15 +397,32 @@ send_wrong(struct world *world, const struct worker *worker)
 		judge_mark(&world->judge, KIND_COMPLETE_WRONG);
 }
 
+/* Some say that they have ended: the next attempt need not wait. */
+static void
+task_stopped(struct world *world, struct worker *worker, struct worker_task *task)
+{
+	task->stopping = false;
+	task->stopped = true;
+	task->zombie = true;
+	task->end = dice_hits(&world->dice, 50) ? END_COMPLETE : END_FAIL;
+	if (dice_hits(&world->dice, 40))
+		task_forget(worker, task);
+}
+
 /* Its leases lapse by its own clock: handlers that must not overlap with others end. */
 static void
-worker_lapse(const struct world *world, struct worker *worker)
+worker_lapse(struct world *world, struct worker *worker)
 {
+	for (unsigned i = worker->task_count; i-- > 0;) {
+		struct worker_task *task = &worker->tasks[i];
+		if (task->stopping && task->due_ns <= world_mono_ns(world))
+			task_stopped(world, worker, task);
+	}
 	if (world_mono_ns(world) < worker->confirmed_ns + PROCESS_LOST_NS)
 		return;
 	for (unsigned i = 0; i < worker->task_count; i++) {
 		struct worker_task *task = &worker->tasks[i];
-		if (task->exactly_once && !task->stopped && !task->zombie) {
+		if (task->exactly_once && !task->stopped && !task->stopping && !task->zombie) {
 			task->stopped = true;
 			task->end = END_FAIL;
 			task->due_ns = world_mono_ns(world);
@@ -493,8 +535,11 @@ check_alone(struct world *world, const struct letter *letter)
 		const struct worker *worker = &world->workers[i];
 		for (unsigned j = 0; j < worker->task_count; j++) {
 			const struct worker_task *task = &worker->tasks[j];
+			uint64_t until_ns = task->stopping
+			    ? task->due_ns
+			    : worker->confirmed_ns + PROCESS_LOST_NS;
 			if (!uuid_equal(task->fence.task, letter->id) || task->zombie ||
-			    task->stopped || mono_ns >= worker->confirmed_ns + PROCESS_LOST_NS)
+			    task->stopped || mono_ns >= until_ns)
 				continue;
 			judge_fail(&world->judge, "exactly once: lease %llu begins, worker %u is "
 			    "still at lease %llu", (unsigned long long)letter->lease, i,
@@ -535,7 +580,6 @@ hear_registered(struct world *world, struct worker *worker, const struct letter 
 		return;
 	}
 	worker_lapse(world, worker);
-	worker->confirmed_ns = world_mono_ns(world);
 	worker->number = letter->worker;
 	worker->state = WORKER_ON;
 	for (uint32_t i = 0; i < letter->lapsed_count; i++) {
@@ -544,6 +588,7 @@ hear_registered(struct world *world, struct worker *worker, const struct letter 
 		if (task != NULL)
 			task_lapse(world, worker, task);
 	}
+	worker->confirmed_ns = world_mono_ns(world); /* these lapse when they would have */
 }
 
 static void
@@ -559,6 +604,16 @@ hear_answered(struct world *world, struct worker *worker, struct worker_task *ta
 	task->request = 0;
 	task->end = END_COMPLETE;
 	task->due_ns = world_mono_ns(world) + dice_span_ns(&world->dice, 10 * NS_PER_S);
+}
+
+/* Its attempt is over, and its handler is to return. */
+static void
+task_over(struct world *world, struct worker *worker, struct worker_task *task)
+{
+	if (task->exactly_once)
+		task_stop(world, worker, task);
+	else
+		task_forget(worker, task);
 }
 
 static void
@@ -582,7 +637,7 @@ hear_reply(struct world *world, struct worker *worker, const struct letter *lett
 		else if (letter->err == FROE_LEASE_LAPSED)
 			task_lapse(world, worker, task);
 		else if (!handler_answer(world, task, letter))
-			task_forget(worker, task);
+			task_over(world, worker, task);
 		return;
 	}
 }

@@ -43,7 +43,8 @@ struct worker_task {
 	enum worker_ask ask;
 	uint64_t request; /* 0: not sent on this connection */
 	bool exactly_once;
-	bool stopped;      /* exactly once: its handler has ended, the server does not know */
+	bool stopped;      /* its handler has ended, the server does not know */
+	bool stopping;     /* exactly once: told to stop; its handler ends at due_ns */
 	unsigned step;     /* durable: the next one, from 1 */
 	unsigned steps;    /* of them; 0: none left, or not durable */
 	bool put;          /* MEMO: it was asked for in vain */

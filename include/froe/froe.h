@@ -15,8 +15,10 @@
  * Units       milliseconds where a name ends in _ms, nanoseconds of the wall clock in _ns, bytes in
  *             _size. Zero in an option is its default. Payloads are JSON text, not terminated.
  * Failure     calls return enum froe_err and fill *error (may be NULL) on failure only. The class
- *             of an error (froe_err_class) says whether to try again. Out of memory ends the
- *             process.
+ *             of an error (froe_err_class) says whether to try again. NULL where something has to
+ *             be is FROE_INVALID_ARGUMENT with the argument's name as field; options that are NULL
+ *             are all defaults, where they have any; what cannot say so answers with nothing
+ *             (false, 0, ""). Out of memory ends the process.
  * See         docs/protocol.md, docs/cli.md, examples/
  */
 #ifndef FROE_FROE_H

@@ -5,6 +5,7 @@
  * stepping sleeps on `changed`.
  */
 #include "client/client_int.h"
+#include "client/argument.h"
 
 #include "base/mem.h"
 
@@ -248,6 +249,8 @@ client_wait_either(struct froe_client *client, const bool *done, const bool *sto
 enum froe_err
 froe_client_step(struct froe_client *client, int timeout_ms, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, NULL))
+		return FROE_INVALID_ARGUMENT;
 	client_lock(client);
 	enum froe_err err = FROE_OK;
 	if (client->threaded || client->stepping) {
@@ -264,12 +267,14 @@ froe_client_step(struct froe_client *client, int timeout_ms, struct froe_error *
 int
 froe_client_fd(const struct froe_client *client)
 {
-	return client->epoll_fd;
+	return client != NULL ? client->epoll_fd : -1;
 }
 
 int
 froe_client_timeout_ms(struct froe_client *client)
 {
+	if (client == NULL)
+		return -1;
 	client_lock(client);
 	uint64_t deadline_ns = timer_ns(client);
 	int timeout_ms =
@@ -283,6 +288,11 @@ froe_client_timeout_ms(struct froe_client *client)
 void
 froe_client_server(struct froe_client *client, struct froe_server *ret_server)
 {
+	if (ret_server == NULL)
+		return;
+	*ret_server = (struct froe_server){0};
+	if (client == NULL)
+		return;
 	client_lock(client);
 	*ret_server = client->server;
 	client_unlock(client);
@@ -291,6 +301,8 @@ froe_client_server(struct froe_client *client, struct froe_server *ret_server)
 bool
 froe_client_connected(struct froe_client *client)
 {
+	if (client == NULL)
+		return false;
 	client_lock(client);
 	bool connected = client->state == SESSION_READY;
 	client_unlock(client);
@@ -300,6 +312,8 @@ froe_client_connected(struct froe_client *client)
 size_t
 froe_client_pending(struct froe_client *client)
 {
+	if (client == NULL)
+		return 0;
 	client_lock(client);
 	size_t count = client->requests.count;
 	client_unlock(client);
@@ -440,6 +454,10 @@ enum froe_err
 froe_client_open(const struct froe_client_options *options, struct froe_client **ret_client,
     struct froe_error *error)
 {
+	if (argument_missing(error, "ret_client", ret_client, NULL))
+		return FROE_INVALID_ARGUMENT;
+	static const struct froe_client_options defaults;
+	options = options != NULL ? options : &defaults;
 	struct froe_client *client = client_new(options);
 	enum froe_err err = client_descriptors(client, error);
 	if (err == FROE_OK)

@@ -1,7 +1,10 @@
 #include "client/definition.h"
 
+#include "client/argument.h"
 #include "client/error.h"
 #include "client/wire.h"
+
+#include <stdio.h>
 
 static void *
 take(struct arena *arena, size_t count, size_t size)
@@ -85,6 +88,26 @@ task_encode(struct arena *arena, const struct froe_task_def *task)
 	return wire;
 }
 
+/* Rows that are counted and not there. */
+static enum froe_err
+tasks_check(const struct froe_workflow *workflow, struct froe_error *error)
+{
+	char field[64];
+	if (argument_short(error, "tasks", workflow->tasks, workflow->task_count))
+		return FROE_INVALID_ARGUMENT;
+	for (size_t i = 0; i < workflow->task_count; i++) {
+		const struct froe_task_def *task = &workflow->tasks[i];
+		snprintf(field, sizeof(field), "tasks[%zu].slots", i);
+		if (argument_short(error, field, task->slots, task->slot_count))
+			return FROE_INVALID_ARGUMENT;
+		snprintf(field, sizeof(field), "tasks[%zu].backoff.table_ms", i);
+		if (task->backoff.kind != FROE_BACKOFF_NONE &&
+		    argument_short(error, field, task->backoff.table_ms, task->backoff.table_count))
+			return FROE_INVALID_ARGUMENT;
+	}
+	return FROE_OK;
+}
+
 enum froe_err
 definition_encode(struct arena *arena, const struct froe_workflow *workflow,
     Froe__WorkflowPut *ret_put, struct froe_error *error)
@@ -97,6 +120,9 @@ definition_encode(struct arena *arena, const struct froe_workflow *workflow,
 		    "workflow %s has %zu tasks: 1 to %u are possible", workflow->name,
 		    workflow->task_count, FROE_WORKFLOW_TASKS_MAX);
 	}
+	enum froe_err err = tasks_check(workflow, error);
+	if (err != FROE_OK)
+		return err;
 	Froe__WorkflowDefinition *wire = take(arena, 1, sizeof(*wire));
 	froe__workflow_definition__init(wire);
 	wire->name = wire_text(workflow->name);

@@ -7,6 +7,7 @@
  * the pending steps again.
  */
 #include "client/start_int.h"
+#include "client/argument.h"
 #include "client/worker_int.h"
 
 #include "base/json.h"
@@ -337,6 +338,8 @@ enum froe_err
 froe_task_memo_get(struct froe_task *task, const char *key, struct froe_bytes *ret_value,
     struct froe_error *error)
 {
+	if (argument_missing(error, "task", task, "key", key, "ret_value", ret_value, NULL))
+		return FROE_INVALID_ARGUMENT;
 	struct task_step step;
 	enum froe_err err = memo_make(task, key, NULL, &step, error);
 	if (err == FROE_OK && step.absent)
@@ -351,6 +354,9 @@ enum froe_err
 froe_task_memo_put(struct froe_task *task, const char *key, const void *json, size_t size,
     struct froe_bytes *ret_value, struct froe_error *error)
 {
+	if (argument_missing(error, "task", task, "key", key, NULL) ||
+	    argument_short(error, "value", json, size))
+		return FROE_INVALID_ARGUMENT;
 	struct task_step step;
 	struct froe_bytes value = {.data = json, .size = size};
 	size_t at;
@@ -389,6 +395,8 @@ enum froe_err
 froe_task_await(struct froe_task *task, const struct froe_condition *conditions, size_t count,
     struct froe_durable_result *ret_result, struct froe_error *error)
 {
+	if (argument_missing(error, "task", task, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__Condition wire[FROE_CONDITIONS_MAX], *rows[FROE_CONDITIONS_MAX];
 	Froe__DurableStep message = FROE__DURABLE_STEP__INIT;
 	struct task_step step = {.task = task, .message = &message, .evict_ns = UINT64_MAX};
@@ -396,7 +404,12 @@ froe_task_await(struct froe_task *task, const struct froe_condition *conditions,
 		return error_set_field(error, FROE_INVALID_ARGUMENT, "conditions",
 		    "a wait has 1 to %u conditions, not %zu", FROE_CONDITIONS_MAX, count);
 	}
+	if (argument_short(error, "conditions", conditions, count))
+		return FROE_INVALID_ARGUMENT;
 	for (size_t i = 0; i < count; i++) {
+		const struct froe_bytes *data = &conditions[i].data;
+		if (argument_short(error, "data", data->data, data->size))
+			return FROE_INVALID_ARGUMENT;
 		condition_encode(&conditions[i], &wire[i]);
 		rows[i] = &wire[i];
 	}
@@ -431,12 +444,19 @@ enum froe_err
 froe_task_child_start(struct froe_task *task, const struct froe_run_options *options,
     struct froe_child *ret_child, struct froe_error *error)
 {
+	if (argument_missing(error, "task", task, "options", options, "ret_child", ret_child, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__DurableStep message = FROE__DURABLE_STEP__INIT;
 	Froe__RunStart start;
 	struct task_step step = {
 	    .task = task, .message = &message, .evict_ns = UINT64_MAX, .spawn = true};
 	struct arena arena;
 	bool given = !bytes_zero(options->id.bytes, sizeof(options->id.bytes));
+	if (options->workflow == NULL)
+		return error_set_field(
+		    error, FROE_INVALID_ARGUMENT, "workflow", "the child's workflow is missing");
+	if (start_check(options, error) != FROE_OK)
+		return FROE_INVALID_ARGUMENT;
 	if (options->input.size > FROE_PAYLOAD_BYTES_MAX) {
 		return error_set_field(error, FROE_TOO_LARGE, "input",
 		    "an input of %zu bytes is over the limit of %u", options->input.size,
@@ -488,6 +508,8 @@ enum froe_err
 froe_task_child_await(struct froe_task *task, const struct froe_child *child,
     struct froe_child_result *ret_result, struct froe_error *error)
 {
+	if (argument_missing(error, "task", task, "child", child, "ret_result", ret_result, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__DurableStep message = FROE__DURABLE_STEP__INIT;
 	Froe__RunStart start = FROE__RUN_START__INIT;
 	struct task_step step = {.task = task, .message = &message, .evict_ns = UINT64_MAX};
@@ -509,6 +531,9 @@ enum froe_err
 froe_task_child(struct froe_task *task, const struct froe_run_options *options,
     struct froe_child_result *ret_result, struct froe_error *error)
 {
+	if (argument_missing(
+		error, "task", task, "options", options, "ret_result", ret_result, NULL))
+		return FROE_INVALID_ARGUMENT;
 	struct froe_child child;
 	enum froe_err err = froe_task_child_start(task, options, &child, error);
 	return err == FROE_OK ? froe_task_child_await(task, &child, ret_result, error) : err;
@@ -517,5 +542,5 @@ froe_task_child(struct froe_task *task, const struct froe_run_options *options,
 uint32_t
 froe_task_invocation(const struct froe_task *task)
 {
-	return task->invocation;
+	return task != NULL ? task->invocation : 0;
 }

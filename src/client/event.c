@@ -2,6 +2,7 @@
  * Events and approvals, from outside of tasks.
  */
 #include "client/call_int.h"
+#include "client/argument.h"
 #include "client/view.h"
 
 static void
@@ -16,6 +17,9 @@ enum froe_err
 froe_event_push(struct froe_client *client, const char *key, struct froe_bytes payload,
     int timeout_ms, uint64_t *ret_number, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "key", key, NULL) ||
+	    argument_short(error, "payload", payload.data, payload.size))
+		return FROE_INVALID_ARGUMENT;
 	Froe__EventPush push = FROE__EVENT_PUSH__INIT;
 	struct call call = {.error = error, .take = pushed_take, .result = ret_number};
 	if (payload.size > FROE_PAYLOAD_BYTES_MAX) {
@@ -41,6 +45,8 @@ enum froe_err
 froe_approval_list(struct froe_client *client, uint64_t after, uint32_t limit, int timeout_ms,
     struct froe_approval_page **ret_page, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "ret_page", ret_page, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__ApprovalList list = FROE__APPROVAL_LIST__INIT;
 	struct call call = {.error = error, .take = approvals_take, .result = ret_page};
 	list.has_after = after != 0;
@@ -55,6 +61,8 @@ enum froe_err
 froe_approval_decide(struct froe_client *client, uint64_t approval, bool approved,
     const char *reason, int timeout_ms, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__ApprovalDecide decide = FROE__APPROVAL_DECIDE__INIT;
 	struct call call = {.error = error};
 	decide.has_approval = true;

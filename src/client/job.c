@@ -3,6 +3,7 @@
  */
 #include "client/call_int.h"
 #include "client/copy.h"
+#include "client/argument.h"
 
 #include "base/mem.h"
 
@@ -88,7 +89,8 @@ static void
 started_take(struct call *call, const Froe__Envelope *envelope)
 {
 	uint64_t *ret_job = call->result;
-	*ret_job = envelope->job_started->job;
+	if (ret_job != NULL)
+		*ret_job = envelope->job_started->job;
 }
 
 static enum froe_err
@@ -122,6 +124,13 @@ froe_job_start(struct froe_client *client, enum froe_job_kind kind,
     const struct froe_list_options *filter, const struct froe_job_options *options, int timeout_ms,
     uint64_t *ret_job, struct froe_error *error)
 {
+	static const struct froe_list_options no_filter;
+	static const struct froe_job_options no_options;
+	filter = filter != NULL ? filter : &no_filter;
+	options = options != NULL ? options : &no_options;
+	if (argument_missing(error, "client", client, NULL) ||
+	    argument_short(error, "metadata", filter->metadata, filter->metadata_count))
+		return FROE_INVALID_ARGUMENT;
 	struct call call = {.error = error, .take = started_take, .result = ret_job};
 	Froe__RunList list;
 	struct arena arena;
@@ -151,6 +160,8 @@ enum froe_err
 froe_job_get(struct froe_client *client, uint64_t job, uint32_t wait_ms, int timeout_ms,
     struct froe_job_view **ret_view, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "ret_view", ret_view, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__JobGet get = FROE__JOB_GET__INIT;
 	struct call call = {.error = error, .take = view_take, .result = ret_view};
 	get.has_job = true;
@@ -180,6 +191,8 @@ enum froe_err
 froe_job_list(struct froe_client *client, uint64_t before, uint32_t limit, int timeout_ms,
     struct froe_job_page **ret_page, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "ret_page", ret_page, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__JobList list = FROE__JOB_LIST__INIT;
 	struct call call = {.error = error, .take = page_take, .result = ret_page};
 	list.has_before = before != 0;
@@ -192,6 +205,8 @@ froe_job_list(struct froe_client *client, uint64_t before, uint32_t limit, int t
 enum froe_err
 froe_job_cancel(struct froe_client *client, uint64_t job, int timeout_ms, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__JobCancel cancel = FROE__JOB_CANCEL__INIT;
 	struct call call = {.error = error};
 	cancel.has_job = true;

@@ -5,6 +5,8 @@ void
 froe_id_format(struct froe_id id, char text[FROE_ID_TEXT_SIZE])
 {
 	struct uuid uuid;
+	if (text == NULL)
+		return;
 	memcpy(uuid.bytes, id.bytes, sizeof(uuid.bytes));
 	uuid_format(uuid, text);
 }
@@ -13,7 +15,7 @@ bool
 froe_id_parse(const char *text, struct froe_id *ret_id)
 {
 	struct uuid uuid;
-	if (!uuid_parse(text, strlen(text), &uuid))
+	if (text == NULL || ret_id == NULL || !uuid_parse(text, strlen(text), &uuid))
 		return false;
 	memcpy(ret_id->bytes, uuid.bytes, sizeof(ret_id->bytes));
 	return true;

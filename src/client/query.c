@@ -1,4 +1,5 @@
 #include "client/call_int.h"
+#include "client/argument.h"
 #include "client/view.h"
 
 #include "base/arena.h"
@@ -21,6 +22,8 @@ enum froe_err
 froe_run_cancel(struct froe_client *client, struct froe_id run, const char *reason, int timeout_ms,
     struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, NULL))
+		return FROE_INVALID_ARGUMENT;
 	return run_cancel(client, run, reason, /* children= */ false, timeout_ms, error);
 }
 
@@ -28,6 +31,8 @@ enum froe_err
 froe_run_cancel_all(struct froe_client *client, struct froe_id run, const char *reason,
     int timeout_ms, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, NULL))
+		return FROE_INVALID_ARGUMENT;
 	return run_cancel(client, run, reason, /* children= */ true, timeout_ms, error);
 }
 
@@ -42,6 +47,8 @@ enum froe_err
 froe_run_get(struct froe_client *client, struct froe_id run, bool payloads, int timeout_ms,
     struct froe_run_view **ret_view, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "ret_view", ret_view, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__RunGet get = FROE__RUN_GET__INIT;
 	struct call call = {.error = error, .take = view_take, .result = ret_view};
 	get.has_run = true;
@@ -105,6 +112,11 @@ enum froe_err
 froe_run_list(struct froe_client *client, const struct froe_list_options *options, int timeout_ms,
     struct froe_run_page **ret_page, struct froe_error *error)
 {
+	static const struct froe_list_options all;
+	options = options != NULL ? options : &all;
+	if (argument_missing(error, "client", client, "ret_page", ret_page, NULL) ||
+	    argument_short(error, "metadata", options->metadata, options->metadata_count))
+		return FROE_INVALID_ARGUMENT;
 	Froe__RunList list;
 	struct call call = {.error = error, .take = page_take, .result = ret_page};
 	struct arena arena;
@@ -133,6 +145,9 @@ enum froe_err
 froe_output_get(struct froe_client *client, struct froe_id run, const char *task, int timeout_ms,
     void **ret_data, size_t *ret_size, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "task", task, "ret_data", ret_data,
+		"ret_size", ret_size, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__TaskOutputGet get = FROE__TASK_OUTPUT_GET__INIT;
 	struct output output = {0};
 	struct call call = {.error = error, .take = output_take, .result = &output};
@@ -165,6 +180,8 @@ enum froe_err
 froe_stream_read(struct froe_client *client, struct froe_id run, const char *task, uint32_t after,
     int timeout_ms, struct froe_stream_page **ret_page, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "ret_page", ret_page, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__StreamGet get = FROE__STREAM_GET__INIT;
 	struct call call = {.error = error, .take = stream_take, .result = ret_page};
 	get.has_run = get.has_after = get.has_wait = true;
@@ -179,6 +196,11 @@ enum froe_err
 froe_run_replay(struct froe_client *client, struct froe_id run,
     const struct froe_replay_options *options, int timeout_ms, struct froe_error *error)
 {
+	static const struct froe_replay_options all;
+	options = options != NULL ? options : &all;
+	if (argument_missing(error, "client", client, NULL) ||
+	    argument_short(error, "input", options->input, options->input_size))
+		return FROE_INVALID_ARGUMENT;
 	Froe__RunReplay replay = FROE__RUN_REPLAY__INIT;
 	struct call call = {.error = error};
 	replay.has_run = true;

@@ -2,6 +2,7 @@
  * Starting runs without waiting, and waiting for their ends.
  */
 #include "client/start_int.h"
+#include "client/argument.h"
 #include "client/view.h"
 
 /* ------------------------------------------------------------------- asynchronous start, watch */
@@ -36,8 +37,10 @@ froe_run_start_async(struct froe_client *client, const struct froe_run_options *
     void (*on_end)(void *context, const struct froe_event *event, const struct froe_error *error),
     void *context, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "options", options, "on_started",
+		on_started != NULL ? "" : NULL, NULL))
+		return FROE_INVALID_ARGUMENT;
 	struct request *request;
-	froe_assert(on_started != NULL);
 	client_lock(client);
 	struct start start = {.options = options, .wait = on_end != NULL};
 	enum froe_err err = start_request(client, &start, run_answer, context, &request, error);
@@ -69,7 +72,9 @@ froe_run_watch(struct froe_client *client, struct froe_id run, bool changes,
     void (*on_event)(void *context, const struct froe_event *event, const struct froe_error *error),
     void *context, uint64_t *ret_watch, struct froe_error *error)
 {
-	froe_assert(on_event != NULL);
+	if (argument_missing(
+		error, "client", client, "on_event", on_event != NULL ? "" : NULL, NULL))
+		return FROE_INVALID_ARGUMENT;
 	client_lock(client);
 	enum froe_err err = call_room(client, 0, error);
 	if (err == FROE_OK) {
@@ -101,6 +106,8 @@ watch_end(struct froe_client *client, struct request *request)
 void
 froe_run_unwatch(struct froe_client *client, uint64_t watch)
 {
+	if (client == NULL)
+		return;
 	client_lock(client);
 	struct request *request = map_get_u64(&client->requests, watch);
 	if (request != NULL && request->number == FROE__ENVELOPE__BODY_RUN_WATCH &&
@@ -128,6 +135,8 @@ enum froe_err
 froe_run_await(struct froe_client *client, struct froe_id run, int timeout_ms,
     struct froe_event **ret_end, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "ret_end", ret_end, NULL))
+		return FROE_INVALID_ARGUMENT;
 	static const bool never = false;
 	return run_await(client, run, &never, timeout_ms, ret_end, error);
 }

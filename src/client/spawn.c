@@ -4,6 +4,7 @@
  * failed is given out again, so that a handler may simply repeat it.
  */
 #include "client/start_int.h"
+#include "client/argument.h"
 #include "client/worker_int.h"
 
 #include "base/mem.h"
@@ -35,6 +36,8 @@ froe_task_spawn(struct froe_task *task, const struct froe_run_options *options,
     const char *child_key, int timeout_ms, struct froe_started *ret_started,
     struct froe_error *error)
 {
+	if (argument_missing(error, "task", task, "options", options, NULL))
+		return FROE_INVALID_ARGUMENT;
 	struct start start = {.options = options, .parent = task, .child_key = child_key};
 	bool numbered = child_key == NULL || child_key[0] == 0;
 	if (numbered) {
@@ -52,6 +55,11 @@ enum froe_err
 froe_task_spawn_many(struct froe_task *task, const struct froe_run_options *options, size_t count,
     int timeout_ms, struct froe_started *ret_started, struct froe_error *error)
 {
+	if (argument_missing(error, "task", task, "options", options, NULL))
+		return FROE_INVALID_ARGUMENT;
+	if (count == 0 || count > FROE_TASK_CHILDREN_MAX)
+		return error_set_field(error, FROE_INVALID_ARGUMENT, "count",
+		    "%zu children: a task starts 1 to %u", count, FROE_TASK_CHILDREN_MAX);
 	uint32_t first = numbers_take(task, count);
 	struct start *starts = mem_array(count, sizeof(*starts));
 	enum froe_err err = FROE_OK;
@@ -74,6 +82,8 @@ enum froe_err
 froe_child_await(struct froe_task *task, struct froe_id child, int timeout_ms,
     struct froe_event **ret_end, struct froe_error *error)
 {
+	if (argument_missing(error, "task", task, "ret_end", ret_end, NULL))
+		return FROE_INVALID_ARGUMENT;
 	return run_await(
 	    task->worker->client, child, &task->cancelled, timeout_ms, ret_end, error);
 }

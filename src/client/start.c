@@ -1,4 +1,5 @@
 #include "client/start_int.h"
+#include "client/argument.h"
 
 #include "client/worker_int.h"
 
@@ -117,6 +118,15 @@ start_fill(struct arena *arena, const struct start *from, const struct froe_id *
 	start_parent(from, start);
 }
 
+enum froe_err
+start_check(const struct froe_run_options *options, struct froe_error *error)
+{
+	if (argument_short(error, "input", options->input.data, options->input.size) ||
+	    argument_short(error, "metadata", options->metadata, options->metadata_count))
+		return FROE_INVALID_ARGUMENT;
+	return FROE_OK;
+}
+
 static struct froe_id
 start_id(struct froe_client *client, const struct start *start)
 {
@@ -127,7 +137,9 @@ enum froe_err
 start_request(struct froe_client *client, const struct start *from, request_answer *answer,
     void *context, struct request **ret_request, struct froe_error *error)
 {
-	enum froe_err err = call_room(client, from->options->input.size, error);
+	enum froe_err err = start_check(from->options, error);
+	if (err == FROE_OK)
+		err = call_room(client, from->options->input.size, error);
 	if (err != FROE_OK)
 		return err;
 	Froe__RunStart start;
@@ -177,6 +189,8 @@ enum froe_err
 froe_run_start(struct froe_client *client, const struct froe_run_options *options, int timeout_ms,
     struct froe_started *ret_started, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "options", options, NULL))
+		return FROE_INVALID_ARGUMENT;
 	const struct start start = {.options = options};
 	return start_one(client, &start, timeout_ms, ret_started, error);
 }
@@ -223,14 +237,17 @@ many_request(struct froe_client *client, const struct start *starts, struct many
 	Froe__RunStart *runs = arena_alloc(&arena, many->count * sizeof(*runs));
 	message.runs = arena_alloc(&arena, many->count * sizeof(Froe__RunStart *));
 	message.n_runs = many->count;
-	for (size_t i = 0; i < many->count; i++) {
+	for (size_t i = 0; i < many->count && err == FROE_OK; i++) {
+		err = start_check(starts[i].options, call->error);
+		if (err == FROE_OK)
+			err = call_room(client, starts[i].options->input.size, call->error);
+		if (err != FROE_OK)
+			break;
 		many->ids[i] = start_id(client, &starts[i]);
 		start_fill(&arena, &starts[i], &many->ids[i], &runs[i]);
 		message.runs[i] = &runs[i];
-		if (err == FROE_OK)
-			err = call_room(client, starts[i].options->input.size, call->error);
 	}
-	size_t size = froe__run_start_many__get_packed_size(&message);
+	size_t size = err == FROE_OK ? froe__run_start_many__get_packed_size(&message) : 0;
 	if (err == FROE_OK && size > FROE_MESSAGE_BYTES_MAX - 64)
 		err = error_set(call->error, FROE_TOO_LARGE,
 		    "%zu runs take %zu bytes together; a message has at most %u: start fewer at a "
@@ -248,9 +265,6 @@ enum froe_err
 start_many(struct froe_client *client, const struct start *starts, size_t count, int timeout_ms,
     struct froe_started *ret_started, struct froe_error *error)
 {
-	if (count == 0 || count > FROE_BULK_RUNS_MAX)
-		return error_set_field(error, FROE_INVALID_ARGUMENT, "count",
-		    "%zu runs: start 1 to %u at a time", count, FROE_BULK_RUNS_MAX);
 	struct many many = {.count = count, .started = ret_started};
 	struct call call = {.error = error, .result = &many};
 	struct request *request;
@@ -274,6 +288,11 @@ enum froe_err
 froe_run_start_many(struct froe_client *client, const struct froe_run_options *options,
     size_t count, int timeout_ms, struct froe_started *ret_started, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "options", options, NULL))
+		return FROE_INVALID_ARGUMENT;
+	if (count == 0 || count > FROE_BULK_RUNS_MAX)
+		return error_set_field(error, FROE_INVALID_ARGUMENT, "count",
+		    "%zu runs: start 1 to %u at a time", count, FROE_BULK_RUNS_MAX);
 	struct start *starts = mem_array(count, sizeof(*starts));
 	for (size_t i = 0; i < count; i++)
 		starts[i].options = &options[i];

@@ -18,6 +18,9 @@ struct start {
 	uint32_t child_index;
 };
 
+/* What a caller gave, before anything of it is read. */
+enum froe_err start_check(const struct froe_run_options *options, struct froe_error *error);
+
 /* The message borrows from `from`, id (NULL: the server finds one) and arena. */
 void start_fill(struct arena *arena, const struct start *from, const struct froe_id *id,
     Froe__RunStart *start);

@@ -3,6 +3,7 @@
  * out in two passes of the same function (the first only measures).
  */
 #include "client/worker_int.h"
+#include "client/argument.h"
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -179,6 +180,8 @@ task_look(struct froe_task *task)
 bool
 froe_task_cancelled(struct froe_task *task)
 {
+	if (task == NULL)
+		return true;
 	struct froe_client *client = task->worker->client;
 	client_lock(client);
 	task_look(task);
@@ -190,12 +193,14 @@ froe_task_cancelled(struct froe_task *task)
 const char *
 froe_task_cancel_reason(struct froe_task *task)
 {
-	return froe_task_cancelled(task) ? task->reason : ""; /* written once */
+	return task != NULL && froe_task_cancelled(task) ? task->reason : ""; /* written once */
 }
 
 bool
 froe_task_wait(struct froe_task *task, uint32_t timeout_ms)
 {
+	if (task == NULL)
+		return true;
 	struct froe_client *client = task->worker->client;
 	uint64_t deadline_ns = clock_now_ns() + (uint64_t)timeout_ms * 1000000u;
 	client_lock(client);
@@ -216,6 +221,8 @@ froe_task_wait(struct froe_task *task, uint32_t timeout_ms)
 int
 froe_task_fd(struct froe_task *task)
 {
+	if (task == NULL)
+		return -1;
 	struct froe_client *client = task->worker->client;
 	client_lock(client);
 	if (task->fd < 0)
@@ -228,6 +235,8 @@ froe_task_fd(struct froe_task *task)
 bool
 froe_task_lease_valid(struct froe_task *task)
 {
+	if (task == NULL)
+		return false;
 	struct froe_client *client = task->worker->client;
 	client_lock(client);
 	bool valid = !task->revoked && task->worker->state != WORKER_LEFT &&
@@ -241,61 +250,61 @@ froe_task_lease_valid(struct froe_task *task)
 struct froe_id
 froe_task_id(const struct froe_task *task)
 {
-	return task->id;
+	return task != NULL ? task->id : (struct froe_id){0};
 }
 
 struct froe_id
 froe_task_run(const struct froe_task *task)
 {
-	return task->run;
+	return task != NULL ? task->run : (struct froe_id){0};
 }
 
 const char *
 froe_task_name(const struct froe_task *task)
 {
-	return task->name;
+	return task != NULL ? task->name : "";
 }
 
 const char *
 froe_task_action(const struct froe_task *task)
 {
-	return task->action;
+	return task != NULL ? task->action : "";
 }
 
 const char *
 froe_task_workflow(const struct froe_task *task)
 {
-	return task->workflow;
+	return task != NULL ? task->workflow : "";
 }
 
 uint32_t
 froe_task_attempt(const struct froe_task *task)
 {
-	return task->attempt;
+	return task != NULL ? task->attempt : 0;
 }
 
 uint32_t
 froe_task_retries(const struct froe_task *task)
 {
-	return task->retries;
+	return task != NULL ? task->retries : 0;
 }
 
 uint64_t
 froe_task_lease(const struct froe_task *task)
 {
-	return task->lease;
+	return task != NULL ? task->lease : 0;
 }
 
 struct froe_bytes
 froe_task_input(const struct froe_task *task)
 {
-	return task->input;
+	return task != NULL ? task->input : (struct froe_bytes){0};
 }
 
 bool
 froe_task_metadata_at(const struct froe_task *task, size_t index, struct froe_pair *ret_pair)
 {
-	if (index >= task->metadata_count)
+	if (task == NULL || ret_pair == NULL || index >= task->metadata_count)
 		return false;
 	*ret_pair = task->metadata[index];
 	return true;
@@ -304,6 +313,8 @@ froe_task_metadata_at(const struct froe_task *task, size_t index, struct froe_pa
 const char *
 froe_task_metadata(const struct froe_task *task, const char *key)
 {
+	if (task == NULL || key == NULL)
+		return NULL;
 	for (size_t i = 0; i < task->metadata_count; i++) {
 		if (strcmp(task->metadata[i].key, key) == 0)
 			return task->metadata[i].value;
@@ -315,6 +326,8 @@ enum froe_err
 froe_task_parent(struct froe_task *task, const char *parent, struct froe_bytes *ret_output,
     struct froe_error *error)
 {
+	if (argument_missing(error, "task", task, "parent", parent, "ret_output", ret_output, NULL))
+		return FROE_INVALID_ARGUMENT;
 	for (size_t i = 0; i < task->parent_count; i++) {
 		struct task_parent *found = &task->parents[i];
 		if (strcmp(found->name, parent) != 0)
@@ -337,16 +350,20 @@ bool
 froe_task_failure(const struct froe_task *task, size_t index, const char **ret_task,
     const char **ret_error)
 {
-	if (index >= task->failure_count)
+	if (task == NULL || index >= task->failure_count)
 		return false;
-	*ret_task = task->failures[index].task;
-	*ret_error = task->failures[index].error;
+	if (ret_task != NULL)
+		*ret_task = task->failures[index].task;
+	if (ret_error != NULL)
+		*ret_error = task->failures[index].error;
 	return true;
 }
 
 uint64_t
 froe_task_left_ms(struct froe_task *task)
 {
+	if (task == NULL)
+		return 0;
 	struct froe_client *client = task->worker->client;
 	client_lock(client); /* a refresh moves the deadline */
 	uint64_t deadline_ns = task->deadline_ns;
@@ -362,6 +379,9 @@ froe_task_left_ms(struct froe_task *task)
 enum froe_err
 froe_task_output(struct froe_task *task, const void *json, size_t size, struct froe_error *error)
 {
+	if (argument_missing(error, "task", task, NULL) ||
+	    argument_short(error, "output", json, size))
+		return FROE_INVALID_ARGUMENT;
 	size_t at;
 	if (size > FROE_PAYLOAD_BYTES_MAX) {
 		return error_set_field(error, FROE_TOO_LARGE, "output",
@@ -381,7 +401,12 @@ void
 froe_task_error(struct froe_task *task, const char *format, ...)
 {
 	va_list args;
+	if (task == NULL)
+		return;
 	mem_free(task->error);
+	task->error = NULL;
+	if (format == NULL)
+		return;
 	task->error = mem_alloc(FROE_ERROR_TEXT_BYTES_MAX + 1);
 	va_start(args, format);
 	vsnprintf(task->error, FROE_ERROR_TEXT_BYTES_MAX + 1, format, args);
@@ -391,18 +416,22 @@ froe_task_error(struct froe_task *task, const char *format, ...)
 void
 froe_task_fatal(struct froe_task *task)
 {
-	task->fatal = true;
+	if (task != NULL)
+		task->fatal = true;
 }
 
 void
 froe_task_retry_after(struct froe_task *task, uint64_t delay_ms)
 {
-	task->retry_after_ms = delay_ms;
+	if (task != NULL)
+		task->retry_after_ms = delay_ms;
 }
 
 enum froe_err
 froe_task_log(struct froe_task *task, const char *line, struct froe_error *error)
 {
+	if (argument_missing(error, "task", task, "line", line, NULL))
+		return FROE_INVALID_ARGUMENT;
 	struct froe_client *client = task->worker->client;
 	char cut[FROE_LOG_LINE_BYTES_MAX + 1];
 	size_t size = strnlen(line, FROE_LOG_LINE_BYTES_MAX);
@@ -440,6 +469,9 @@ froe_task_log(struct froe_task *task, const char *line, struct froe_error *error
 enum froe_err
 froe_task_stream(struct froe_task *task, const void *data, size_t size, struct froe_error *error)
 {
+	if (argument_missing(error, "task", task, NULL) ||
+	    argument_short(error, "data", data, size))
+		return FROE_INVALID_ARGUMENT;
 	struct froe_client *client = task->worker->client;
 	Froe__TaskStream stream = FROE__TASK_STREAM__INIT;
 	struct call call = {.error = error};
@@ -482,6 +514,8 @@ refresh_take(struct call *call, const Froe__Envelope *envelope)
 enum froe_err
 froe_task_refresh(struct froe_task *task, uint64_t add_ms, int timeout_ms, struct froe_error *error)
 {
+	if (argument_missing(error, "task", task, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__TaskRefresh refresh = FROE__TASK_REFRESH__INIT;
 	struct call call = {.error = error, .take = refresh_take, .result = task};
 	refresh.has_task = true;
@@ -506,6 +540,8 @@ release_take(struct call *call, const Froe__Envelope *envelope)
 enum froe_err
 froe_task_release_slot(struct froe_task *task, int timeout_ms, struct froe_error *error)
 {
+	if (argument_missing(error, "task", task, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__TaskRelease release = FROE__TASK_RELEASE__INIT;
 	struct call call = {.error = error, .take = release_take, .result = task};
 	release.has_task = true;

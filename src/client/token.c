@@ -1,4 +1,5 @@
 #include "client/call_int.h"
+#include "client/argument.h"
 #include "client/view.h"
 
 #include <stdio.h>
@@ -23,6 +24,11 @@ enum froe_err
 froe_token_create(struct froe_client *client, const struct froe_token_options *options,
     int timeout_ms, struct froe_token *ret_token, struct froe_error *error)
 {
+	if (argument_missing(
+		error, "client", client, "options", options, "ret_token", ret_token, NULL) ||
+	    argument_short(error, "roles", options->roles, options->role_count) ||
+	    argument_short(error, "actions", options->actions, options->action_count))
+		return FROE_INVALID_ARGUMENT;
 	Froe__TokenCreate create = FROE__TOKEN_CREATE__INIT;
 	struct call call = {.error = error, .take = token_take, .result = ret_token};
 	create.name = wire_text(options->name);
@@ -42,6 +48,8 @@ enum froe_err
 froe_token_revoke(struct froe_client *client, const char *id, int timeout_ms,
     struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "id", id, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__TokenRevoke revoke = FROE__TOKEN_REVOKE__INIT;
 	struct call call = {.error = error};
 	revoke.id = wire_text(id);
@@ -60,6 +68,8 @@ enum froe_err
 froe_token_list(struct froe_client *client, int timeout_ms, struct froe_token_list **ret_list,
     struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "ret_list", ret_list, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__TokenList list = FROE__TOKEN_LIST__INIT;
 	struct call call = {.error = error, .take = list_take, .result = ret_list};
 	return call_make(client, &call, FROE__ENVELOPE__BODY_TOKEN_LIST, &list.base, timeout_ms);

@@ -6,6 +6,7 @@
  * at the server. Then the connection is opened anew, so that both sides agree on what is held.
  */
 #include "client/worker_int.h"
+#include "client/argument.h"
 
 #include "client/definition.h"
 
@@ -447,6 +448,12 @@ enum froe_err
 froe_worker_open(struct froe_client *client, const struct froe_worker_options *options,
     struct froe_worker **ret_worker, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "ret_worker", ret_worker, NULL))
+		return FROE_INVALID_ARGUMENT;
+	static const struct froe_worker_options defaults;
+	options = options != NULL ? options : &defaults;
+	if (argument_short(error, "slot_types", options->slot_types, options->slot_type_count))
+		return FROE_INVALID_ARGUMENT;
 	enum froe_err err = slots_check(options, error);
 	if (err != FROE_OK)
 		return err;
@@ -505,7 +512,9 @@ enum froe_err
 froe_worker_serve(struct froe_worker *worker, const char *action, froe_handler *handler,
     void *context, struct froe_error *error)
 {
-	froe_assert(handler != NULL);
+	if (argument_missing(error, "worker", worker, "action", action, "handler",
+		handler != NULL ? "" : NULL, NULL))
+		return FROE_INVALID_ARGUMENT;
 	client_lock(worker->client);
 	enum froe_err err = worker_fresh(worker, error);
 	if (err == FROE_OK)
@@ -554,6 +563,8 @@ enum froe_err
 froe_worker_workflow(struct froe_worker *worker, const struct froe_workflow *workflow,
     struct froe_error *error)
 {
+	if (argument_missing(error, "worker", worker, "workflow", workflow, NULL))
+		return FROE_INVALID_ARGUMENT;
 	struct arena arena;
 	Froe__WorkflowPut put;
 	arena_init(&arena, 0);
@@ -599,6 +610,8 @@ worker_settle(struct froe_worker *worker, uint64_t deadline_ns, struct froe_erro
 enum froe_err
 froe_worker_start(struct froe_worker *worker, int timeout_ms, struct froe_error *error)
 {
+	if (argument_missing(error, "worker", worker, NULL))
+		return FROE_INVALID_ARGUMENT;
 	struct froe_client *client = worker->client;
 	client_lock(client);
 	enum froe_err err = client_may_wait(client, error);
@@ -620,6 +633,8 @@ froe_worker_start(struct froe_worker *worker, int timeout_ms, struct froe_error 
 size_t
 froe_worker_held(struct froe_worker *worker)
 {
+	if (worker == NULL)
+		return 0;
 	client_lock(worker->client);
 	size_t count = 0;
 	const struct list *node;
@@ -688,6 +703,8 @@ steps_wake(struct froe_worker *worker)
 void
 froe_worker_stop(struct froe_worker *worker, uint32_t limit_ms)
 {
+	if (worker == NULL)
+		return;
 	struct froe_client *client = worker->client;
 	client_lock(client);
 	froe_assert(!client_is_stepper(client));

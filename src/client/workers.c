@@ -3,6 +3,7 @@
  */
 #include "client/call_int.h"
 #include "client/copy.h"
+#include "client/argument.h"
 #include "client/view.h"
 
 #include "base/arena.h"
@@ -180,6 +181,8 @@ enum froe_err
 froe_worker_list(struct froe_client *client, uint64_t after, uint32_t limit, int timeout_ms,
     struct froe_worker_page **ret_page, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "ret_page", ret_page, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__WorkerList list = FROE__WORKER_LIST__INIT;
 	struct call call = {.error = error, .take = page_take, .result = ret_page};
 	list.has_after = after != 0;
@@ -200,6 +203,8 @@ enum froe_err
 froe_worker_get(struct froe_client *client, struct froe_id worker, int timeout_ms,
     struct froe_worker_view **ret_view, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "ret_view", ret_view, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__WorkerGet get = FROE__WORKER_GET__INIT;
 	struct call call = {.error = error, .take = worker_take, .result = ret_view};
 	get.has_id = true;
@@ -211,6 +216,8 @@ enum froe_err
 froe_worker_pause(struct froe_client *client, struct froe_id worker, bool paused,
     const char *reason, int timeout_ms, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__WorkerPause pause = FROE__WORKER_PAUSE__INIT;
 	struct call call = {.error = error};
 	pause.has_id = true;
@@ -232,6 +239,8 @@ enum froe_err
 froe_run_why(struct froe_client *client, struct froe_id run, int timeout_ms,
     struct froe_why **ret_why, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "ret_why", ret_why, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__Why why = FROE__WHY__INIT;
 	struct call call = {.error = error, .take = why_take, .result = ret_why};
 	why.has_run = true;

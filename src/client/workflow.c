@@ -1,4 +1,5 @@
 #include "client/call_int.h"
+#include "client/argument.h"
 #include "client/definition.h"
 #include "client/view.h"
 
@@ -16,6 +17,8 @@ enum froe_err
 froe_workflow_put(struct froe_client *client, const struct froe_workflow *workflow, int timeout_ms,
     struct froe_workflow_version *ret_version, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "workflow", workflow, NULL))
+		return FROE_INVALID_ARGUMENT;
 	struct arena arena;
 	Froe__WorkflowPut put;
 	struct call call = {.error = error, .take = version_take, .result = ret_version};
@@ -40,6 +43,8 @@ enum froe_err
 froe_workflow_list(struct froe_client *client, uint32_t after, uint32_t limit, int timeout_ms,
     struct froe_workflow_page **ret_page, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "ret_page", ret_page, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__WorkflowList list = FROE__WORKFLOW_LIST__INIT;
 	struct call call = {.error = error, .take = page_take, .result = ret_page};
 	list.has_after = after != 0;
@@ -61,6 +66,8 @@ enum froe_err
 froe_workflow_get(struct froe_client *client, const char *name, uint32_t version, int timeout_ms,
     struct froe_workflow_view **ret_view, struct froe_error *error)
 {
+	if (argument_missing(error, "client", client, "name", name, "ret_view", ret_view, NULL))
+		return FROE_INVALID_ARGUMENT;
 	Froe__WorkflowGet get = FROE__WORKFLOW_GET__INIT;
 	struct froe_workflow_view *view = NULL;
 	struct call call = {.error = error, .take = view_take, .result = &view};

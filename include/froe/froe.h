@@ -466,6 +466,7 @@ struct froe_replay_view {
 	const char *reason;
 	const char *task;   /* from which on; "": all of it */
 	bool edited;        /* with another input */
+	uint64_t job;       /* of which it was a part; 0: none */
 };
 
 struct froe_run_view {
@@ -481,6 +482,8 @@ struct froe_run_view {
 	struct froe_bytes input;
 	struct froe_bytes result;
 	const char *reason;   /* of a cancel */
+	const char *cancelled_by; /* who asked for it */
+	uint64_t cancel_job;  /* of which it was a part; 0: none */
 	const char *position; /* log position of its first record */
 	const struct froe_task_view *tasks;
 	size_t task_count;

@@ -91,6 +91,16 @@ task_took(const struct froe_task_view *task, uint64_t now_ns, char took[DURATION
 		duration_format(end_ns - task->started_ns, took);
 }
 
+/* A durable task that comes back from an eviction has one lease more, of the same attempt. */
+static size_t
+task_attempts(const struct froe_task_view *task)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < task->attempt_count; i++)
+		count += i == 0 || task->attempts[i].attempt != task->attempts[i - 1].attempt;
+	return count;
+}
+
 static void
 task_row(const struct froe_task_view *task, const struct graph_row *row,
     const struct print *print)
@@ -106,7 +116,7 @@ task_row(const struct froe_task_view *task, const struct graph_row *row,
 	buf_printf(to, "  %s%-10s%s  %-9s  %-8zu  ",
 	    terminal_colour(terminal, terminal_colour_of(task->status)),
 	    task->skipped ? "SKIPPED" : froe_status_name(task->status),
-	    terminal_colour(terminal, TERMINAL_PLAIN), took, task->attempt_count);
+	    terminal_colour(terminal, TERMINAL_PLAIN), took, task_attempts(task));
 	terminal_push_wide(terminal, to, worker, WORKER_WIDTH);
 	buf_push_text(to, "  ");
 	task_note(task, terminal, to);

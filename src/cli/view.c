@@ -103,6 +103,8 @@ push_replay(const struct print *print, const struct froe_replay_view *replay)
 	timestamp_format(replay->time_ns, when);
 	buf_printf(print->to, "replayed %s", when);
 	push_text(print, replay->by[0] != 0 ? " by " : "", replay->by);
+	if (replay->job != 0)
+		buf_printf(print->to, ", job %llu", (unsigned long long)replay->job);
 	push_text(print, replay->task[0] != 0 ? ", from task " : "", replay->task);
 	buf_push_text(print->to, replay->edited ? ", with another input" : "");
 	push_text(print, replay->reason[0] != 0 ? ": " : "", replay->reason);
@@ -171,6 +173,22 @@ push_failure(const struct print *print, const struct froe_run_view *run)
 	buf_printf(print->to, "%s\n", terminal_colour(print->terminal, TERMINAL_PLAIN));
 }
 
+/* Who asked for it, and why. One that nobody asked for has a reason alone. */
+static void
+push_cancel(const struct print *print, const struct froe_run_view *run)
+{
+	if (run->cancelled_by[0] == 0 && run->cancel_job == 0) {
+		push_row(print, "reason: ", run->reason);
+		return;
+	}
+	push_text(print, run->cancelled_by[0] != 0 ? "cancelled by " : "cancelled",
+	    run->cancelled_by);
+	if (run->cancel_job != 0)
+		buf_printf(print->to, ", job %llu", (unsigned long long)run->cancel_job);
+	push_text(print, run->reason[0] != 0 ? ": " : "", run->reason);
+	buf_push_text(print->to, "\n");
+}
+
 static void
 push_head(const struct print *print, const struct froe_run_view *run, uint64_t now_ns)
 {
@@ -188,7 +206,7 @@ push_head(const struct print *print, const struct froe_run_view *run, uint64_t n
 	}
 	buf_push_text(print->to, "\n");
 	push_failure(print, run);
-	push_row(print, "reason: ", run->reason);
+	push_cancel(print, run);
 	for (size_t i = 0; i < run->metadata_count; i++) {
 		push_text(print, i == 0 ? "metadata: " : ", ", run->metadata[i].key);
 		push_text(print, "=", run->metadata[i].value);

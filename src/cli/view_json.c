@@ -13,6 +13,8 @@ attempt_json(const struct froe_attempt_view *attempt, struct buf *to)
 {
 	buf_printf(to, "{\"attempt\":%u,\"lease\":%" PRIu64 ",\"status\":\"%s\",", attempt->attempt,
 	    attempt->lease, froe_status_name(attempt->status));
+	if (attempt->invocation != 0)
+		buf_printf(to, "\"invocation\":%u,", attempt->invocation);
 	json_text(to, "worker", attempt->worker);
 	buf_push_text(to, ",");
 	json_text(to, "outcome", attempt->outcome);
@@ -129,6 +131,8 @@ replays_json(const struct froe_run_view *run, struct buf *to)
 		buf_push_text(to, ",");
 		json_text(to, "from", replay->task);
 		buf_printf(to, ",\"edited\":%s", replay->edited ? "true" : "false");
+		if (replay->job != 0)
+			buf_printf(to, ",\"job\":%" PRIu64, replay->job);
 		json_time(to, "time", replay->time_ns);
 		buf_push_text(to, "}");
 	}
@@ -187,6 +191,10 @@ view_json(const struct froe_run_view *run, struct buf *to)
 	json_time(to, "finished", run->finished_ns);
 	buf_push_text(to, ",");
 	json_text(to, "reason", run->reason);
+	buf_push_text(to, ",");
+	json_text(to, "cancelled_by", run->cancelled_by);
+	if (run->cancel_job != 0)
+		buf_printf(to, ",\"cancel_job\":%" PRIu64, run->cancel_job);
 	buf_push_text(to, ",");
 	json_text(to, "position", run->position);
 	json_payload(to, "input", run->input);

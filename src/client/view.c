@@ -174,6 +174,7 @@ replays_copy(struct arena *arena, const Froe__RunView *wire)
 		    .reason = copy_text(arena, from->reason),
 		    .task = copy_text(arena, from->task),
 		    .edited = from->edited,
+		    .job = from->job,
 		};
 	}
 	return replays;
@@ -201,6 +202,8 @@ run_view_copy(const Froe__RunView *wire)
 	    .input = copy_bytes(arena, wire->input),
 	    .result = copy_bytes(arena, wire->result),
 	    .reason = copy_text(arena, wire->reason),
+	    .cancelled_by = copy_text(arena, wire->cancelled_by),
+	    .cancel_job = wire->cancel_job,
 	    .position = copy_text(arena, wire->position),
 	    .tasks = tasks,
 	    .task_count = wire->n_tasks,

@@ -456,6 +456,7 @@ fold_replayed(struct fold *fold, const struct eng_event *event)
 	replay->time_ns = event->time_ns;
 	replay->by = fold_text(fold, event->actor);
 	replay->reason = fold_text(fold, event->text);
+	replay->has_job = (replay->job = event->job) != 0;
 	replay->has_edited = replay->edited = event->input == event->run_event_no;
 	if (event->from != 0 && event->from <= view->n_tasks)
 		replay->task = view->tasks[event->from - 1]->name;
@@ -464,7 +465,8 @@ fold_replayed(struct fold *fold, const struct eng_event *event)
 	view->replays[view->n_replays++] = replay;
 	view->status = FROE__RUN_STATUS__QUEUED;
 	view->has_finished_ns = view->has_result = false;
-	view->reason = NULL;
+	view->reason = view->cancelled_by = NULL;
+	view->cancel_job = 0;
 	fold->failed = false;
 	fold->out->error = bytes_of(NULL, 0);
 	fold->out->closed = false;
@@ -784,6 +786,9 @@ fold_event(struct fold *fold, const struct eng_event *event, bool cut, struct fr
 		fold_replayed(fold, event);
 	} else if (event->type == ENG_EV_RUN_CANCEL_REQUESTED) {
 		fold->view->reason = fold_text(fold, event->text);
+		fold->view->cancelled_by = fold_text(fold, event->actor);
+		fold->view->has_cancel_job = event->job != 0;
+		fold->view->cancel_job = event->job;
 	} else if (event->type == ENG_EV_RUN_CLOSED) {
 		fold->view->status = (Froe__RunStatus)event->status;
 		fold->view->has_finished_ns = true;

@@ -154,13 +154,14 @@ test_job__cancel_killed_in_the_middle(void **state)
 }
 
 static void
-expect_replayed_once(struct froe_client *client, const struct froe_id *runs)
+expect_replayed_once(struct froe_client *client, uint64_t job, const struct froe_id *runs)
 {
 	for (unsigned i = 0; i < MANY; i++) {
 		struct froe_run_view *view = get_run(client, runs[i]);
 		assert_int_equal(view->replay_count, i % 2);
 		if (i % 2 == 1) {
 			assert_string_equal(view->replays[0].reason, "mended");
+			assert_int_equal(view->replays[0].job, job);
 			assert_int_equal(view->status, FROE_RUN_COMPLETED);
 		} else {
 			assert_int_equal(view->status, FROE_RUN_FAILED);
@@ -201,7 +202,7 @@ test_job__replay_killed_in_the_middle(void **state)
 		assert_int_equal(end->status, FROE_RUN_COMPLETED);
 		froe_event_free(end);
 	}
-	expect_replayed_once(client, runs);
+	expect_replayed_once(client, job, runs);
 	worker_close(&worker);
 	froe_client_close(client);
 }

@@ -60,7 +60,7 @@ map_resize(struct map *map, size_t capacity)
 	mem_table_free(old.entries, old.capacity, sizeof(old.entries[0]));
 }
 
-void
+static void
 map_reserve(struct map *map, size_t count)
 {
 	size_t capacity = map->capacity != 0 ? map->capacity : CAPACITY_MIN;
@@ -119,51 +119,6 @@ map_remove(struct map *map, uint64_t high, uint64_t low)
 	return value;
 }
 
-void
-map_prefetch(const struct map *map, uint64_t high, uint64_t low)
-{
-	if (map->capacity != 0)
-		__builtin_prefetch(&map->entries[map_hash(high, low) & (map->capacity - 1)], 1);
-}
-
-void
-map_batch_init(struct map_batch *batch, struct map *map)
-{
-	batch->map = map;
-	batch->count = 0;
-	batch->added = 0;
-	batch->twice = false;
-	batch->left = NULL;
-}
-
-static void
-batch_add_oldest(struct map_batch *batch)
-{
-	const struct map_entry *entry = &batch->entries[batch->added++ % MAP_BATCH];
-	if (map_add(batch->map, entry->key[0], entry->key[1], entry->value))
-		return;
-	batch->twice = true;
-	batch->left = entry->value;
-}
-
-void
-map_batch_add(struct map_batch *batch, uint64_t high, uint64_t low, void *value)
-{
-	if (batch->count - batch->added == MAP_BATCH)
-		batch_add_oldest(batch);
-	batch->entries[batch->count++ % MAP_BATCH] =
-	    (struct map_entry){.key = {high, low}, .value = value};
-	map_prefetch(batch->map, high, low);
-}
-
-bool
-map_batch_flush(struct map_batch *batch)
-{
-	while (batch->added < batch->count)
-		batch_add_oldest(batch);
-	return !batch->twice;
-}
-
 static void
 uuid_words(struct uuid key, uint64_t words[2])
 {
@@ -184,30 +139,6 @@ map_put_uuid(struct map *map, struct uuid key, void *value)
 	uint64_t words[2];
 	uuid_words(key, words);
 	map_put(map, words[0], words[1], value);
-}
-
-void
-map_prefetch_uuid(const struct map *map, struct uuid key)
-{
-	uint64_t words[2];
-	uuid_words(key, words);
-	map_prefetch(map, words[0], words[1]);
-}
-
-void
-map_batch_add_uuid(struct map_batch *batch, struct uuid key, void *value)
-{
-	uint64_t words[2];
-	uuid_words(key, words);
-	map_batch_add(batch, words[0], words[1], value);
-}
-
-bool
-map_add_uuid(struct map *map, struct uuid key, void *value)
-{
-	uint64_t words[2];
-	uuid_words(key, words);
-	return map_add(map, words[0], words[1], value);
 }
 
 void *

@@ -5,6 +5,7 @@
  * Invariants  1. at most 3/4 full. 2. no tombstones: removal shifts back (Knuth 6.4, algorithm R).
  *             3. nothing depends on the order of the table.
  * Threading   its owner only.
+ * See         base/keyset.h, for very large tables
  */
 #ifndef BASE_MAP_H
 #define BASE_MAP_H
@@ -28,31 +29,11 @@ struct map {
 
 void map_init(struct map *map);
 void map_release(struct map *map);
-void map_reserve(struct map *map, size_t count); /* room for so many without growing */
 
 void *map_get(const struct map *map, uint64_t high, uint64_t low); /* NULL: absent */
 void map_put(struct map *map, uint64_t high, uint64_t low, void *value); /* replaces */
 bool map_add(struct map *map, uint64_t high, uint64_t low, void *value); /* false: it is there */
 void *map_remove(struct map *map, uint64_t high, uint64_t low);         /* what was there */
-
-/* Tells the processor that the key will be looked up soon: a table of a million is not in its
- * cache. */
-void map_prefetch(const struct map *map, uint64_t high, uint64_t low);
-
-/* Many adds in a row, each made only when its place has come into the cache. */
-#define MAP_BATCH 16u
-struct map_batch {
-	struct map *map;
-	struct map_entry entries[MAP_BATCH]; /* a ring */
-	uint64_t count;                      /* ever */
-	uint64_t added;                      /* of them: the others are not in the map yet */
-	bool twice;                          /* a key was there already, and stayed as it was */
-	void *left;                          /* the newest value that was not added; or NULL */
-};
-
-void map_batch_init(struct map_batch *batch, struct map *map);
-void map_batch_add(struct map_batch *batch, uint64_t high, uint64_t low, void *value);
-bool map_batch_flush(struct map_batch *batch); /* all are in the map; false: one was twice */
 
 static inline void *
 map_get_u64(const struct map *map, uint64_t key)
@@ -80,9 +61,6 @@ map_remove_u64(struct map *map, uint64_t key)
 
 void *map_get_uuid(const struct map *map, struct uuid key);
 void map_put_uuid(struct map *map, struct uuid key, void *value);
-void map_prefetch_uuid(const struct map *map, struct uuid key);
-void map_batch_add_uuid(struct map_batch *batch, struct uuid key, void *value);
-bool map_add_uuid(struct map *map, struct uuid key, void *value);
 void *map_remove_uuid(struct map *map, struct uuid key);
 
 #endif

@@ -258,8 +258,8 @@ run_free(struct eng *eng, struct eng_run *run)
 	}
 	wheel_remove(&eng->wheels[ENG_WALL], &run->timer.timer);
 	list_remove(&run->link);
-	map_remove_u64(&eng->runs_by_key, run->key);
-	map_remove_uuid(&eng->runs_by_id, run->id);
+	keyset_remove_u64(&eng->runs_by_key, run->key);
+	keyset_remove_uuid(&eng->runs_by_id, run->id);
 	eng->counts.runs--;
 	run->version->workflow->runs--;
 	eng->counts.runs_open[run->status]--;
@@ -275,7 +275,7 @@ void
 closed_forget(struct eng *eng, struct eng_closed *closed)
 {
 	list_remove(&closed->link);
-	map_remove_uuid(&eng->closed, closed->id);
+	keyset_remove_uuid(&eng->closed, closed->id);
 	slab_free(&eng->closed_slab, closed);
 	eng->closed_count--;
 }
@@ -300,7 +300,7 @@ closed_remember(struct eng *eng, const struct eng_run *run, uint64_t now_ns, uin
 	closed->status = (uint8_t)status;
 	list_push(&eng->closed_order, &closed->link);
 	if (!plant(RUN_TWICE))
-		map_put_uuid(&eng->closed, closed->id, closed);
+		keyset_put(&eng->closed, closed);
 	eng->closed_count++;
 }
 

@@ -45,7 +45,8 @@ check_identity(const struct apply *apply)
 	const struct eng_event *event = apply->event;
 	if (event->run != eng->run_last + 1 || event->run_event_no != 1)
 		return misfit(apply, "not the next run");
-	if (eng_run_by_id(eng, event->id) != NULL || map_get_uuid(&eng->closed, event->id) != NULL)
+	if (eng_run_by_id(eng, event->id) != NULL ||
+	    keyset_get_uuid(&eng->closed, event->id) != NULL)
 		return misfit(apply, "its id is in use");
 	const struct eng_idem *key = event->key.size != 0
 	    ? idem_find(eng_tenant_get(eng, event->tenant), event->key)
@@ -139,8 +140,8 @@ void
 run_enter(struct eng *eng, struct eng_run *run)
 {
 	list_push(&eng->runs, &run->link);
-	map_put_u64(&eng->runs_by_key, run->key, run);
-	map_put_uuid(&eng->runs_by_id, run->id, run);
+	froe_assert(keyset_add(&eng->runs_by_key, run));
+	froe_assert(keyset_add(&eng->runs_by_id, run));
 	eng->counts.runs++;
 	run->version->workflow->runs++;
 	eng->counts.runs_open[run->status]++;
@@ -182,8 +183,8 @@ run_bind(struct eng *eng, struct eng_run *unbound, struct eng_version *version)
 	list_replace(&unbound->link, &run->link);
 	list_replace(&unbound->doomed_link, &run->doomed_link);
 	run->timer = (struct eng_timer){.timer.owner = ENG_TIMER_RUN};
-	map_put_u64(&eng->runs_by_key, run->key, run);
-	map_put_uuid(&eng->runs_by_id, run->id, run);
+	keyset_put(&eng->runs_by_key, run);
+	keyset_put(&eng->runs_by_id, run);
 	stock_free(&eng->stock, unbound, sizeof(*unbound));
 	return run;
 }

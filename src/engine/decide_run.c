@@ -136,7 +136,7 @@ decide_run_cancel(struct eng_turn *turn)
 {
 	struct uuid id = turn->command->run_cancel.run;
 	struct eng_run *run = eng_run_by_id(turn->eng, id);
-	struct eng_closed *closed = map_get_uuid(&turn->eng->closed, id);
+	struct eng_closed *closed = keyset_get_uuid(&turn->eng->closed, id);
 	bool own = run != NULL &&
 	    (run->tenant->id == turn->command->tenant.v || plant(CANCEL_FOREIGN));
 	if (own) {

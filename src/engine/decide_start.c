@@ -68,7 +68,7 @@ static bool
 id_known(struct eng_turn *turn, struct uuid id, struct eng_started *ret_started)
 {
 	const struct eng_run *run = eng_run_by_id(turn->eng, id);
-	const struct eng_closed *closed = map_get_uuid(&turn->eng->closed, id);
+	const struct eng_closed *closed = keyset_get_uuid(&turn->eng->closed, id);
 	uint32_t tenant = run != NULL ? run->tenant->id : closed != NULL ? closed->tenant : 0;
 	if (turn->command->type != ENG_CMD_RUN_START_MANY || tenant != turn->command->tenant.v)
 		return false; /* of another tenant's run nothing is told */
@@ -122,7 +122,7 @@ check_id(struct eng_turn *turn, const struct eng_start *start, struct batch *bat
 	if (number != 0 || uuid_is_nil(id))
 		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "run",
 		    "a run's id is a UUIDv7 whose low ten bits are zero: leave it out to get one");
-	if (eng_run_by_id(turn->eng, id) != NULL || map_get_uuid(&turn->eng->closed, id) != NULL)
+	if (eng_run_by_id(turn->eng, id) != NULL || keyset_get_uuid(&turn->eng->closed, id) != NULL)
 		return fault_set_field(
 		    fault, FROE_ALREADY_EXISTS, "run", "a run with this id was started before");
 	if (map_get_uuid(&batch->ids, id) != NULL)
@@ -320,7 +320,7 @@ reply_exists(struct eng_turn *turn, struct uuid id)
 	struct eng_output *output = &turn->eng->output;
 	struct eng_effect *effect = &output->effects[output->effect_count - 1];
 	const struct eng_run *run = eng_run_by_id(turn->eng, id);
-	const struct eng_closed *closed = map_get_uuid(&turn->eng->closed, id);
+	const struct eng_closed *closed = keyset_get_uuid(&turn->eng->closed, id);
 	uint32_t tenant = run != NULL ? run->tenant->id : closed->tenant;
 	effect->id = id;
 	if (tenant == turn->command->tenant.v)

@@ -28,6 +28,7 @@
 #define ENGINE_ENGINE_INT_H
 
 #include "base/arena.h"
+#include "base/keyset.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -332,8 +333,8 @@ struct eng {
 	struct eng_workflow **workflows; /* workflows[id - 1] */
 	uint32_t workflow_count;
 	struct list runs;
-	struct map runs_by_key;
-	struct map runs_by_id;
+	struct keyset runs_by_key;
+	struct keyset runs_by_id;
 	struct list workers;
 	struct map workers_by_id;
 	struct list leaving;
@@ -342,7 +343,7 @@ struct eng {
 	struct list left_order;
 	struct map left;
 	struct list closed_order;
-	struct map closed;
+	struct keyset closed; /* by id */
 	struct slab closed_slab;
 	struct list tokens;
 	struct map tokens_by_kid;

@@ -135,7 +135,7 @@ eng_run_info(const struct eng *eng, uint64_t key, struct arena *arena,
 uint64_t
 eng_closed_ns(const struct eng *eng, struct uuid id)
 {
-	const struct eng_closed *closed = map_get_uuid(&eng->closed, id);
+	const struct eng_closed *closed = keyset_get_uuid(&eng->closed, id);
 	return closed != NULL ? closed->closed_ns : 0;
 }
 
@@ -143,7 +143,7 @@ bool
 eng_closed_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
     uint64_t *ret_run, enum eng_status *ret_status)
 {
-	const struct eng_closed *closed = map_get_uuid(&eng->closed, id);
+	const struct eng_closed *closed = keyset_get_uuid(&eng->closed, id);
 	if (closed == NULL || closed->tenant != tenant.v)
 		return false;
 	*ret_run = closed->key;

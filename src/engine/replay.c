@@ -119,7 +119,7 @@ replay_version(struct eng_turn *turn)
 {
 	struct eng *eng = turn->eng;
 	const struct eng_replay *replay = &turn->command->run_replay;
-	const struct eng_closed *closed = map_get_uuid(&eng->closed, replay->run);
+	const struct eng_closed *closed = keyset_get_uuid(&eng->closed, replay->run);
 	if (closed != NULL && closed->key != replay->key) {
 		reply_fault(turn, FROE_FAILED_PRECONDITION, "run",
 		    "a newer run was started with the same id: that is the one it names");
@@ -338,7 +338,7 @@ find_replayed(const struct apply *apply, struct eng_version **ret_version)
 	struct eng *eng = apply->eng;
 	const struct eng_event *event = apply->event;
 	struct eng_tenant *tenant = eng_tenant_get(eng, event->tenant);
-	struct eng_closed *closed = map_get_uuid(&eng->closed, event->id);
+	struct eng_closed *closed = keyset_get_uuid(&eng->closed, event->id);
 	if (tenant == NULL || event->workflow == 0 || event->workflow > eng->workflow_count)
 		return misfit(apply, "no such tenant or workflow");
 	struct eng_workflow *workflow = eng->workflows[event->workflow - 1];
@@ -412,7 +412,7 @@ apply_run_replayed(struct apply *apply)
 	enum froe_err err = find_replayed(apply, &version);
 	if (err != FROE_OK)
 		return err;
-	struct eng_closed *closed = map_get_uuid(&eng->closed, event->id);
+	struct eng_closed *closed = keyset_get_uuid(&eng->closed, event->id);
 	if (closed != NULL)
 		closed_forget(eng, closed);
 	struct eng_run *run = run_new(eng, event, version);

@@ -221,9 +221,9 @@ load_reserve(struct eng_load *load)
 {
 	struct eng *eng = load->eng;
 	uint64_t runs = load->engine.runs < SAVE_RESERVE_MAX ? load->engine.runs : SAVE_RESERVE_MAX;
-	map_reserve(&eng->runs_by_key, runs);
-	map_reserve(&eng->runs_by_id, runs);
-	map_reserve(
+	keyset_reserve(&eng->runs_by_key, runs);
+	keyset_reserve(&eng->runs_by_id, runs);
+	keyset_reserve(
 	    &eng->closed, load->engine.closed < ENG_CLOSED_MAX ? load->engine.closed : 0);
 }
 
@@ -341,8 +341,8 @@ closed_take(const struct eng_load *load, struct take *take, struct eng_closed *r
 	ret_row->key = take_number(take);
 	ret_row->tenant = take_u32(take);
 	ret_row->status = take_u8(take);
-	map_prefetch_uuid(&load->eng->runs_by_id, ret_row->id);
-	map_prefetch_uuid(&load->eng->closed, ret_row->id);
+	keyset_prefetch_uuid(&load->eng->runs_by_id, ret_row->id);
+	keyset_prefetch_uuid(&load->eng->closed, ret_row->id);
 	return !take->bad && ret_row->status >= ENG_COMPLETED && ret_row->status <= ENG_CANCELLED &&
 	    eng_tenant_get(load->eng, ret_row->tenant) != NULL && ret_row->key != 0 &&
 	    ret_row->key <= load->engine.run_last;
@@ -355,7 +355,7 @@ closed_add(struct eng *eng, const struct eng_closed *row)
 		return false;
 	struct eng_closed *closed = slab_alloc(&eng->closed_slab);
 	*closed = *row;
-	if (!map_add_uuid(&eng->closed, closed->id, closed)) {
+	if (!keyset_add(&eng->closed, closed)) {
 		slab_free(&eng->closed_slab, closed);
 		return false;
 	}
@@ -370,9 +370,9 @@ load_closed(struct eng_load *load)
 {
 	struct take *take = &load->body;
 	while (take_more(take)) {
-		struct eng_closed rows[MAP_BATCH] = {0};
+		struct eng_closed rows[KEYSET_BATCH] = {0};
 		size_t count = 0;
-		while (count < MAP_BATCH && take_more(take)) {
+		while (count < KEYSET_BATCH && take_more(take)) {
 			if (!closed_take(load, take, &rows[count++]))
 				return load_bad(load, "a closed run");
 		}
@@ -485,8 +485,8 @@ eng_load_open(void)
 	struct eng_load *load = mem_zalloc(sizeof(*load));
 	load->eng = eng_open();
 	fair_load_begin(&load->eng->fair);
-	map_batch_init(&load->runs_by_key, &load->eng->runs_by_key);
-	map_batch_init(&load->runs_by_id, &load->eng->runs_by_id);
+	keyset_batch_init(&load->runs_by_key, &load->eng->runs_by_key);
+	keyset_batch_init(&load->runs_by_id, &load->eng->runs_by_id);
 	return load;
 }
 

@@ -75,8 +75,8 @@ struct eng_load {
 	} *kept; /* owned */
 	size_t kept_count;
 	bool begun; /* ENGINE has come */
-	struct map_batch runs_by_key; /* of RUN after RUN */
-	struct map_batch runs_by_id;
+	struct keyset_batch runs_by_key; /* of RUN after RUN */
+	struct keyset_batch runs_by_id;
 	uint32_t run_records; /* of the newest RUN */
 	struct eng_task *approvals_of; /* whose approvals come now, and where the next one goes */
 	struct eng_approval **approvals_tail;

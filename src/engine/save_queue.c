@@ -103,8 +103,8 @@ static void
 queue_look_ahead(const struct eng_load *load)
 {
 	struct take ahead = load->body;
-	for (unsigned i = 0; i < MAP_BATCH && take_more(&ahead); i++) {
-		map_prefetch(&load->eng->runs_by_key, 0, take_number(&ahead));
+	for (unsigned i = 0; i < KEYSET_BATCH && take_more(&ahead); i++) {
+		keyset_prefetch_u64(&load->eng->runs_by_key, take_number(&ahead));
 		take_u32(&ahead);
 	}
 }
@@ -131,7 +131,7 @@ load_queue(struct eng_load *load)
 		return load_bad(load, "a queue has two turns");
 	fair_queue_load(&queue->fair, turn, deficit);
 	for (uint64_t row = 0; take_more(take); row++) {
-		if (row % MAP_BATCH == 0)
+		if (row % KEYSET_BATCH == 0)
 			queue_look_ahead(load);
 		struct eng_task *task = load_task(load, take);
 		if (task == NULL || task->state != ENG_TASK_QUEUED || task->item.queue != NULL ||

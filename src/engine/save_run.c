@@ -149,8 +149,8 @@ run_link(struct eng_load *load, uint64_t key, struct uuid id, struct eng_version
 	run->key = key;
 	run->id = id;
 	run->version = version;
-	map_batch_add(&load->runs_by_key, 0, key, run);
-	map_batch_add_uuid(&load->runs_by_id, id, run);
+	keyset_batch_add(&load->runs_by_key, run);
+	keyset_batch_add(&load->runs_by_id, run);
 	run->tenant = version->workflow->tenant;
 	run->timer.timer.owner = ENG_TIMER_RUN;
 	for (uint16_t i = 0; i < version->task_count; i++)
@@ -209,7 +209,8 @@ run_stands(const struct eng_run *run)
 enum froe_err
 load_runs_flush(struct eng_load *load)
 {
-	bool keys = map_batch_flush(&load->runs_by_key), ids = map_batch_flush(&load->runs_by_id);
+	bool keys = keyset_batch_flush(&load->runs_by_key);
+	bool ids = keyset_batch_flush(&load->runs_by_id);
 	return keys && ids ? FROE_OK : load_bad(load, "a run is there twice");
 }
 

@@ -68,6 +68,9 @@ eng_open(void)
 	for (int i = 0; i < ENG_CLOCKS; i++)
 		wheel_init(&eng->wheels[i], 0);
 	list_init(&eng->runs);
+	keyset_init(&eng->runs_by_key, offsetof(struct eng_run, key), sizeof(uint64_t));
+	keyset_init(&eng->runs_by_id, offsetof(struct eng_run, id), sizeof(struct uuid));
+	keyset_init(&eng->closed, offsetof(struct eng_closed, id), sizeof(struct uuid));
 	list_init(&eng->workers);
 	list_init(&eng->leaving);
 	list_init(&eng->doomed);
@@ -165,11 +168,11 @@ eng_close(struct eng *eng)
 	mem_free(eng->tenants);
 	mem_free(eng->workflows);
 	map_release(&eng->tenant_names);
-	map_release(&eng->runs_by_key);
-	map_release(&eng->runs_by_id);
+	keyset_release(&eng->runs_by_key);
+	keyset_release(&eng->runs_by_id);
 	map_release(&eng->workers_by_id);
 	map_release(&eng->left);
-	map_release(&eng->closed);
+	keyset_release(&eng->closed);
 	map_release(&eng->approvals);
 	map_release(&eng->tokens_by_kid);
 	map_release(&eng->jobs);
@@ -253,13 +256,13 @@ eng_worker_by_uuid(const struct eng *eng, uint32_t tenant, struct uuid id)
 struct eng_run *
 eng_run_get(const struct eng *eng, uint64_t key)
 {
-	return map_get_u64(&eng->runs_by_key, key);
+	return keyset_get_u64(&eng->runs_by_key, key);
 }
 
 struct eng_run *
 eng_run_by_id(const struct eng *eng, struct uuid id)
 {
-	return map_get_uuid(&eng->runs_by_id, id);
+	return keyset_get_uuid(&eng->runs_by_id, id);
 }
 
 struct eng_task *

@@ -7,7 +7,7 @@
  */
 #include "log/resolver.h"
 
-#include "base/map.h"
+#include "base/keyset.h"
 #include "base/mem.h"
 #include "base/stock.h"
 
@@ -22,6 +22,7 @@ struct resolver_head {
 
 /* One block a run: the places (handed out as an array), then where each record is in the ring. */
 struct resolver_list {
+	uint64_t run_key;
 	uint32_t count;
 	uint32_t capacity;
 	struct log_place places[];
@@ -32,7 +33,7 @@ struct resolver_list {
 #define LIST_CAPACITY_NEXT 5u
 
 struct resolver {
-	struct map runs; /* run key -> struct resolver_list */
+	struct keyset runs; /* struct resolver_list by run key */
 	struct stock stock;
 	uint8_t *cache;
 	size_t cache_bytes;
@@ -40,7 +41,7 @@ struct resolver {
 	/* The run of the newest record: a step's records are mostly of one run. */
 	uint64_t last_key;
 	struct resolver_list *last;
-	struct map_batch batch; /* resolver_load_next */
+	struct keyset_batch batch; /* resolver_load_next */
 };
 
 static uint64_t *
@@ -61,7 +62,9 @@ resolver_open(size_t cache_bytes)
 {
 	struct resolver *resolver = mem_zalloc(sizeof(*resolver));
 	stock_init(&resolver->stock);
-	map_batch_init(&resolver->batch, &resolver->runs);
+	keyset_init(
+	    &resolver->runs, offsetof(struct resolver_list, run_key), sizeof(uint64_t));
+	keyset_batch_init(&resolver->batch, &resolver->runs);
 	resolver->cache_bytes = cache_bytes;
 	resolver->cache = cache_bytes > 0 ? mem_pages(cache_bytes) : NULL;
 	resolver->head = CACHE_START;
@@ -69,9 +72,10 @@ resolver_open(size_t cache_bytes)
 }
 
 static struct resolver_list *
-list_new(struct resolver *resolver, uint32_t capacity)
+list_new(struct resolver *resolver, uint64_t run_key, uint32_t capacity)
 {
 	struct resolver_list *list = stock_alloc(&resolver->stock, list_size(capacity));
+	list->run_key = run_key;
 	list->count = 0;
 	list->capacity = capacity;
 	return list;
@@ -87,10 +91,11 @@ list_free(struct resolver *resolver, struct resolver_list *list)
 static struct resolver_list *
 list_grow(struct resolver *resolver, struct resolver_list *list, uint32_t capacity)
 {
-	struct resolver_list *grown = list_new(resolver, capacity);
+	struct resolver_list *grown = list_new(resolver, list->run_key, capacity);
 	grown->count = list->count;
 	memcpy(grown->places, list->places, list->count * sizeof(struct log_place));
 	memcpy(list_positions(grown), list_positions(list), list->count * sizeof(uint64_t));
+	keyset_put(&resolver->runs, grown);
 	list_free(resolver, list);
 	return grown;
 }
@@ -99,17 +104,16 @@ list_grow(struct resolver *resolver, struct resolver_list *list, uint32_t capaci
 static struct resolver_list *
 list_require(struct resolver *resolver, uint64_t run_key, uint32_t count)
 {
-	struct resolver_list *list = map_get_u64(&resolver->runs, run_key);
+	struct resolver_list *list = keyset_get_u64(&resolver->runs, run_key);
 	if (list == NULL) {
-		list = list_new(resolver, count > LIST_CAPACITY ? count : LIST_CAPACITY);
-		map_put_u64(&resolver->runs, run_key, list);
+		list = list_new(resolver, run_key, count > LIST_CAPACITY ? count : LIST_CAPACITY);
+		keyset_add(&resolver->runs, list);
 	} else if (list->capacity - list->count < count) {
 		uint32_t capacity =
 		    list->capacity < LIST_CAPACITY_NEXT ? LIST_CAPACITY_NEXT : list->capacity * 2;
 		if (capacity - list->count < count)
 			capacity = list->count + count;
 		list = list_grow(resolver, list, capacity);
-		map_put_u64(&resolver->runs, run_key, list);
 	}
 	return list;
 }
@@ -117,10 +121,10 @@ list_require(struct resolver *resolver, uint64_t run_key, uint32_t count)
 void
 resolver_close(struct resolver *resolver)
 {
-	FROE_DROP(map_batch_flush(&resolver->batch), "a load may have been given up");
+	FROE_DROP(keyset_batch_flush(&resolver->batch), "a load may have been given up");
 	for (size_t i = 0; i < resolver->runs.capacity; i++)
-		list_free(resolver, resolver->runs.entries[i].value);
-	map_release(&resolver->runs);
+		list_free(resolver, keyset_at(&resolver->runs, i));
+	keyset_release(&resolver->runs);
 	stock_release(&resolver->stock);
 	if (resolver->cache != NULL)
 		mem_pages_free(resolver->cache, resolver->cache_bytes);
@@ -192,14 +196,14 @@ resolver_load_next(struct resolver *resolver, uint64_t run_key, const struct log
     uint32_t count)
 {
 	if (resolver->last_key == run_key) { /* one of very many records */
-		FROE_DROP(map_batch_flush(&resolver->batch), "resolver_load_end says so again");
+		FROE_DROP(keyset_batch_flush(&resolver->batch), "resolver_load_end says so again");
 		list_load(list_require(resolver, run_key, count), places, count);
 		return;
 	}
 	struct resolver_list *list =
-	    list_new(resolver, count > LIST_CAPACITY ? count : LIST_CAPACITY);
+	    list_new(resolver, run_key, count > LIST_CAPACITY ? count : LIST_CAPACITY);
 	list_load(list, places, count);
-	map_batch_add(&resolver->batch, 0, run_key, list);
+	keyset_batch_add(&resolver->batch, list);
 	resolver->last_key = run_key;
 }
 
@@ -207,7 +211,7 @@ bool
 resolver_load_end(struct resolver *resolver)
 {
 	resolver->last_key = 0;
-	bool once = map_batch_flush(&resolver->batch);
+	bool once = keyset_batch_flush(&resolver->batch);
 	list_free(resolver, resolver->batch.left);
 	resolver->batch.left = NULL;
 	return once;
@@ -216,7 +220,7 @@ resolver_load_end(struct resolver *resolver)
 static const struct resolver_list *
 list_with(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no)
 {
-	const struct resolver_list *list = map_get_u64(&resolver->runs, run_key);
+	const struct resolver_list *list = keyset_get_u64(&resolver->runs, run_key);
 	return list != NULL && run_event_no >= 1 && run_event_no <= list->count ? list : NULL;
 }
 
@@ -254,7 +258,7 @@ resolver_record(const struct resolver *resolver, uint64_t run_key, uint32_t run_
 const struct log_place *
 resolver_run(const struct resolver *resolver, uint64_t run_key, uint32_t *ret_count)
 {
-	const struct resolver_list *list = map_get_u64(&resolver->runs, run_key);
+	const struct resolver_list *list = keyset_get_u64(&resolver->runs, run_key);
 	*ret_count = list != NULL ? list->count : 0;
 	return list != NULL ? list->places : NULL;
 }
@@ -262,7 +266,7 @@ resolver_run(const struct resolver *resolver, uint64_t run_key, uint32_t *ret_co
 void
 resolver_forget(struct resolver *resolver, uint64_t run_key)
 {
-	struct resolver_list *list = map_remove_u64(&resolver->runs, run_key);
+	struct resolver_list *list = keyset_remove_u64(&resolver->runs, run_key);
 	if (resolver->last_key == run_key) {
 		resolver->last_key = 0;
 		resolver->last = NULL;

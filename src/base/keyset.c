@@ -1,0 +1,287 @@
+#include "base/keyset.h"
+
+#include "base/fault.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+#define CAPACITY_MIN 16u
+#define TAG_MASK 0xffffu
+#define TAG_SHIFT 48u
+/* So many objects ahead are asked of memory while a large table grows. */
+#define LOOK_AHEAD 16u
+
+void
+keyset_init(struct keyset *set, size_t key_offset, size_t key_size)
+{
+	froe_assert(key_size == sizeof(uint64_t) || key_size == sizeof(struct uuid));
+	*set = (struct keyset){.key_offset = key_offset, .key_size = key_size};
+}
+
+void
+keyset_release(struct keyset *set)
+{
+	mem_table_free(set->slots, set->capacity, sizeof(set->slots[0]));
+	keyset_init(set, set->key_offset, set->key_size);
+}
+
+/* -------------------------------------------------------------------------------------- hashes */
+
+/* The finaliser of SplitMix64 (Steele, Lea, Flood 2014) over both words. */
+static uint64_t
+hash_words(uint64_t high, uint64_t low)
+{
+	uint64_t x = low + high * 0x9e3779b97f4a7c15u;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}
+
+static uint64_t
+hash_key(const struct keyset *set, const void *key)
+{
+	uint64_t words[2] = {0};
+	memcpy(words, key, set->key_size);
+	return hash_words(words[1], words[0]);
+}
+
+static const void *
+key_of(const struct keyset *set, const void *object)
+{
+	return (const uint8_t *)object + set->key_offset;
+}
+
+/* --------------------------------------------------------------------------------------- slots */
+
+static uint64_t
+slot_of(const void *object, uint64_t hash)
+{
+	uint64_t address = (uint64_t)(uintptr_t)object;
+	froe_assert(object != NULL && address >> TAG_SHIFT == 0);
+	return address | (hash & TAG_MASK) << TAG_SHIFT;
+}
+
+static void *
+object_of(uint64_t slot)
+{
+	return (void *)(uintptr_t)(slot & ((UINT64_C(1) << TAG_SHIFT) - 1));
+}
+
+/* How far from its home the object in slot `at` is. */
+static size_t
+slot_distance(const struct keyset *set, size_t at)
+{
+	return (at - (set->slots[at] >> TAG_SHIFT)) & (set->capacity - 1) & TAG_MASK;
+}
+
+/* The slot of the key, or the empty one where it belongs. */
+static size_t
+slot_find(const struct keyset *set, const void *key, uint64_t hash)
+{
+	size_t mask = set->capacity - 1;
+	size_t at = hash & mask;
+	for (; set->slots[at] != 0; at = (at + 1) & mask) {
+		if (set->slots[at] >> TAG_SHIFT == (hash & TAG_MASK) &&
+		    memcmp(key_of(set, object_of(set->slots[at])), key, set->key_size) == 0)
+			break;
+	}
+	return at;
+}
+
+static void
+slot_place(struct keyset *set, uint64_t slot, uint64_t hash)
+{
+	size_t mask = set->capacity - 1;
+	size_t at = hash & mask;
+	while (set->slots[at] != 0)
+		at = (at + 1) & mask;
+	set->slots[at] = slot;
+	froe_assert(((at - hash) & mask) <= TAG_MASK);
+}
+
+/* ------------------------------------------------------------------------------------- growing */
+
+static void
+look_ahead(const struct keyset *set, const uint64_t *slots, size_t capacity, size_t at)
+{
+	if (at + LOOK_AHEAD < capacity && slots[at + LOOK_AHEAD] != 0)
+		__builtin_prefetch(key_of(set, object_of(slots[at + LOOK_AHEAD])));
+}
+
+static void
+keyset_resize(struct keyset *set, size_t capacity)
+{
+	struct keyset old = *set;
+	bool known = capacity - 1 <= TAG_MASK; /* the tag is all that matters of the hash */
+	set->capacity = capacity;
+	set->slots = mem_table(capacity, sizeof(set->slots[0]));
+	for (size_t i = 0; i < old.capacity; i++) {
+		uint64_t slot = old.slots[i];
+		if (!known)
+			look_ahead(set, old.slots, old.capacity, i);
+		if (slot != 0)
+			slot_place(set, slot,
+			    known ? slot >> TAG_SHIFT
+				  : hash_key(set, key_of(set, object_of(slot))));
+	}
+	mem_table_free(old.slots, old.capacity, sizeof(old.slots[0]));
+}
+
+void
+keyset_reserve(struct keyset *set, size_t count)
+{
+	size_t capacity = set->capacity != 0 ? set->capacity : CAPACITY_MIN;
+	while (count > capacity / 4 * 3)
+		capacity *= 2;
+	if (capacity > set->capacity)
+		keyset_resize(set, capacity);
+}
+
+/* --------------------------------------------------------------------------------- one object */
+
+static void *
+keyset_get(const struct keyset *set, const void *key)
+{
+	if (set->capacity == 0)
+		return NULL;
+	return object_of(set->slots[slot_find(set, key, hash_key(set, key))]);
+}
+
+void *
+keyset_get_u64(const struct keyset *set, uint64_t key)
+{
+	froe_assert(set->key_size == sizeof(key));
+	return keyset_get(set, &key);
+}
+
+void *
+keyset_get_uuid(const struct keyset *set, struct uuid key)
+{
+	froe_assert(set->key_size == sizeof(key));
+	return keyset_get(set, &key);
+}
+
+bool
+keyset_add(struct keyset *set, void *object)
+{
+	const void *key = key_of(set, object);
+	uint64_t hash = hash_key(set, key);
+	keyset_reserve(set, set->count + 1);
+	size_t at = slot_find(set, key, hash);
+	if (set->slots[at] != 0)
+		return false;
+	froe_assert(((at - hash) & (set->capacity - 1)) <= TAG_MASK);
+	set->slots[at] = slot_of(object, hash);
+	set->count++;
+	return true;
+}
+
+void *
+keyset_put(struct keyset *set, void *object)
+{
+	const void *key = key_of(set, object);
+	uint64_t hash = hash_key(set, key);
+	if (keyset_add(set, object))
+		return NULL;
+	size_t at = slot_find(set, key, hash);
+	void *was = object_of(set->slots[at]);
+	set->slots[at] = slot_of(object, hash);
+	return was;
+}
+
+static void *
+keyset_remove(struct keyset *set, const void *key)
+{
+	if (set->capacity == 0)
+		return NULL;
+	size_t mask = set->capacity - 1;
+	size_t hole = slot_find(set, key, hash_key(set, key));
+	void *object = object_of(set->slots[hole]);
+	if (object == NULL)
+		return NULL;
+	set->count--;
+	for (size_t at = (hole + 1) & mask; set->slots[at] != 0; at = (at + 1) & mask) {
+		/* Move back unless its home lies cyclically in (hole, at]. */
+		if (slot_distance(set, at) < ((at - hole) & mask))
+			continue;
+		set->slots[hole] = set->slots[at];
+		hole = at;
+	}
+	set->slots[hole] = 0;
+	return object;
+}
+
+void *
+keyset_remove_u64(struct keyset *set, uint64_t key)
+{
+	froe_assert(set->key_size == sizeof(key));
+	return keyset_remove(set, &key);
+}
+
+void *
+keyset_remove_uuid(struct keyset *set, struct uuid key)
+{
+	froe_assert(set->key_size == sizeof(key));
+	return keyset_remove(set, &key);
+}
+
+void *
+keyset_at(const struct keyset *set, size_t slot)
+{
+	return object_of(set->slots[slot]);
+}
+
+/* --------------------------------------------------------------------------------------- many */
+
+static void
+keyset_prefetch(const struct keyset *set, const void *key)
+{
+	if (set->capacity != 0)
+		__builtin_prefetch(
+		    &set->slots[hash_key(set, key) & (set->capacity - 1)], /* for writing */ 1);
+}
+
+void
+keyset_prefetch_u64(const struct keyset *set, uint64_t key)
+{
+	keyset_prefetch(set, &key);
+}
+
+void
+keyset_prefetch_uuid(const struct keyset *set, struct uuid key)
+{
+	keyset_prefetch(set, &key);
+}
+
+void
+keyset_batch_init(struct keyset_batch *batch, struct keyset *set)
+{
+	*batch = (struct keyset_batch){.set = set};
+}
+
+static void
+batch_add_oldest(struct keyset_batch *batch)
+{
+	void *object = batch->objects[batch->added++ % KEYSET_BATCH];
+	if (keyset_add(batch->set, object))
+		return;
+	batch->twice = true;
+	batch->left = object;
+}
+
+void
+keyset_batch_add(struct keyset_batch *batch, void *object)
+{
+	if (batch->count - batch->added == KEYSET_BATCH)
+		batch_add_oldest(batch);
+	batch->objects[batch->count++ % KEYSET_BATCH] = object;
+	keyset_prefetch(batch->set, key_of(batch->set, object));
+}
+
+bool
+keyset_batch_flush(struct keyset_batch *batch)
+{
+	while (batch->added < batch->count)
+		batch_add_oldest(batch);
+	return !batch->twice;
+}

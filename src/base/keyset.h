@@ -1,0 +1,70 @@
+/*
+ * base/keyset: objects found by a key that lies in them.
+ *
+ * Purpose     What base/map does, in a third of its memory, for the tables that hold an entry for
+ *             each of a million runs: a slot is eight bytes, the object's address and, in the 16
+ *             bits that an address does not use, the low bits of its key's hash.
+ * Layout      Open addressing, linear probing, at most 3/4 full, no tombstones: removal shifts back
+ *             (Knuth 6.4, algorithm R). Where an object's home is follows from its slot's place and
+ *             those 16 bits, so a removal reads no other object; a look-up reads one with another
+ *             key only if both have the same home.
+ * Ownership   the set owns its slots, not the objects. A key must not change while it is in a set.
+ * Invariants  1. no object is further than 65535 slots from its home. 2. nothing depends on the
+ *             order of the slots.
+ * Threading   its owner only.
+ */
+#ifndef BASE_KEYSET_H
+#define BASE_KEYSET_H
+
+#include "base/uuid.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct keyset {
+	uint64_t *slots; /* 0: empty */
+	size_t capacity; /* a power of two, or 0 */
+	size_t count;
+	size_t key_offset;
+	size_t key_size; /* 8: uint64_t; 16: struct uuid */
+};
+
+/* `key_offset`, `key_size`: of the key in each object. */
+void keyset_init(struct keyset *set, size_t key_offset, size_t key_size);
+void keyset_release(struct keyset *set);
+void keyset_reserve(struct keyset *set, size_t count); /* room for so many without growing */
+
+void *keyset_get_u64(const struct keyset *set, uint64_t key); /* NULL: absent */
+void *keyset_get_uuid(const struct keyset *set, struct uuid key);
+
+bool keyset_add(struct keyset *set, void *object); /* false: one with its key is there */
+void *keyset_put(struct keyset *set, void *object); /* what was there with its key; or NULL */
+
+void *keyset_remove_u64(struct keyset *set, uint64_t key); /* what was there */
+void *keyset_remove_uuid(struct keyset *set, struct uuid key);
+
+/* The object in a slot below `capacity`; NULL: none. */
+void *keyset_at(const struct keyset *set, size_t slot);
+
+/* Tells the processor that the key will be looked up soon: a table of a million is not in its
+ * cache. */
+void keyset_prefetch_u64(const struct keyset *set, uint64_t key);
+void keyset_prefetch_uuid(const struct keyset *set, struct uuid key);
+
+/* Many adds in a row, each made only when its slot has come into the cache. */
+#define KEYSET_BATCH 16u
+struct keyset_batch {
+	struct keyset *set;
+	void *objects[KEYSET_BATCH]; /* a ring */
+	uint64_t count;              /* ever */
+	uint64_t added;              /* of them: the others are not in the set yet */
+	bool twice;                  /* a key was there already, and stayed as it was */
+	void *left;                  /* the newest object that was not added; or NULL */
+};
+
+void keyset_batch_init(struct keyset_batch *batch, struct keyset *set);
+void keyset_batch_add(struct keyset_batch *batch, void *object);
+bool keyset_batch_flush(struct keyset_batch *batch); /* all are in the set; false: one was twice */
+
+#endif

@@ -10,8 +10,11 @@
 #   make sim-same            the same worlds built by two compilers, -O0 and -O3: the same traces
 #   make crash [CYCLES=N]    kill -9 under load, with an outside ledger
 #   make power-cut [IMAGES=N] [SEED=S]  disks as a power cut leaves them, ext4 and XFS; needs root
+#   make hostile [FRAMES=N] [SLOW=N]   damaged messages and slow connections, against ASan
 #   make soak [MINUTES=N]    half an hour of mixed load, kills, backups; memory and disk stay flat
-#   make fuzz TARGET=name SECONDS=n; make fuzz-replay    libFuzzer; its corpora without it
+#   make fuzz TARGET=name SECONDS=n; make fuzz-all SECONDS=n; make fuzz-replay    libFuzzer; corpora
+#   make coverage [ARGS=--missed]   branches of log, engine, sched and the parsers that tests take
+#   make spin [ARGS=--full]  models of the commit pipeline and of the rings between loops
 #   make test                installs what is missing, builds, runs every test that CI runs
 #   make tutorial            does docs/tutorial.md, word for word
 #   make demo                a DAG on a real worker, both killed in the middle, run to its end
@@ -207,7 +210,7 @@ $(OUT)/bench/%: bench/%.c $$(call lib,$$(L_cli))
 check: $(UNIT_RUN)
 	@tools/run-tests --programs $(UNIT_RUN)
 
-PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/system/*.c tests/crash/*.c tests/soak/*.c tests/sim/*.c))
+PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/system/*.c tests/crash/*.c tests/hostile/*.c tests/soak/*.c tests/sim/*.c))
 BENCHES := $(patsubst bench/%.c,$(OUT)/bench/%,$(wildcard bench/*.c))
 test-build: all $(UNIT) $(PROGRAMS) $(BENCHES) $(POWER)
 .PHONY: test-build
@@ -251,12 +254,33 @@ power-cut: all $(PROGRAMS) $(POWER)
 	TMPDIR=$(OUT) $(OUT)/tests/power/power $(OUT) $(IMAGES) $(if $(SEED),--seed $(SEED))
 .PHONY: power-cut
 
+spin:
+	@tools/spin --work $(B)/spin $(ARGS)
+.PHONY: spin
+
+FRAMES ?= 1000000
+SLOW ?= 5000
+hostile:
+	@$(MAKE) --no-print-directory SAN=address,undefined hostile-run
+hostile-run: all $(OUT)/tests/hostile/hostile
+	@tools/run-tests --hostile $(OUT) $(FRAMES) $(SLOW)
+.PHONY: hostile hostile-run
+
 MINUTES ?= 30
 soak: all $(PROGRAMS)
 	TMPDIR=$(OUT) $(OUT)/tests/soak/soak $(OUT) $$(($(MINUTES) * 60))
 .PHONY: soak
 
 include $(wildcard fuzz/fuzz.mk)
+
+# In a tree of its own; -O0, so that each condition is there as it was written.
+COVERAGE := --coverage -fprofile-update=atomic -U_FORTIFY_SOURCE
+coverage:
+	@$(MAKE) --no-print-directory B=$(B)/coverage OPT=-O0 CFLAGS="$(COVERAGE)" LDFLAGS=--coverage \
+	    coverage-build
+	@tools/coverage --build $(B)/coverage $(ARGS)
+coverage-build: $(UNIT) $(OUT)/tests/sim/sim $(FUZZERS:%=$(OUT)/fuzz/replay_%)
+.PHONY: coverage coverage-build
 
 # The packages must be there before pkg-config is asked: hence a second make.
 deps:

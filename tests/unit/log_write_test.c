@@ -724,19 +724,35 @@ keeper_run(void *context)
 	return NULL;
 }
 
+/* What any thread may ask, all the time. */
+static void *
+asker_run(void *context)
+{
+	struct keeper *keeper = context;
+	uint64_t sealed = 0;
+	while (!atomic_load(&keeper->stop)) {
+		FROE_DROP(log_short_of_space(keeper->log), "either is right");
+		uint64_t now = log_sealed(keeper->log);
+		froe_assert(now >= sealed);
+		sealed = now;
+		nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+	}
+	return NULL;
+}
+
 /* The owner sleeps without a deadline when there is no room: housekeeping must wake it. */
 static void
-test_log__housekeeping_wakes_the_owner(void **state)
+write_beside_housekeeping(struct io_env *env)
 {
-	struct world *world = world_real(io_env_posix());
+	struct world *world = world_real(env);
 	struct keeper keeper = {0};
-	pthread_t thread;
+	pthread_t thread, asker;
 	size_t size = 200000;
-	(void)state;
 	world->options.spares = 0;
 	OK(world, world_try_open(world));
 	keeper.log = world->log;
 	assert_int_equal(pthread_create(&thread, NULL, keeper_run, &keeper), 0);
+	assert_int_equal(pthread_create(&asker, NULL, asker_run, &keeper), 0);
 	world_start(world);
 	for (unsigned i = 0; i < 60; i++) {
 		while (!log_has_room(world->log, size + 64)) {
@@ -752,9 +768,26 @@ test_log__housekeeping_wakes_the_owner(void **state)
 	}
 	atomic_store(&keeper.stop, true);
 	pthread_join(thread, NULL);
+	pthread_join(asker, NULL);
 	reopen_whole(world);
 	assert_true(world->report.segments > 10);
 	world_free(world);
+}
+
+static void
+test_log__housekeeping_wakes_the_owner_posix(void **state)
+{
+	(void)state;
+	write_beside_housekeeping(io_env_posix());
+}
+
+static void
+test_log__housekeeping_wakes_the_owner_uring(void **state)
+{
+	(void)state;
+	if (!world_has_uring())
+		skip();
+	write_beside_housekeeping(io_env_uring());
 }
 
 int
@@ -789,7 +822,8 @@ main(void)
 	    cmocka_unit_test(test_log__reads_posix),
 	    cmocka_unit_test(test_log__reads_uring),
 	    cmocka_unit_test(test_log__read_finds_rot),
-	    cmocka_unit_test(test_log__housekeeping_wakes_the_owner),
+	    cmocka_unit_test(test_log__housekeeping_wakes_the_owner_posix),
+	    cmocka_unit_test(test_log__housekeeping_wakes_the_owner_uring),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -405,7 +405,7 @@ run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason, s
 	    .run = run->key,
 	    .reason = (uint32_t)reason,
 	    .text = text,
-	    .actor = turn->command->actor,
+	    .actor = plant(ACTOR_LOST) ? bytes_of(NULL, 0) : turn->command->actor,
 	    .job = turn->command->job.number,
 	    .parent = doom,
 	};

@@ -4,6 +4,7 @@
 #include "engine/durable_int.h"
 
 #include "base/mem.h"
+#include "base/plant.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -393,7 +394,8 @@ eng_step_bytes_max(const struct eng *eng, const struct eng_command *command)
 	else if (!list_empty(&eng->doomed) && list_empty(&eng->deliveries) &&
 	    command->type == ENG_CMD_SCHEDULE)
 		events += 2 * ENG_STEP_DOOMED_MAX + 2 * FROE_WORKFLOW_TASKS_MAX;
-	size_t size = events * EVENT_BYTES + command->actor.size + command_payload(command);
+	size_t size = events * EVENT_BYTES + command->actor.size +
+	    (plant(BOUND_SMALL) ? 0 : command_payload(command));
 	size += command->job.number != 0 ? EVENT_BYTES : 0; /* JOB_ADVANCED */
 	size += delivery_bytes(eng, command);
 	if (command->type == ENG_CMD_RUN_START_MANY)

@@ -4,6 +4,7 @@
 #include "index/index_int.h"
 
 #include "base/mem.h"
+#include "base/plant.h"
 #include "index/texts.h"
 
 #include <stdlib.h>
@@ -33,6 +34,8 @@ void
 index_put(struct index *index, const struct index_run *run)
 {
 	froe_assert(run->seq > 0 && run->workflow.size <= ROW_WORKFLOW_BYTES_MAX);
+	if (plant(INDEX_ROW) && run->number % 4 == 3)
+		return;
 	struct pending *pending = pending_new(index, PENDING_PUT, run);
 	pending->run.workflow = pending_copy(index, run->workflow);
 	pending->run.metadata = pending_copy(index, run->metadata);
@@ -44,6 +47,8 @@ void
 index_end(struct index *index, const struct index_run *run)
 {
 	froe_assert(run->seq > 0 && run->finished_ns != 0);
+	if (plant(INDEX_END))
+		return;
 	struct pending *pending = pending_new(index, PENDING_END, run);
 	pending->run.places = pending_copy(index, run->places);
 }

@@ -9,6 +9,7 @@
  * sim-faults); each must be found: the oracles are no decoration. SIM_PLANT=name plants one of the
  * harness in an ordinary run.
  */
+#include "sim/world/audit.h"
 #include "sim/world/batch.h"
 #include "sim/world/faults.h"
 #include "sim/world/shrink.h"
@@ -166,6 +167,7 @@ main(int argc, char **argv)
 		result = faults_run(&options.batch, options.fault);
 	else
 		result = run_worlds(&options.batch);
+	audit_index_clean();
 	if (!options.batch.hashes)
 		printf("%" PRIu64 " passed, %" PRIu64 " failed\n", result.passed, result.failed);
 	return result.failed == 0 && result.passed > 0 ? FROE_EXIT_OK : FROE_EXIT_FAILED;

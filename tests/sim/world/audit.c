@@ -1,6 +1,7 @@
 #include "sim/world/audit.h"
 
 #include "base/hash.h"
+#include "io/file.h"
 #include "server/record.h"
 #include "sim/world/world.h"
 
@@ -15,6 +16,7 @@ struct scan {
 	struct arena arena;
 	uint64_t count;
 	uint64_t hash; /* of the events; and of the state at the end */
+	struct log_report report;
 };
 
 static enum froe_err
@@ -39,10 +41,9 @@ scan_store(struct world *world, struct scan *ret_scan, struct froe_fault *fault)
 {
 	bool whole = world->process.oldest == 1;
 	struct scan scan = {.eng = whole ? eng_open() : NULL};
-	struct log_report report;
 	arena_init(&scan.arena, 0);
 	enum froe_err err = log_scan(world->env, PROCESS_DIR, (struct lsn){0}, scan_record, &scan,
-	    &report, fault);
+	    &scan.report, fault);
 	if (scan.eng != NULL) {
 		uint64_t words[] = {scan.hash, eng_hash(scan.eng)};
 		scan.hash = hash64(words, sizeof(words), 0);
@@ -83,6 +84,34 @@ audit_whole(struct world *world)
 		    "state", scan.count, history->count);
 }
 
+/* At the end of what is known there may be a frame that was on its way, or nothing: a byte of it is
+ * changed, or a block of elsewhere lands there. */
+static void
+damage_tail(struct world *world, struct lsn end)
+{
+	struct dice *dice = &world->dice;
+	uint8_t block[LOG_BLOCK_BYTES] = {0};
+	char path[128];
+	int file;
+	uint64_t offset = end.v & UINT32_MAX, at = dice_below(dice, LOG_BLOCK_BYTES);
+	snprintf(path, sizeof(path), PROCESS_DIR "/shard-0000/log/%016" PRIx64 ".seg",
+	    end.v >> 32);
+	if (io_file_open(world->env, path, IO_OPEN_READ, &file, NULL) != FROE_OK)
+		return;
+	bool elsewhere = dice_hits(dice, 50);
+	uint64_t from = elsewhere ? dice_range(dice, 2, offset / LOG_BLOCK_BYTES - 1) * LOG_BLOCK_BYTES
+	                          : offset;
+	enum froe_err err = io_file_read(world->env, file, block, sizeof(block), from, NULL);
+	io_file_close(world->env, file);
+	if (!elsewhere)
+		block[at] ^= (uint8_t)(1 + dice_below(dice, 255));
+	judge_note(&world->judge, "damaged tail", end.v >> 32, offset, from);
+	if (err == FROE_OK)
+		err = sim_corrupt(world->env, path, offset, block, sizeof(block));
+	if (err != FROE_OK)
+		judge_fail(&world->judge, "the tail cannot be damaged");
+}
+
 /* Changes one byte, or loses one sector, before the end that the last start put on record. */
 static void
 damage(struct world *world, struct lsn end)
@@ -121,9 +150,14 @@ audit_damaged(struct world *world)
 		return;
 	if (err != FROE_OK)
 		judge_fail(&world->judge, "the store cannot be scanned: %s", fault.text);
-	damage(world, end);
+	bool room = (end.v & UINT32_MAX) + 2 * LOG_BLOCK_BYTES <= world->plan.segment_bytes;
+	if (room && dice_hits(&world->dice, 20))
+		damage_tail(world, end);
+	else
+		damage(world, end);
 	err = scan_store(world, &after, &fault);
 	if (err == FROE_CORRUPT) {
+		judge_mark_row(&world->judge, fault.text);
 		judge_mark(&world->judge, KIND_DAMAGE_REFUSED);
 		return;
 	}
@@ -131,5 +165,6 @@ audit_damaged(struct world *world)
 		judge_fail(&world->judge, "damage in silence: %s, %" PRIu64 " records of %" PRIu64
 		    "%s", froe_err_name(err), after.count, before.count,
 		    after.hash != before.hash ? ", another state" : "");
+	judge_mark_row(&world->judge, after.report.cut_reason);
 	judge_mark(&world->judge, KIND_DAMAGE_HARMLESS);
 }

@@ -14,4 +14,9 @@ void audit_whole(struct world *world); /* after a clean stop */
 /* At the very end, with the server up: ends it, damages its store, and looks. */
 void audit_damaged(struct world *world);
 
+/* Before that, some worlds: an index made from the log holds what the model does. */
+void audit_index(struct world *world);
+/* What a child that ended early left of it. By the parent. */
+void audit_index_clean(void);
+
 #endif

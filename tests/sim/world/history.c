@@ -33,7 +33,8 @@ history_digest(const struct eng_event *event)
 	    event->deadline_ns, event->incarnation, event->epoch, event->downtime_ns,
 	    event->action_count, event->lapse_ns, event->retry_ns, event->child_index,
 	    event->start_ns, event->key_until_ns, event->late, event->node, event->which,
-	    event->approved, event->fingerprint, event->number, event->approval,
+	    event->approved, event->fingerprint, event->number, event->approval, event->kid,
+	    event->roles,
 	};
 	uint64_t digest = hash64(words, sizeof(words), 0);
 	digest = digest_bytes(digest, bytes_of(event->id.bytes, sizeof(event->id.bytes)));
@@ -43,6 +44,8 @@ history_digest(const struct eng_event *event)
 	digest = digest_bytes(digest, event->actor);
 	digest = digest_bytes(digest, event->child_key);
 	digest = digest_bytes(digest, event->key);
+	digest = digest_bytes(digest, event->digest);
+	digest = digest_bytes(digest, event->scope);
 	digest = digest_bytes(digest, bytes_of(event->parent.bytes, sizeof(event->parent.bytes)));
 	digest = digest_bytes(digest, bytes_of(event->child.bytes, sizeof(event->child.bytes)));
 	digest = digest_texts(digest, event->actions, event->action_count);

@@ -21,6 +21,32 @@ judge_mark(struct judge *judge, enum kind kind)
 }
 
 void
+judge_mark_row(struct judge *judge, const char *text)
+{
+	static const struct {
+		const char *row;
+		enum kind kind;
+	} rows[] = {
+	    {"acknowledged", KIND_ROW_ACKNOWLEDGED},
+	    {"torn", KIND_ROW_TORN},
+	    {"torn-header", KIND_ROW_TORN_HEADER},
+	    {"reordered", KIND_ROW_REORDERED},
+	    {"stale", KIND_ROW_STALE},
+	    {"rot", KIND_ROW_ROT},
+	};
+	const char *refused = strstr(text, "; durable up to");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t size = strlen(rows[i].row);
+		bool cut = strncmp(text, rows[i].row, size) == 0 && text[size] == ':';
+		bool bad = refused != NULL && (size_t)(refused - text) > size &&
+		    refused[-(ptrdiff_t)size - 1] == '(' &&
+		    strncmp(refused - size, rows[i].row, size) == 0;
+		if (cut || bad)
+			judge_mark(judge, rows[i].kind);
+	}
+}
+
+void
 judge_note(struct judge *judge, const char *what, uint64_t a, uint64_t b, uint64_t c)
 {
 	uint64_t words[5] = {judge->hash, a, b, c, strlen(what)};

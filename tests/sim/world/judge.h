@@ -54,6 +54,9 @@ struct judge {
 
 void judge_mark(struct judge *judge, enum kind kind);
 
+/* What recovery said names a row of its table, as "torn: ..." or "(torn; ...". */
+void judge_mark_row(struct judge *judge, const char *text);
+
 /* One line of the trace. */
 void judge_note(struct judge *judge, const char *what, uint64_t a, uint64_t b, uint64_t c);
 

@@ -15,6 +15,7 @@ static const char *const promise_names[] = {
     [PROMISE_NODE] = "a node's result",
     [PROMISE_CHUNK] = "an acknowledged chunk",
     [PROMISE_EVENT] = "an acknowledged event",
+    [PROMISE_TOKEN] = "an acknowledged token, or its end",
     [PROMISE_WORKER] = "an acknowledged registration",
 };
 
@@ -92,6 +93,9 @@ promise_holds(const struct model *model, const struct ledger_row *row)
 		return workflow_holds(model, row);
 	if (row->promise == PROMISE_WORKER)
 		return worker_holds(model, row);
+	if (row->promise == PROMISE_TOKEN)
+		return model_token_revoked(model, row->lease) ||
+		    (row->hash == 0 && model_token_good(model, row->lease));
 	if (row->promise == PROMISE_EVENT)
 		return model->event_last >= row->lease;
 	const struct model_run *run = model_run_by_id(model, row->id);

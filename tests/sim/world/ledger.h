@@ -21,6 +21,7 @@ enum promise {
 	PROMISE_NODE,      /* the node (lease) has this result (hash), by condition (workflow) */
 	PROMISE_CHUNK,     /* the lease's chunk (workflow) has these bytes (hash) */
 	PROMISE_EVENT,     /* so many events (lease) came */
+	PROMISE_TOKEN,     /* the token (lease) was made; revoked (hash) */
 	PROMISE_WORKER,    /* the worker with this number (lease) is this one */
 };
 

@@ -375,7 +375,8 @@ answer_decide(struct model *model)
 		return;
 	case ENG_CMD_TOKEN_CREATE:
 	case ENG_CMD_TOKEN_REVOKE:
-		froe_never("nobody needs a token here");
+		answer_token(model);
+		return;
 	case ENG_CMD_TASK_PROVIDE:
 		model->answer.replies = false;
 		/* fallthrough */

@@ -14,6 +14,7 @@
 
 #include "base/map.h"
 #include "engine/engine.h"
+#include "sim/world/fairness.h"
 #include "sim/world/recipe.h"
 
 #define MODEL_TASKS_MAX RECIPE_TASKS_MAX
@@ -174,6 +175,15 @@ struct model_key {
 	uint64_t run;
 };
 
+#define MODEL_TOKENS_MAX 8u
+
+struct model_token {
+	uint64_t kid;
+	uint64_t scope; /* hash */
+	uint64_t all;   /* hash of all that it says */
+	bool revoked;
+};
+
 struct model_approval {
 	unsigned tenant;
 	uint64_t number;
@@ -252,6 +262,9 @@ struct model {
 	struct model_approval *approvals;
 	size_t approval_count;
 	uint64_t approval_last[PLAN_TENANTS_MAX];
+	struct model_token tokens[MODEL_TOKENS_MAX];
+	unsigned token_count;
+	struct fairness fairness;
 	uint64_t event_last;
 
 	/* not forgotten by model_reset() */
@@ -299,6 +312,11 @@ struct model_worker *model_worker(const struct model *model, uint64_t number);
 const struct model_worker *model_worker_paused(const struct model *model, struct uuid id);
 uint64_t model_approval_open(const struct model *model, unsigned tenant); /* 0: none */
 bool model_waits_for_event(const struct model *model, unsigned tenant);
+/* Is there such a token? Was there one, and is it revoked? */
+bool model_token_good(const struct model *model, uint64_t kid);
+bool model_token_revoked(const struct model *model, uint64_t kid);
+/* The engine lets these in, and nobody else. */
+void model_tokens_check(struct model *model, const struct eng *eng);
 bool model_fence_current(const struct model *model, uint64_t worker,
     const struct eng_fence *fence);
 /* The hash of the bytes of a run's record; false: it has none that anybody may ask for. */

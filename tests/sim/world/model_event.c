@@ -381,6 +381,8 @@ static const struct event_row event_table[] = {
     {ENG_EV_LEASES_DROPPED, on_leases_dropped, OF_NOTHING},
     {ENG_EV_TASK_LOGGED, on_task_logged, OF_TASK},
     {ENG_EV_TASK_STREAMED, on_task_streamed, OF_TASK},
+    {ENG_EV_TOKEN_CREATED, on_token_created, OF_NOTHING},
+    {ENG_EV_TOKEN_REVOKED, on_token_revoked, OF_NOTHING},
 };
 
 static const struct event_row *
@@ -424,6 +426,19 @@ witness_number(struct witness *witness, uint64_t frame)
 	}
 }
 
+static void
+witness_queues(const struct witness *witness, bool queued)
+{
+	struct model *model = witness->model;
+	const struct eng_event *event = witness->event;
+	bool now = witness->task != NULL && witness->task->state == MODEL_QUEUED;
+	if (now && !queued)
+		fairness_enter(&model->fairness, witness->run->recipe, event->task);
+	else if (queued && !now)
+		fairness_leave(&model->fairness, witness->run->recipe, event->task,
+		    event->type == ENG_EV_TASK_ASSIGNED, model->judge);
+}
+
 void
 model_event(struct model *model, const struct eng_event *event, uint64_t frame)
 {
@@ -438,7 +453,10 @@ model_event(struct model *model, const struct eng_event *event, uint64_t frame)
 	model->step.events++;
 	if (row->of != OF_NOTHING)
 		witness_run(&witness, row->of == OF_TASK);
+	bool queued = witness.task != NULL && witness.task->state == MODEL_QUEUED;
 	row->follow(&witness);
+	witness_queues(&witness, queued);
+	model_audit(&witness);
 	if (witness.run != NULL)
 		witness_number(&witness, frame);
 }

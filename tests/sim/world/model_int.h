@@ -47,6 +47,13 @@ void task_slot_free(struct witness *witness);
 /* Its holder's lease ends now without his word: exactly once says until when he may be at it. */
 void lease_unconfirmed(struct witness *witness, bool whole);
 
+/* model_token.c */
+void answer_token(struct model *model);
+void on_token_created(struct witness *witness);
+void on_token_revoked(struct witness *witness);
+/* A privileged event says who asked for it (I13). */
+void model_audit(const struct witness *witness);
+
 /* model_start.c */
 void answer_starts(struct model *model, unsigned tenant);
 enum froe_err answer_child_node(struct model *model, unsigned tenant);

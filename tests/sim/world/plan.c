@@ -22,6 +22,15 @@ plant_name(enum plant plant)
 	return plant_names[plant];
 }
 
+/* Of dice of their own, so that the seeds of other kinds stay what they were. */
+static void
+draw_late_kinds(struct plan *plan)
+{
+	struct dice dice = {.state = plan->seed ^ UINT64_C(0x746f6b656e)};
+	plan->enabled[KIND_TOKENS] = dice_hits(&dice, 25);
+	plan->enabled[KIND_INDEX] = dice_hits(&dice, 15);
+}
+
 static void
 draw_kinds(struct plan *plan, struct dice *dice)
 {
@@ -29,8 +38,10 @@ draw_kinds(struct plan *plan, struct dice *dice)
 	unsigned operations = shares[dice_below(dice, 5)], faults = shares[dice_below(dice, 5)];
 	for (unsigned kind = 0; kind < KINDS; kind++) {
 		unsigned share = kind_table[kind].class == 'O' ? operations : faults;
-		plan->enabled[kind] = dice_hits(dice, share);
+		if (kind != KIND_TOKENS && kind != KIND_INDEX)
+			plan->enabled[kind] = dice_hits(dice, share);
 	}
+	draw_late_kinds(plan);
 	/* Rare ones, which take time or hide the others. */
 	plan->enabled[KIND_BIG_PAYLOAD] &= dice_hits(dice, 10);
 	plan->enabled[KIND_POISON] &= dice_hits(dice, 25);

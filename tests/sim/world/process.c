@@ -18,6 +18,8 @@ count_report(struct process *process, const struct log_report *report)
 		judge_mark(judge, process->tried ? KIND_CREATED_AGAIN : KIND_CREATED);
 	else
 		judge_mark(judge, report->cut_bytes > 0 ? KIND_CUT : KIND_CLEAN_END);
+	if (report->cut_reason[0] != 0)
+		judge_mark_row(judge, report->cut_reason);
 	if (report->clean)
 		judge_mark(judge, KIND_CLEAN);
 	if (report->segments > 1)
@@ -58,6 +60,7 @@ check_recovered(struct process *process)
 	if (report->cut_bytes > 0 && process->clean)
 		judge_fail(process->judge, "something was cut after a clean stop");
 	history_hash(process->history, process->shard.eng);
+	model_tokens_check(model, process->shard.eng);
 	process->durable = report->last_frame_seq;
 	process->epoch = report->epoch;
 	process->created = true;

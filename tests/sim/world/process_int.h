@@ -12,6 +12,14 @@ extern const struct shard_hooks process_hooks;
 void process_watch_log(struct process *process);
 void process_recovered_worker(void *context, uint64_t number, bool attached, struct bytes name);
 
+/* process_bounds.c: what a step may take of the log is known before (I10) */
+struct bounds {
+	uint64_t step_bytes; /* at most */
+	uint64_t written;
+};
+struct bounds bounds_before(const struct process *process, const struct eng_command *command);
+void bounds_after(struct process *process, const struct bounds *bounds);
+
 /* process_reload.c: between steps */
 void process_reload(struct process *process);
 

@@ -46,6 +46,17 @@ promise_of_task(const struct eng_command *cause)
 }
 
 static struct ledger_row
+promise_of_token(const struct eng_command *cause)
+{
+	bool revoked = cause->type == ENG_CMD_TOKEN_REVOKE;
+	return (struct ledger_row){
+	    .promise = PROMISE_TOKEN,
+	    .lease = revoked ? cause->token_revoke.kid : cause->token_create.kid,
+	    .hash = revoked,
+	};
+}
+
+static struct ledger_row
 promise_of_workflow(const struct process *process, const struct eng_effect *effect)
 {
 	const struct eng_command *cause = process->model->cause;
@@ -159,6 +170,10 @@ promise_note(struct process *process, const struct eng_effect *effect, struct le
 		return;
 	case ENG_CMD_WORKFLOW_PUT:
 		*row = promise_of_workflow(process, effect);
+		return;
+	case ENG_CMD_TOKEN_CREATE:
+	case ENG_CMD_TOKEN_REVOKE:
+		*row = promise_of_token(cause);
 		return;
 	case ENG_CMD_EVENT_PUSH:
 		*row = (struct ledger_row){.promise = PROMISE_EVENT, .lease = effect->number};

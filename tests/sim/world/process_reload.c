@@ -21,7 +21,11 @@ reload_event(struct reload *reload, struct eng_saved *saved)
 	struct buf body;
 	buf_init(&body);
 	record_encode(saved->event, &body);
-	struct log_record record = {.type = saved->type, .body = buf_bytes(&body)};
+	struct log_record record = {
+	    .type = saved->type,
+	    .time_ns = saved->event->time_ns, /* of a token: when it was made */
+	    .body = buf_bytes(&body),
+	};
 	if (record_decode(&record, &reload->arena, &event, &fault) != FROE_OK)
 		judge_fail(reload->judge, "a saved event does not decode: %s", fault.text);
 	saved->event = &event;

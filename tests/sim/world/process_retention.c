@@ -199,7 +199,7 @@ process_retention_turn(struct process *process)
 			break;
 	}
 	retention_stats(process->retention, &after);
-	if (after.failed && !process_excused(process, FROE_IO) &&
+	if (after.failed && !before.failed && !process_excused(process, FROE_IO) &&
 	    !process_excused(process, FROE_NO_SPACE))
 		judge_fail(process->judge, "retention failed for no reason: %s", after.why);
 	if (after.segments_retired > before.segments_retired) {

@@ -3,8 +3,10 @@
 #include "base/duration.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #define STUCK_NS (30 * NS_PER_S)
+#define ACTOR_BYTES 32u
 
 /* ---------------------------------------------------------------------------- workers' clocks */
 
@@ -235,7 +237,8 @@ has_fence(const struct eng_command *command)
 bool
 process_submit(struct process *process, const struct eng_command *command)
 {
-	struct eng_command sent = *command;
+	struct eng_command named = *command, sent;
+	char actor[ACTOR_BYTES];
 	if (!shard_has_room(&process->shard, command)) {
 		judge_mark(process->judge, KIND_NO_ROOM);
 		return false;
@@ -243,21 +246,28 @@ process_submit(struct process *process, const struct eng_command *command)
 	bool hold = process_holds(process);
 	judge_note(process->judge, "command", (uint64_t)command->type, command->origin.conn,
 	    command->origin.request);
+	snprintf(actor, sizeof(actor), "peer %" PRIu64, command->origin.conn);
+	named.actor = bytes_text(actor);
+	sent = named;
 	if (process->plan->plant == PLANT_STALE_LEASE && has_fence(command))
 		plant_fence(process, &sent);
 	if (command->type == ENG_CMD_WORKER_REGISTER || command->type == ENG_CMD_WORKER_LEAVE)
 		sent.lapse_ns = worker_lapse_ns(process, command);
 	process->model->now_ns = process->shard.clock.now_ns;
-	model_before(process->model, command);
+	model_before(process->model, &named);
+	struct bounds bounds = bounds_before(process, &sent);
 	size_t events = shard_step(&process->shard, &sent);
+	bounds_after(process, &bounds);
 	if (events != process->model->step.events && process->plan->plant == PLANT_NONE)
 		judge_fail(process->judge, "a step says %zu events, %u came", events,
 		    process->model->step.events);
 	model_after(process->model, hold);
 	if (dice_hits(&process->dice, 3))
 		history_hash(process->history, process->shard.eng);
-	if (dice_hits(&process->dice, 2))
+	if (dice_hits(&process->dice, 2)) {
 		eng_check(process->shard.eng);
+		model_tokens_check(process->model, process->shard.eng);
+	}
 	if (plan_does(process->plan, KIND_RELOAD) && dice_hits(&process->dice, 1))
 		process_reload(process);
 	return true;

@@ -103,6 +103,8 @@ world_deliver(void *context, const struct letter *letter)
 		if (world->clients[i].conn == conn)
 			client_reply(world, &world->clients[i], letter);
 	}
+	if (world->operator.conn == conn)
+		operator_reply(world, &world->operator, letter);
 	for (unsigned i = 0; i < world->plan.workers; i++) {
 		if (world->workers[i].conn == conn)
 			worker_letter(world, &world->workers[i], letter);
@@ -121,6 +123,7 @@ world_end_process(struct world *world, enum death death)
 		client_cut(world, &world->clients[i]);
 	for (unsigned i = 0; i < world->plan.workers; i++)
 		worker_cut(world, &world->workers[i]);
+	operator_cut(world, &world->operator);
 }
 
 static enum death
@@ -259,6 +262,7 @@ world_deadly_fault(struct world *world)
 			client_cut(world, &world->clients[i]);
 		for (unsigned i = 0; i < world->plan.workers; i++)
 			worker_cut(world, &world->workers[i]);
+		operator_cut(world, &world->operator);
 	} else {
 		arm(world, kind);
 	}
@@ -308,6 +312,8 @@ world_deadline_ns(struct world *world)
 		uint64_t worker_ns = worker_due_ns(&world->workers[i]);
 		due_ns = worker_ns < due_ns ? worker_ns : due_ns;
 	}
+	if (operator_due_ns(&world->operator) < due_ns)
+		due_ns = operator_due_ns(&world->operator);
 	if (dice_hits(&world->dice, 40))
 		return 0;
 	/* Somebody waits for room: he asks again soon, and ever less soon while nothing happens. */
@@ -333,6 +339,7 @@ world_peers(struct world *world)
 	first = (unsigned)dice_below(&world->dice, world->plan.workers);
 	for (unsigned i = 0; i < world->plan.workers; i++)
 		worker_turn(world, &world->workers[(first + i) % world->plan.workers]);
+	operator_turn(world, &world->operator);
 }
 
 static void
@@ -362,6 +369,7 @@ world_done(const struct world *world)
 	    world->model.run_open == 0;
 	for (unsigned i = 0; i < world->plan.clients; i++)
 		done = done && world->clients[i].wish == CLIENT_NOTHING;
+	done = done && !world->operator.wishes;
 	return done;
 }
 
@@ -418,6 +426,7 @@ world_finish(struct world *world)
 	world_start(world);
 	if (world->model.run_open != 0)
 		judge_fail(&world->judge, "a run is open again");
+	audit_index(world);
 	audit_damaged(world);
 }
 
@@ -466,6 +475,7 @@ world_init(struct world *world, struct tally *tally, uint64_t seed,
 		client_init(world, &world->clients[i], i % world->plan.tenants);
 	for (unsigned i = 0; i < world->plan.workers; i++)
 		worker_init(world, &world->workers[i], i % world->plan.tenants);
+	operator_init(world, &world->operator);
 }
 
 static void

@@ -11,6 +11,7 @@
 #define SIM_WORLD_WORLD_H
 
 #include "sim/world/client.h"
+#include "sim/world/operator.h"
 #include "sim/world/process.h"
 #include "sim/world/worker.h"
 
@@ -66,6 +67,7 @@ struct world {
 	struct process process;
 	struct client clients[PLAN_CLIENTS_MAX];
 	struct worker workers[PLAN_WORKERS_MAX];
+	struct operator operator;
 	struct world_run runs[PLAN_RUNS_MAX];
 	unsigned run_count;
 	bool known[PLAN_TENANTS_MAX][PLAN_WORKFLOWS_MAX]; /* registered, as far as anybody knows */

@@ -99,8 +99,9 @@ damage_tail(struct world *world, struct lsn end)
 	if (io_file_open(world->env, path, IO_OPEN_READ, &file, NULL) != FROE_OK)
 		return;
 	bool elsewhere = dice_hits(dice, 50);
-	uint64_t from = elsewhere ? dice_range(dice, 2, offset / LOG_BLOCK_BYTES - 1) * LOG_BLOCK_BYTES
-	                          : offset;
+	uint64_t from = offset;
+	if (elsewhere)
+		from = dice_range(dice, 2, offset / LOG_BLOCK_BYTES - 1) * LOG_BLOCK_BYTES;
 	enum froe_err err = io_file_read(world->env, file, block, sizeof(block), from, NULL);
 	io_file_close(world->env, file);
 	if (!elsewhere)

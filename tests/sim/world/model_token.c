@@ -130,7 +130,7 @@ model_tokens_check(struct model *model, const struct eng *eng)
 		judge_fail(model->judge, "%u tokens are listed, %u are good", count.count, good);
 }
 
-/* ------------------------------------------------------------------------------------- the audit */
+/* ------------------------------------------------------------------------------------ the audit */
 
 /* Whoever did something privileged stands in its record. What the engine does of its own accord
  * has no actor. */

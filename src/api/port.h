@@ -72,6 +72,7 @@ struct api_peer {
 	uint64_t source; /* a hash of the address (IPv6: of its /64); 0: not known */
 	bool local;      /* came through <data>/admin.sock as this user or root */
 	uint32_t uid;    /* local */
+	char text[64];   /* for people: address and port */
 };
 
 struct api_command {

@@ -194,7 +194,10 @@ static const struct {
     {"token revoke",
 	"Ends them, and the connections that they opened, within a second."},
     {"log dump",
-	"Reads the directory itself, with or without a server; a position is what `dump` prints."},
+	"Reads the directory itself, with or without a server; a position is what `dump` prints.\n"
+	"With `--audit` it is the list of who did what and when: tokens made and revoked, workers\n"
+	"paused, runs cancelled and replayed, jobs, decisions, events, as far back as there are\n"
+	"segments."},
     {"log verify",
 	"Checks every hash, applies every record to a fresh engine (from the log's beginning, or\n"
 	"the older snapshot once that was retired), and compares the state with every snapshot on\n"

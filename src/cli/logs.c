@@ -17,7 +17,11 @@ data_option(const struct cli *cli)
 int
 cli_log_dump(struct cli *cli)
 {
-	return dump_run(data_option(cli), cli_text(cli, "from"), cli_flag(cli, "json"), stdout);
+	struct dump_options options = {
+	    .json = cli_flag(cli, "json"),
+	    .audit = cli_flag(cli, "audit"),
+	};
+	return dump_run(data_option(cli), cli_text(cli, "from"), &options, stdout);
 }
 
 int

@@ -193,6 +193,7 @@ static const struct cli_option exec_rows[] = {
 static const struct cli_option dump_rows[] = {
     {"data", "DIR", "the data directory"},
     {"from", "POSITION", "begin there, as dump prints positions"},
+    {"audit", NULL, "only what somebody did who is named: tokens, cancels, replays, ..."},
     {"json", NULL, "one JSON object a line"},
     {0},
 };

@@ -10,16 +10,36 @@
 
 struct dump {
 	FILE *out;
-	bool json;
+	const struct dump_options *options;
+	struct arena arena;
 	struct buf line;
 };
+
+/* Did somebody do it, who is named? */
+static enum froe_err
+dump_wanted(struct dump *dump, const struct log_record *record, bool *ret_wanted,
+    struct froe_fault *fault)
+{
+	struct eng_event event;
+	*ret_wanted = true;
+	if (!dump->options->audit)
+		return FROE_OK;
+	arena_reset(&dump->arena);
+	enum froe_err err = record_decode(record, &dump->arena, &event, fault);
+	*ret_wanted = err == FROE_OK && event.type != 0 && event.actor.size > 0;
+	return err;
+}
 
 static enum froe_err
 dump_record(void *context, const struct log_record *record, struct froe_fault *fault)
 {
 	struct dump *dump = context;
+	bool wanted;
+	enum froe_err err = dump_wanted(dump, record, &wanted, fault);
+	if (err != FROE_OK || !wanted)
+		return err;
 	buf_reset(&dump->line);
-	if (dump->json)
+	if (dump->options->json)
 		record_print_json(record, &dump->line);
 	else
 		record_print_text(record, &dump->line);
@@ -41,9 +61,9 @@ dump_exit(enum froe_err err, const struct froe_fault *fault)
 }
 
 int
-dump_run(const char *data, const char *from, bool json, FILE *out)
+dump_run(const char *data, const char *from, const struct dump_options *options, FILE *out)
 {
-	struct dump dump = {.out = out, .json = json};
+	struct dump dump = {.out = out, .options = options};
 	struct log_report report;
 	struct froe_fault fault;
 	struct lsn start = {0};
@@ -58,8 +78,10 @@ dump_run(const char *data, const char *from, bool json, FILE *out)
 		}
 	}
 	buf_init(&dump.line);
+	arena_init(&dump.arena, 0);
 	enum froe_err err =
 	    log_scan(io_env_posix(), data, start, dump_record, &dump, &report, &fault);
+	arena_release(&dump.arena);
 	buf_release(&dump.line);
 	if (fflush(out) != 0 && err == FROE_OK)
 		err = fault_set_errno(&fault, errno, "cannot write the dump");

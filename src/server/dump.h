@@ -10,8 +10,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+struct dump_options {
+	bool json;  /* an object a line */
+	bool audit; /* only what somebody did who is named */
+};
+
 /* `from`: a position as dump prints it (hexadecimal), or NULL: the beginning. */
-int dump_run(const char *data, const char *from, bool json, FILE *out);
+int dump_run(const char *data, const char *from, const struct dump_options *options, FILE *out);
 
 /* Every hash, and every record applied to a fresh engine. */
 int dump_verify(const char *data, FILE *out);

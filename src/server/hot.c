@@ -127,10 +127,19 @@ hot_metrics(void *context, struct buf *to)
 }
 
 static void
-hot_warn(void *context, const char *text)
+hot_note(void *context, const struct hub_note *note)
 {
+	struct journal_line line;
 	(void)context;
-	journal(JOURNAL_WARNING, "access", "%s", text);
+	journal_begin(&line, note->warning ? JOURNAL_WARNING : JOURNAL_INFO, note->event, "%s",
+	    note->text);
+	if (note->actor != NULL)
+		journal_text(&line, "actor", note->actor);
+	if (note->peer != NULL)
+		journal_text(&line, "peer", note->peer);
+	if (note->count != 0)
+		journal_number(&line, "refused", note->count);
+	journal_end(&line);
 }
 
 /* -------------------------------------------------------------------------------------- opening */
@@ -177,7 +186,7 @@ open_hub(struct hot *hot)
 	hot->hub.deliver = hot_deliver;
 	hot->hub.metrics = hot_metrics;
 	hot->hub.opened = open_index;
-	hot->hub.warn = hot_warn;
+	hot->hub.note = hot_note;
 	hot->hub.deliver_context = hot;
 }
 

@@ -255,6 +255,7 @@ hook_event(void *context, const struct eng_event *event, uint64_t frame)
 {
 	struct hub *hub = context;
 	hub->events++;
+	hub_note_event(hub, event);
 	hub_index_event(hub, event, frame);
 	if (event->type == ENG_EV_WORKER_LEAVING)
 		hub_worker_leaving(hub, event->worker);
@@ -413,7 +414,7 @@ hub_open_conn(struct hub *hub, const struct api_command *command)
 		return false;
 	const char *refused = hub_access_judge(hub, command, &who);
 	if (refused != NULL) {
-		hub_access_refuse(hub, command, refused);
+		hub_access_refuse(hub, command, &who, refused);
 		return true;
 	}
 	if (!open_tenant(command, &who, &engine.tenant_open.name)) {

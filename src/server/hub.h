@@ -64,6 +64,16 @@ struct hub_stats {
 	uint64_t auth_cut; /* connections whose token ended */
 };
 
+/* One line for the server's own log. Members that do not apply are NULL or 0. */
+struct hub_note {
+	const char *event; /* a word */
+	bool warning;
+	const char *text;
+	const char *actor; /* who did it */
+	const char *peer;  /* from where */
+	uint64_t count;    /* such things since the last line */
+};
+
 struct hub {
 	struct shard *shard;
 	struct indexer *indexer;
@@ -73,8 +83,8 @@ struct hub {
 	void (*metrics)(void *context, struct buf *to); /* what others add to /metrics */
 	/* Recovery is about to replay this store: time to open the index and call hub_replays(). */
 	void (*opened)(void *context, struct uuid store);
-	/* Something an operator should read, one line; may be NULL. */
-	void (*warn)(void *context, const char *text);
+	/* Something an operator should read; may be NULL. */
+	void (*note)(void *context, const struct hub_note *note);
 	void *deliver_context;
 
 	struct buf outbox;         /* items: struct hub_item, then its bytes */
@@ -118,6 +128,8 @@ struct hub {
 	const struct api_command *command; /* being run: hooks relate effects to it */
 	struct map token_uses;     /* kid -> struct hub_use */
 	struct hub_source *sources; /* HUB_SOURCES */
+	uint64_t refused_said_ns;  /* boot-time clock: the last line about one; 0: none yet */
+	uint64_t refused_unsaid;
 	struct list refusals;      /* answers to failed log-ins that are held back */
 	uint64_t access_due_ns;    /* boot-time clock: tokens of open connections are looked at */
 	const struct token *minted; /* during TOKEN_CREATE */

@@ -72,10 +72,12 @@ source_failed(struct hub *hub, uint64_t source)
 }
 
 void
-hub_access_refuse(struct hub *hub, const struct api_command *command, const char *text)
+hub_access_refuse(struct hub *hub, const struct api_command *command, const struct hub_who *who,
+    const char *text)
 {
 	bool metrics = command->op == API_OP_METRICS;
 	hub->stats.auth_failures++;
+	hub_note_refused(hub, command, who);
 	if (!source_failed(hub, command->open.peer.source)) {
 		refusal_send(hub, &command->origin, metrics, text);
 		return;
@@ -108,8 +110,7 @@ warn_of(struct hub *hub, struct hub_use *use, const struct eng_token_view *token
 	    "make another one with \"froe token create\"",
 	    kid, (int)token->name.size, (const char *)token->name.data, (int)token->scope.size,
 	    (const char *)token->scope.data, left);
-	if (hub->warn != NULL)
-		hub->warn(hub->deliver_context, text);
+	hub_note_warning(hub, text);
 }
 
 static void
@@ -125,21 +126,27 @@ token_used(struct hub *hub, const struct eng_token_view *token)
 	warn_of(hub, use, token);
 }
 
-static bool
-token_good(struct hub *hub, struct bytes text, struct eng_token_view *ret_view)
+/* NULL: it is good. *ret_kid: which it says it is; 0: nothing that could be one. */
+static const char *
+token_fault(struct hub *hub, struct bytes text, struct eng_token_view *ret_view, uint64_t *ret_kid)
 {
 	static const uint8_t nobody[TOKEN_DIGEST_BYTES] = {0};
 	uint8_t digest[TOKEN_DIGEST_BYTES];
 	struct token token = {0};
+	*ret_kid = 0;
 	if (!token_parse(text, &token))
-		return false;
+		return "not a token, or a mistyped one";
+	*ret_kid = token.kid;
 	token_digest(hub->options.token_key, &token, digest);
 	bool known = eng_token(hub->shard->eng, token.kid, ret_view);
 	bool equal = token_digest_equal(digest, known ? ret_view->digest.data : nobody);
 	token_wipe(&token, sizeof(token));
-	if (!known || !equal)
-		return false;
-	return ret_view->expires_ns == 0 || hub->shard->clock.now_ns < ret_view->expires_ns;
+	if (!known)
+		return "revoked, or never made here";
+	if (!equal)
+		return "a wrong secret, or made under another token.key";
+	bool over = ret_view->expires_ns != 0 && hub->shard->clock.now_ns >= ret_view->expires_ns;
+	return over ? "expired" : NULL;
 }
 
 /* NULL: *ret_who is who asks. Else what to tell whom nobody knows. */
@@ -156,10 +163,12 @@ hub_access_judge(struct hub *hub, const struct api_command *command, struct hub_
 		    command->open.peer.uid);
 	if (command->open.peer.local || !hub->options.auth)
 		return NULL;
+	ret_who->why = "without a token";
 	if (command->open.token.size == 0)
 		return "this server wants a token: give --token-file or FROE_TOKEN; "
 		       "\"froe token create\" makes one";
-	if (!token_good(hub, command->open.token, &view))
+	ret_who->why = token_fault(hub, command->open.token, &view, &ret_who->kid);
+	if (ret_who->why != NULL)
 		return "the token is not valid: it is mistyped, unknown, revoked or expired; "
 		       "\"froe token create\" makes another one";
 	*ret_who = (struct hub_who){

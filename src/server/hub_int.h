@@ -48,6 +48,7 @@ struct hub_who {
 	uint64_t expires_ns;
 	struct bytes scope;
 	char actor[FROE_NAME_BYTES_MAX + 1];
+	const char *why; /* refused: what is wrong, for the operator; whoever asks learns less */
 };
 
 enum hub_push_kind {
@@ -275,7 +276,8 @@ void hub_read_release_all(struct hub *hub);
 /* NULL: *ret_who is who asks; else what to tell somebody who is unknown. */
 const char *hub_access_judge(struct hub *hub, const struct api_command *command,
     struct hub_who *ret_who);
-void hub_access_refuse(struct hub *hub, const struct api_command *command, const char *text);
+void hub_access_refuse(struct hub *hub, const struct api_command *command,
+    const struct hub_who *who, const char *text);
 void hub_access_bind(struct hub *hub, struct hub_conn *conn, const struct hub_who *who);
 void hub_access_revoked(struct hub *hub, uint64_t kid, uint64_t frame);
 void hub_access_turn(struct hub *hub);
@@ -347,5 +349,11 @@ uint64_t hub_worker_lapse_ns(const struct hub *hub, uint64_t worker);
 void hub_worker_recovered(void *context, uint64_t worker, bool attached, struct bytes name);
 bool hub_worker_turn(struct hub *hub); /* false: no room, try again */
 void hub_worker_release_all(struct hub *hub);
+
+/* hub_note.c: lines for the operator */
+void hub_note_refused(struct hub *hub, const struct api_command *command,
+    const struct hub_who *who);
+void hub_note_event(const struct hub *hub, const struct eng_event *event);
+void hub_note_warning(const struct hub *hub, const char *text);
 
 #endif

@@ -196,7 +196,7 @@ metrics_refused(struct hub *hub, const struct api_command *command)
 	};
 	const char *refused = hub_access_judge(hub, command, &who);
 	if (refused != NULL) {
-		hub_access_refuse(hub, command, refused);
+		hub_access_refuse(hub, command, &who, refused);
 		return true;
 	}
 	if ((who.roles & ACCESS_METRICS_ROLES) != 0 &&

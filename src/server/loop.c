@@ -173,6 +173,7 @@ peer_find(int socket, struct api_peer *ret_peer)
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	io_peer_find(socket, &peer);
 	*ret_peer = (struct api_peer){0};
+	io_peer_format(&peer, ret_peer->text);
 	if (peer.kind == IO_PEER_INET) {
 		bool v4 = memcmp(peer.address, mapped, sizeof(mapped)) == 0;
 		ret_peer->source = hash64(peer.address, v4 ? 16 : 8, 0) | 1;

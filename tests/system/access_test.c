@@ -638,6 +638,94 @@ test_access__timeouts(void **state)
 	server_release(&server);
 }
 
+static void
+read_file(const char *path, char *to, size_t size)
+{
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	size_t have = fread(to, 1, size - 1, file);
+	to[have] = 0;
+	fclose(file);
+}
+
+static size_t
+count_of(const char *text, const char *word)
+{
+	size_t count = 0;
+	for (const char *at = text; (at = strstr(at, word)) != NULL; at += strlen(word))
+		count++;
+	return count;
+}
+
+/* Of the numbers behind a word. */
+static long
+sum_of(const char *text, const char *word)
+{
+	long sum = 0;
+	for (const char *at = text; (at = strstr(at, word)) != NULL;)
+		sum += strtol(at += strlen(word), NULL, 10);
+	return sum;
+}
+
+#define assert_says(text, word)                                                                    \
+	do {                                                                                       \
+		if (strstr((text), (word)) == NULL)                                                \
+			fail_msg("not said: %s\nin\n%s", (word), (text));                          \
+	} while (0)
+
+/* Who was refused, why and from where; who made and revoked tokens, paused workers, started jobs:
+ * in the server's log as it happens, and in the store's for good. */
+static void
+test_access__audit(void **state)
+{
+	static char said[65536], out[65536];
+	struct server server;
+	char path[300], first[TOKEN_SIZE], wrong[TOKEN_SIZE];
+	struct froe_client *client;
+	struct froe_error error;
+	uint64_t job;
+	(void)state;
+	auth_init(&server);
+	snprintf(path, sizeof(path), "%s.log", server.dir);
+	server.log = path;
+	first_token(&server, "admin", "*", first);
+	server_start(&server);
+	uint64_t began_ms = now_ms();
+	assert_int_equal(try_open(&server, NULL, NULL, NULL, &client), FROE_UNAUTHENTICATED);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(
+		    try_open(&server, NULL, "nonsense", NULL, &client), FROE_UNAUTHENTICATED);
+	client = must_open(&server, first, "shop");
+	struct froe_token token = make_token(client, "client", "shop", NULL, 0);
+	assert_int_equal(froe_token_revoke(client, token.id, -1, &error), FROE_OK);
+	struct froe_job_options job_options = {.all = true, .reason = "clean\x01 up"};
+	CALL(froe_job_start(client, FROE_JOB_CANCEL, NULL, &job_options, -1, &job, &error), error);
+	sleep_ms(1100); /* a line a second */
+	memcpy(wrong, token.text, sizeof(wrong));
+	assert_int_equal(try_open(&server, NULL, wrong, NULL, &client), FROE_UNAUTHENTICATED);
+	froe_client_close(client);
+	read_file(path, said, sizeof(said));
+	assert_says(said, "token_refused: a connection was refused: without a token");
+	assert_says(said, "peer=127.0.0.1:");
+	assert_says(said, "revoked, or never made here: token ");
+	assert_true(count_of(said, "token_refused") <= 1 + (now_ms() - began_ms) / 1000);
+	assert_int_equal(sum_of(said, " refused="), 7); /* none is forgotten */
+	assert_says(said, " (client) of tenant shop was created, for client actor=first");
+	assert_says(said, " was revoked actor=first");
+	assert_says(said, "job 1 was started, to cancel runs: clean  up actor=first");
+	assert_null(strstr(said, token.text));
+	const char *const words[] = {"log", "dump", "--data", server.dir, "--audit", NULL};
+	assert_int_equal(run_froe(words, out, sizeof(out)), 0);
+	assert_int_equal(count_of(out, "TOKEN_CREATED"), 2);
+	assert_says(out, "actor=\"offline\"");
+	assert_int_equal(count_of(out, "TOKEN_REVOKED"), 1);
+	assert_int_equal(count_of(out, "JOB_STARTED"), 1);
+	assert_int_equal(count_of(out, "ENGINE_STARTED"), 0);
+	assert_int_equal(count_of(out, "\n"), 4);
+	server_release(&server);
+	unlink(path);
+}
+
 int
 main(void)
 {
@@ -656,6 +744,7 @@ main(void)
 	    cmocka_unit_test(test_access__room_for_the_known),
 	    cmocka_unit_test(test_access__memory_of_strangers),
 	    cmocka_unit_test(test_access__timeouts),
+	    cmocka_unit_test(test_access__audit),
 	    cmocka_unit_test(test_access__nothing_of_a_secret_is_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,7 @@ struct server {
 	pid_t pid;
 	int port; /* kept across restarts */
 	const char *extra[16];
+	const char *log; /* a file for its standard error; NULL: nobody reads it */
 };
 
 static const char *
@@ -96,7 +97,9 @@ server_try_start(struct server *server, int *ret_status)
 	assert_true(server->pid >= 0);
 	if (server->pid == 0) {
 		close(pipe_fds[0]);
-		if (getenv("FROE_VERBOSE") == NULL)
+		if (server->log != NULL)
+			assert_non_null(freopen(server->log, "a", stderr));
+		else if (getenv("FROE_VERBOSE") == NULL)
 			assert_non_null(freopen("/dev/null", "w", stderr));
 		execv(argv[0], (char **)(uintptr_t)argv);
 		_exit(127);

@@ -125,8 +125,11 @@ endif
 $(OBJ)/llhttp/%.o: $(LLHTTP)/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) -w -DLLHTTP_STRICT_MODE=1 -I$(LLHTTP) -c -o $@ $<
-$(LLHTTP)/%.c:
+# One file stands for all: with make -j, several tools/deps would fetch into one another's folder.
+$(LLHTTP)/llhttp.c:
 	$(Q)tools/deps
+$(addprefix $(LLHTTP)/,api.c http.c): | $(LLHTTP)/llhttp.c ;
+$(call objects,net): | $(LLHTTP)/llhttp.c
 $(OBJ)/net/%.o: CFLAGS_ALL += -isystem $(LLHTTP) -DLLHTTP_STRICT_MODE=1
 
 # ---------------------------------------------------------------------------------- compiling

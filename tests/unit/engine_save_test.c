@@ -21,7 +21,7 @@ driver_relatives(struct driver *driver)
 		command.run_start.parent = lease.task.fence;
 		command.run_start.worker = lease.task.worker;
 		command.run_start.child_index = i;
-		command.run_start.child_key = bytes_text(i < 3 ? "key" + i : "");
+		command.run_start.child_key = bytes_text(i < 3 ? &"key"[i] : "");
 		command.run_start.delay_ms = i > 7 ? 7000 : 0;
 		assert_int_equal(driver_try(driver, &command), FROE_OK);
 	}

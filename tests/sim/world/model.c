@@ -377,6 +377,12 @@ answer_decide(struct model *model)
 	case ENG_CMD_TOKEN_REVOKE:
 		answer_token(model);
 		return;
+	case ENG_CMD_RUN_REPLAY:
+	case ENG_CMD_JOB_START:
+	case ENG_CMD_JOB_SKIP:
+	case ENG_CMD_JOB_CANCEL:
+	case ENG_CMD_JOB_END:
+		froe_never("the worlds replay no run and have no jobs");
 	case ENG_CMD_TASK_PROVIDE:
 		model->answer.replies = false;
 		/* fallthrough */

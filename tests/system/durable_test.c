@@ -8,7 +8,7 @@ struct tally {
 	atomic_int begun;  /* handler runs */
 	atomic_int planned; /* memos computed */
 	atomic_int passed; /* the wait is over */
-	uint64_t passed_ms;
+	_Atomic uint64_t passed_ms; /* of the last */
 	uint64_t sleep_ms;
 };
 
@@ -68,7 +68,7 @@ test_durable__sleep_without_eviction(void **state)
 	struct froe_id run = start_run(worker.client, "nap", NULL);
 	expect_result(worker.client, run, "[0]");
 	assert_true(tally.passed_ms - start_ms >= 200);
-	assert_true(tally.passed_ms - start_ms < 1000);
+	assert_true(tally.passed_ms - start_ms < 10000); /* by its timer, not by a default */
 	assert_int_equal(atomic_load(&tally.begun), 1);
 	struct froe_run_view *view = get_run(worker.client, run);
 	assert_int_equal(view->tasks[0].node_count, 2);
@@ -159,7 +159,7 @@ test_durable__sleep_over_a_restart(void **state)
 	server_restart(&server);
 	expect_result(worker.client, run, "[0]");
 	assert_true(tally.passed_ms - start_ms >= 2450);
-	assert_true(tally.passed_ms - start_ms < 2450 + 3000);
+	assert_true(tally.passed_ms - start_ms < 2450 + 10000);
 	assert_int_equal(atomic_load(&tally.planned), 1);
 	worker_close(&worker);
 	server_release(&server);
@@ -499,7 +499,7 @@ test_durable__stop_evicts(void **state)
 	sleep_ms(100);
 	uint64_t start_ms = now_ms();
 	froe_worker_stop(worker.worker, 30000);
-	assert_true(now_ms() - start_ms < 1000);
+	assert_true(now_ms() - start_ms < 10000); /* of the 30 s that it may wait */
 	assert_int_equal(status_of(client, run), FROE_RUN_EVICTED);
 	worker_close(&worker);
 	durable_open(&worker, &server, &workflow, 1, 60000);

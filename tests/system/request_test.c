@@ -371,6 +371,7 @@ test_request__runs_of_others_and_of_nobody(void **state)
 	Froe__StreamGet stream = FROE__STREAM_GET__INIT;
 	Froe__RunReplay replay = FROE__RUN_REPLAY__INIT;
 	void *bodies[] = {&get, &watch, &cancel, &why, &stream, &replay};
+	char none[] = "none";
 	(void)state;
 	get.has_run = watch.has_run = cancel.has_run = why.has_run = 1;
 	stream.has_run = replay.has_run = 1;
@@ -380,7 +381,7 @@ test_request__runs_of_others_and_of_nobody(void **state)
 		get.run = watch.run = cancel.run = why.run = stream.run = replay.run = run;
 		for (int i = 0; i < 6; i++)
 			refused(&stranger, kinds[i], bodies[i], FROE_NOT_FOUND);
-		replay.task = (char[]){"none"};
+		replay.task = none; /* no literal: it would be gone in the next round */
 		replay.has_node = 1;
 		replay.node = 7;
 		refused(&stranger, FROE__ENVELOPE__BODY_RUN_REPLAY, &replay, FROE_NOT_FOUND);

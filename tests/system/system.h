@@ -28,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -97,6 +98,7 @@ server_try_start(struct server *server, int *ret_status)
 	assert_true(server->pid >= 0);
 	if (server->pid == 0) {
 		close(pipe_fds[0]);
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that failed leaves no server behind */
 		if (server->log != NULL)
 			assert_non_null(freopen(server->log, "a", stderr));
 		else if (getenv("FROE_VERBOSE") == NULL)

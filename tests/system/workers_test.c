@@ -76,6 +76,17 @@ status_text(struct froe_client *client, struct froe_id run)
 	return name;
 }
 
+/* Where workers live on while the server is killed: they may take their time to come back. */
+static void
+server_patient(struct server *server)
+{
+	server_init(server);
+	server->extra[0] = "--reconnect-grace";
+	server->extra[1] = "20s";
+	server_start(server);
+}
+
+/* Where workers die. */
 static void
 server_quick(struct server *server)
 {
@@ -150,7 +161,7 @@ test_workers__types_and_costs(void **state)
 	struct froe_workflow workflow = {.name = "gpus", .tasks = &task, .task_count = 1};
 	struct froe_id runs[3];
 	(void)state;
-	server_quick(&server);
+	server_patient(&server);
 	gate_worker(&worker, &server, "gpu-1", &workflow,
 	    &(struct froe_worker_options){
 	        .slots = 8, .slot_types = &four_gpus, .slot_type_count = 1});
@@ -181,7 +192,7 @@ test_workers__slots_given_back(void **state)
 	struct froe_id runs[5];
 	char text[4096];
 	(void)state;
-	server_quick(&server);
+	server_patient(&server);
 	gate_worker(
 	    &worker, &server, "narrow", &workflow, &(struct froe_worker_options){.slots = 1});
 	for (int i = 0; i < 5; i++)
@@ -212,7 +223,7 @@ test_workers__paused_over_restarts(void **state)
 	struct froe_workflow workflow = {.name = "calm", .tasks = &task, .task_count = 1};
 	char text[4096];
 	(void)state;
-	server_quick(&server);
+	server_patient(&server);
 	gate_worker(
 	    &worker, &server, "calm-1", &workflow, &(struct froe_worker_options){.slots = 2});
 	assert_int_equal(
@@ -382,7 +393,8 @@ test_workers__exactly_once_ends_the_process(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 79);
-	assert_in_range(now_ms() - stopped_ms, LOST_MS - 500, LOST_MS + 500);
+	/* Long before the handler returns; how exactly, on a machine that is busy, is not asked. */
+	assert_in_range(now_ms() - stopped_ms, LOST_MS - 500, LOST_MS * 3);
 	close(fds[0]);
 	close(fds[1]);
 	server_release(&server);
@@ -406,7 +418,7 @@ test_workers__why(void **state)
 	struct worker worker;
 	char id[FROE_ID_TEXT_SIZE], text[4096];
 	(void)state;
-	server_quick(&server);
+	server_patient(&server);
 	gate_worker(&worker, &server, "w", &workflow, &(struct froe_worker_options){.slots = 2});
 	struct froe_id run = start_run(worker.client, "puzzle", NULL);
 	await_begun(&gate, 1);

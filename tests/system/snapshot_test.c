@@ -28,7 +28,11 @@ await_snapshots(const struct server *server, uint64_t count)
 		assert_true(now_ms() < until_ms);
 		sleep_ms(20);
 	}
-	sleep_ms(1000); /* the index has what lies before */
+	uint64_t durable = metric(server, "froe_log_durable_frame");
+	while (metric(server, "froe_index_applied_frame") < durable) {
+		assert_true(now_ms() < until_ms);
+		sleep_ms(20);
+	}
 	assert_int_equal(metric(server, "froe_state_differs"), 0);
 	assert_int_equal(metric(server, "froe_snapshots_failed_total"), 0);
 }

@@ -1,10 +1,11 @@
 /*
- * server/hub_note: what is said of access, as it happens: who was refused and why, and who used what
- * only some may use.
+ * server/hub_note: what is said of access, as it happens: who was refused and why, and who used
+ * what only some may use.
  *
- * The log of the store has the second part too, with who and when, for as long as its segments are
- * kept (`froe log dump --audit`). Who is refused leaves no record there: anyone could fill the disk.
- * Anyone who can connect can be refused; so that is one line a second, and how many there were.
+ * The log of the store has the second part too, with who and when, for as long as its segments
+ * are kept (`froe log dump --audit`). Who is refused leaves no record there: anyone could fill the
+ * disk. Anyone who can connect can be refused; so that is one line a second, and how many there
+ * were.
  */
 #include "server/hub_int.h"
 

@@ -96,7 +96,7 @@ bench_connect(const struct cli *cli, int *ret_status)
 		return NULL;
 	if (froe_client_open(&options, &client, &error) == FROE_OK)
 		return client;
-	*ret_status = cli_fail(&error);
+	*ret_status = cli_unconnected(&error);
 	return NULL;
 }
 

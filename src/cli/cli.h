@@ -89,6 +89,9 @@ int cli_fail_of(const char *what, const struct froe_error *error);
 #define CLI_TOKEN_SIZE 1024
 bool cli_token(const struct cli *cli, char token[CLI_TOKEN_SIZE]);
 
+/* Says why there is no connection, and what to do; the exit status. */
+int cli_unconnected(const struct froe_error *error);
+
 /* Connects to --address or the default, with the token; NULL: *ret_status is the exit status. */
 struct froe_client *cli_connect(const struct cli *cli, int *ret_status);
 

@@ -73,6 +73,17 @@ cli_token(const struct cli *cli, char token[CLI_TOKEN_SIZE])
 	return true;
 }
 
+int
+cli_unconnected(const struct froe_error *error)
+{
+	int status = cli_fail(error);
+	if (error->code == FROE_UNAVAILABLE)
+		fprintf(stderr, "froe: is a server running there? --address or FROE_ADDRESS says "
+		    "where to look; \"froe dev\" starts one to try things out\n");
+	bool setting = error->code == FROE_INVALID_ARGUMENT && strcmp(error->field, "address") == 0;
+	return setting ? FROE_EXIT_USAGE : status;
+}
+
 struct froe_client *
 cli_connect(const struct cli *cli, int *ret_status)
 {
@@ -95,9 +106,6 @@ cli_connect(const struct cli *cli, int *ret_status)
 		options.tenant = NULL; /* of a token to be made: nobody comes as all tenants */
 	if (froe_client_open(&options, &client, &error) == FROE_OK)
 		return client;
-	*ret_status = cli_fail(&error);
-	if (error.code == FROE_UNAVAILABLE)
-		fprintf(stderr, "froe: is a server running there? --address or FROE_ADDRESS says "
-		    "where to look; \"froe dev\" starts one to try things out\n");
+	*ret_status = cli_unconnected(&error);
 	return NULL;
 }

@@ -23,6 +23,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -303,6 +304,24 @@ worker_serve(struct cli *cli, struct froe_client *client, const sigset_t *stop)
 	return status;
 }
 
+/* As execvp finds it. */
+static bool
+command_found(const char *name)
+{
+	const char *path = getenv("PATH");
+	char full[4096];
+	if (strchr(name, '/') != NULL)
+		return access(name, X_OK) == 0;
+	for (path = path != NULL ? path : "/bin:/usr/bin"; *path != 0;) {
+		size_t size = strcspn(path, ":");
+		snprintf(full, sizeof(full), "%.*s/%s", (int)size, size > 0 ? path : ".", name);
+		if (access(full, X_OK) == 0)
+			return true;
+		path += size + (path[size] == ':');
+	}
+	return false;
+}
+
 int
 cli_worker_exec(struct cli *cli)
 {
@@ -315,6 +334,11 @@ cli_worker_exec(struct cli *cli)
 	cli_number(cli, "retries", 0, FROE_TASK_RETRIES_MAX);
 	cli_duration_ms(cli, "timeout", 0);
 	FROE_DROP(delivery_of(cli), "a wrong one ends here");
+	if (!command_found(cli->arguments[0]))
+		cli_usage(cli,
+		    "\"%s\" is no command that can be run: each attempt would fail; give "
+		    "its path, or mend PATH",
+		    cli->arguments[0]);
 	signals_block(&stop);
 	struct froe_client *client = cli_connect(cli, &status);
 	if (client == NULL)

@@ -6,6 +6,7 @@
 #include "cli/terminal.h"
 
 #include "base/bytes.h"
+#include "base/duration.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -98,12 +99,15 @@ view_table(const struct froe_workflow_view *view, struct buf *to)
 	    "AFTER");
 	for (size_t i = 0; i < view->task_count; i++) {
 		const struct froe_workflow_task *task = &view->tasks[i];
-		char timeout[32];
-		snprintf(timeout, sizeof(timeout), "%" PRIu64 "ms", task->execution_timeout_ms);
+		char timeout[DURATION_TEXT_SIZE];
+		duration_format(task->execution_timeout_ms * NS_PER_MS, timeout);
 		buf_printf(to, "  %-24s  %-32s  %-7u  %-10s  ", task->name, task->action,
 		    task->retries, timeout);
 		parents_push(task, ", ", to);
-		buf_push_text(to, task->on_failure ? "(on failure)\n" : "\n");
+		buf_push_text(to, task->on_failure ? "(on failure)" : "");
+		while (to->data[to->size - 1] == ' ')
+			to->size--;
+		buf_push_text(to, "\n");
 	}
 }
 

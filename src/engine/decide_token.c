@@ -77,7 +77,7 @@ token_usable(struct eng_turn *turn)
 		    "there are %u tokens, as many as may be: revoke those that have expired",
 		    FROE_TOKENS_MAX);
 	else if (map_get_u64(&turn->eng->tokens_by_kid, command->token_create.kid) != NULL)
-		reply_fault(turn, FROE_ALREADY_EXISTS, "kid", "there is such a token: try again");
+		reply_fault(turn, FROE_ALREADY_EXISTS, "id", "there is such a token: try again");
 	else
 		return true;
 	return false;
@@ -113,7 +113,7 @@ decide_token_revoke(struct eng_turn *turn)
 	if (!eng_token(turn->eng, kid, &view) ||
 	    (!eng_scope_covers(turn->command->token_revoke.scope, view.scope) &&
 	        !plant(TOKEN_SCOPE))) {
-		reply_fault(turn, FROE_NOT_FOUND, "kid",
+		reply_fault(turn, FROE_NOT_FOUND, "id",
 		    "no such token: \"froe token list\" shows those there are");
 		return;
 	}

@@ -181,6 +181,9 @@ io_listen(const char *address, int *ret_socket, uint16_t *ret_port, struct froe_
 		listener = socket_listen_any(found);
 	}
 	freeaddrinfo(found);
+	if (listener == -EADDRINUSE)
+		return fault_set(fault, FROE_IN_USE,
+		    "another program listens on %s: choose another port with --listen", address);
 	if (listener < 0)
 		return fault_set_errno(fault, -listener, "listening on %s", address);
 	*ret_socket = listener;

@@ -161,9 +161,6 @@ backup_make(struct io_env *env, const char *data, const char *dir, struct backup
 		err = paths_init(&copy.to, dir, fault);
 	if (err == FROE_OK)
 		err = store_read(env, &copy.from, &copy.store, fault);
-	if (err == FROE_NOT_FOUND)
-		return fault_set_field(fault, err, "data",
-		    "%s holds no store: it has no file STORE", copy.from.dir);
 	if (err == FROE_OK)
 		err = copy_require_empty(env, copy.to.dir, "dir", fault);
 	return err == FROE_OK ? backup_copy(&copy, fault) : err;

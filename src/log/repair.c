@@ -74,9 +74,6 @@ static enum froe_err
 repair_open(struct repair *repair, struct froe_fault *fault)
 {
 	enum froe_err err = store_read(repair->env, &repair->paths, &repair->store, fault);
-	if (err == FROE_NOT_FOUND)
-		return fault_set_field(fault, err, "data",
-		    "%s holds no store: it has no file STORE", repair->paths.dir);
 	if (err == FROE_OK)
 		err = repair_lock(repair, fault);
 	if (err == FROE_OK)

@@ -52,6 +52,9 @@ store_read(struct io_env *env, const struct paths *paths, struct store *ret_stor
 
 	enum froe_err err =
 	    io_file_open(env, path.text, IO_OPEN_READ | IO_OPEN_DIRECT, &file, fault);
+	if (err == FROE_NOT_FOUND)
+		return fault_set_field(fault, err, "data",
+		    "%s holds no store: it has no file STORE", paths->dir);
 	if (err != FROE_OK)
 		return err;
 	uint8_t *blocks = mem_pages(STORE_FILE_BYTES);

@@ -15,6 +15,7 @@
 /* Payloads and error texts that travel with one dispatch; the rest is fetched by TaskOutputGet.
  * What is left is for the names of 1000 parents. */
 #define HUB_DISPATCH_BYTES_MAX (FROE_MESSAGE_BYTES_MAX - (512u << 10))
+#define HUB_NO_RUN "no run of the tenant has this id, or it is past retention"
 /* Changes and ends of watched runs that wait for one connection. */
 #define HUB_EVENT_BYTES_MAX ((size_t)1 << 20)
 

@@ -237,7 +237,7 @@ read_answer(struct hub_read *read, enum froe_err err, struct froe_fault *fault)
 	if (err != FROE_OK)
 		return err;
 	if (fold.tenant != read->tenant.v)
-		return fault_set_field(fault, FROE_NOT_FOUND, "run", "no run has this id");
+		return fault_set_field(fault, FROE_NOT_FOUND, "run", HUB_NO_RUN);
 	if (read->op == API_OP_OUTPUT_GET)
 		return answer_output(read, &fold, fault);
 	if (read->op == API_OP_RUN_GET)
@@ -568,7 +568,7 @@ answer_found(struct hub_read *read, const struct indexer_job *job)
 {
 	uint32_t count = job->found ? history_places_count(job->row.places) : 0;
 	if (count == 0 || job->row.tenant != read->tenant.v) {
-		read_fail(read, FROE_NOT_FOUND, "run", "no run has this id");
+		read_fail(read, FROE_NOT_FOUND, "run", HUB_NO_RUN);
 		return;
 	}
 	struct log_place *places = mem_array(count, sizeof(*places));

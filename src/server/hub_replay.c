@@ -145,7 +145,7 @@ hub_replay(struct hub *hub, const struct eng_origin *origin, struct eng_tenant_i
 	enum froe_err err = past_replay(
 	    history, bytes_text(ask->task), ask->node, &arena, &owner, &command.run_replay, fault);
 	if (err == FROE_OK && owner != tenant.v)
-		err = fault_set_field(fault, FROE_NOT_FOUND, "run", "no run has this id");
+		err = fault_set_field(fault, FROE_NOT_FOUND, "run", HUB_NO_RUN);
 	if (err == FROE_OK &&
 	    eng_closed_ns(hub->shard->eng, command.run_replay.run) > ask->asked_ns)
 		err = fault_set_field(fault, FROE_FAILED_PRECONDITION, "run",

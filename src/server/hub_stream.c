@@ -266,7 +266,7 @@ stream_fail(struct hub_stream *stream)
 {
 	enum froe_err err = stream->err;
 	const char *field = err == FROE_INVALID_ARGUMENT ? "task" : "run";
-	const char *text = err == FROE_NOT_FOUND	  ? "no run has this id"
+	const char *text = err == FROE_NOT_FOUND	  ? HUB_NO_RUN
 			   : err == FROE_INVALID_ARGUMENT ? "the run's workflow has no such task"
 							  : "a record of the run cannot be read";
 	hub_queue_error(stream->hub, &stream->origin, err, field, text);

@@ -241,7 +241,7 @@ SAME_SEEDS ?= 300
 SAME := $(foreach c,gcc clang-14,$(foreach o,-O0 -O3,$(c):$(o)))
 sim-same:
 	@for each in $(SAME); do \
-		$(MAKE) --no-print-directory CC=$${each%:*} OPT=$${each#*:} sim-build || exit 1; done
+		$(MAKE) --no-print-directory CC=$${each%:*} OPT=$${each#*:} CFLAGS=-w sim-build || exit 1; done
 	@tools/sim-same $(SAME_SEEDS) $(foreach each,$(SAME),\
 		$(B)/rel$(if $(findstring clang,$(each)),-clang)$(lastword $(subst :, ,$(each)))/tests/sim/sim)
 sim-build: $(SIM)

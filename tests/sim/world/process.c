@@ -49,6 +49,9 @@ check_recovered(struct process *process)
 		judge_fail(process->judge, "%" PRIu64 " records are reported, %zu came back",
 		    report->records, count);
 	process_check_places(process);
+	process_check_manifest(process);
+	if (report->cut_bytes > 0 && !process->dying)
+		process_check_tail(process);
 	if (report->epoch <= process->epoch)
 		judge_fail(process->judge, "epoch %" PRIu64 " after epoch %" PRIu64,
 		    report->epoch, process->epoch);
@@ -254,8 +257,8 @@ process_end(struct process *process, enum death death)
 	process->worker_count = 0;
 }
 
-static bool
-wait_durable(struct process *process)
+bool
+process_wait_durable(struct process *process)
 {
 	const struct log *log = process->shard.log;
 	for (unsigned turns = 0; log_durable_seq(log) < log_tail_seq(log); turns++) {
@@ -274,7 +277,7 @@ bool
 process_stop(struct process *process)
 {
 	log_flush(process->shard.log);
-	if (!wait_durable(process))
+	if (!process_wait_durable(process))
 		return false;
 	history_hash(process->history, process->shard.eng);
 	while (!log_has_room(process->shard.log, 0)) {
@@ -282,7 +285,7 @@ process_stop(struct process *process)
 			return false;
 	}
 	log_stop(process->shard.log, process->shard.clock.now_ns);
-	if (!wait_durable(process))
+	if (!process_wait_durable(process))
 		return false;
 	outbox_release(process);
 	process->clean = true;

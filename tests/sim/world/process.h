@@ -85,6 +85,7 @@ struct process {
 	bool snapshotting;
 	struct retention *retention; /* NULL: none */
 	uint64_t oldest;             /* segment, when the last one ended */
+	uint64_t snapshot;           /* in MANIFEST, durably */
 	size_t recalled;             /* events that the log did not give back any more */
 	bool recalling;
 	struct list reads;           /* of old records, under way */
@@ -123,6 +124,9 @@ bool process_start(struct process *process);
 void process_end(struct process *process, enum death death);
 /* Stops in order: everything acknowledged, a clean last frame. False: it died over it. */
 bool process_stop(struct process *process);
+
+/* False: the log has failed meanwhile. */
+bool process_wait_durable(struct process *process);
 
 /* May an injected fault be the reason of this error? */
 bool process_excused(const struct process *process, enum froe_err err);

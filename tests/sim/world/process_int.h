@@ -20,6 +20,11 @@ struct bounds {
 struct bounds bounds_before(const struct process *process, const struct eng_command *command);
 void bounds_after(struct process *process, const struct bounds *bounds);
 
+/* process_tail.c */
+void process_check_tail(struct process *process); /* after a start that cut something */
+void process_note_manifest(struct process *process);
+void process_check_manifest(struct process *process);
+
 /* process_reload.c: between steps */
 void process_reload(struct process *process);
 

@@ -385,6 +385,7 @@ process_turn_end(struct process *process)
 		;
 	housekeeping_turn(process);
 	process_snapshots_turn(process);
+	process_note_manifest(process);
 	process_retention_turn(process);
 	log_flush(process->shard.log);
 	process_watch_log(process);

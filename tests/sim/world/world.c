@@ -404,6 +404,39 @@ world_ending(struct world *world)
 	}
 }
 
+/* Frames with an event each, one after the other, so that each tells that the one before it was
+ * durable; the watermark does not. */
+static bool
+world_write_frames(struct world *world)
+{
+	struct eng_command command = {
+	    .type = ENG_CMD_EVENT_PUSH,
+	    .tenant.v = world->process.tenants[0],
+	    .event_push.key = bytes_text("e"),
+	    .event_push.payload = bytes_text("1"),
+	};
+	for (uint64_t frames = dice_range(&world->dice, 2, 4); frames > 0; frames--) {
+		if (!process_submit(&world->process, &command) ||
+		    !process_wait_durable(&world->process))
+			return false;
+	}
+	return true;
+}
+
+static void
+world_finish_early(struct world *world)
+{
+	for (uint64_t turn = dice_below(&world->dice, 12); turn > 0; turn--)
+		world_turn(world);
+	if (!world->process.up)
+		world_start(world);
+	if (!world_write_frames(world))
+		return;
+	struct lsn end = log_durable_lsn(world->process.shard.log);
+	world_end_process(world, DEATH_POWER);
+	audit_evidence(world, end);
+}
+
 static void
 world_finish(struct world *world)
 {
@@ -427,7 +460,10 @@ world_finish(struct world *world)
 	if (world->model.run_open != 0)
 		judge_fail(&world->judge, "a run is open again");
 	audit_index(world);
-	audit_damaged(world);
+	if (dice_hits(&world->dice, 25))
+		world_finish_early(world);
+	else
+		audit_damaged(world);
 }
 
 /* ----------------------------------------------------------------------------- one seed's world */

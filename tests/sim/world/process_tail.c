@@ -1,0 +1,52 @@
+/*
+ * What a start promises of the files, looked at from outside: behind the end there is nothing but
+ * zeros, and MANIFEST names no older snapshot than it did.
+ */
+#include "base/mem.h"
+#include "io/file.h"
+#include "sim/world/process_int.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define CHUNK_BYTES ((size_t)64 << 10)
+
+void
+process_check_tail(struct process *process)
+{
+	uint64_t end = process->shard.report.end.v, size = process->plan->segment_bytes;
+	uint8_t *chunk = mem_pages(CHUNK_BYTES);
+	char path[128];
+	int file;
+	snprintf(path, sizeof(path), PROCESS_DIR "/shard-0000/log/%016" PRIx64 ".seg", end >> 32);
+	if (io_file_open(process->env, path, IO_OPEN_READ, &file, NULL) == FROE_OK) {
+		for (uint64_t at = end & UINT32_MAX; at < size;) {
+			size_t bytes = size - at < CHUNK_BYTES ? size - at : CHUNK_BYTES;
+			enum froe_err err =
+			    io_file_read(process->env, file, chunk, bytes, at, NULL);
+			if (err == FROE_OK && !bytes_zero(chunk, bytes))
+				judge_fail(process->judge, "the tail was cut at byte %" PRIu64
+				    ", but there is something at byte %" PRIu64 " or behind",
+				    end & UINT32_MAX, at);
+			at += bytes;
+		}
+		io_file_close(process->env, file);
+	}
+	mem_pages_free(chunk, CHUNK_BYTES);
+}
+
+void
+process_note_manifest(struct process *process)
+{
+	if (!process->failed && !process->dying)
+		process->snapshot = log_manifest_read(process->shard.log).snapshots[0].number;
+}
+
+void
+process_check_manifest(struct process *process)
+{
+	uint64_t number = log_manifest_read(process->shard.log).snapshots[0].number;
+	if (number < process->snapshot)
+		judge_fail(process->judge, "MANIFEST named snapshot %" PRIu64 ", names %" PRIu64,
+		    process->snapshot, number);
+}

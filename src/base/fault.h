@@ -25,7 +25,7 @@ enum froe_exit {
 	FROE_EXIT_USAGE = 2,
 	FROE_EXIT_DATA = 65,        /* the data directory is damaged: refuses to start */
 	FROE_EXIT_UNAVAILABLE = 69, /* no server, or the connection was lost */
-	FROE_EXIT_SOFTWARE = 70,    /* an assertion failed */
+	FROE_EXIT_SOFTWARE = 70,    /* memory was refused, or a turn of the loop */
 	FROE_EXIT_IO = 74,          /* a log write failed: nothing after it was acknowledged */
 	FROE_EXIT_INDEX = 75,       /* the index is damaged: it is rebuilt at the next start */
 	FROE_EXIT_IN_USE = 76,      /* another server holds the data directory */
@@ -50,6 +50,9 @@ enum froe_err fault_set_field(struct froe_fault *fault, enum froe_err code, cons
 /* The same for a failed system call: maps errno to a code and appends its text. */
 enum froe_err fault_set_errno(struct froe_fault *fault, int sys_errno, const char *format, ...)
     FROE_PRINTF(3, 4);
+
+/* The same for a thread that cannot be made: what pthread_create returned. */
+enum froe_err fault_set_thread(struct froe_fault *fault, int sys_errno, const char *what);
 
 enum froe_err froe_err_from_errno(int sys_errno);
 

@@ -123,7 +123,7 @@ helper_open(struct io *loop, struct froe_fault *fault)
 	froe_assert(pthread_sigmask(SIG_SETMASK, &old, NULL) == 0);
 	if (failed == 0)
 		return helper;
-	fault_set_errno(fault, failed, "starting the thread for files");
+	fault_set_thread(fault, failed, "starting the thread for files");
 	mem_free(helper);
 	return NULL;
 }

@@ -1,5 +1,6 @@
 #include "log/backup.h"
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "io/file.h"
 #include "log/block_int.h"
@@ -120,6 +121,7 @@ backup_write(struct io_env *env, const struct paths *paths, const struct backup 
 		io_file_close(env, file);
 	}
 	mem_pages_free(blocks, BACKUP_FILE_BYTES);
+	failpoint_pass(FAILPOINT_backup_marked);
 	if (err == FROE_OK)
 		err = io_path_rename(env, temporary.text, path.text, fault);
 	if (err == FROE_OK)
@@ -191,6 +193,7 @@ restore_copy(struct copy *copy, const struct backup *backup, struct froe_fault *
 		err = copy_run(copy, fault);
 	if (err == FROE_OK)
 		err = restore_check_end(copy, backup, fault);
+	failpoint_pass(FAILPOINT_restore_copied);
 	if (err == FROE_OK && !copy->check_only)
 		err = store_write(copy->env, &copy->to, &copy->store, fault);
 	copy_close(copy);

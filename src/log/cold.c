@@ -6,6 +6,7 @@
  */
 #include "log/cold_int.h"
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/plant.h"
 #include "io/file.h"
@@ -378,8 +379,10 @@ writer_name(struct cold_writer *writer, struct froe_fault *fault)
 	    writer->env, writer->file, writer->frame, SEG_HEADER_BYTES, 0, fault);
 	if (err == FROE_OK && !plant(COLD_UNSYNCED))
 		err = io_file_sync(writer->env, writer->file, fault);
+	failpoint_pass(FAILPOINT_retention_cold_synced);
 	if (err == FROE_OK)
 		err = io_path_rename(writer->env, from.text, to.text, fault);
+	failpoint_pass(FAILPOINT_retention_cold_renamed);
 	if (err == FROE_OK)
 		err = io_path_sync_dir(writer->env, writer->paths->cold, fault);
 	return err;

@@ -8,6 +8,7 @@
  */
 #include "log/copy_int.h"
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "io/file.h"
 #include "log/cold_int.h"
@@ -244,6 +245,7 @@ output_begin(struct copy *copy, const struct seg_header *header, struct froe_fau
 	    &output->file, fault);
 	if (err == FROE_OK)
 		err = output_put(copy, blocks, SEG_HEADER_BYTES, fault);
+	failpoint_pass(FAILPOINT_backup_segment);
 	mem_pages_free(blocks, SEG_HEADER_BYTES);
 	return err;
 }
@@ -489,17 +491,21 @@ copy_run(struct copy *copy, struct froe_fault *fault)
 		copy->output->buffer = mem_pages(COPY_BUFFER_BYTES);
 		err = copy_make_directories(copy, fault);
 	}
+	failpoint_pass(FAILPOINT_backup_directories);
 	if (err == FROE_OK)
 		err = copy_snapshots(copy, fault);
+	failpoint_pass(FAILPOINT_backup_snapshots);
 	if (err == FROE_OK)
 		err = copy_cold(copy, fault);
 	if (err == FROE_OK)
 		err = copy_log(copy, fault);
+	failpoint_pass(FAILPOINT_backup_log);
 	if (err == FROE_OK)
 		err = copy_key(copy, fault);
 	if (err == FROE_OK && !copy->check_only)
 		err = io_path_sync_dir(copy->env, copy->to.log, fault);
 	if (err == FROE_OK && !copy->check_only)
 		err = copy_slots(copy, fault);
+	failpoint_pass(FAILPOINT_backup_slots);
 	return err;
 }

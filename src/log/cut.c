@@ -1,5 +1,6 @@
 #include "log/cut_int.h"
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/plant.h"
 #include "io/file.h"
@@ -93,6 +94,7 @@ cut_copy(const struct cut *cut, struct froe_fault *fault)
 	}
 	FROE_DROP(io_path_unlink(env, temporary.text, NULL), "an unfinished copy, or none");
 	enum froe_err err = cut_copy_to(cut, temporary.text, fault);
+	failpoint_pass(FAILPOINT_recovery_tail_copied);
 	if (err == FROE_NO_SPACE && !cut->recovery->options.accept_tail_loss) {
 		FROE_DROP(io_path_unlink(env, temporary.text, NULL), "it is in nobody's way");
 		return FROE_OK;
@@ -113,6 +115,7 @@ cut_zero(const struct cut *cut, struct froe_fault *fault)
 	for (uint64_t at = cut->from; at < cut->end && err == FROE_OK;) {
 		size_t size = cut_chunk_size(at, cut->end);
 		err = io_file_write(cut->recovery->env, cut->file, cut->chunk, size, at, fault);
+		failpoint_pass(FAILPOINT_recovery_tail_zeroed);
 		at += size;
 	}
 	return err;
@@ -131,6 +134,7 @@ cut_segment(struct cut *cut, struct froe_fault *fault)
 	err = cut_find_end(cut, fault);
 	if (err == FROE_OK && cut->end > cut->from)
 		err = cut_copy(cut, fault);
+	failpoint_pass(FAILPOINT_recovery_tail_kept);
 	if (err == FROE_OK)
 		err = cut_zero(cut, fault);
 	io_file_close(env, cut->file);

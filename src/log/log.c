@@ -8,6 +8,7 @@
  */
 #include "log/log_int.h"
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/plant.h"
 #include "io/file.h"
@@ -70,6 +71,7 @@ open_create(struct log *log, struct froe_fault *fault)
 		    log->store.segment_bytes);
 	}
 	enum froe_err err = store_prepare(log->env, &log->paths, &log->store, fault);
+	failpoint_pass(FAILPOINT_create_slots);
 	if (err != FROE_OK)
 		return err;
 	struct spares first;
@@ -85,6 +87,7 @@ open_create(struct log *log, struct froe_fault *fault)
 	if (err == FROE_OK)
 		err = spares_require(&first, fault);
 	spares_release(&first);
+	failpoint_pass(FAILPOINT_create_segment);
 	if (err == FROE_OK)
 		err = store_write(log->env, &log->paths, &log->store, fault);
 	return err;
@@ -153,8 +156,10 @@ open_epoch(struct log *log, const struct recovery *recovery, struct froe_fault *
 	};
 	manifest.epoch = log->epoch;
 	enum froe_err err = slots_write(&log->manifest, &manifest, fault);
+	failpoint_pass(FAILPOINT_recovery_manifest);
 	if (err == FROE_OK)
 		err = slots_write(&log->watermark, &watermark, fault);
+	failpoint_pass(FAILPOINT_recovery_watermark);
 	return err;
 }
 
@@ -230,12 +235,15 @@ open_writable(struct log *log, struct recovery *recovery, struct froe_fault *fau
 		log->epoch++;
 	if (recovery->decision->action != DECISION_START)
 		err = cut_tail(recovery, log->epoch, fault);
+	failpoint_pass(FAILPOINT_recovery_cut);
 	if (err == FROE_OK)
 		err = open_epoch(log, recovery, fault);
 	if (err == FROE_OK)
 		err = open_segments(log, recovery, fault);
+	failpoint_pass(FAILPOINT_recovery_segments);
 	if (err == FROE_OK)
 		err = open_clean(log, fault);
+	failpoint_pass(FAILPOINT_recovery_cleaned);
 	log->chain = recovery->chain;
 	log->opened_end = recovery->report->end;
 	atomic_store_explicit(&log->time_ns, recovery->chain.time_ns, memory_order_relaxed);
@@ -264,6 +272,7 @@ open_base(struct log *log, void *context, struct log_report *report, struct log_
 	struct log_manifest manifest = log_manifest_read(log);
 	bool whole = manifest.segment_oldest == 1;
 	bool most = log->options.replay_most;
+	enum froe_err why = FROE_CORRUPT;
 	*ret_base = (struct log_base){0};
 	if (loader == NULL)
 		return FROE_OK;
@@ -279,10 +288,17 @@ open_base(struct log *log, void *context, struct log_report *report, struct log_
 			return FROE_OK;
 		}
 		open_skip(report, number, fault);
+		/* One that could not be read may be sound: the store is not to be given up. */
+		if (err != FROE_INCOMPATIBLE && err != FROE_NOT_FOUND && why == FROE_CORRUPT)
+			why = err;
 	}
 	*ret_base = (struct log_base){0};
 	if (whole)
 		return loader->begin(context, ret_base, whole, fault);
+	if (why != FROE_CORRUPT)
+		return fault_set(fault, why,
+		    "no snapshot can be read (%s), and the log's beginning was retired: start "
+		    "again when the disk can be read", report->snapshot_skipped);
 	return fault_set(fault, FROE_CORRUPT,
 	    "no snapshot can be used (%s), and the log's beginning was retired: it begins with "
 	    "segment %" PRIx64 "; restore the data directory from a backup",
@@ -298,6 +314,7 @@ open_all(struct log *log, log_replay_fn *replay, void *context, struct lsn from,
 	enum froe_err err = paths_init(&log->paths, log->options.dir, fault);
 	if (err == FROE_OK && !log->options.read_only)
 		err = open_lock(log, fault);
+	failpoint_pass(FAILPOINT_recovery_locked);
 	if (err == FROE_OK)
 		err = open_store(log, report, fault);
 	if (err != FROE_OK)
@@ -306,8 +323,10 @@ open_all(struct log *log, log_replay_fn *replay, void *context, struct lsn from,
 	err = open_base(log, context, report, &options.base, fault);
 	if (err != FROE_OK)
 		return err;
+	failpoint_pass(FAILPOINT_recovery_loaded);
 	recovery_init(&recovery, log->env, &log->paths, log->store.id, &options, report);
 	err = recovery_run(&recovery, fault);
+	failpoint_pass(FAILPOINT_recovery_replayed);
 	if (err == FROE_OK && !log->options.read_only)
 		err = open_writable(log, &recovery, fault);
 	recovery_release(&recovery);

@@ -294,6 +294,7 @@ struct log_read {
 	size_t buffer_size;
 	size_t have;
 	unsigned tries;
+	unsigned failures;
 	struct log_read_file *file;
 };
 void log_read_start(struct log *log, struct log_read *read, struct log_place place,

@@ -15,6 +15,7 @@
 
 /* As many short reads as the largest record has blocks would be odd. */
 #define READ_TRIES 4096u
+#define READ_FAILURES 4u /* one may pass; so many in a row are the disk's last word */
 #define READ_FILES_MAX 16u /* kept open while nobody uses them */
 
 struct log_read_file {
@@ -78,6 +79,22 @@ file_evict(struct log *log)
 		file_close(log, oldest);
 }
 
+/* One more descriptor can be had by giving up one that nobody reads from; other errors may pass. */
+static enum froe_err
+file_open(struct log *log, const char *path, int *ret_descriptor)
+{
+	enum froe_err err = FROE_OK;
+	for (unsigned tries = 0; tries < READ_FAILURES; tries++) {
+		err = io_file_open(
+		    log->env, path, IO_OPEN_READ | IO_OPEN_DIRECT, ret_descriptor, NULL);
+		if (err == FROE_OK || err == FROE_NOT_FOUND)
+			return err;
+		if (err == FROE_RESOURCE_EXHAUSTED)
+			file_evict(log);
+	}
+	return err;
+}
+
 static enum froe_err
 file_take(struct log *log, uint64_t no, bool cold, struct log_read_file **ret_file)
 {
@@ -87,8 +104,7 @@ file_take(struct log *log, uint64_t no, bool cold, struct log_read_file **ret_fi
 		list_remove(&file->link);
 	} else {
 		int descriptor;
-		enum froe_err err = io_file_open(
-		    log->env, path.text, IO_OPEN_READ | IO_OPEN_DIRECT, &descriptor, NULL);
+		enum froe_err err = file_open(log, path.text, &descriptor);
 		if (err != FROE_OK)
 			return err == FROE_NOT_FOUND ? FROE_CORRUPT : err;
 		if (log->read_file_count >= READ_FILES_MAX)
@@ -177,13 +193,23 @@ read_decode(const struct log_read *read, const uint8_t *bytes, size_t available,
 	return same ? FROE_OK : FROE_CORRUPT;
 }
 
+/* A read that failed is tried again: what waits for it would be given up for good. */
+static bool
+read_goes_on(struct log_read *read, int32_t result)
+{
+	if (result < 0)
+		return result != -(int32_t)FROE_CANCELLED && ++read->failures < READ_FAILURES;
+	return result > 0 && read->have + (size_t)result < read->buffer_size &&
+	    ++read->tries < READ_TRIES;
+}
+
 static void
 read_done(struct io_op *op, int32_t result)
 {
 	struct log_read *read = container_of(op, struct log_read, op);
 	struct log_record record;
 	size_t have = read->have + (result > 0 ? (size_t)result : 0);
-	if (result > 0 && have < read->buffer_size && ++read->tries < READ_TRIES) {
+	if (read_goes_on(read, result)) {
 		read->have =
 		    have / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES; /* direct I/O: whole blocks */
 		io_read(read->log->io, op, read->file->file, (uint8_t *)read->buffer + read->have,

@@ -10,6 +10,7 @@
  */
 #include "log/repair.h"
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "io/file.h"
 #include "log/cut_int.h"
@@ -64,6 +65,7 @@ repair_watermark(struct repair *repair, struct froe_fault *fault)
 			return FROE_OK;
 		err = slots_create(repair->env, repair->paths.shard, SLOTS_WATERMARK,
 		    repair->store.id, &value, fault);
+		failpoint_pass(FAILPOINT_repair_watermark);
 		if (err == FROE_OK)
 			err = io_path_sync_dir(repair->env, repair->paths.shard, fault);
 	}
@@ -149,6 +151,7 @@ repair_move(const struct repair *repair, const char *path, const char *kind, uin
 	if (err == FROE_OK)
 		err = io_path_rename(repair->env, path,
 		    path_join(repair->paths.quarantine, name).text, fault);
+	failpoint_pass(FAILPOINT_repair_moved);
 	if (err == FROE_OK)
 		err = io_path_sync_dir(repair->env, repair->paths.quarantine, fault);
 	return err;
@@ -198,6 +201,7 @@ repair_make_segment(const struct repair *repair, uint64_t no, struct froe_fault 
 	if (err == FROE_OK)
 		err = spares_require(&spares, fault);
 	spares_release(&spares);
+	failpoint_pass(FAILPOINT_repair_segment);
 	return err;
 }
 
@@ -258,6 +262,7 @@ repair_log(struct repair *repair, struct froe_fault *fault)
 		err = repair_drop_segments(repair, report->log.bad.v >> 32, fault);
 	else if (repair->accept)
 		err = cut_tail(recovery, repair->manifest.value.epoch + 1, fault);
+	failpoint_pass(FAILPOINT_repair_cut);
 	if (bad_offset != 0)
 		report->segments_after = recovery->segment_count - recovery->at - 1;
 	if (err == FROE_OK && repair->accept)
@@ -394,8 +399,10 @@ repair_all(struct repair *repair, struct froe_fault *fault)
 {
 	struct repair_report *report = repair->report;
 	enum froe_err err = repair_log(repair, fault);
+	failpoint_pass(FAILPOINT_repair_log);
 	if (err == FROE_OK)
 		err = repair_cold(repair, fault);
+	failpoint_pass(FAILPOINT_repair_cold);
 	if (err != FROE_OK)
 		return err;
 	if (!report->log_damaged && report->cold_damaged == 0 && !report->watermark_damaged)
@@ -403,6 +410,7 @@ repair_all(struct repair *repair, struct froe_fault *fault)
 	if (!repair->accept)
 		return fault_set(fault, FROE_CORRUPT, "there is damage: nothing was changed");
 	err = repair_note(repair, fault);
+	failpoint_pass(FAILPOINT_repair_noted);
 	report->repaired = err == FROE_OK;
 	return err;
 }

@@ -14,6 +14,7 @@
  */
 #include "log/retention_int.h"
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/plant.h"
 #include "io/file.h"
@@ -210,6 +211,7 @@ retention_begin(struct retention *retention, enum retention_state state, uint64_
 	if (err != FROE_OK)
 		return retention_fail(retention, err, &fault);
 	retention->state = state;
+	failpoint_pass(FAILPOINT_retention_begun);
 	return true;
 }
 
@@ -370,6 +372,7 @@ retention_commit(struct retention *retention)
 		manifest.segment_oldest = retention->retiring + 1;
 	if (err == FROE_OK)
 		err = log_manifest_write(retention->log, &manifest, &fault);
+	failpoint_pass(FAILPOINT_retention_named);
 	if (err == FROE_OK) {
 		retention->set = cold_set_new(
 		    manifest.segment_oldest, retention->cutoff_ns, files, count);
@@ -393,11 +396,15 @@ retention_unlink(struct retention *retention, struct froe_fault *fault)
 	for (size_t i = 0; i < retention->victim_count && err == FROE_OK; i++)
 		err = io_path_unlink(
 		    log->env, cold_path(&log->paths, retention->victims[i]->no).text, fault);
+	if (retention->victim_count > 0)
+		failpoint_pass(FAILPOINT_retention_cold_removed);
 	if (err == FROE_OK && retention->victim_count > 0)
 		err = io_path_sync_dir(log->env, log->paths.cold, fault);
 	if (err == FROE_OK && retention->retiring != 0)
 		err = io_path_unlink(
 		    log->env, path_segment(&log->paths, retention->retiring).text, fault);
+	if (retention->retiring != 0)
+		failpoint_pass(FAILPOINT_retention_removed);
 	if (err == FROE_OK && retention->retiring != 0)
 		err = io_path_sync_dir(log->env, log->paths.log, fault);
 	return err;

@@ -7,6 +7,7 @@
  */
 #include "log/snapshot.h"
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/plant.h"
 #include "io/file.h"
@@ -94,6 +95,7 @@ frame_write(struct snapshot_writer *writer, uint8_t flags, struct froe_fault *fa
 	writer->offset += size;
 	writer->hash = header.hash;
 	writer->frames++;
+	failpoint_pass(FAILPOINT_snapshot_framed);
 	frame_begin(writer, 0);
 	return err;
 }
@@ -175,6 +177,7 @@ snapshot_create(struct io_env *env, const char *dir, struct uuid store, const st
 	FROE_DROP(io_path_unlink(env, writer->temporary.text, NULL), "mostly there is none");
 	if (err == FROE_OK)
 		err = io_file_open(env, writer->temporary.text, WRITE_FLAGS, &writer->file, fault);
+	failpoint_pass(FAILPOINT_snapshot_created);
 	if (err == FROE_OK)
 		err = writer_put_base(writer, fault);
 	if (err != FROE_OK) {
@@ -235,8 +238,10 @@ snapshot_finish(struct snapshot_writer *writer, uint64_t state_hash, uint64_t *r
     struct froe_fault *fault)
 {
 	enum froe_err err = writer_close(writer, state_hash, fault);
+	failpoint_pass(FAILPOINT_snapshot_synced);
 	if (err == FROE_OK)
 		err = io_path_rename(writer->env, writer->temporary.text, writer->path.text, fault);
+	failpoint_pass(FAILPOINT_snapshot_renamed);
 	if (err == FROE_OK)
 		err = io_path_sync_dir(writer->env, writer->paths.ckpt, fault);
 	if (err != FROE_OK) {
@@ -473,6 +478,7 @@ snapshot_remove(struct io_env *env, const char *dir, uint64_t number, struct fro
 	if (err != FROE_OK)
 		return err;
 	err = io_path_unlink(env, path_snapshot(&paths, number).text, fault);
+	failpoint_pass(FAILPOINT_snapshot_removed);
 	if (err == FROE_OK)
 		err = io_path_sync_dir(env, paths.ckpt, fault);
 	io_file_close(env, hold);

@@ -10,6 +10,7 @@
  */
 #include "log/spares_int.h"
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/plant.h"
 #include "io/file.h"
@@ -189,6 +190,7 @@ spares_make(struct spares *spares)
 		return spares_give_up(spares, &fault);
 	spares->zeroed = 0;
 	spares->state = SPARES_ZERO;
+	failpoint_pass(FAILPOINT_spare_allocated);
 	return true;
 }
 
@@ -202,6 +204,7 @@ spares_zero(struct spares *spares)
 	    SPARES_CHUNK_BYTES, spares->zeroed, &fault);
 	if (err != FROE_OK)
 		return spares_give_up(spares, &fault);
+	failpoint_pass(FAILPOINT_spare_zeroed);
 	spares->zeroed += SPARES_CHUNK_BYTES;
 	if (spares->zeroed == spares->segment_bytes)
 		spares->state = SPARES_FINISH;
@@ -236,8 +239,10 @@ spares_finish(struct spares *spares)
 
 	froe_assert(number < SPARES_MAX);
 	enum froe_err err = io_file_sync(spares->env, spares->file, &fault);
+	failpoint_pass(FAILPOINT_spare_synced);
 	if (err == FROE_OK)
 		err = io_path_rename(spares->env, from.text, to.text, &fault);
+	failpoint_pass(FAILPOINT_spare_renamed);
 	if (err == FROE_OK)
 		err = io_path_sync_dir(spares->env, spares->paths->log, &fault);
 	if (err != FROE_OK)
@@ -280,8 +285,10 @@ spares_name_segment(struct spares *spares, unsigned number, struct seg_header *h
 		return err;
 	err = spares_write_header(spares, file, header, fault);
 	io_file_close(spares->env, file);
+	failpoint_pass(FAILPOINT_activate_header);
 	if (err == FROE_OK)
 		err = io_path_rename(spares->env, from.text, to.text, fault);
+	failpoint_pass(FAILPOINT_activate_renamed);
 	return err;
 }
 
@@ -305,6 +312,7 @@ spares_activate(struct spares *spares, unsigned number)
 	if (!plant(SEGMENT_NAME_UNSYNCED) &&
 	    io_path_sync_dir(spares->env, spares->paths->log, &fault) != FROE_OK)
 		return spares_fail(spares, &fault);
+	failpoint_pass(FAILPOINT_activate_synced);
 	struct segment *segment = segment_open(spares->env, spares->paths, &header, &fault);
 	if (segment == NULL)
 		return spares_fail(spares, &fault);

@@ -1,5 +1,6 @@
 #include "log/store_int.h"
 
+#include "base/failpoint.h"
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/plant.h"
@@ -170,6 +171,7 @@ store_prepare(struct io_env *env, const struct paths *paths, const struct store 
 	    .epoch = 0, .watermark = {.durable_lsn = UINT64_C(1) << 32 | SEG_HEADER_BYTES}};
 
 	enum froe_err err = store_make_directories(env, paths, fault);
+	failpoint_pass(FAILPOINT_create_directories);
 	if (err == FROE_OK)
 		err = store_remove_leftovers(env, paths, fault);
 	if (err == FROE_OK)
@@ -217,6 +219,7 @@ store_write(struct io_env *env, const struct paths *paths, const struct store *s
 	mem_pages_free(blocks, STORE_FILE_BYTES);
 	if (err == FROE_OK)
 		err = io_path_rename(env, temporary.text, path.text, fault);
+	failpoint_pass(FAILPOINT_create_renamed);
 	if (err == FROE_OK)
 		err = io_path_sync_dir(env, paths->dir, fault);
 	return err;

@@ -13,6 +13,7 @@
  */
 #include "log/log_int.h"
 
+#include "base/failpoint.h"
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/plant.h"
@@ -253,6 +254,7 @@ segment_roll(struct log *log, uint64_t now_ns)
 	log->segment = spares_take(&log->spares);
 	froe_assert(log->segment != NULL && log->segment->header.no == log->chain.segment_no);
 	log->offset = SEG_HEADER_BYTES;
+	failpoint_pass(FAILPOINT_rollover_sealed);
 	if (log->wake != NULL)
 		log->wake(log->wake_context);
 }
@@ -366,6 +368,7 @@ log_append(struct log *log, uint64_t now_ns, const struct log_entry *entries, si
 	frame->header.time_ns = now_ns;
 	for (size_t i = 0; i < count; i++)
 		frame_append(log, frame, &entries[i], places != NULL ? &places[i] : NULL);
+	failpoint_pass(FAILPOINT_commit_appended);
 }
 
 static void
@@ -419,6 +422,7 @@ log_flush(struct log *log)
 		frame->began_ns = io_mono_ns(log->env);
 		log->inflight++;
 		frame_write(log, frame);
+		failpoint_pass(FAILPOINT_commit_submitted);
 	}
 }
 
@@ -430,6 +434,7 @@ frame_release(struct log *log, struct log_frame *frame)
 		segment_close(log->env, frame->segment);
 		atomic_store_explicit(&log->sealed_no, frame->header.segment_no,
 		    memory_order_release);
+		failpoint_pass(FAILPOINT_rollover_seal_durable);
 		if (log->wake != NULL)
 			log->wake(log->wake_context);
 	}
@@ -460,6 +465,7 @@ frames_advance(struct log *log)
 		log->durable_lsn = end;
 		atomic_store_explicit(
 		    &log->time_ns, frame->header.time_ns, memory_order_relaxed);
+		failpoint_pass(FAILPOINT_commit_durable);
 		frame_release(log, frame);
 	}
 }
@@ -488,6 +494,7 @@ frame_done(struct io_op *op, int32_t result)
 	if (stored == frame->size || (plant(SHORT_WRITE) && stored > 0)) {
 		histogram_add(&log->stats.commit, io_mono_ns(log->env) - frame->began_ns);
 		sm_move(frame_table, &frame->state, LOG_FRAME_DONE);
+		failpoint_pass(FAILPOINT_commit_stored);
 		frames_advance(log);
 		return;
 	}
@@ -522,6 +529,7 @@ watermark_start(struct log *log, uint64_t seq, struct lsn lsn)
 	log->watermark_tries = 0;
 	log->watermark_ns = io_mono_ns(log->env);
 	watermark_write(log);
+	failpoint_pass(FAILPOINT_commit_watermark);
 }
 
 /* A part of a slot says nothing: it is written again from its beginning. */
@@ -533,6 +541,7 @@ watermark_done(struct io_op *op, int32_t result)
 		return;
 	if (result == (int32_t)LOG_BLOCK_BYTES) {
 		log->watermark_seq = log->watermark_next;
+		failpoint_pass(FAILPOINT_commit_watermarked);
 		frames_advance(log);
 		return;
 	}
@@ -589,6 +598,7 @@ log_start(struct log *log, struct io *io)
 	}
 	frame_mark(log, log->chain.time_ns, 0);
 	log_flush(log);
+	failpoint_pass(FAILPOINT_recovery_epoch_submitted);
 }
 
 void
@@ -603,6 +613,7 @@ log_stop(struct log *log, uint64_t now_ns)
 	log->stop_ns = now_ns;
 	sm_move(log_table, &log->state, LOG_STOPPED);
 	log_flush(log);
+	failpoint_pass(FAILPOINT_stop_marked);
 }
 
 /* ------------------------------------------------------------------------------------ questions */

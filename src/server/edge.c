@@ -77,8 +77,7 @@ edge_start(struct edge *edge, const struct edge_options *options, struct froe_fa
 	sem_init(&edge->leave, /* pshared= */ 0, 0);
 	int failed = pthread_create(&edge->thread, NULL, edge_thread, edge);
 	if (failed != 0)
-		return fault_set_errno(fault, failed, "cannot start the thread of edge loop %u",
-		    options->index);
+		return fault_set_thread(fault, failed, "cannot start the thread of an edge loop");
 	while (sem_wait(&edge->started) != 0)
 		; /* a signal */
 	if (edge->start_err == FROE_OK)

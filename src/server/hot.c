@@ -1,6 +1,7 @@
 #include "server/hot.h"
 
 #include "base/duration.h"
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "io/file.h"
 #include "io/journal.h"
@@ -350,6 +351,7 @@ hot_open(struct hot *hot, const struct server_options *options, struct tls_conte
 		err = open_shard_again(hot, fault);
 	if (err == FROE_OK)
 		err = open_key(hot, fault);
+	failpoint_pass(FAILPOINT_recovery_key);
 	if (err == FROE_OK)
 		err = io_open(env, &hot->io, fault);
 	if (err == FROE_OK)
@@ -525,6 +527,7 @@ hot_finish(struct hot *hot)
 		io_step(hot->io, io_mono_ns(hot->env) + NS_PER_S);
 		hot_check_log(hot, io_mono_ns(hot->env));
 	}
+	failpoint_pass(FAILPOINT_stop_durable);
 }
 
 /* Until when to wait. Without room in the log, what is due cannot be done: a frame that completes

@@ -6,6 +6,7 @@
  */
 #include "server/hub_int.h"
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -46,7 +47,6 @@ hub_init(struct hub *hub, const struct hub_options *options)
 	buf_init(&hub->released);
 	buf_init(&hub->places);
 	buf_init(&hub->texts);
-	failpoint_init(&hub->failpoint);
 }
 
 struct hub_conn *
@@ -187,7 +187,7 @@ item_release(struct hub *hub, const struct hub_item *item, const uint8_t *bytes)
 		return;
 	case HUB_ITEM_PUSH:
 		if (((struct hub_push *)item->object)->kind == HUB_PUSH_DISPATCH)
-			failpoint_pass(&hub->failpoint, "after_commit_before_send");
+			failpoint_pass(FAILPOINT_after_commit_before_send);
 		hub_push_queue(hub, item->object);
 		return;
 	case HUB_ITEM_INDEX:

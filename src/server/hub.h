@@ -32,7 +32,6 @@
 #include "base/map.h"
 #include "froe/limits.h"
 #include "sched/wheel.h"
-#include "server/failpoint.h"
 #include "server/indexer.h"
 #include "server/shard.h"
 
@@ -135,7 +134,6 @@ struct hub {
 	const struct token *minted; /* during TOKEN_CREATE */
 	uint64_t minted_expires_ns;
 	struct hub_stats stats;
-	struct failpoint failpoint;
 };
 
 void hub_init(struct hub *hub, const struct hub_options *options);

@@ -18,6 +18,7 @@
 
 #include "api/request.h"
 #include "api/wire.h"
+#include "base/failpoint.h"
 #include "base/mem.h"
 
 #define ACTIVE_MAX 4u
@@ -354,7 +355,7 @@ job_stepped(struct hub *hub, uint64_t before)
 	uint32_t steps = 1 + (uint32_t)((hub->events - before) / STEP_EVENTS);
 	hub->job_steps = frame == hub->job_frame ? hub->job_steps + steps : steps;
 	hub->job_frame = frame;
-	failpoint_pass(&hub->failpoint, "job_step");
+	failpoint_pass(FAILPOINT_job_step);
 }
 
 static bool

@@ -12,6 +12,7 @@
 #include "server/indexer.h"
 
 #include "base/duration.h"
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "io/journal.h"
 
@@ -164,6 +165,7 @@ indexer_anew(struct indexer *indexer, const char *what)
 	index_close(indexer->index);
 	if (index_delete(indexer->dir, &fault) != FROE_OK)
 		err = fault.code;
+	failpoint_pass(FAILPOINT_index_deleted);
 	if (err == FROE_OK)
 		err = index_open(indexer->dir, indexer->store, &indexer->index, &applied, &fault);
 	if (err != FROE_OK)
@@ -197,6 +199,7 @@ indexer_commit(struct indexer *indexer)
 		indexer->retry_ns = 0;
 		return true;
 	}
+	failpoint_pass(FAILPOINT_index_batch);
 	enum froe_err err =
 	    index_commit(indexer->index, indexer->pending_frame, complete, &fault);
 	if (err == FROE_CORRUPT) {
@@ -210,7 +213,7 @@ indexer_commit(struct indexer *indexer)
 	indexer->retry_ns = 0;
 	indexer->first_pending_ns = 0;
 	atomic_store_explicit(&indexer->applied, indexer->pending_frame, memory_order_release);
-	failpoint_pass(&indexer->failpoint, "index_commit");
+	failpoint_pass(FAILPOINT_index_commit);
 	if (indexer->data != NULL && index_gone(indexer->index))
 		indexer_anew(indexer, "the index was deleted");
 	return true;
@@ -457,6 +460,7 @@ rebuild_finish(struct indexer *indexer)
 {
 	struct froe_fault fault;
 	enum froe_err err = index_commit(indexer->index, indexer->pending_frame, true, &fault);
+	failpoint_pass(FAILPOINT_index_rebuilt);
 	if (err == FROE_CORRUPT) {
 		indexer_anew(indexer, fault.text);
 	} else if (err != FROE_OK) {
@@ -485,7 +489,7 @@ indexer_rebuild(struct indexer *indexer)
 	}
 	atomic_store_explicit(
 	    &indexer->rebuilt, rebuild_frame(indexer->rebuild), memory_order_release);
-	failpoint_pass(&indexer->failpoint, "index_rebuild");
+	failpoint_pass(FAILPOINT_index_rebuild);
 	if (done)
 		rebuild_finish(indexer);
 	else if (index_pending(indexer->index) >= BATCH_ROWS)
@@ -568,9 +572,8 @@ indexer_run(void *context)
 {
 	struct indexer *indexer = context;
 	struct froe_fault fault;
-	failpoint_init(&indexer->failpoint);
 	if (io_open(indexer->env, &indexer->io, &fault) != FROE_OK)
-		froe_fatal(FROE_EXIT_SOFTWARE, "the index thread has no ring: %s", fault.text);
+		froe_fatal(FROE_EXIT_FAILED, "the index thread has no ring: %s", fault.text);
 	sem_post(&indexer->started);
 	for (;;) {
 		bool stop = atomic_load_explicit(&indexer->stop, memory_order_acquire);
@@ -591,7 +594,7 @@ indexer_start(struct indexer *indexer, struct io *hot_io, struct froe_fault *fau
 	int failed = pthread_create(&indexer->thread, NULL, indexer_run, indexer);
 	if (failed != 0) {
 		sem_destroy(&indexer->started);
-		return fault_set_errno(fault, failed, "cannot start the index thread");
+		return fault_set_thread(fault, failed, "cannot start the index thread");
 	}
 	while (sem_wait(&indexer->started) != 0)
 		; /* a signal */

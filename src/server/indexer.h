@@ -28,7 +28,6 @@
 #include "index/openset.h"
 #include "io/io.h"
 #include "log/log.h"
-#include "server/failpoint.h"
 #include "server/names.h"
 #include "server/rebuild.h"
 
@@ -89,7 +88,6 @@ struct indexer_job {
 };
 
 struct indexer {
-	struct failpoint failpoint; /* the index thread's */
 	struct index *index;
 	struct io_env *env;
 	struct io *io;      /* the index thread's */

@@ -1,8 +1,8 @@
 #include "server/keeper.h"
 
 #include "base/duration.h"
+#include "base/failpoint.h"
 #include "io/journal.h"
-#include "server/failpoint.h"
 
 #include <sys/resource.h>
 #include <time.h>
@@ -41,11 +41,9 @@ static void *
 keeper_run(void *context)
 {
 	struct keeper *keeper = context;
-	struct failpoint failpoint;
-	failpoint_init(&failpoint);
 	while (!keeper_stops(keeper)) {
 		bool more = log_spares_step(keeper->log);
-		failpoint_pass(&failpoint, "spare_step");
+		failpoint_pass(FAILPOINT_spare_step);
 		if (!more)
 			sleep_for(
 			    &keeper->work, log_short_of_space(keeper->log) ? NS_PER_S : UINT64_MAX);
@@ -85,18 +83,18 @@ scrub_fault(void *context, const char *why)
  * always be due. Only its survey of the log, which takes no HOLD and may be long, shares the steps.
  */
 static bool
-slow_step(struct keeper *keeper, struct failpoint *failpoint)
+slow_step(struct keeper *keeper)
 {
 	bool surveys = keeper->retention != NULL && retention_surveys(keeper->retention);
 	bool retained = (surveys || snapshotter_idle(&keeper->snapshotter)) && retain_step(keeper);
 	if (retained)
-		failpoint_pass(failpoint, "retention_step");
+		failpoint_pass(FAILPOINT_retention_step);
 	bool holds = keeper->retention != NULL && retention_holds(keeper->retention);
 	if (holds || (retained && !surveys))
 		return retained;
 	bool snapshot = snapshotter_step(&keeper->snapshotter);
 	if (snapshot)
-		failpoint_pass(failpoint, "snapshot_step");
+		failpoint_pass(FAILPOINT_snapshot_step);
 	return snapshot || retained;
 }
 
@@ -104,12 +102,10 @@ static void *
 slow_run(void *context)
 {
 	struct keeper *keeper = context;
-	struct failpoint failpoint;
-	failpoint_init(&failpoint);
 	FROE_DROP(setpriority(PRIO_PROCESS, 0 /* on Linux: this thread */, SLOW_NICE),
 	    "it may be in the way then");
 	while (!keeper_stops(keeper)) {
-		if (slow_step(keeper, &failpoint))
+		if (slow_step(keeper))
 			continue;
 		uint64_t due_ns = snapshotter_due_ns(&keeper->snapshotter);
 		uint64_t now_ns = io_mono_ns(keeper->env);
@@ -141,7 +137,7 @@ slow_start(struct keeper *keeper, struct froe_fault *fault)
 	int failed = pthread_create(&keeper->slow_thread, NULL, slow_run, keeper);
 	if (failed != 0) {
 		keeper_stop(keeper);
-		return fault_set_errno(fault, failed, "cannot start the thread for snapshots");
+		return fault_set_thread(fault, failed, "cannot start the thread for snapshots");
 	}
 	keeper->slow_running = true;
 	return FROE_OK;
@@ -173,7 +169,7 @@ keeper_start(struct keeper *keeper, struct shard *shard, const char *dir,
 	log_set_spares_wake(shard->log, keeper_wake, keeper);
 	int failed = pthread_create(&keeper->thread, NULL, keeper_run, keeper);
 	if (failed != 0)
-		return fault_set_errno(fault, failed, "cannot start the housekeeping thread");
+		return fault_set_thread(fault, failed, "cannot start the housekeeping thread");
 	keeper->running = true;
 	return snapshots != NULL ? slow_start(keeper, fault) : FROE_OK;
 }

@@ -10,6 +10,7 @@
  */
 #include "server/snapshotter.h"
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "io/journal.h"
 
@@ -402,6 +403,7 @@ step_publish(struct snapshotter *snapshotter)
 		snapshotter->ended = true;
 		return give_up(snapshotter, &fault);
 	}
+	failpoint_pass(FAILPOINT_snapshot_published);
 	stat_add(&snapshotter->made);
 	stat_set(&snapshotter->made_ns, now_ns);
 	stat_set(&snapshotter->took_ns, now_ns - snapshotter->start_ns);

@@ -451,6 +451,36 @@ test_snapshot__start_without_the_beginning(void **state)
 	world_free(world);
 }
 
+/* A snapshot that cannot be read is not a damaged one: what is wrong may pass. */
+static void
+test_snapshot__start_cannot_read_it(void **state)
+{
+	struct world *world = world_with_snapshots();
+	struct seen seen = {.refuse = FROE_FAILED_PRECONDITION};
+	unsigned failed = 0;
+	enum froe_err err;
+	(void)state;
+	OK(world, start_try(world, &seen));
+	struct log_manifest manifest = log_manifest_read(world->log);
+	manifest.segment_oldest = 2;
+	OK(world, log_manifest_write(world->log, &manifest, &world->fault));
+	world_close(world);
+	corrupt_snapshot(world, 3);
+	for (uint64_t at = 0; at < 60; at++) {
+		sim_fail_after(world->env, at, FROE_IO);
+		err = start_try(world, &seen);
+		sim_fail_after(world->env, UINT64_MAX, FROE_IO);
+		if (err == FROE_OK)
+			world_close(world);
+		else
+			assert_int_equal(err, FROE_IO);
+		failed += err != FROE_OK &&
+		    strstr(world->fault.text, "no snapshot can be read") != NULL;
+	}
+	assert_true(failed > 0);
+	world_free(world);
+}
+
 /* Frames behind the snapshot follow it, or the start is refused. */
 static void
 test_snapshot__chain_at_the_base(void **state)
@@ -532,6 +562,7 @@ main(void)
 	    cmocka_unit_test(test_snapshot__start_falls_back),
 	    cmocka_unit_test(test_snapshot__start_refused_by_loader),
 	    cmocka_unit_test(test_snapshot__start_without_the_beginning),
+	    cmocka_unit_test(test_snapshot__start_cannot_read_it),
 	    cmocka_unit_test(test_snapshot__chain_at_the_base),
 	    cmocka_unit_test(test_snapshot__segment_missing),
 	    cmocka_unit_test(test_snapshot__damage_behind_it),

@@ -705,6 +705,23 @@ test_log__read_finds_rot(void **state)
 	world_free(world);
 }
 
+/* An error that passes is nobody's end; one that stays is told. */
+static void
+test_log__read_fails_once(void **state)
+{
+	struct world *world = world_sim(92);
+	(void)state;
+	world_open(world);
+	for (unsigned i = 0; i < 5; i++)
+		world_put(world, 5000);
+	world_settle(world);
+	for (unsigned i = 0; i < 4; i++) { /* opening the file, reading from it */
+		sim_fail_after(world->env, 0, i == 0 ? FROE_RESOURCE_EXHAUSTED : FROE_IO);
+		assert_int_equal(read_record(world, i), FROE_OK);
+	}
+	world_free(world);
+}
+
 /* --------------------------------------------------------------------------- housekeeping's thread
  */
 
@@ -822,6 +839,7 @@ main(void)
 	    cmocka_unit_test(test_log__reads_posix),
 	    cmocka_unit_test(test_log__reads_uring),
 	    cmocka_unit_test(test_log__read_finds_rot),
+	    cmocka_unit_test(test_log__read_fails_once),
 	    cmocka_unit_test(test_log__housekeeping_wakes_the_owner_posix),
 	    cmocka_unit_test(test_log__housekeeping_wakes_the_owner_uring),
 	};

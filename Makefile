@@ -11,6 +11,9 @@
 #   make crash [CYCLES=N]    kill -9 under load, with an outside ledger
 #   make power-cut [IMAGES=N] [SEED=S]  disks as a power cut leaves them, ext4 and XFS; needs root
 #   make hostile [FRAMES=N] [SLOW=N]   damaged messages and slow connections, against ASan
+#   make places [TIMES=N] [DEEP=N]    kill -9 at every named place; inside recovery, three deep
+#   make inject [CASES=N] [MODE=m]    every system call and allocation fails in turn (0: all)
+#   make eio [ROUNDS=N]      the disk fails under a server at work (loop-mounted ext4 and XFS)
 #   make soak [MINUTES=N]    half an hour of mixed load, kills, backups; memory and disk stay flat
 #   make fuzz TARGET=name SECONDS=n; make fuzz-all SECONDS=n; make fuzz-replay    libFuzzer; corpora
 #   make coverage [ARGS=--missed]   branches of log, engine, sched and the parsers that tests take
@@ -205,6 +208,15 @@ $(OUT)/tests/power/power: LIBS += $(shell pkg-config --libs fuse3 2>/dev/null)
 $(OUT)/tests/power/unsynced.so: tests/power/unsynced.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(OPT) -fPIC -shared $(WARN) -o $@ $<
+
+# froe itself, whose system calls and allocations pass through tests/inject/seam; LMDB's too.
+SEAM_CALLS := $(shell sed -n 's/^REAL.[^,]*, \([a-z0-9_]*\),.*/\1/p' tests/inject/seam/seam.c)
+$(OUT)/tests/inject/inject: $(OUT)/tests/inject/froe
+$(OUT)/tests/inject/froe: tests/inject/seam/seam.c $(call lib,$(L_cli))
+	@mkdir -p $(@D) $(OBJ)/tests/inject
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -fPIE -pie -MMD -MP -MF $(OBJ)/tests/inject/froe.d -o $@ $< \
+	    $(SEAM_CALLS:%=-Wl,--wrap=%) -Wl,--whole-archive $(OBJ)/libcli.a -Wl,--no-whole-archive \
+	    $(call lib,$(filter-out cli,$(L_cli))) $(filter-out -llmdb,$(LIBS)) -l:liblmdb.a
 $(OUT)/bench/%: bench/%.c $$(call lib,$$(L_cli))
 	@mkdir -p $(@D) $(OBJ)/bench
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -Ibench -MMD -MP -MF $(OBJ)/bench/$*.d -o $@ $< \
@@ -213,7 +225,7 @@ $(OUT)/bench/%: bench/%.c $$(call lib,$$(L_cli))
 check: $(UNIT_RUN)
 	@tools/run-tests --programs $(UNIT_RUN)
 
-PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/system/*.c tests/crash/*.c tests/hostile/*.c tests/soak/*.c tests/sim/*.c))
+PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/system/*.c tests/crash/*.c tests/hostile/*.c tests/soak/*.c tests/sim/*.c tests/inject/*.c))
 BENCHES := $(patsubst bench/%.c,$(OUT)/bench/%,$(wildcard bench/*.c))
 test-build: all $(UNIT) $(PROGRAMS) $(BENCHES) $(POWER)
 .PHONY: test-build
@@ -256,6 +268,21 @@ power-cut: all $(PROGRAMS) $(POWER)
 	@$(if $(POWER),,echo "power-cut: libfuse3-dev is not installed: make deps"; exit 1)
 	TMPDIR=$(OUT) $(OUT)/tests/power/power $(OUT) $(IMAGES) $(if $(SEED),--seed $(SEED))
 .PHONY: power-cut
+TIMES ?= 3
+DEEP ?= 100
+places: all $(PROGRAMS)
+	@mkdir -p $(OUT)/tmp
+	TMPDIR=$(OUT)/tmp $(OUT)/tests/crash/places $(OUT) --times $(TIMES) --deep $(DEEP) $(if $(IO),--io $(IO))
+CASES ?= 0
+inject: all $(PROGRAMS)
+	@mkdir -p $(OUT)/tmp
+	TMPDIR=$(OUT)/tmp $(OUT)/tests/inject/inject $(OUT) --cases $(CASES) $(if $(MODE),--mode $(MODE)) \
+	    $(if $(IO),--io $(IO))
+ROUNDS ?= 25
+eio: all $(PROGRAMS)
+	@mkdir -p $(OUT)/tmp
+	TMPDIR=$(OUT)/tmp $(OUT)/tests/inject/eio $(OUT) --rounds $(ROUNDS)
+.PHONY: places inject eio
 
 spin:
 	@tools/spin --work $(B)/spin $(ARGS)

@@ -18,6 +18,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "base/failpoint.h"
 #include "crash/ledger.h"
 #include "crash/load.h"
 #include "crash/process.h"
@@ -90,18 +91,16 @@ expect(struct round *round, bool good, const char *what)
 
 /* ---------------------------------------------------------------------------------- one cycle */
 
-/* Where the next server is to kill itself, perhaps: at some step of its background work. */
+/* Where the next server is to kill itself, perhaps. */
 static const char *
 draw_failpoint(struct round *round, char name[64])
 {
-	static const char *const names[] = {"spare_step", "snapshot_step", "retention_step",
-	    "index_commit", "index_rebuild"};
-	size_t which = (size_t)dice(round->crash, sizeof(names) / sizeof(names[0]));
+	enum failpoint which = (enum failpoint)dice(round->crash, FAILPOINTS);
 	uint64_t most = UINT64_C(1) << (1 + dice(round->crash, 8));
 
 	if (dice(round->crash, 2) == 0)
 		return NULL;
-	snprintf(name, 64, "%s:%" PRIu64, names[which], 1 + dice(round->crash, most));
+	snprintf(name, 64, "%s:%" PRIu64, failpoint_name(which), 1 + dice(round->crash, most));
 	return name;
 }
 

@@ -181,8 +181,10 @@ worker_register(struct world *world, struct worker *worker)
 	            .held_count = held_count,
 	        },
 	};
-	if (process_submit(&world->process, &command))
-		worker->request = command.origin.request;
+	if (!process_submit(&world->process, &command))
+		return;
+	worker->request = command.origin.request;
+	worker->beat_ns = world_mono_ns(world); /* its answer confirms as much */
 }
 
 static void
@@ -191,6 +193,7 @@ worker_away(struct world *world, struct worker *worker, uint64_t for_ns)
 	process_disconnect(&world->process, worker->conn);
 	worker->conn = 0;
 	worker->state = WORKER_AWAY;
+	worker->beat_ns = 0;
 	worker->request = 0;
 	worker->due_ns = world_mono_ns(world) + for_ns;
 	for (unsigned i = 0; i < worker->task_count; i++)
@@ -203,6 +206,7 @@ worker_off(struct world *world, struct worker *worker)
 	process_disconnect(&world->process, worker->conn);
 	worker->conn = 0;
 	worker->state = WORKER_OFF;
+	worker->beat_ns = 0;
 	worker->task_count = 0;
 	worker->due_ns = world_mono_ns(world) + dice_span_ns(&world->dice, 20 * NS_PER_S);
 }
@@ -437,8 +441,16 @@ worker_beat(struct world *world, struct worker *worker)
 	if (worker->conn == 0 || worker->silent_until_ns != 0)
 		return;
 	process_seen(&world->process, worker->conn);
-	if (worker->number != 0 && worker->state != WORKER_JOINING)
-		worker->confirmed_ns = world_mono_ns(world);
+	if (worker->number == 0 || worker->state == WORKER_JOINING)
+		return;
+	if (worker->beat_ns == 0) {
+		worker->beat_ns = world_mono_ns(world);
+		worker->beat_frame = log_tail_seq(world->process.shard.log);
+	}
+	if (world->process.durable < worker->beat_frame)
+		return;
+	worker->confirmed_ns = worker->beat_ns;
+	worker->beat_ns = 0;
 }
 
 static void
@@ -588,7 +600,8 @@ hear_registered(struct world *world, struct worker *worker, const struct letter 
 		if (task != NULL)
 			task_lapse(world, worker, task);
 	}
-	worker->confirmed_ns = world_mono_ns(world); /* these lapse when they would have */
+	worker->confirmed_ns = worker->beat_ns; /* these lapse when they would have */
+	worker->beat_ns = 0;
 }
 
 static void

@@ -68,7 +68,9 @@ struct worker {
 	struct uuid id;
 	uint64_t incarnation;
 	uint32_t slots[RECIPE_SLOTS];
-	uint64_t confirmed_ns; /* when the server last heard of it, as far as it knows */
+	uint64_t confirmed_ns; /* when it sent the last thing that it knows the server has heard */
+	uint64_t beat_ns;      /* a heartbeat that is not answered yet: sent then; 0: none */
+	uint64_t beat_frame;   /* the answer goes when this is durable, behind what it was told */
 	uint64_t actions;
 	uint64_t conn;
 	uint64_t number; /* from the registration */

@@ -357,8 +357,7 @@ run_close(struct eng_turn *turn, struct eng_run *run)
 		child_closed(turn, parent, child);
 }
 
-/* Nothing of the run changes any more in this step: what follows for the whole? */
-static void
+void
 run_settled(struct eng_turn *turn, struct eng_run *run)
 {
 	uint32_t last = run->version->on_failure;

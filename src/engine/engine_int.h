@@ -574,6 +574,8 @@ void task_attempt_lapse(struct eng_turn *turn, struct eng_task *task, enum eng_r
 void task_revoke(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
 void task_cancel(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
 void task_settled(struct eng_turn *turn, struct eng_task *task);
+/* Nothing of the run changes any more in this step: what follows for the whole? It may be gone. */
+void run_settled(struct eng_turn *turn, struct eng_run *run);
 /* Its parents have closed, none of them badly: it is queued, or skipped when they all were. */
 void task_ready(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
 /* doom: nil, or the run at which a cancel with all children began. */

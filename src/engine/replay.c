@@ -148,7 +148,8 @@ replay_version(struct eng_turn *turn)
 	return workflow->versions[replay->version - 1];
 }
 
-/* What is skipped at once may close the run: then it is gone. */
+/* What is skipped at once may close the run: then it is gone. So is one of which only the on-failure
+ * task was to run anew: nothing of it has failed. */
 static void
 replay_begin(struct eng_turn *turn, uint64_t key)
 {
@@ -161,6 +162,8 @@ replay_begin(struct eng_turn *turn, uint64_t key)
 			task_ready(turn, task, ENG_REASON_RETRY);
 		run = eng_run_get(turn->eng, key);
 	}
+	if (run != NULL)
+		run_settled(turn, run);
 }
 
 void

@@ -63,6 +63,24 @@ test_again__all_of_it(void **state)
 	driver_close(d);
 }
 
+/* The on-failure task runs when something has failed: named alone it is skipped again, and the run
+ * ends. */
+static void
+test_again__from_the_on_failure_task(void **state)
+{
+	struct again again;
+	struct driver *d = &again.d;
+	(void)state;
+	again_open(&again, "a clean!", "wf:a wf:clean");
+	driver_complete(d, again.run, "a");
+	assert_int_equal(past(&again)->status, ENG_COMPLETED);
+	assert_int_equal(go_on(&again, 2, ""), FROE_OK);
+	assert_true(past(&again)->closed);
+	assert_int_equal(past(&again)->status, ENG_COMPLETED);
+	assert_int_equal(past(&again)->tasks[1].state, ENG_TASK_SKIPPED);
+	driver_close(d);
+}
+
 static void
 test_again__from_a_task_on(void **state)
 {
@@ -236,6 +254,7 @@ main(void)
 	    cmocka_unit_test(test_again__with_another_input),
 	    cmocka_unit_test(test_again__from_a_node),
 	    cmocka_unit_test(test_again__id_of_a_newer_run),
+	    cmocka_unit_test(test_again__from_the_on_failure_task),
 	    cmocka_unit_test(test_again__damaged_events),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,8 +148,8 @@ replay_version(struct eng_turn *turn)
 	return workflow->versions[replay->version - 1];
 }
 
-/* What is skipped at once may close the run: then it is gone. So is one of which only the on-failure
- * task was to run anew: nothing of it has failed. */
+/* What is skipped at once may close the run: then it is gone. So is one of which only the
+ * on-failure task was to run anew: nothing of it has failed. */
 static void
 replay_begin(struct eng_turn *turn, uint64_t key)
 {

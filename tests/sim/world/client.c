@@ -120,6 +120,14 @@ run_recent(const struct world *world, const struct world_run *run)
 	    world->model.time_ns - known->closed_ns < MODEL_CLOSED_TTL_NS / 2;
 }
 
+/* One whose records have not passed retention, and will not have when the answer comes. */
+static bool
+run_replayable(const struct world *world, const struct model_run *run)
+{
+	return !plan_does(&world->plan, KIND_RETENTION) ||
+	    run->closed_ns + world->plan.keep_ns > world->process.shard.clock.now_ns;
+}
+
 static void
 wish_bulk(struct world *world, struct client *client)
 {
@@ -213,6 +221,35 @@ wish_pause(struct world *world, struct client *client, unsigned worker, bool pau
 	mark_op(world, KIND_WORKER_PAUSE);
 }
 
+/* Of a durable task some nodes are kept, at times. */
+static void
+wish_replay(struct world *world, struct client *client)
+{
+	struct dice *dice = &world->dice;
+	if (world->run_count == 0)
+		return;
+	client->run = (unsigned)dice_below(dice, world->run_count);
+	const struct model_run *run =
+	    model_run_by_id(&world->model, world->runs[client->run].id);
+	if (run == NULL || !run->closed || run->tenant != client->tenant || run->unbound ||
+	    run->replays == WORLD_REPLAYS_MAX || !run_replayable(world, run))
+		return;
+	client->node = 0;
+	client->from = dice_hits(dice, 60)
+	    ? (uint32_t)dice_range(dice, 1, run->recipe->task_count)
+	    : 0;
+	for (uint32_t i = 0; client->from != 0 && i < run->recipe->task_count; i++) {
+		if (run->tasks[i].node_count == 0 || dice_hits(dice, 30))
+			continue;
+		client->from = i + 1;
+		client->node = (uint32_t)dice_range(dice, 1, run->tasks[i].node_count + 1);
+	}
+	client->yes = dice_hits(dice, 30);
+	client->payload_seed = dice_next(dice);
+	client->wish = CLIENT_REPLAY;
+	mark_op(world, KIND_REPLAY);
+}
+
 /* What people and other systems do while runs are under way. */
 static void
 wish_meddle(struct world *world, struct client *client)
@@ -220,7 +257,11 @@ wish_meddle(struct world *world, struct client *client)
 	struct dice *dice = &world->dice;
 	const struct plan *plan = &world->plan;
 	uint64_t approvals = world->model.approval_last[client->tenant];
-	switch (dice_below(dice, 3)) {
+	switch (dice_below(dice, plan_does(plan, KIND_REPLAY) ? 5 : 3)) {
+	case 3:
+	case 4:
+		wish_replay(world, client);
+		return;
 	case 0:
 		if (plan_does(plan, KIND_EVENTS))
 			wish_push(world, client, (unsigned)dice_below(dice, WORLD_EVENT_KEYS));
@@ -290,6 +331,7 @@ struct asking {
 	struct world_start texts[MODEL_STARTS_MAX];
 	struct eng_start starts[MODEL_STARTS_MAX];
 	char key[3];
+	struct arena arena;
 };
 
 static void
@@ -321,8 +363,28 @@ command_push(struct world *world, const struct client *client, struct asking *as
 	command->event_push.payload = world_payload(world, client->payload_seed, size);
 }
 
+/* What is known of the run now: somebody else may have let it go on meanwhile. */
+static void
+command_replay(struct world *world, struct client *client, struct asking *asking,
+    struct eng_command *command)
+{
+	const struct model_run *run =
+	    model_run_by_id(&world->model, world->runs[client->run].id);
+	size_t size = 2 + client->payload_seed % (world->plan.payload_bytes_max - 1);
+	command->type = ENG_CMD_RUN_REPLAY;
+	if (run == NULL || !run->closed || !run_replayable(world, run) ||
+	    !process_replay(&world->process, run, client->from, client->node, &asking->arena,
+	        command)) {
+		client->wish = CLIENT_NOTHING;
+		return;
+	}
+	command->run_replay.reason = bytes_text("once more");
+	if (client->yes)
+		command->run_replay.input = world_payload(world, client->payload_seed, size);
+}
+
 static struct eng_command
-command_of(struct world *world, const struct client *client, struct asking *asking)
+command_of(struct world *world, struct client *client, struct asking *asking)
 {
 	struct eng_command command = {
 	    .tenant.v = world->process.tenants[client->tenant],
@@ -360,6 +422,9 @@ command_of(struct world *world, const struct client *client, struct asking *aski
 		command.worker_pause.paused = client->yes;
 		command.worker_pause.reason = bytes_text("it is looked at");
 		break;
+	case CLIENT_REPLAY:
+		command_replay(world, client, asking, &command);
+		break;
 	}
 	return command;
 }
@@ -369,7 +434,7 @@ static bool
 wish_stale(const struct world *world, const struct client *client)
 {
 	bool run = client->wish == CLIENT_TRIGGER || client->wish == CLIENT_CANCEL ||
-	    client->wish == CLIENT_BULK;
+	    client->wish == CLIENT_BULK || client->wish == CLIENT_REPLAY;
 	unsigned count = client->wish == CLIENT_BULK ? client->run_count : 1;
 	bool stale = false;
 	for (unsigned i = 0; i < count && run; i++)
@@ -377,36 +442,53 @@ wish_stale(const struct world *world, const struct client *client)
 	return stale;
 }
 
+/* Nobody takes it now, as the hub would not: it is given up. */
+static bool
+ask_refused(struct world *world, const struct client *client, const struct eng_command *command)
+{
+	bool grows = client->wish == CLIENT_TRIGGER || client->wish == CLIENT_BULK ||
+	    client->wish == CLIENT_PUSH || client->wish == CLIENT_REPLAY;
+	if (grows && log_space(world->process.shard.log) != LOG_SPACE_OK) {
+		judge_mark(&world->judge, KIND_SPACE_SOFT);
+		return true;
+	}
+	return eng_step_bytes_max(world->process.shard.eng, command) >
+	    log_step_bytes_max(world->process.shard.log); /* TOO_LARGE */
+}
+
+static void
+ask_sent(struct world *world, struct client *client, struct eng_command *command)
+{
+	command->origin.conn = client->conn;
+	command->origin.request = world_number(world);
+	if (client->wish == CLIENT_PUT)
+		client->recipe->submitted = true;
+	if (!process_submit(&world->process, command))
+		return;
+	client->request = command->origin.request;
+	if (client->wish == CLIENT_TRIGGER)
+		world->runs[client->run].asked = true;
+}
+
 static void
 client_ask(struct world *world, struct client *client)
 {
 	struct asking asking;
-	struct eng_command command = command_of(world, client, &asking);
-	bool grows = client->wish == CLIENT_TRIGGER || client->wish == CLIENT_BULK ||
-	    client->wish == CLIENT_PUSH;
 	if (wish_stale(world, client)) {
 		client->wish = CLIENT_NOTHING;
 		return;
 	}
-	if (grows && log_space(world->process.shard.log) != LOG_SPACE_OK) {
-		judge_mark(&world->judge, KIND_SPACE_SOFT); /* as the hub refuses it */
+	arena_init(&asking.arena, 0);
+	struct eng_command command = command_of(world, client, &asking);
+	bool replays = command.type == ENG_CMD_RUN_REPLAY;
+	if (client->wish != CLIENT_NOTHING && ask_refused(world, client, &command))
 		client->wish = CLIENT_NOTHING;
-		return;
-	}
-	if (eng_step_bytes_max(world->process.shard.eng, &command) >
-	    log_step_bytes_max(world->process.shard.log)) {
-		client->wish = CLIENT_NOTHING; /* TOO_LARGE: the hub refuses that as well */
-		return;
-	}
-	command.origin.conn = client->conn;
-	command.origin.request = world_number(world);
-	if (client->wish == CLIENT_PUT)
-		client->recipe->submitted = true;
-	if (!process_submit(&world->process, &command))
-		return;
-	client->request = command.origin.request;
-	if (client->wish == CLIENT_TRIGGER)
-		world->runs[client->run].asked = true;
+	else if (client->wish != CLIENT_NOTHING)
+		ask_sent(world, client, &command);
+	if (replays && command.run_replay.key != 0)
+		process_replay_over(&world->process,
+		    model_run(&world->model, command.run_replay.key));
+	arena_release(&asking.arena);
 }
 
 void

@@ -21,6 +21,7 @@ enum client_wish {
 	CLIENT_PUSH,   /* an event */
 	CLIENT_DECIDE, /* an approval */
 	CLIENT_PAUSE,  /* a worker, or resume it */
+	CLIENT_REPLAY,
 };
 
 struct client {
@@ -35,7 +36,9 @@ struct client {
 	uint64_t payload_seed; /* PUSH */
 	uint64_t approval;
 	unsigned worker;
-	bool yes; /* DECIDE, PAUSE */
+	bool yes; /* DECIDE, PAUSE; REPLAY: with another input */
+	uint32_t from; /* REPLAY: which task; 0: all of them */
+	uint32_t node; /* REPLAY: the first one that is not kept; 0: none is */
 	struct recipe *recipe;
 	uint64_t request; /* 0: not asked on this connection */
 	bool unknown;     /* asked before; nobody answered */

@@ -35,6 +35,7 @@ history_digest(const struct eng_event *event)
 	    event->start_ns, event->key_until_ns, event->late, event->node, event->which,
 	    event->approved, event->fingerprint, event->number, event->approval, event->kid,
 	    event->roles,
+	    event->from, event->input, event->chunks, event->created_ns,
 	};
 	uint64_t digest = hash64(words, sizeof(words), 0);
 	digest = digest_bytes(digest, bytes_of(event->id.bytes, sizeof(event->id.bytes)));
@@ -51,6 +52,9 @@ history_digest(const struct eng_event *event)
 	digest = digest_texts(digest, event->actions, event->action_count);
 	digest = digest_texts(digest, event->types, event->type_count);
 	digest = digest_texts(digest, event->metadata, event->metadata_count);
+	digest = digest_bytes(digest, event->places);
+	digest = digest_texts(digest, event->kept, event->kept_count);
+	digest = digest_texts(digest, event->nodes, event->nodes_count);
 	digest = digest_texts(digest, event->conditions, event->condition_count);
 	return digest_texts(digest, event->data, event->data_count);
 }

@@ -8,6 +8,7 @@ static const char *const promise_names[] = {
     [PROMISE_RUN] = "an acknowledged run",
     [PROMISE_WORKFLOW] = "an acknowledged workflow",
     [PROMISE_CANCELLED] = "an acknowledged cancel",
+    [PROMISE_REPLAYED] = "an acknowledged replay",
     [PROMISE_COMPLETED] = "an acknowledged completion",
     [PROMISE_ENDED] = "an acknowledged failure",
     [PROMISE_ASSIGNED] = "a dispatched assignment",
@@ -76,6 +77,8 @@ static bool
 task_holds(const struct model_run *run, const struct ledger_row *row)
 {
 	const struct model_task *task = &run->tasks[row->task];
+	if (row->promise == PROMISE_COMPLETED && run->replays > row->replays)
+		return task->lease >= row->lease;
 	if (row->promise == PROMISE_COMPLETED)
 		return task->state == MODEL_COMPLETED && task->output.hash == row->hash;
 	if (row->promise == PROMISE_ENDED)
@@ -101,16 +104,19 @@ promise_holds(const struct model *model, const struct ledger_row *row)
 	const struct model_run *run = model_run_by_id(model, row->id);
 	if (run == NULL)
 		return false;
+	bool later = run->replays > row->replays; /* what ended then may go on now */
+	if (row->promise == PROMISE_REPLAYED)
+		return run->replays >= row->lease;
 	if (row->promise == PROMISE_NODE)
-		return node_holds(run, row);
+		return later || node_holds(run, row);
 	if (row->promise == PROMISE_CHUNK)
 		return chunk_holds(run, row);
 	if (row->promise == PROMISE_RUN)
 		return run->input_hash == row->hash && run->tenant == row->tenant;
 	if (row->promise == PROMISE_CANCELLED)
-		return run->closed && run->cancel_reason != 0;
+		return later || (run->closed && run->cancel_reason != 0);
 	if (row->promise == PROMISE_CLOSED)
-		return run->closed && run->status == (enum eng_status)row->lease;
+		return later || (run->closed && run->status == (enum eng_status)row->lease);
 	return task_holds(run, row);
 }
 
@@ -128,11 +134,13 @@ ledger_check(const struct ledger *ledger, struct model *model)
 }
 
 bool
-ledger_completed(const struct ledger *ledger, struct uuid run, uint32_t task)
+ledger_completed(
+    const struct ledger *ledger, struct uuid run, unsigned replays, uint32_t task)
 {
 	for (size_t i = 0; i < ledger->count; i++) {
 		const struct ledger_row *row = &ledger->rows[i];
 		if (row->promise == PROMISE_COMPLETED && row->task == task &&
+		    row->replays == replays &&
 		    uuid_equal(row->id, run))
 			return true;
 	}

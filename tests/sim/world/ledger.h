@@ -14,6 +14,7 @@ enum promise {
 	PROMISE_RUN,       /* the run exists, with this input (hash) */
 	PROMISE_WORKFLOW,  /* the definition (hash) has this version (lease) */
 	PROMISE_CANCELLED, /* the run is closed */
+	PROMISE_REPLAYED,  /* the run went on after its end, so many times (lease) */
 	PROMISE_COMPLETED, /* the task has this output (hash) */
 	PROMISE_ENDED,     /* this lease of the task has ended */
 	PROMISE_ASSIGNED,  /* this lease was given to this worker (hash), and no other */
@@ -31,6 +32,7 @@ struct ledger_row {
 	uint32_t task;
 	uint64_t lease;
 	uint64_t hash;
+	unsigned replays; /* how often the run had gone on after its end by then */
 	unsigned tenant;
 	unsigned workflow;
 };
@@ -47,7 +49,9 @@ void ledger_release(struct ledger *ledger);
 /* Does every promise hold in this state? Fails the world if not. */
 void ledger_check(const struct ledger *ledger, struct model *model);
 
-/* Was this task's completion acknowledged? Then it never runs again. */
-bool ledger_completed(const struct ledger *ledger, struct uuid run, uint32_t task);
+/* Was this task's completion acknowledged, since the run went on the last time? Then it never runs
+ * again. */
+bool ledger_completed(
+    const struct ledger *ledger, struct uuid run, unsigned replays, uint32_t task);
 
 #endif

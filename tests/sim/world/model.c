@@ -147,8 +147,8 @@ node_record(const struct model_run *run, uint32_t record, uint64_t *ret_hash)
 bool
 model_record(const struct model_run *run, uint32_t record, uint64_t *ret_hash)
 {
-	if (record == 1) {
-		*ret_hash = run->input_hash;
+	if (record == 1 || record == run->input.record) {
+		*ret_hash = record == 1 ? run->input_hash : run->input.hash;
 		return true;
 	}
 	for (uint32_t i = 0; i < run->recipe->task_count && record != 0; i++) {
@@ -373,16 +373,18 @@ answer_decide(struct model *model)
 	case ENG_CMD_APPROVAL_DECIDE:
 		answer_approval(model, model_tenant_of(model, command->tenant.v));
 		return;
+	case ENG_CMD_RUN_REPLAY:
+		answer_replay(model);
+		return;
 	case ENG_CMD_TOKEN_CREATE:
 	case ENG_CMD_TOKEN_REVOKE:
 		answer_token(model);
 		return;
-	case ENG_CMD_RUN_REPLAY:
 	case ENG_CMD_JOB_START:
 	case ENG_CMD_JOB_SKIP:
 	case ENG_CMD_JOB_CANCEL:
 	case ENG_CMD_JOB_END:
-		froe_never("the worlds replay no run and have no jobs");
+		froe_never("the worlds have no jobs");
 	case ENG_CMD_TASK_PROVIDE:
 		model->answer.replies = false;
 		/* fallthrough */
@@ -482,7 +484,7 @@ effect_reply(struct model *model, const struct eng_effect *effect)
 		judge_fail(model->judge, "a workflow: created %d, expected %d", effect->created,
 		    answer->created);
 	bool run = command->type == ENG_CMD_RUN_START || command->type == ENG_CMD_RUN_CANCEL ||
-	    command->type == ENG_CMD_APPROVAL_DECIDE;
+	    command->type == ENG_CMD_APPROVAL_DECIDE || command->type == ENG_CMD_RUN_REPLAY;
 	if (run && effect->run != answer->run)
 		judge_fail(model->judge, "command %d is about run %" PRIu64 ", expected %" PRIu64,
 		    command->type, effect->run, answer->run);

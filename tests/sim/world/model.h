@@ -76,6 +76,7 @@ struct model_node {
 struct model_task {
 	enum model_state state;
 	uint64_t lease; /* the newest */
+	uint64_t lease_before; /* when its run began, or went on after its end */
 	uint32_t attempt;
 	uint32_t failures;
 	uint32_t losses;
@@ -95,6 +96,8 @@ struct model_task {
 	uint64_t lapsing;  /* the worker whose old lease has to lapse first; 0: none */
 	uint64_t lapse_ns; /* uptime when it has */
 	uint64_t retry_ns; /* DELAYED: when it could begin but for that */
+	uint64_t past_worker; /* who may be at the newest lease that has ended; 0: nobody */
+	uint64_t past_lapse_ns;
 	uint32_t streamed; /* chunks of this lease */
 	struct model_node *nodes; /* MODEL_NODES_MAX of them; NULL: none */
 	uint32_t node_count;
@@ -117,7 +120,8 @@ struct model_run {
 	unsigned tenant;
 	const struct recipe *recipe;
 	uint32_t version;
-	uint64_t input_hash;
+	uint64_t input_hash; /* of the first one */
+	struct model_bytes input;
 	uint64_t created_ns;
 	uint64_t closed_ns;
 	uint64_t due_ns; /* 0: none */
@@ -131,6 +135,10 @@ struct model_run {
 	unsigned depth;     /* of its ancestors */
 	uint64_t start_ns;  /* scheduled for this time */
 	bool unbound;       /* it has not begun */
+	unsigned replays;   /* how often it went on after its end */
+	bool independent;   /* it, or the run that started it, went on after its end */
+	bool unlisted;      /* the latter: another may be the child that it was */
+	enum eng_status first_status;
 	bool doomed;        /* an ancestor was cancelled with all its descendants */
 	uint8_t metadata[MODEL_METADATA]; /* 0: none */
 	struct model_chunk *chunks;
@@ -191,6 +199,7 @@ struct model_approval {
 	uint32_t task;
 	uint32_t node;
 	uint32_t which;
+	bool over; /* its run has ended and gone on */
 };
 
 #define MODEL_STARTS_MAX 8u

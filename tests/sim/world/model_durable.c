@@ -135,7 +135,8 @@ approval_open(const struct model *model, const struct model_approval *approval)
 {
 	const struct model_run *run = model_run(model, approval->run);
 	const struct model_task *task = &run->tasks[approval->task];
-	return !run->closed && !model_closed(task) && !task->nodes[approval->node - 1].done;
+	return !approval->over && !run->closed && !model_closed(task) &&
+	    !task->nodes[approval->node - 1].done;
 }
 
 static const struct model_approval *
@@ -478,7 +479,7 @@ on_approval_decided(struct witness *witness)
 	const struct eng_command *cause = witness->model->cause;
 	const struct model_approval *approval =
 	    approval_find(witness->model, witness->run->tenant, event->approval);
-	require(witness, approval != NULL && approval->run == event->run &&
+	require(witness, approval != NULL && !approval->over && approval->run == event->run &&
 	    approval->task == event->task && approval->node == event->node &&
 	    approval->which == event->which, "no such approval");
 	require(witness, cause == NULL || (cause->type == ENG_CMD_APPROVAL_DECIDE &&

@@ -144,6 +144,8 @@ on_run_closed(struct witness *witness)
 		require(witness, model_closed(&run->tasks[i]), "it has open tasks");
 	run->status = (enum eng_status)witness->event->status;
 	require(witness, run->status == model_outcome(run), "its status is another");
+	if (run->replays == 0)
+		run->first_status = run->status;
 	run->closed = true;
 	run->closed_ns = witness->event->time_ns;
 	witness->model->run_open--;
@@ -360,6 +362,7 @@ static const struct event_row event_table[] = {
     {ENG_EV_LEASE_REFRESHED, on_lease_refreshed, OF_TASK},
     {ENG_EV_RUN_CANCEL_REQUESTED, on_run_cancel_requested, OF_RUN},
     {ENG_EV_RUN_CLOSED, on_run_closed, OF_RUN},
+    {ENG_EV_RUN_REPLAYED, on_run_replayed, OF_RUN},
     {ENG_EV_WORKER_REGISTERED, on_worker_registered, OF_NOTHING},
     {ENG_EV_WORKER_ATTACHED, on_worker_attached, OF_NOTHING},
     {ENG_EV_WORKER_DETACHED, on_worker_detached, OF_NOTHING},
@@ -402,7 +405,8 @@ witness_run(struct witness *witness, bool of_task)
 	const struct eng_event *event = witness->event;
 	struct model_run *run = model_run(witness->model, event->run);
 	require(witness, run != NULL, "no such run");
-	require(witness, !run->closed, "after the run's end");
+	require(witness, !run->closed || event->type == ENG_EV_RUN_REPLAYED,
+	    "after the run's end");
 	witness->run = run;
 	if (!of_task)
 		return;

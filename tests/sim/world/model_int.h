@@ -81,6 +81,10 @@ void on_approval_decided(struct witness *witness);
 void nodes_settled(struct model *model, const struct model_run *run, uint64_t now_ns);
 uint64_t nodes_due_ns(const struct model_run *run);
 
+/* model_replay.c */
+void answer_replay(struct model *model);
+void on_run_replayed(struct witness *witness);
+
 void on_slots_released(struct witness *witness);
 void on_lease_ended(struct witness *witness);
 void on_task_queued(struct witness *witness);

@@ -47,7 +47,7 @@ child_of(const struct model *model, struct uuid parent, uint32_t index, uint64_t
 {
 	for (size_t i = 0; i < model->run_count; i++) {
 		struct model_run *run = model->runs[i];
-		if (uuid_equal(run->parent, parent) && run->child_key == key &&
+		if (!run->unlisted && uuid_equal(run->parent, parent) && run->child_key == key &&
 		    (key != 0 || run->child_index == index))
 			return run;
 	}
@@ -189,7 +189,8 @@ effect_started(struct model *model, const struct eng_effect *effect)
 			    expected->run, expected->created);
 		if (run == NULL || !uuid_equal(run->id, started->id))
 			judge_fail(model->judge, "start %u is told another id", i);
-		if (!started->created && run->closed && started->status != run->status)
+		if (!started->created && run->closed && started->status != run->status &&
+		    started->status != run->first_status)
 			judge_fail(model->judge, "start %u is told another end", i);
 	}
 }
@@ -423,6 +424,7 @@ on_run_started(struct witness *witness)
 	    .unbound = later,
 	    .start_ns = event->start_ns,
 	    .input_hash = bytes_hash(event->payload),
+	    .input = {1, bytes_hash(event->payload)},
 	    .created_ns = event->time_ns,
 	    .due_ns = event->deadline_ns,
 	    .priority = event->priority,
@@ -474,7 +476,8 @@ model_doom(struct model *model, struct model_run *run)
 	uint32_t number;
 	for (size_t i = 0; i < model->run_count; i++) {
 		struct model_run *child = model->runs[i];
-		if (child->closed || child->doomed || uuid_is_nil(child->parent) ||
+		if (child->closed || child->doomed || child->independent ||
+		    uuid_is_nil(child->parent) ||
 		    !uuid_equal(uuid_run_of(child->parent, &number), run->id))
 			continue;
 		child->doomed = true;

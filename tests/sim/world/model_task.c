@@ -47,12 +47,18 @@ parents_done(const struct witness *witness, bool *ret_skipped)
 }
 
 static void
-queued_ready(struct witness *witness)
+queued_parents(struct witness *witness)
 {
 	bool skipped;
-	require(witness, witness->task->state == MODEL_WAITING, "it does not wait");
 	require(witness, parents_done(witness, &skipped) && !skipped, "its parents are not done");
 	require(witness, witness->run->cancel_reason == 0, "the run is cancelled");
+}
+
+static void
+queued_ready(struct witness *witness)
+{
+	require(witness, witness->task->state == MODEL_WAITING, "it does not wait");
+	queued_parents(witness);
 	uint32_t priority = witness->recipe->priority;
 	require(witness, witness->event->priority ==
 	    (priority != 0 ? priority : witness->run->priority), "another priority");
@@ -78,6 +84,11 @@ queued_retry(struct witness *witness)
 {
 	const struct model_task *task = witness->task;
 	uint64_t min_ns, max_ns;
+	if (task->state == MODEL_WAITING) {
+		require(witness, witness->run->replays > 0, "its run did not go on after its end");
+		queued_parents(witness);
+		return;
+	}
 	if (task->state == MODEL_DELAYED) {
 		uint64_t now_ns = witness->event->time_ns;
 		require(witness, caused_by(witness, ENG_CMD_TIMER), "no timer fired");
@@ -104,6 +115,8 @@ lease_unconfirmed(struct witness *witness, bool whole)
 	    "its handler is heard of until now");
 	task->lapsing = exactly ? task->worker : 0;
 	task->lapse_ns = lapse_ns;
+	task->past_worker = task->lapsing;
+	task->past_lapse_ns = lapse_ns;
 }
 
 /* What would be queued now waits for the old lease's end. */
@@ -200,8 +213,8 @@ on_task_assigned(struct witness *witness)
 	require(witness, task->node_count == 0 ||
 	    event->invocation == task->invocation + (task->returns ? 1 : 0),
 	    "not the next invocation");
-	require(witness, witness->recipe->delivery != ENG_AT_MOST_ONCE || task->lease == 0 ||
-	    task->returns, "at most once, and again");
+	require(witness, witness->recipe->delivery != ENG_AT_MOST_ONCE ||
+	    task->lease == task->lease_before || task->returns, "at most once, and again");
 	require(witness, worker != NULL && worker->attached && !worker->leaving && !worker->left,
 	    "the worker is not there");
 	require(witness, !worker->draining, "the worker drains");
@@ -220,6 +233,7 @@ on_task_assigned(struct witness *witness)
 		judge_mark(witness->model->judge, KIND_RETURNED);
 	task->returns = false;
 	task->released = false;
+	task->past_worker = 0;
 	task->streamed = 0;
 	task->invocation = event->invocation;
 	task->state = MODEL_HELD;
@@ -484,6 +498,7 @@ on_lease_ended(struct witness *witness)
 	require(witness, witness->model->cause == NULL || witness->model->answer.ended || lapsed,
 	    "nobody said that it has ended");
 	task->lapsing = 0;
+	task->past_worker = 0;
 	if (task->state == MODEL_DELAYED)
 		task->due_ns = task->retry_ns;
 	judge_mark(witness->model->judge, KIND_LEASE_ENDED);

@@ -140,6 +140,12 @@ bool process_quiet(const struct process *process); /* nothing waits to be let go
 /* False: no room now; ask again. */
 bool process_submit(struct process *process, const struct eng_command *command);
 
+/* What the engine is to be told of a run that is to go on after its end, in the arena. False: it
+ * has not ended. Then, whatever became of it: */
+bool process_replay(struct process *process, const struct model_run *run, uint32_t from,
+    uint32_t node, struct arena *arena, struct eng_command *command);
+void process_replay_over(struct process *process, const struct model_run *run);
+
 void process_seen(struct process *process, uint64_t conn); /* a heartbeat */
 void process_disconnect(struct process *process, uint64_t conn);
 

@@ -161,6 +161,10 @@ promise_note(struct process *process, const struct eng_effect *effect, struct le
 	case ENG_CMD_RUN_CANCEL:
 		*row = (struct ledger_row){.promise = PROMISE_CANCELLED, .id = run->id};
 		return;
+	case ENG_CMD_RUN_REPLAY:
+		*row = (struct ledger_row){
+		    .promise = PROMISE_REPLAYED, .id = run->id, .lease = run->replays};
+		return;
 	case ENG_CMD_TASK_COMPLETE:
 	case ENG_CMD_TASK_FAIL:
 		*row = promise_of_task(cause);
@@ -191,6 +195,17 @@ promise_note(struct process *process, const struct eng_effect *effect, struct le
 			promise_starts(process, effect, letter);
 		else if (cause->type == ENG_CMD_DURABLE_STEP)
 			promise_node(process, effect, letter);
+	}
+}
+
+/* A run that has ended may go on: what was promised counts for what it was then. */
+static void
+promises_date(const struct process *process, struct letter *letter)
+{
+	for (unsigned i = 0; i < letter->promise_count; i++) {
+		const struct model_run *run =
+		    model_run_by_id(process->model, letter->promises[i].id);
+		letter->promises[i].replays = run != NULL ? run->replays : 0;
 	}
 }
 
@@ -252,6 +267,7 @@ outbox_push(struct process *process, const struct eng_effect *effect, uint64_t f
 	}
 	if (effect->type == ENG_EFF_NODE)
 		promise_node(process, effect, letter);
+	promises_date(process, letter);
 	if (letter_early(process, letter)) {
 		letter->frame = 0;
 		list_push_front(&process->letters, &letter->link);
@@ -311,7 +327,7 @@ check_dispatch(struct process *process, const struct letter *letter,
 		judge_fail(process->judge, "run %" PRIu64 " task %u is sent, its assignment "
 		    "(frame %" PRIu64 ") is not durable (%" PRIu64 ")", run->key, letter->task,
 		    task->frame, process->durable);
-	if (ledger_completed(process->ledger, run->id, letter->task))
+	if (ledger_completed(process->ledger, run->id, run->replays, letter->task))
 		judge_fail(process->judge, "run %" PRIu64 " task %u runs again after its "
 		    "completion was acknowledged", run->key, letter->task);
 	if (!uuid_equal(view->run, run->id) || view->attempt != task->attempt ||
@@ -319,7 +335,7 @@ check_dispatch(struct process *process, const struct letter *letter,
 	    view->worker != task->worker || !bytes_equal(view->action, bytes_text(action)) ||
 	    view->durable != run->recipe->tasks[letter->task].durable ||
 	    view->delivery != (enum eng_delivery)run->recipe->tasks[letter->task].delivery ||
-	    !metadata_same(run, view))
+	    view->input != run->input.record || !metadata_same(run, view))
 		judge_fail(process->judge, "run %" PRIu64 " task %u is sent as something else",
 		    run->key, letter->task);
 	check_parents(process, run, letter->task, view);

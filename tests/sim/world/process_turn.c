@@ -177,7 +177,8 @@ hook_replayed(void *context, const struct eng_event *event, const struct eng_run
 	struct process *process = context;
 	process_recall(process);
 	const struct model_run *run = model_run(process->model, event->run);
-	if (run != NULL && event->type != ENG_EV_RUN_STARTED &&
+	bool enters = event->type == ENG_EV_RUN_STARTED || event->type == ENG_EV_RUN_REPLAYED;
+	if (run != NULL && !enters &&
 	    (!uuid_equal(run->id, info->id) || info->version != run->version))
 		judge_fail(process->judge, "run %" PRIu64 " was replayed as another", run->key);
 	history_replayed(process->history, event, frame, process->shard.eng);

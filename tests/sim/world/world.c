@@ -492,7 +492,8 @@ world_init(struct world *world, struct tally *tally, uint64_t seed,
 	plan_draw(&world->plan, seed, options);
 	world->env = sim_open(&world->plan.sim);
 	world->history.judge = &world->judge;
-	world->history.keeps = plan_does(&world->plan, KIND_RETENTION);
+	world->history.keeps = plan_does(&world->plan, KIND_RETENTION) ||
+	    plan_does(&world->plan, KIND_REPLAY);
 	model_init(&world->model, &world->judge, &world->book);
 	for (unsigned i = 0; i < MODEL_STARTS_MAX; i++)
 		buf_init(&world->payloads[i]);

@@ -43,6 +43,7 @@ struct world_start {
 
 #define WORLD_CHILDREN_MAX 40u /* that handlers start of their own accord */
 #define WORLD_DEPTH_MAX 2u
+#define WORLD_REPLAYS_MAX 3u /* of a run */
 
 #define WORLD_EVENT_KEYS 3u
 static inline void

@@ -193,13 +193,14 @@ read_decode(const struct log_read *read, const uint8_t *bytes, size_t available,
 	return same ? FROE_OK : FROE_CORRUPT;
 }
 
-/* A read that failed is tried again: what waits for it would be given up for good. */
+/* A read that failed is tried again: what waits for it would be given up for good. One that brings
+ * no whole block has come to the file's end: the file was cut off. */
 static bool
-read_goes_on(struct log_read *read, int32_t result)
+read_goes_on(struct log_read *read, int32_t result, size_t whole)
 {
 	if (result < 0)
 		return result != -(int32_t)FROE_CANCELLED && ++read->failures < READ_FAILURES;
-	return result > 0 && read->have + (size_t)result < read->buffer_size &&
+	return whole > read->have && read->have + (size_t)result < read->buffer_size &&
 	    ++read->tries < READ_TRIES;
 }
 
@@ -209,16 +210,16 @@ read_done(struct io_op *op, int32_t result)
 	struct log_read *read = container_of(op, struct log_read, op);
 	struct log_record record;
 	size_t have = read->have + (result > 0 ? (size_t)result : 0);
-	if (read_goes_on(read, result)) {
-		read->have =
-		    have / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES; /* direct I/O: whole blocks */
+	size_t whole = have / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES; /* direct I/O: no less */
+	if (read_goes_on(read, result, whole)) {
+		read->have = result < 0 ? read->have : whole;
 		io_read(read->log->io, op, read->file->file, (uint8_t *)read->buffer + read->have,
 		    read->buffer_size - read->have, read->from + read->have);
 		return;
 	}
 	enum froe_err err = have == read->buffer_size ? FROE_OK
 	    : result < 0                              ? (enum froe_err)-result
-	                                              : FROE_IO;
+	                                              : FROE_CORRUPT;
 	if (err == FROE_OK) {
 		err = read_decode(read, (const uint8_t *)read->buffer + (read->at - read->from),
 		    read->size, &record);

@@ -178,6 +178,29 @@ read_place(struct world *world, struct log_place place)
 	return answer.err;
 }
 
+/* A segment that was cut off while the log is open: damage, not an I/O error to be tried again. */
+static void
+test_log__read_behind_the_end(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct world *world = world_sim(1);
+		struct paths paths;
+		world_open(world);
+		for (unsigned j = 0; j < 4; j++)
+			world_put(world, 9000);
+		world_settle(world);
+		struct log_place place = world->model[2].place;
+		assert_int_equal(read_place(world, place), FROE_OK);
+		OK(world, paths_init(&paths, world->dir, &world->fault));
+		struct path path = path_segment(&paths, 1);
+		uint64_t block = (place.lsn.v & UINT32_MAX) / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES;
+		OK(world, sim_truncate(world->env, path.text, block + (i == 0 ? 0 : 700)));
+		assert_int_equal(read_place(world, place), FROE_CORRUPT);
+		world_free(world);
+	}
+}
+
 /* The index may be wrong: whatever it says, the answer is an error or the record. */
 static void
 test_log__read_of_any_place(void **state)
@@ -306,6 +329,7 @@ main(void)
 	    cmocka_unit_test(test_log__largest_payload_in_default_segments),
 	    cmocka_unit_test(test_log__segments_of_two_stores_exchanged),
 	    cmocka_unit_test(test_log__segments_exchanged_within_a_store),
+	    cmocka_unit_test(test_log__read_behind_the_end),
 	    cmocka_unit_test(test_log__read_of_any_place),
 	    cmocka_unit_test(test_log__time_that_goes_back),
 	    cmocka_unit_test(test_log__clean_stop_at_every_end),

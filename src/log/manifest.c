@@ -26,7 +26,9 @@ log_manifest_read(const struct log *log)
 	};
 }
 
-/* The slot that was being written may hold anything now, and the other one must stay. */
+/* Into both slots, one after the other: what the caller removes next is named by neither, so the
+ * rot of one slot costs nothing. After a failure the slot that was being written may hold anything,
+ * and the other one must stay. */
 enum froe_err
 log_manifest_write(struct log *log, const struct log_manifest *manifest, struct froe_fault *fault)
 {
@@ -43,6 +45,8 @@ log_manifest_write(struct log *log, const struct log_manifest *manifest, struct 
 	value.manifest.before_frame = manifest->snapshots[1].frame_seq;
 	value.manifest.cold = manifest->cold;
 	enum froe_err err = slots_write(&log->manifest, &value, fault);
+	if (err == FROE_OK)
+		err = slots_write(&log->manifest, &value, fault);
 	log->manifest_failed = err != FROE_OK;
 	return err;
 }

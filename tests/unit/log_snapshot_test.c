@@ -481,6 +481,24 @@ test_snapshot__start_cannot_read_it(void **state)
 	world_free(world);
 }
 
+/* What MANIFEST says when log_manifest_write() returns, each of its slots says alone: files that
+ * are removed then are missed by neither. */
+static void
+test_snapshot__start_with_one_slot(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct world *world = world_with_snapshots();
+		struct seen seen = {0};
+		struct path path = path_join(world->dir, "shard-0000/MANIFEST");
+		assert_int_equal(sim_corrupt(world->env, path.text, i * LOG_BLOCK_BYTES + 44,
+				     "\x99", 1),
+		    FROE_OK);
+		start_expect(world, &seen, 3, NULL);
+		world_free(world);
+	}
+}
+
 /* Frames behind the snapshot follow it, or the start is refused. */
 static void
 test_snapshot__chain_at_the_base(void **state)
@@ -563,6 +581,7 @@ main(void)
 	    cmocka_unit_test(test_snapshot__start_refused_by_loader),
 	    cmocka_unit_test(test_snapshot__start_without_the_beginning),
 	    cmocka_unit_test(test_snapshot__start_cannot_read_it),
+	    cmocka_unit_test(test_snapshot__start_with_one_slot),
 	    cmocka_unit_test(test_snapshot__chain_at_the_base),
 	    cmocka_unit_test(test_snapshot__segment_missing),
 	    cmocka_unit_test(test_snapshot__damage_behind_it),

@@ -31,6 +31,7 @@ struct trail {
 	struct io_env *env;
 	struct paths paths;
 	struct uuid store;
+	uint64_t oldest; /* segment: what is cold lay before it */
 	struct shelf shelf; /* of its own */
 	struct trail_cold *colds;
 	size_t cold_count;
@@ -68,6 +69,7 @@ open_files(struct trail *trail, struct froe_fault *fault)
 	uint64_t oldest = manifest.value.manifest.segment_oldest;
 	uint64_t cold = manifest.value.manifest.cold;
 	slots_close(&manifest);
+	trail->oldest = oldest;
 	trail->walk =
 	    walk_open_at(trail->env, trail->paths.dir, trail->store, oldest, fault);
 	if (trail->walk == NULL)
@@ -166,9 +168,25 @@ cold_extent_read(struct trail *trail, struct trail_cold *cold, const struct cold
 			    cold->cold->no, extent->run_key);
 		record.event_seq = le64_load(prefix);
 		record.lsn.v = le64_load(prefix + 8);
+		/* The record's hash does not cover it; a place in a hot segment would be wrong. */
+		if (record.lsn.v >> 32 >= trail->oldest)
+			return fault_set(fault, FROE_CORRUPT,
+			    "cold file %" PRIx64 ": a record of run %" PRIu64
+			    " has a place that is not cold",
+			    cold->cold->no, extent->run_key);
 		err = each(context, &record, fault);
 		at += COLD_PREFIX_BYTES + span;
 	}
+	return err;
+}
+
+enum froe_err
+trail_check_cold(struct trail *trail, struct froe_fault *fault)
+{
+	enum froe_err err = FROE_OK;
+	for (size_t i = 0; i < trail->cold_count && err == FROE_OK; i++)
+		err = cold_verify(trail->env, &trail->paths, trail->store,
+		    trail->colds[i].cold->no, fault);
 	return err;
 }
 

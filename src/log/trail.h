@@ -24,6 +24,9 @@ void trail_close(struct trail *trail); /* NULL is allowed */
 enum froe_err trail_step(
     struct trail *trail, log_replay_fn *each, void *context, struct froe_fault *fault) FROE_CHECKED;
 
+/* Every byte of the cold files, also what no record shows. */
+enum froe_err trail_check_cold(struct trail *trail, struct froe_fault *fault) FROE_CHECKED;
+
 /* The last frame that was read; 0: still among the cold files. */
 uint64_t trail_frame(const struct trail *trail);
 

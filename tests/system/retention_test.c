@@ -107,6 +107,45 @@ expect_gone(struct froe_client *client, struct froe_id run)
 	    froe_run_get(client, run, true, 30000, &view, &error), FROE_NOT_FOUND);
 }
 
+static int
+verify(const struct server *server)
+{
+	int status;
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		execl(server_binary(), server_binary(), "log", "verify", "--data", server->dir,
+		    NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* One bit of the first record of the first cold file there is. */
+static void
+damage_cold(const struct server *server)
+{
+	char path[700];
+	struct dirent *entry;
+	snprintf(path, sizeof(path), "%s/shard-0000/cold", server->dir);
+	DIR *dir = opendir(path);
+	assert_non_null(dir);
+	while ((entry = readdir(dir)) != NULL && strstr(entry->d_name, ".seg") == NULL)
+		;
+	assert_non_null(entry);
+	snprintf(path + strlen(path), 300, "/%s", entry->d_name);
+	closedir(dir);
+	FILE *file = fopen(path, "r+e");
+	assert_non_null(file);
+	assert_int_equal(fseek(file, 8192 + 2500, SEEK_SET), 0);
+	int byte = fgetc(file);
+	assert_int_equal(fseek(file, -1, SEEK_CUR), 0);
+	assert_int_equal(fputc(byte ^ 4, file), byte ^ 4);
+	assert_int_equal(fclose(file), 0);
+}
+
 static void
 test_retention__a_sleeper_and_a_turning_log(void **state)
 {
@@ -151,6 +190,10 @@ test_retention__a_sleeper_and_a_turning_log(void **state)
 	froe_client_close(client);
 	worker_close(&one);
 	worker_close(&two);
+	server_end(&server, SIGTERM);
+	assert_int_equal(verify(&server), 0);
+	damage_cold(&server);
+	assert_int_equal(verify(&server), 65);
 	server_release(&server);
 }
 

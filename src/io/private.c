@@ -1,14 +1,19 @@
 #include "io/private.h"
 
+#include "base/bytes.h"
+#include "base/hash.h"
 #include "io/fs_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define KEY_BYTES_MAX 64u
+#define KEY_HASH_BYTES 8u /* behind the key: XXH3-64 of it, so that a damaged one is refused */
 #define OTHERS_WRITE (S_IWGRP | S_IWOTH)
 #define OTHERS (S_IRWXG | S_IRWXO)
 
@@ -47,6 +52,26 @@ key_open(const char *path, int mode)
 }
 
 static enum froe_err
+key_verify(int file, const char *path, void *key, size_t size, off_t file_size,
+    struct froe_fault *fault)
+{
+	uint8_t whole[KEY_BYTES_MAX + KEY_HASH_BYTES];
+	bool good = file_size == (off_t)(size + KEY_HASH_BYTES);
+	enum froe_err err =
+	    good ? fs_read(NULL, file, whole, size + KEY_HASH_BYTES, 0, fault) : FROE_OK;
+	good = good && err == FROE_OK && le64_load(whole + size) == hash64(whole, size, 0);
+	if (good)
+		memcpy(key, whole, size);
+	else if (err == FROE_OK)
+		err = fault_set(fault, FROE_CORRUPT,
+		    "%.200s is damaged: it has %lld bytes, of %zu, or not those that were written; "
+		    "put back a copy of it (without one, remove it: all tokens are then void)",
+		    path, (long long)file_size, size + KEY_HASH_BYTES);
+	explicit_bzero(whole, sizeof(whole));
+	return err;
+}
+
+static enum froe_err
 key_read(int file, const char *path, void *key, size_t size, struct froe_fault *fault)
 {
 	struct stat status;
@@ -59,12 +84,7 @@ key_read(int file, const char *path, void *key, size_t size, struct froe_fault *
 		return fault_set(fault, FROE_DENIED,
 		    "others may read %.200s (its mode is %04o): chmod 600 it; "
 		    "if anyone has, revoke all tokens", path, status.st_mode & 07777u);
-	if (status.st_size != (off_t)size)
-		return fault_set(fault, FROE_CORRUPT,
-		    "%.200s is damaged: it has %lld bytes, not %zu; put back a copy of it (without "
-		    "one, remove it: all tokens are then void)", path, (long long)status.st_size,
-		    size);
-	return fs_read(NULL, file, key, size, 0, fault);
+	return key_verify(file, path, key, size, status.st_size, fault);
 }
 
 /* Under another name first, so that a crash leaves no half of a key under its own. */
@@ -73,13 +93,17 @@ key_write(const char *dir, const char *path, const char *fresh, const void *key,
     struct froe_fault *fault)
 {
 	enum froe_err err = FROE_OK;
+	uint8_t whole[KEY_BYTES_MAX + KEY_HASH_BYTES];
 	int file = key_open(fresh, O_WRONLY | O_CREAT | O_TRUNC);
 	if (file < 0)
 		return fault_set_errno(fault, errno, "making %.200s", path);
+	memcpy(whole, key, size);
+	le64_store(whole + size, hash64(key, size, 0));
 	if (fchmod(file, 0600) != 0)
 		err = fault_set_errno(fault, errno, "making %.200s", path);
 	if (err == FROE_OK)
-		err = fs_write(NULL, file, key, size, 0, fault);
+		err = fs_write(NULL, file, whole, size + KEY_HASH_BYTES, 0, fault);
+	explicit_bzero(whole, sizeof(whole));
 	if (err == FROE_OK)
 		err = fs_sync(NULL, file, fault);
 	fs_close(NULL, file);
@@ -93,6 +117,7 @@ private_key(const char *dir, const char *name, void *key, size_t size, bool *ret
     struct froe_fault *fault)
 {
 	char path[PATH_MAX], fresh[PATH_MAX];
+	froe_assert(size <= KEY_BYTES_MAX);
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	snprintf(fresh, sizeof(fresh), "%s/%s.new", dir, name);
 	int file = key_open(path, O_RDONLY);

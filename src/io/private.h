@@ -17,8 +17,9 @@
  * One that is not there is fine: whoever makes it makes it private. */
 enum froe_err private_dir_check(const char *path, struct froe_fault *fault) FROE_CHECKED;
 
-/* Reads the file `name` of exactly `size` bytes in `dir`; makes it of random bytes, durable and of
- * mode 0600, if it is not there. Refuses one that others may read. */
+/* Reads the key of `size` bytes (at most 64), with a hash of it, from the file `name` in `dir`;
+ * makes it of random bytes, durable and of mode 0600, if it is not there. Refuses one that others
+ * may read, or that is damaged. */
 enum froe_err private_key(const char *dir, const char *name, void *key, size_t size,
     bool *ret_created, struct froe_fault *fault) FROE_CHECKED;
 

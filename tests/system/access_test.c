@@ -420,6 +420,18 @@ test_access__http(void **state)
 }
 
 static void
+flip_bit(const char *path, long at)
+{
+	FILE *file = fopen(path, "r+e");
+	assert_non_null(file);
+	assert_int_equal(fseek(file, at, SEEK_SET), 0);
+	int byte = fgetc(file);
+	assert_int_equal(fseek(file, at, SEEK_SET), 0);
+	assert_int_equal(fputc(byte ^ 1, file), byte ^ 1);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void
 test_access__permissions_are_checked(void **state)
 {
 	struct server server;
@@ -441,6 +453,13 @@ test_access__permissions_are_checked(void **state)
 	assert_false(server_try_start(&server, &status));
 	assert_int_equal(WEXITSTATUS(status), 1);
 	assert_int_equal(chmod(path, 0600), 0);
+	/* A bit flipped: all tokens would be void, and nobody would know why. */
+	for (long at = 0; at < 40; at += 39) {
+		flip_bit(path, at);
+		assert_false(server_try_start(&server, &status));
+		assert_int_equal(WEXITSTATUS(status), 65);
+		flip_bit(path, at);
+	}
 	server_start(&server);
 	server_release(&server);
 }

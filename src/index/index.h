@@ -16,14 +16,16 @@
  * Failure     a damaged index is FROE_CORRUPT: close it, index_delete(), open again, then feed it
  *             the log from the start. Damage that LMDB itself trips over ends the process with
  *             FROE_EXIT_INDEX after leaving the file BAD in the directory; the next index_open()
- *             sees that and begins anew. While open, the directory holds the file UNCLEAN; if it
- *             is there at open, the process died. If that was since the machine started, the file
- *             is as LMDB left it, because what was written is in the kernel's memory; else, and
- *             when it has happened several times in a row without much being written meanwhile,
- *             every page is checked before LMDB maps it: so no damage can kill for ever, and a
- *             start after kill -9 does not read all there is. After a failed commit what was
- *             pending still is: the same commit may be tried again, unless it is FROE_CORRUPT. A
- *             map that is full grows by itself.
+ *             sees that and begins anew. Every page of a small file is checked before LMDB maps
+ *             it; of a large one (index.c) not at each open: rot in it may hide runs until
+ *             something trips over it. While open, the directory holds the file UNCLEAN; if it is
+ *             there at open, the process died. If that was since the machine started, the file is
+ *             as LMDB left it, because what was written is in the kernel's memory; else, and when
+ *             it has happened several times in a row without much being written meanwhile, every
+ *             page of a large file is checked too: so no damage can kill for ever, and a start
+ *             after kill -9 does not read all there is. After a failed commit what was pending
+ *             still is: the same commit may be tried again, unless it is FROE_CORRUPT. A map that
+ *             is full grows by itself.
  */
 #ifndef INDEX_INDEX_H
 #define INDEX_INDEX_H

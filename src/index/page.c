@@ -398,6 +398,8 @@ page_check(const char *path, page_entry_fn *entry, struct froe_fault *fault)
 	if (walk.file < 0)
 		return errno == ENOENT ? FROE_OK : fault_set_errno(fault, errno, "open %s", path);
 	enum froe_err err = FROE_OK;
+	if (entry != NULL) /* the walk jumps about */
+		FROE_DROP(posix_fadvise(walk.file, 0, 0, POSIX_FADV_WILLNEED), "only faster");
 	if (fstat(walk.file, &stat) != 0)
 		err = fault_set_errno(fault, errno, "stat %s", path);
 	else if (!S_ISREG(stat.st_mode))

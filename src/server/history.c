@@ -163,6 +163,7 @@ read_done(struct log_read *log_read, enum froe_err err, const struct log_record 
 	    (record->run_key != history->run || record->run_event_no != index + 1))
 		err = FROE_CORRUPT;
 	if (err != FROE_OK) {
+		history->bad = history->bad == 0 ? index + 1 : history->bad;
 		history_fail(history, err);
 	} else {
 		history_keep(history, index,
@@ -890,10 +891,8 @@ history_result(const struct history_fold *fold, struct buf *to)
 		if (version->children[i] == 0 && fold->cut[i])
 			return false;
 		if (version->children[i] == 0 && fold->outputs[i].size != 0) {
-			parts[count++] = (struct result_part){
-			    .task = version->tasks[i].name,
-			    .output = fold->outputs[i],
-			};
+			parts[count++] =
+			    (struct result_part){version->tasks[i].name, fold->outputs[i]};
 		}
 	}
 	return result_build(parts, count, ordinary == 1, to);

@@ -70,6 +70,7 @@ struct history {
 	size_t payload_bytes;
 	struct list reads;   /* under way */
 	enum froe_err err;
+	uint32_t bad; /* the number of the record that could not be read; 0: none */
 	struct arena arena;
 	void (*done)(struct history *history, enum froe_err err);
 	void *context;

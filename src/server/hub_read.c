@@ -214,7 +214,7 @@ answer_output(struct hub_read *read, const struct history_fold *fold, struct fro
 }
 
 static enum froe_err
-history_fault(enum froe_err err, struct froe_fault *fault)
+history_fault(const struct history *history, enum froe_err err, struct froe_fault *fault)
 {
 	if (err == FROE_TOO_LARGE)
 		return fault_set_field(fault, err, "run",
@@ -222,7 +222,12 @@ history_fault(enum froe_err err, struct froe_fault *fault)
 	if (err == FROE_NOT_FOUND)
 		return fault_set_field(fault, err, "run",
 		    "the run ended longer ago than the server's retention: its history is gone");
-	return fault_set_field(fault, err, "run", "a record of the run cannot be read");
+	if (history->bad == 0)
+		return fault_set_field(fault, err, "run", "the run's records do not fit together");
+	return fault_set_field(fault, err, "run",
+	    "record %" PRIu32 " of the run, at %016" PRIx64
+	    ", cannot be read: \"froe log verify\" says what is damaged",
+	    history->bad, history->places[history->bad - 1].lsn.v);
 }
 
 static enum froe_err
@@ -230,7 +235,7 @@ read_answer(struct hub_read *read, enum froe_err err, struct froe_fault *fault)
 {
 	struct history_fold fold;
 	if (err != FROE_OK)
-		return history_fault(err, fault);
+		return history_fault(read->history, err, fault);
 	if (read->op == API_OP_RUN_REPLAY)
 		return hub_read_replay_step(read, fault);
 	err = history_fold(read->history, &fold, fault);

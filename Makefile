@@ -10,6 +10,7 @@
 #   make sim-same            the same worlds built by two compilers, -O0 and -O3: the same traces
 #   make crash [CYCLES=N]    kill -9 under load, with an outside ledger
 #   make power-cut [IMAGES=N] [SEED=S]  disks as a power cut leaves them, ext4 and XFS; needs root
+#   make rot [CASES=N] [SEED=S]     damage in every region of every file of a store
 #   make hostile [FRAMES=N] [SLOW=N]   damaged messages and slow connections, against ASan
 #   make places [TIMES=N] [DEEP=N]    kill -9 at every named place; inside recovery, three deep
 #   make inject [CASES=N] [MODE=m]    every system call and allocation fails in turn (0: all)
@@ -199,6 +200,8 @@ $(OUT)/tests/%: tests/%.c $$(call lib,$$(L_cli))
 	    $(filter %.c,$^) \
 	    $(call lib,$(filter-out cli,$(L_cli))) -lcmocka $(LIBS)
 $(OUT)/tests/sim/sim: $(wildcard tests/sim/world/*)
+ROT := $(OUT)/tests/rot/rot
+$(ROT): $(wildcard tests/rot/*)
 # The power cuts' rig is several files, and needs FUSE; without its headers it is not built.
 POWER := $(if $(shell pkg-config --exists fuse3 && echo yes),$(OUT)/tests/power/power \
     $(OUT)/tests/power/unsynced.so)
@@ -227,7 +230,7 @@ check: $(UNIT_RUN)
 
 PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/system/*.c tests/crash/*.c tests/hostile/*.c tests/soak/*.c tests/sim/*.c tests/inject/*.c))
 BENCHES := $(patsubst bench/%.c,$(OUT)/bench/%,$(wildcard bench/*.c))
-test-build: all $(UNIT) $(PROGRAMS) $(BENCHES) $(POWER)
+test-build: all $(UNIT) $(PROGRAMS) $(BENCHES) $(ROT) $(POWER)
 .PHONY: test-build
 
 SEEDS ?= 2000
@@ -266,7 +269,8 @@ crash: all $(PROGRAMS)
 IMAGES ?= 200
 power-cut: all $(PROGRAMS) $(POWER)
 	@$(if $(POWER),,echo "power-cut: libfuse3-dev is not installed: make deps"; exit 1)
-	TMPDIR=$(OUT) $(OUT)/tests/power/power $(OUT) $(IMAGES) $(if $(SEED),--seed $(SEED))
+	@TMPDIR=$(OUT) tools/rig-campaign power-cut $(IMAGES) 1000 \
+	    $(OUT)/tests/power/power $(OUT) $(IMAGES) $(if $(SEED),--seed $(SEED))
 .PHONY: power-cut
 TIMES ?= 3
 DEEP ?= 100
@@ -283,6 +287,12 @@ eio: all $(PROGRAMS)
 	@mkdir -p $(OUT)/tmp
 	TMPDIR=$(OUT)/tmp $(OUT)/tests/inject/eio $(OUT) --rounds $(ROUNDS)
 .PHONY: places inject eio
+
+CASES ?= 300
+rot: all $(PROGRAMS) $(ROT)
+	@TMPDIR=$(OUT) tools/rig-campaign rot $(CASES) 5000 \
+	    $(ROT) $(OUT) $(CASES) $(if $(SEED),--seed $(SEED))
+.PHONY: rot
 
 spin:
 	@tools/spin --work $(B)/spin $(ARGS)

@@ -18,14 +18,17 @@
 #ifndef CRASH_PROMISE_H
 #define CRASH_PROMISE_H
 
+#include "crash/process.h"
 #include "crash/verdict.h"
 
 #define PROMISE_PAGE 1000u
-#define PROMISE_TRIES 500u
+#define PROMISE_CALL_MS 10000
+/* For an index that is being made anew; in all, as one that cannot be made stays behind. */
+#define PROMISE_PATIENCE_NS (20000 * LEDGER_NS_PER_MS)
 
 struct promise {
 	struct froe_id run;
-	uint64_t since_ns;           /* it was acknowledged */
+	uint64_t since_ns;	     /* it was acknowledged */
 	const struct load_run *told; /* what its client was told; NULL: a child */
 	bool listed;
 	enum froe_status listed_status;
@@ -36,6 +39,7 @@ struct promises {
 	size_t count;
 	size_t room;
 	struct verdict ledger; /* its events, by task and order */
+	uint64_t patient_ns;   /* until then a look waits for the index */
 };
 
 /* One look at a server. */
@@ -43,29 +47,30 @@ struct promise_look {
 	const char *address;
 	uint64_t until_ns; /* what was acknowledged before it must be there */
 	uint64_t seed;
-	size_t newest;     /* so many of the newest are looked at in detail, */
-	size_t others;     /* and about so many of the others */
+	size_t newest; /* so many of the newest are looked at in detail, */
+	size_t others; /* and about so many of the others */
+	pid_t server;  /* when it has ended nothing more is asked; 0: it will not end */
 };
 
 static inline int
 promise_compare(const void *a, const void *b)
 {
-	return verdict_compare_ids(&((const struct promise *)a)->run,
-	    &((const struct promise *)b)->run);
+	return verdict_compare_ids(
+	    &((const struct promise *)a)->run, &((const struct promise *)b)->run);
 }
 
 static inline void
 promises_add(struct promises *promises, struct promise promise)
 {
-	promises->list = verdict_grow(promises->list, promises->count, &promises->room,
-	    sizeof(*promises->list));
+	promises->list =
+	    verdict_grow(promises->list, promises->count, &promises->room, sizeof(*promises->list));
 	promises->list[promises->count++] = promise;
 }
 
 /* When nothing is under way any more. */
 static inline void
-promises_gather(struct promises *promises, const struct load *loads, size_t load_count,
-    const char *ledger)
+promises_gather(
+    struct promises *promises, const struct load *loads, size_t load_count, const char *ledger)
 {
 	struct verdict *events = &promises->ledger;
 
@@ -75,7 +80,8 @@ promises_gather(struct promises *promises, const struct load *loads, size_t load
 
 			if (run->acknowledged)
 				promises_add(promises, (struct promise){.run = run->id,
-				    .since_ns = run->acknowledged_ns, .told = run});
+							   .since_ns = run->acknowledged_ns,
+							   .told = run});
 		}
 	}
 	verdict_read_ledger(events, ledger);
@@ -87,8 +93,7 @@ promises_gather(struct promises *promises, const struct load *loads, size_t load
 			promises_add(promises, child);
 	}
 	qsort(promises->list, promises->count, sizeof(*promises->list), promise_compare);
-	qsort(events->events, events->event_count, sizeof(*events->events),
-	    verdict_compare_events);
+	qsort(events->events, events->event_count, sizeof(*events->events), verdict_compare_events);
 }
 
 static inline void
@@ -128,16 +133,32 @@ promise_row(struct promises *promises, struct verdict *verdict, const struct fro
 
 	if (at == promises->count)
 		verdict_fault(verdict, &row->run, "it is listed, but nobody has asked for it");
-	for (; at < promises->count &&
-	     verdict_compare_ids(&promises->list[at].run, &row->run) == 0;
+	for (; at < promises->count && verdict_compare_ids(&promises->list[at].run, &row->run) == 0;
 	     at++) {
 		promises->list[at].listed = true;
 		promises->list[at].listed_status = row->status;
 	}
 }
 
+static inline bool
+promise_gone(const struct promise_look *look)
+{
+	return look->server != 0 && process_ended(look->server);
+}
+
+/* After a start the index may be in the making. */
+static inline bool
+promise_waits(const struct promises *promises)
+{
+	struct timespec span = {0, 20000000};
+
+	nanosleep(&span, NULL);
+	return ledger_now_ns() < promises->patient_ns;
+}
+
 static inline void
-promise_list(struct promises *promises, struct verdict *verdict, struct froe_client *client)
+promise_list(struct promises *promises, struct verdict *verdict, struct froe_client *client,
+    const struct promise_look *look)
 {
 	struct froe_list_options options = {.limit = PROMISE_PAGE};
 	struct froe_run_page *page;
@@ -146,7 +167,15 @@ promise_list(struct promises *promises, struct verdict *verdict, struct froe_cli
 	for (size_t i = 0; i < promises->count; i++)
 		promises->list[i].listed = false;
 	do {
-		if (verdict_list(client, &options, &page, &error) != FROE_OK) {
+		enum froe_err err;
+
+		while ((err = froe_run_list(client, &options, PROMISE_CALL_MS, &page, &error)) ==
+			   FROE_INDEX_BEHIND &&
+		       promise_waits(promises))
+			;
+		if (err != FROE_OK && promise_gone(look))
+			return;
+		if (err != FROE_OK) {
 			verdict_fault(verdict, NULL, "the list: %s", error.text);
 			return;
 		}
@@ -166,8 +195,8 @@ promise_ended(const struct load_run *told, uint64_t until_ns)
 }
 
 static inline void
-promise_input(struct verdict *verdict, const struct load_run *told,
-    const struct froe_run_view *view)
+promise_input(
+    struct verdict *verdict, const struct load_run *told, const struct froe_run_view *view)
 {
 	char input[LEDGER_OUTPUT_BYTES];
 	size_t size = (size_t)ledger_input_print(input, sizeof(input), told->input);
@@ -201,7 +230,7 @@ static inline bool
 promise_closed(enum froe_status status)
 {
 	return status == FROE_RUN_COMPLETED || status == FROE_RUN_FAILED ||
-	    status == FROE_RUN_CANCELLED;
+	       status == FROE_RUN_CANCELLED;
 }
 
 static inline void
@@ -230,34 +259,27 @@ promise_view(struct verdict *verdict, const struct promise *promise,
 		verdict_fault(verdict, &told->id, "cancelled, and nobody has asked for that");
 }
 
-/* The index may be in the making after a start. */
-static inline enum froe_err
-promise_get(struct froe_client *client, struct froe_id run, struct froe_run_view **ret_view,
-    struct froe_error *error)
-{
-	struct timespec span = {0, 20000000};
-	enum froe_err err;
-
-	for (unsigned tries = 0; tries < PROMISE_TRIES; tries++) {
-		err = froe_run_get(client, run, /* payloads = */ true, LOAD_CALL_MS, ret_view,
-		    error);
-		if (err != FROE_INDEX_BEHIND)
-			return err;
-		nanosleep(&span, NULL);
-	}
-	return err;
-}
-
 static inline void
-promise_check(struct verdict *verdict, struct froe_client *client, const struct promise *promise,
-    const struct promise_look *look)
+promise_check(const struct promises *promises, struct verdict *verdict, struct froe_client *client,
+    const struct promise *promise, const struct promise_look *look)
 {
 	struct froe_run_view *view;
 	struct froe_error error;
+	enum froe_err err;
 
-	if (promise_get(client, promise->run, &view, &error) == FROE_OK) {
+	while ((err = froe_run_get(client, promise->run, /* payloads = */ true, PROMISE_CALL_MS,
+		    &view, &error)) == FROE_INDEX_BEHIND &&
+	       promise_waits(promises))
+		;
+	if (err == FROE_OK) {
 		promise_view(verdict, promise, look, view);
 		froe_run_view_free(view);
+		return;
+	}
+	if (promise_gone(look))
+		return;
+	if (verdict->rotten && error.code == FROE_CORRUPT) {
+		verdict->told++;
 		return;
 	}
 	/* Who forgets soon may have forgotten a child whenever it ended. */
@@ -291,9 +313,10 @@ promise_task(struct verdict *verdict, const struct verdict_task *task,
 		if (!task->completed)
 			verdict_fault(verdict, &task->id, "LOST: its completion was acknowledged");
 		else if (task->attempt != end->attempt || task->pid != end->pid)
-			verdict_fault(verdict, &task->id, "attempt %" PRIu32 " by %d was "
-			    "acknowledged, %" PRIu32 " by %d is recorded", end->attempt, end->pid,
-			    task->attempt, task->pid);
+			verdict_fault(verdict, &task->id,
+			    "attempt %" PRIu32 " by %d was "
+			    "acknowledged, %" PRIu32 " by %d is recorded",
+			    end->attempt, end->pid, task->attempt, task->pid);
 	}
 }
 
@@ -345,12 +368,12 @@ promise_runs(struct promises *promises, struct verdict *verdict, struct froe_cli
 	}
 	qsort(due, count, sizeof(*due), promise_compare_times);
 	verdict->runs = count;
-	for (size_t i = 0; i < count; i++) {
-		bool chosen = count - i <= look->newest ||
-		    load_random(&seed) % count < look->others;
+	for (size_t i = 0; i < count && !promise_gone(look); i++) {
+		bool chosen =
+		    count - i <= look->newest || load_random(&seed) % count < look->others;
 
 		if (chosen || !due[i]->listed)
-			promise_check(verdict, client, due[i], look);
+			promise_check(promises, verdict, client, due[i], look);
 	}
 	free(due);
 }
@@ -358,7 +381,7 @@ promise_runs(struct promises *promises, struct verdict *verdict, struct froe_cli
 static inline void
 promises_check(struct promises *promises, struct verdict *verdict, const struct promise_look *look)
 {
-	struct froe_client_options options = {.address = look->address, .open_ms = 10000};
+	struct froe_client_options options = {.address = look->address, .open_ms = 60000};
 	struct froe_client *client;
 	struct froe_error error;
 
@@ -366,7 +389,8 @@ promises_check(struct promises *promises, struct verdict *verdict, const struct 
 		verdict_fault(verdict, NULL, "no connection to judge by: %s", error.text);
 		return;
 	}
-	promise_list(promises, verdict, client);
+	promises->patient_ns = ledger_now_ns() + PROMISE_PATIENCE_NS;
+	promise_list(promises, verdict, client, look);
 	promise_runs(promises, verdict, client, look);
 	froe_client_close(client);
 	promise_tasks(promises, verdict, look->until_ns);

@@ -41,6 +41,8 @@ struct verdict {
 	unsigned faults;
 	bool forgetful; /* the server keeps what has ended for a moment only */
 	bool quiet;     /* faults are counted, not shown */
+	bool rotten;    /* the store is damaged: what is said to be so is told, not lost */
+	unsigned told;
 	struct verdict_task *tasks;
 	size_t task_count;
 	size_t task_room;

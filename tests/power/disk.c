@@ -135,8 +135,8 @@ disk_record(struct disk *disk, uint64_t offset, const void *from, size_t size)
 		return;
 	if (tape->count == tape->room) {
 		tape->room = tape->room == 0 ? 4096 : 2 * tape->room;
-		tape->records = disk_memory(
-		    realloc(tape->records, tape->room * sizeof(*tape->records)));
+		tape->records =
+		    disk_memory(realloc(tape->records, tape->room * sizeof(*tape->records)));
 	}
 	if (from != NULL) {
 		record.data = disk_memory(malloc(size));
@@ -231,8 +231,8 @@ disk_apply_some(struct disk *disk, const struct disk_record *record, size_t inde
 
 	for (size_t piece; size > 0 && units > 0;
 	     offset += piece, at += piece, size -= piece, units--) {
-		bool fine = cut->fine != NULL &&
-		    cut->fine(cut->context, offset / DISK_BLOCK, index);
+		bool fine =
+		    cut->fine != NULL && cut->fine(cut->context, offset / DISK_BLOCK, index);
 
 		piece = disk_piece(offset, size, fine ? DISK_SECTOR : DISK_BLOCK);
 		if (cut->prefix || (disk_random(seed) & 255) < cut->keep)
@@ -273,7 +273,7 @@ disk_load(struct disk *disk, const char *path)
 
 	for (size_t i = 0; i < disk->block_count && good; i++) {
 		good = pread(file, block, sizeof(block), (off_t)(i * DISK_BLOCK)) ==
-		    (ssize_t)sizeof(block);
+		       (ssize_t)sizeof(block);
 		if (good && memcmp(block, zeros, sizeof(block)) != 0)
 			disk_put(disk, i * DISK_BLOCK, block, sizeof(block));
 	}
@@ -290,8 +290,8 @@ disk_save(const struct disk *disk, const char *path)
 
 	for (size_t i = 0; i < disk->block_count && good; i++) {
 		good = disk->blocks[i] == NULL ||
-		    pwrite(file, disk->blocks[i], DISK_BLOCK, (off_t)(i * DISK_BLOCK)) ==
-			(ssize_t)DISK_BLOCK;
+		       pwrite(file, disk->blocks[i], DISK_BLOCK, (off_t)(i * DISK_BLOCK)) ==
+			   (ssize_t)DISK_BLOCK;
 	}
 	return file >= 0 && close(file) == 0 && good;
 }

@@ -16,8 +16,8 @@
 #define EXTENTS_AT_ONCE 64u
 #define EXTENTS_DEPTH 4u
 /* Places that are not known yet, or are not blocks of the device. */
-#define EXTENTS_ELSEWHERE                                                                      \
-	(FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC | FIEMAP_EXTENT_DATA_INLINE |          \
+#define EXTENTS_ELSEWHERE                                                                          \
+	(FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC | FIEMAP_EXTENT_DATA_INLINE |              \
 	    FIEMAP_EXTENT_NOT_ALIGNED)
 
 void
@@ -93,8 +93,7 @@ extents_of_dir(struct extents *extents, int dir, unsigned depth)
 	while ((entry = readdir(list)) != NULL) {
 		int one;
 
-		if (entry->d_name[0] == '.' ||
-		    (entry->d_type != DT_REG && entry->d_type != DT_DIR))
+		if (entry->d_name[0] == '.' || (entry->d_type != DT_REG && entry->d_type != DT_DIR))
 			continue;
 		one = openat(dirfd(list), entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 		if (one >= 0 && entry->d_type == DT_DIR && depth > 0) {

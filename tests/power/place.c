@@ -24,8 +24,8 @@
 const struct place_kind place_ext4 = {
     .name = "ext4",
     .options = "noinit_itable",
-    .make = {"mkfs.ext4", "-q", "-F", "-b", "4096", "-E",
-	"lazy_itable_init=0,lazy_journal_init=0", NULL},
+    .make = {"mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0",
+	NULL},
     .bytes = 128u << 20,
 };
 const struct place_kind place_xfs = {
@@ -47,7 +47,7 @@ bool
 place_isolate(void)
 {
 	return unshare(CLONE_NEWNS) == 0 &&
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+	       mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
 bool

@@ -17,7 +17,7 @@ bool place_isolate(void);
 
 struct place_kind {
 	const char *name;
-	const char *options; /* of mount */
+	const char *options;  /* of mount */
 	const char *make[12]; /* mkfs, to which the file is added */
 	uint64_t bytes;
 };

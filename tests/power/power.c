@@ -40,22 +40,20 @@
 #define WORKERS 2u
 #define LOADS 2u
 #define WORKER_SLOTS "8"
-#define READY_MS 30000
-#define SETTLE_MS 30000
+#define READY_MS 120000
 #define LOOK_MS 10
 #define DEPTH_MAX 3u
 #define EXIT_SKIPPED 77
 
 enum outcome {
 	IMAGE_GOOD,
-	IMAGE_LOST,        /* the server started, and something was not there */
-	IMAGE_REFUSED,     /* it did not start */
+	IMAGE_LOST,	   /* the server started, and something was not there */
+	IMAGE_REFUSED,	   /* it did not start */
 	IMAGE_UNMOUNTABLE, /* the file system's own recovery failed */
 	IMAGE_OUTCOMES,
 };
 
-static const char *const outcome_names[IMAGE_OUTCOMES] = {"good", "lost", "refused",
-    "unmountable"};
+static const char *const outcome_names[IMAGE_OUTCOMES] = {"good", "lost", "refused", "unmountable"};
 
 struct tally {
 	unsigned images;
@@ -66,7 +64,7 @@ struct tally {
 
 enum control {
 	CONTROL_NONE,
-	CONTROL_LIES,     /* the disk lies */
+	CONTROL_LIES,	  /* the disk lies */
 	CONTROL_UNSYNCED, /* the server does not sync */
 };
 
@@ -84,6 +82,7 @@ struct power {
 	unsigned kept;
 	struct tally tally;
 	struct tally controls[CONTROL_UNSYNCED + 1];
+	char result[512]; /* of all file systems, for docs/campaigns.md */
 };
 
 /* A recording. */
@@ -229,8 +228,8 @@ live(struct round *round)
 		worker_start(&round->workers[i], round->server.address, WORKER_SLOTS);
 	}
 	for (unsigned i = 0; i < LOADS && good; i++)
-		load_start(&round->loads[i], round->server.address,
-		    load_random(&round->power->seed));
+		load_start(
+		    &round->loads[i], round->server.address, load_random(&round->power->seed));
 	if (!good)
 		return false;
 	good = restart_server(round, SIGKILL) && restart_server(round, SIGTERM);
@@ -280,8 +279,11 @@ judge(struct round *round, uint64_t until_ns, bool quiet)
 	struct power *power = round->power;
 	struct verdict verdict = {.forgetful = round->forgetful, .quiet = quiet};
 	bool all = dice(power, 16) == 0;
-	struct promise_look look = {.address = round->server.address, .until_ns = until_ns,
-	    .seed = load_random(&power->seed), .newest = all ? SIZE_MAX : 40, .others = 20};
+	struct promise_look look = {.address = round->server.address,
+	    .until_ns = until_ns,
+	    .seed = load_random(&power->seed),
+	    .newest = all ? SIZE_MAX : 40,
+	    .others = 20};
 	unsigned faults;
 	int status;
 
@@ -379,9 +381,9 @@ count_image(struct round *round, enum outcome outcome, bool prefix, unsigned dep
 	process_path(path, "%s/image-%u.img", power->dir, tally->images);
 	if (disk_save(built, path))
 		power->kept++;
-	printf("FAILED %s, round %u, image %u, depth %u, a %s: %s; kept: %s\n",
-	    power->kind->name, round->number, tally->images, depth,
-	    prefix ? "prefix" : "subset", outcome_names[outcome], path);
+	printf("FAILED %s, round %u, image %u, depth %u, a %s: %s; kept: %s\n", power->kind->name,
+	    round->number, tally->images, depth, prefix ? "prefix" : "subset",
+	    outcome_names[outcome], path);
 	fflush(stdout);
 }
 
@@ -398,8 +400,7 @@ image_deep(struct round *round, const struct disk *built, struct frozen frozen, 
 	disk->tape = &tape;
 	outcome = try_image(round, disk, until_ns, control);
 	count_image(round, outcome, prefix, depth, built);
-	if (outcome == IMAGE_GOOD && !control && depth < DEPTH_MAX &&
-	    dice(round->power, 4) == 0) {
+	if (outcome == IMAGE_GOOD && !control && depth < DEPTH_MAX && dice(round->power, 4) == 0) {
 		struct disk_cut cut = draw_cut(round, &tape);
 		struct disk *next = disk_copy(built);
 
@@ -481,7 +482,7 @@ say_round(const struct round *round)
 	printf("%s, recording %u%s: %zu writes, %zu flushes, %zu MiB; %zu promises, %zu events\n",
 	    round->power->kind->name, round->number,
 	    round->control == CONTROL_UNSYNCED ? " (unsynced)"
-		: round->forgetful             ? " (retention)"
+	    : round->forgetful		       ? " (retention)"
 					       : "",
 	    round->tape.count - flushes, flushes, bytes >> 20, round->promises.count,
 	    round->promises.ledger.event_count);
@@ -531,10 +532,32 @@ say_tally(const char *name, const struct tally *tally)
 	    tally->outcomes[IMAGE_UNMOUNTABLE]);
 }
 
+static unsigned
+failures(const struct tally *tally)
+{
+	return tally->images - tally->outcomes[IMAGE_GOOD];
+}
+
 static bool
 control_fails(const struct tally *tally)
 {
-	return 2 * tally->outcomes[IMAGE_GOOD] < tally->images;
+	return 2 * failures(tally) > tally->images;
+}
+
+static void
+add_result(struct power *power)
+{
+	const struct tally *lies = &power->controls[CONTROL_LIES];
+	const struct tally *unsynced = &power->controls[CONTROL_UNSYNCED];
+	size_t at = strlen(power->result);
+
+	snprintf(power->result + at, sizeof(power->result) - at,
+	    "%s%s: %u images, %u of them cut in recovery, %u lost, %u refused, %u unmountable; "
+	    "controls failed: %u of %u lies, %u of %u without syncs",
+	    at > 0 ? "; " : "", power->kind->name, power->tally.images, power->tally.deep,
+	    power->tally.outcomes[IMAGE_LOST], power->tally.outcomes[IMAGE_REFUSED],
+	    power->tally.outcomes[IMAGE_UNMOUNTABLE], failures(lies), lies->images,
+	    failures(unsynced), unsynced->images);
 }
 
 static void
@@ -564,9 +587,9 @@ run_kind(struct power *power, const struct place_kind *kind, unsigned images)
 	for (unsigned i = 0; i < rounds && good; i++) {
 		unsigned left = images - power->tally.images;
 
-		good = left == 0 ||
-		    run_round(power, i + 1, left < ROUND_IMAGES ? left : ROUND_IMAGES,
-			controls / rounds + (i < controls % rounds));
+		good =
+		    left == 0 || run_round(power, i + 1, left < ROUND_IMAGES ? left : ROUND_IMAGES,
+				     controls / rounds + (i < controls % rounds));
 	}
 	good = good && run_unsynced(power, controls);
 	expect(power, good, "a server under load, without power cuts");
@@ -576,6 +599,7 @@ run_kind(struct power *power, const struct place_kind *kind, unsigned images)
 	say_tally(name, &power->controls[CONTROL_LIES]);
 	snprintf(name, sizeof(name), "%s, a server without syncs", kind->name);
 	say_tally(name, &power->controls[CONTROL_UNSYNCED]);
+	add_result(power);
 	expect(power, control_fails(&power->controls[CONTROL_LIES]), "the lies were not found");
 	expect(power, control_fails(&power->controls[CONTROL_UNSYNCED]),
 	    "that syncs are missing was not found");
@@ -641,6 +665,7 @@ end(struct power *power)
 	recorder_close(power->recorder);
 	if (power->kept == 0)
 		nftw(power->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	printf("result: %s\n", power->result);
 	printf("%u passed, %u failed\n", power->passed, power->failed);
 	return power->failed > 0;
 }

@@ -101,8 +101,7 @@ on_read(const char *path, char *to, size_t size, off_t offset, struct fuse_file_
 }
 
 static int
-on_write(const char *path, const char *from, size_t size, off_t offset,
-    struct fuse_file_info *info)
+on_write(const char *path, const char *from, size_t size, off_t offset, struct fuse_file_info *info)
 {
 	struct disk *disk = (struct disk *)(uintptr_t)info->fh;
 
@@ -196,8 +195,8 @@ recorder_add(struct recorder *recorder, const char *name, struct disk *disk)
 	for (size_t i = 0; i < RECORDER_FILES; i++) {
 		if (recorder->files[i].name[0] == 0) {
 			recorder->files[i].disk = disk;
-			snprintf(recorder->files[i].name, sizeof(recorder->files[i].name), "/%s",
-			    name);
+			snprintf(
+			    recorder->files[i].name, sizeof(recorder->files[i].name), "/%s", name);
 			break;
 		}
 	}

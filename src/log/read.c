@@ -212,7 +212,7 @@ read_done(struct io_op *op, int32_t result)
 	size_t have = read->have + (result > 0 ? (size_t)result : 0);
 	size_t whole = have / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES; /* direct I/O: no less */
 	if (read_goes_on(read, result, whole)) {
-		read->have = result < 0 ? read->have : whole;
+		read->have = whole;
 		io_read(read->log->io, op, read->file->file, (uint8_t *)read->buffer + read->have,
 		    read->buffer_size - read->have, read->from + read->have);
 		return;

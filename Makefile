@@ -15,6 +15,7 @@
 #   make places [TIMES=N] [DEEP=N]    kill -9 at every named place; inside recovery, three deep
 #   make inject [CASES=N] [MODE=m]    every system call and allocation fails in turn (0: all)
 #   make eio [ROUNDS=N]      the disk fails under a server at work (loop-mounted ext4 and XFS)
+#   make disk-full [LEVELS=N] the disk fills up under a server at work, from so many levels
 #   make soak [MINUTES=N]    half an hour of mixed load, kills, backups; memory and disk stay flat
 #   make fuzz TARGET=name SECONDS=n; make fuzz-all SECONDS=n; make fuzz-replay    libFuzzer; corpora
 #   make coverage [ARGS=--missed]   branches of log, engine, sched and the parsers that tests take
@@ -272,21 +273,23 @@ power-cut: all $(PROGRAMS) $(POWER)
 	@TMPDIR=$(OUT) tools/rig-campaign power-cut $(IMAGES) 1000 \
 	    $(OUT)/tests/power/power $(OUT) $(IMAGES) $(if $(SEED),--seed $(SEED))
 .PHONY: power-cut
+# Rigs that keep a row of docs/campaigns.md each time.
 TIMES ?= 3
 DEEP ?= 100
-places: all $(PROGRAMS)
-	@mkdir -p $(OUT)/tmp
-	TMPDIR=$(OUT)/tmp $(OUT)/tests/crash/places $(OUT) --times $(TIMES) --deep $(DEEP) $(if $(IO),--io $(IO))
 CASES ?= 0
-inject: all $(PROGRAMS)
-	@mkdir -p $(OUT)/tmp
-	TMPDIR=$(OUT)/tmp $(OUT)/tests/inject/inject $(OUT) --cases $(CASES) $(if $(MODE),--mode $(MODE)) \
-	    $(if $(IO),--io $(IO))
 ROUNDS ?= 25
+LEVELS ?= 100
+rig = @mkdir -p $(OUT)/tmp && TMPDIR=$(OUT)/tmp tools/rig $(1) "$(2)" $(OUT)/tests/$(3) $(OUT) $(2)
+on_io = $(if $(IO), --io $(IO))
+places: all $(PROGRAMS)
+	$(call rig,places,--times $(TIMES) --deep $(DEEP)$(on_io),crash/places)
+inject: all $(PROGRAMS)
+	$(call rig,inject,--cases $(CASES)$(if $(MODE), --mode $(MODE))$(on_io),inject/inject)
 eio: all $(PROGRAMS)
-	@mkdir -p $(OUT)/tmp
-	TMPDIR=$(OUT)/tmp $(OUT)/tests/inject/eio $(OUT) --rounds $(ROUNDS)
-.PHONY: places inject eio
+	$(call rig,eio,--rounds $(ROUNDS),inject/eio)
+disk-full: all $(PROGRAMS)
+	$(call rig,disk-full,--levels $(LEVELS)$(on_io),inject/full)
+.PHONY: places inject eio disk-full
 
 CASES ?= 300
 rot: all $(PROGRAMS) $(ROT)

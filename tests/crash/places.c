@@ -465,7 +465,7 @@ run_places(struct places *places)
 		for (unsigned n = 1; n <= times && run_place(places, point, n); n++)
 			;
 	}
-	printf("%u places\n", (unsigned)FAILPOINTS);
+	printf("sum: %u places\n", (unsigned)FAILPOINTS);
 	fflush(stdout);
 }
 
@@ -506,7 +506,7 @@ run_deep(struct places *places)
 		place_judge(place, deep_run(place));
 		free(place);
 	}
-	printf("%u recoveries, killed three deep\n", places->deep);
+	printf("sum: %u recoveries, killed three deep\n", places->deep);
 	fflush(stdout);
 }
 

@@ -206,7 +206,7 @@ judge_times(struct eio *eio)
 	qsort(eio->took_ns, eio->count, sizeof(eio->took_ns[0]), compare_ns);
 	uint64_t median_ns = eio->took_ns[eio->count / 2];
 	bool good = median_ns <= WITHIN_NS;
-	printf("%zu servers ended %.1f ms after the disk (median; the last one %.1f ms)%s\n",
+	printf("sum: %zu servers ended %.1f ms after the disk (median; the last one %.1f ms)%s\n",
 	    eio->count, (double)median_ns / 1e6, (double)eio->took_ns[eio->count - 1] / 1e6,
 	    good ? "" : ": FAILED: more than 100 ms");
 	eio->passed += good ? 1 : 0;

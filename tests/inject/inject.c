@@ -502,6 +502,8 @@ main(int argc, char **argv)
 		sum = run_all(&inject);
 	if (sum.failed == 0)
 		remove_tree(inject.dir);
+	printf("sum: %u cases, %u reached: %u servers went on, %u ended and said why\n", sum.cases,
+	    sum.reached, sum.went_on, sum.ended);
 	printf("%u passed, %u failed\n", sum.cases - (sum.cases < sum.failed ? 0 : sum.failed),
 	    sum.failed);
 	return sum.failed > 0 || sum.cases == 0;

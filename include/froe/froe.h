@@ -787,7 +787,9 @@ struct froe_condition {
 /* Borrowed until the handler returns. */
 struct froe_durable_result {
 	size_t which;              /* the condition that came first, by index */
-	struct froe_bytes payload; /* EVENT: what was pushed */
+	struct froe_bytes payload; /* EVENT: what was pushed, */
+	const struct froe_pair *metadata; /* and what went with it */
+	size_t metadata_count;
 	bool approved;             /* APPROVAL, and why, and who decided ("": not known) */
 	const char *reason;
 	const char *actor;
@@ -846,6 +848,19 @@ uint32_t froe_task_invocation(const struct froe_task *task);
  * there now get it; it is on disk when this returns FROE_OK. ret_number may be NULL. */
 enum froe_err froe_event_push(struct froe_client *client, const char *key,
     struct froe_bytes payload, int timeout_ms, uint64_t *ret_number, struct froe_error *error);
+
+/* The same with metadata: ids and labels that go with the event to those who wait for it, as many
+ * as a run may have. */
+struct froe_event_options {
+	const char *key;
+	struct froe_bytes payload;
+	const struct froe_pair *metadata;
+	size_t metadata_count;
+	uint64_t reserved[4]; /* zero */
+};
+enum froe_err froe_event_push_options(struct froe_client *client,
+    const struct froe_event_options *options, int timeout_ms, uint64_t *ret_number,
+    struct froe_error *error);
 
 struct froe_approval_row {
 	uint64_t number; /* dense per tenant */

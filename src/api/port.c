@@ -196,6 +196,8 @@ clone_engine(struct clone *clone, struct eng_command *command)
 	case ENG_CMD_EVENT_PUSH:
 		clone_bytes(clone, &command->event_push.key);
 		clone_bytes(clone, &command->event_push.payload);
+		clone_texts(clone, &command->event_push.metadata,
+		    command->event_push.metadata_count);
 		break;
 	case ENG_CMD_APPROVAL_DECIDE:
 		clone_bytes(clone, &command->approval_decide.reason);

@@ -212,7 +212,7 @@ take_metadata(Froe__Pair *const *pairs, size_t count, struct arena *arena, struc
 {
 	if (count > FROE_METADATA_PAIRS_MAX)
 		return fault_set_field(fault, FROE_TOO_LARGE, "metadata",
-		    "%zu pairs of metadata; a run has at most %u", count, FROE_METADATA_PAIRS_MAX);
+		    "%zu pairs of metadata; there are at most %u", count, FROE_METADATA_PAIRS_MAX);
 	struct bytes *texts = arena_alloc(arena, 2 * count * sizeof(*texts));
 	if (texts == NULL)
 		return fault_set_field(fault, FROE_TOO_LARGE, "metadata", "it is too large");
@@ -229,7 +229,7 @@ take_metadata(Froe__Pair *const *pairs, size_t count, struct arena *arena, struc
 	}
 	if (size > FROE_METADATA_BYTES_MAX)
 		return fault_set_field(fault, FROE_TOO_LARGE, "metadata",
-		    "metadata has %zu bytes; at most %u: put large values into the input", size,
+		    "metadata has %zu bytes; at most %u: put large values into the payload", size,
 		    FROE_METADATA_BYTES_MAX);
 	start->metadata = texts;
 	start->metadata_count = (uint32_t)(2 * count);
@@ -627,14 +627,19 @@ decode_evict(const Froe__TaskEvict *evict, struct api_command *command, struct f
 }
 
 static enum froe_err
-decode_event_push(const Froe__EventPush *push, struct api_command *command,
+decode_event_push(const Froe__EventPush *push, struct arena *arena, struct api_command *command,
     struct froe_fault *fault)
 {
 	struct eng_command *engine = engine_command(command, ENG_CMD_EVENT_PUSH);
+	struct eng_start pairs = {0};
 	enum froe_err err =
 	    take_name(push->key, "key", /* required= */ true, &engine->event_push.key, fault);
+	if (err == FROE_OK)
+		err = take_metadata(push->metadata, push->n_metadata, arena, &pairs, fault);
 	if (err != FROE_OK)
 		return err;
+	engine->event_push.metadata = pairs.metadata;
+	engine->event_push.metadata_count = pairs.metadata_count;
 	return take_payload(push->has_payload, push->payload, "payload",
 	    &engine->event_push.payload, fault);
 }
@@ -739,7 +744,7 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 	case FROE__ENVELOPE__BODY_TASK_EVICT:
 		return decode_evict(envelope->task_evict, ret_command, fault);
 	case FROE__ENVELOPE__BODY_EVENT_PUSH:
-		return decode_event_push(envelope->event_push, ret_command, fault);
+		return decode_event_push(envelope->event_push, arena, ret_command, fault);
 	case FROE__ENVELOPE__BODY_WORKFLOW_LIST:
 		return decode_workflow_list(envelope->workflow_list, ret_command, fault);
 	case FROE__ENVELOPE__BODY_WORKFLOW_GET:

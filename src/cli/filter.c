@@ -1,7 +1,6 @@
 #include "cli/filter.h"
 
 #include "base/duration.h"
-#include "base/mem.h"
 
 #include <string.h>
 #include <time.h>
@@ -56,26 +55,6 @@ parent_option(const struct cli *cli)
 	return id;
 }
 
-static size_t
-pairs_option(const struct cli *cli, struct froe_pair pairs[CLI_GIVEN_MAX],
-    char *keys[CLI_GIVEN_MAX])
-{
-	size_t count = 0;
-	for (int i = 0; i < cli->given_count; i++) {
-		const char *text = cli->given[i].value;
-		if (strcmp(cli->given[i].name, "metadata") != 0)
-			continue;
-		const char *equals = strchr(text, '=');
-		if (equals == NULL || equals == text)
-			cli_usage(cli, "--metadata: \"%s\" is not KEY=VALUE", text);
-		keys[count] = mem_strdup(text);
-		keys[count][equals - text] = 0;
-		pairs[count] = (struct froe_pair){.key = keys[count], .value = equals + 1};
-		count++;
-	}
-	return count;
-}
-
 void
 filter_take(struct filter *filter, const struct cli *cli)
 {
@@ -88,16 +67,16 @@ filter_take(struct filter *filter, const struct cli *cli)
 	    .parent = parent_option(cli),
 	    .worker = cli_text(cli, "worker"),
 	    .scheduled = cli_flag(cli, "scheduled"),
-	    .metadata = filter->pairs,
 	};
-	filter->options.metadata_count = pairs_option(cli, filter->pairs, filter->keys);
+	pairs_read(&filter->pairs, cli);
+	filter->options.metadata = filter->pairs.rows;
+	filter->options.metadata_count = filter->pairs.count;
 }
 
 void
 filter_release(struct filter *filter)
 {
-	for (size_t i = 0; i < filter->options.metadata_count; i++)
-		mem_free(filter->keys[i]);
+	pairs_release(&filter->pairs);
 }
 
 const char *

@@ -8,12 +8,11 @@
 #ifndef CLI_FILTER_H
 #define CLI_FILTER_H
 
-#include "cli/cli.h"
+#include "cli/pairs.h"
 
 struct filter {
 	struct froe_list_options options;
-	struct froe_pair pairs[CLI_GIVEN_MAX];
-	char *keys[CLI_GIVEN_MAX]; /* owned */
+	struct pairs pairs;
 };
 
 /* Limit and cursor are the caller's to set. */

@@ -2,6 +2,7 @@
  * cli/run: `froe run`: starts a run, and waits for its end if asked.
  */
 #include "cli/bulk.h"
+#include "cli/pairs.h"
 #include "cli/payload.h"
 
 #include "base/bytes.h"
@@ -10,28 +11,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-/* Each --metadata KEY=VALUE; the keys are cut out of `copies`. */
-static size_t
-read_metadata(const struct cli *cli, struct froe_pair pairs[CLI_GIVEN_MAX], struct buf *copies)
-{
-	size_t count = 0, starts[CLI_GIVEN_MAX];
-	for (int i = 0; i < cli->given_count; i++) {
-		const char *text = cli->given[i].value;
-		if (strcmp(cli->given[i].name, "metadata") != 0)
-			continue;
-		const char *equals = strchr(text, '=');
-		if (equals == NULL || equals == text)
-			cli_usage(cli, "--metadata: \"%s\" is not KEY=VALUE", text);
-		starts[count] = buf_used(copies);
-		pairs[count++].value = equals + 1;
-		buf_push(copies, text, (size_t)(equals - text));
-		buf_push(copies, "", 1);
-	}
-	for (size_t i = 0; i < count; i++)
-		pairs[i].key = (const char *)copies->data + starts[i];
-	return count;
-}
 
 static int
 print_end(const struct froe_event *end)
@@ -115,17 +94,17 @@ run_one(struct cli *cli, const struct froe_run_options *options)
 int
 cli_run(struct cli *cli)
 {
-	struct buf input, keys;
-	struct froe_pair metadata[CLI_GIVEN_MAX];
+	struct buf input;
+	struct pairs metadata;
 	buf_init(&input);
-	buf_init(&keys);
+	pairs_read(&metadata, cli);
 	check_key(cli);
 	struct froe_run_options options = {
 	    .workflow = cli->arguments[0],
 	    .priority = (uint32_t)cli_number(cli, "priority", 0, FROE_PRIORITY_MAX),
 	    .run_timeout_ms = cli_duration_ms(cli, "timeout", 0),
-	    .metadata = metadata,
-	    .metadata_count = read_metadata(cli, metadata, &keys),
+	    .metadata = metadata.rows,
+	    .metadata_count = metadata.count,
 	    .key = cli_text(cli, "key"),
 	    .key_ttl_ms = cli_duration_ms(cli, "key-ttl", 0),
 	    .key_until_end = cli_flag(cli, "key-until-end"),
@@ -141,6 +120,6 @@ cli_run(struct cli *cli)
 		status = run_one(cli, &options);
 	}
 	buf_release(&input);
-	buf_release(&keys);
+	pairs_release(&metadata);
 	return status;
 }

@@ -137,7 +137,12 @@ static const struct cli_option cancel_rows[] = {
     {0},
 };
 static const struct cli_option jobs_rows[] = {OPTION_OUTPUT, OPTION_ADDRESS, OPTION_TENANT, {0}};
-static const struct cli_option push_rows[] = {OPTION_ADDRESS, OPTION_TENANT, {0}};
+static const struct cli_option push_rows[] = {
+    {"metadata", "KEY=VALUE", "a pair that goes with it to whoever waits; may be repeated"},
+    OPTION_ADDRESS,
+    OPTION_TENANT,
+    {0},
+};
 static const struct cli_option workflows_rows[] = {
     OPTION_OUTPUT,
     OPTION_ADDRESS,

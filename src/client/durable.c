@@ -87,6 +87,19 @@ durable_wake(struct froe_task *task)
 		step_look(task->step);
 }
 
+/* As long as the task, like all results. */
+static const struct froe_pair *
+result_pairs(struct froe_task *task, Froe__Pair *const *wire, size_t count)
+{
+	struct froe_pair pairs[FROE_METADATA_PAIRS_MAX];
+	for (size_t i = 0; i < count; i++)
+		pairs[i] = (struct froe_pair){
+		    result_text(task, wire[i]->key), result_text(task, wire[i]->value)};
+	if (count == 0)
+		return NULL;
+	return (const void *)result_keep(task, pairs, count * sizeof(pairs[0]));
+}
+
 static void
 step_take(struct task_step *step, const Froe__NodeDone *done)
 {
@@ -99,6 +112,8 @@ step_take(struct task_step *step, const Froe__NodeDone *done)
 	} else if (done->state == FROE__NODE_STATE__NODE_ABSENT) {
 		step->absent = true;
 	} else {
+		size_t pairs = done->n_metadata < FROE_METADATA_PAIRS_MAX ? done->n_metadata
+									  : FROE_METADATA_PAIRS_MAX;
 		step->done = true;
 		step->stored = done->stored;
 		step->status = (enum froe_status)done->status;
@@ -107,6 +122,8 @@ step_take(struct task_step *step, const Froe__NodeDone *done)
 		    .payload.size = done->payload.len,
 		    .payload.data =
 		        result_keep(step->task, done->payload.data, done->payload.len),
+		    .metadata = result_pairs(step->task, done->metadata, pairs),
+		    .metadata_count = pairs,
 		    .approved = done->approved,
 		    .reason = result_text(step->task, done->reason),
 		    .actor = result_text(step->task, done->actor),

@@ -5,6 +5,8 @@
 #include "client/argument.h"
 #include "client/view.h"
 
+#include "base/arena.h"
+
 static void
 pushed_take(struct call *call, const Froe__Envelope *envelope)
 {
@@ -13,25 +15,62 @@ pushed_take(struct call *call, const Froe__Envelope *envelope)
 		*ret_number = envelope->event_pushed->number;
 }
 
+/* Room for as many as are allowed: one more is refused by the server, and many more here. */
+static enum froe_err
+push_pairs(const struct froe_event_options *options, struct arena *arena, Froe__EventPush *push,
+    struct froe_error *error)
+{
+	size_t count = options->metadata_count;
+	if (count > FROE_METADATA_PAIRS_MAX)
+		return error_set_field(error, FROE_TOO_LARGE, "metadata",
+		    "%zu pairs of metadata; there are at most %u", count, FROE_METADATA_PAIRS_MAX);
+	Froe__Pair *pairs = arena_alloc(arena, count * sizeof(*pairs));
+	push->metadata = arena_alloc(arena, count * sizeof(Froe__Pair *));
+	push->n_metadata = count;
+	for (size_t i = 0; i < count; i++) {
+		froe__pair__init(&pairs[i]);
+		pairs[i].key = wire_text(wire_text_get(options->metadata[i].key));
+		pairs[i].value = wire_text(wire_text_get(options->metadata[i].value));
+		push->metadata[i] = &pairs[i];
+	}
+	return FROE_OK;
+}
+
+enum froe_err
+froe_event_push_options(struct froe_client *client, const struct froe_event_options *options,
+    int timeout_ms, uint64_t *ret_number, struct froe_error *error)
+{
+	if (argument_missing(error, "client", client, "options", options, NULL) ||
+	    argument_missing(error, "key", options->key, NULL) ||
+	    argument_short(error, "payload", options->payload.data, options->payload.size) ||
+	    argument_short(error, "metadata", options->metadata, options->metadata_count))
+		return FROE_INVALID_ARGUMENT;
+	Froe__EventPush push = FROE__EVENT_PUSH__INIT;
+	struct call call = {.error = error, .take = pushed_take, .result = ret_number};
+	struct arena arena;
+	if (options->payload.size > FROE_PAYLOAD_BYTES_MAX) {
+		return error_set_field(error, FROE_TOO_LARGE, "payload",
+		    "a payload of %zu bytes is over the limit of %u", options->payload.size,
+		    FROE_PAYLOAD_BYTES_MAX);
+	}
+	push.key = wire_text(options->key);
+	push.has_payload = options->payload.size != 0;
+	push.payload = wire_bytes(options->payload.data, options->payload.size);
+	arena_init(&arena, 0);
+	enum froe_err err = push_pairs(options, &arena, &push, error);
+	if (err == FROE_OK)
+		err = call_make(
+		    client, &call, FROE__ENVELOPE__BODY_EVENT_PUSH, &push.base, timeout_ms);
+	arena_release(&arena);
+	return err;
+}
+
 enum froe_err
 froe_event_push(struct froe_client *client, const char *key, struct froe_bytes payload,
     int timeout_ms, uint64_t *ret_number, struct froe_error *error)
 {
-	if (argument_missing(error, "client", client, "key", key, NULL) ||
-	    argument_short(error, "payload", payload.data, payload.size))
-		return FROE_INVALID_ARGUMENT;
-	Froe__EventPush push = FROE__EVENT_PUSH__INIT;
-	struct call call = {.error = error, .take = pushed_take, .result = ret_number};
-	if (payload.size > FROE_PAYLOAD_BYTES_MAX) {
-		return error_set_field(error, FROE_TOO_LARGE, "payload",
-		    "a payload of %zu bytes is over the limit of %u", payload.size,
-		    FROE_PAYLOAD_BYTES_MAX);
-	}
-	push.key = wire_text(key);
-	push.has_payload = payload.size != 0;
-	push.payload = wire_bytes(payload.data, payload.size);
-	return call_make(
-	    client, &call, FROE__ENVELOPE__BODY_EVENT_PUSH, &push.base, timeout_ms);
+	struct froe_event_options options = {.key = key, .payload = payload};
+	return froe_event_push_options(client, &options, timeout_ms, ret_number, error);
 }
 
 static void

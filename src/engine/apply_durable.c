@@ -189,9 +189,12 @@ apply_event_pushed(struct apply *apply)
 	struct eng_tenant *tenant = eng_tenant_get(eng, event->tenant);
 	if (tenant == NULL || event->number != eng->event_last + 1)
 		return misfit(apply, "no such tenant, or not the next event");
+	if (metadata_fault(event->metadata, event->metadata_count) != NULL)
+		return misfit(apply, "its metadata is none");
 	eng->event_last++;
 	struct eng_key *key = durable_key_find(tenant, event->name);
 	if (key != NULL)
-		durable_key_deliver(eng, key, event->number, event->payload);
+		durable_key_deliver(eng, key, event->number, event->payload,
+		    (struct metadata){event->metadata, event->metadata_count});
 	return FROE_OK;
 }

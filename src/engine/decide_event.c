@@ -19,8 +19,16 @@ decide_event_push(struct eng_turn *turn)
 		    FROE_NAME_BYTES_MAX);
 		return;
 	}
+	const struct bytes *metadata = command->event_push.metadata;
+	uint32_t metadata_count = command->event_push.metadata_count;
+	const char *bad = metadata_fault(metadata, metadata_count);
+	if (bad != NULL) {
+		reply_fault(turn, FROE_INVALID_ARGUMENT, "metadata", "%s", bad);
+		return;
+	}
+	size_t bytes = durable_event_bytes(payload, metadata, metadata_count);
 	bool kept = durable_key_find(command_tenant(turn), key) != NULL;
-	if (kept && eng->delivery_bytes + payload.size > ENG_DELIVERY_BYTES_MAX) {
+	if (kept && eng->delivery_bytes + bytes > ENG_DELIVERY_BYTES_MAX) {
 		reply_fault(turn, FROE_RESOURCE_EXHAUSTED, "",
 		    "events of %u MiB are on their way to those that wait: try again later",
 		    (unsigned)(ENG_DELIVERY_BYTES_MAX >> 20));
@@ -33,14 +41,36 @@ decide_event_push(struct eng_turn *turn)
 	    .name = key,
 	    .actor = command->actor,
 	    .payload = payload,
+	    .metadata = metadata,
+	    .metadata_count = metadata_count,
 	};
 	uint64_t number = emit(turn, &event)->number;
 	reply_ok(turn)->number = number;
 }
 
+/* What the waits of one event are told, in the step's arena: the key may be gone before its end. */
+struct copy {
+	uint64_t number; /* of the event; 0: none yet */
+	struct bytes payload;
+	const struct bytes *metadata;
+	uint32_t metadata_count;
+};
+
+static void
+copy_take(struct copy *copy, struct arena *arena, const struct eng_key *key)
+{
+	if (copy->number == key->number)
+		return;
+	copy->number = key->number;
+	copy->payload = bytes_of(
+	    arena_copy(arena, key->payload.data, key->payload.size), key->payload.size);
+	copy->metadata = metadata_lend(&key->metadata, arena);
+	copy->metadata_count = key->metadata.count;
+}
+
 /* The key's oldest wait is told; that may have been its last. */
 static void
-delivery_step(struct eng_turn *turn, struct eng_key *key, struct bytes payload)
+delivery_step(struct eng_turn *turn, struct eng_key *key, const struct copy *copy)
 {
 	const struct eng_wait_part *part =
 	    container_of(key->waits.next, struct eng_wait_part, link);
@@ -52,8 +82,10 @@ delivery_step(struct eng_turn *turn, struct eng_key *key, struct bytes payload)
 	    .task = task->index,
 	    .node = number,
 	    .which = (uint32_t)(part - part->wait->parts),
-	    .number = key->number,
-	    .payload = payload,
+	    .number = copy->number,
+	    .payload = copy->payload,
+	    .metadata = copy->metadata,
+	    .metadata_count = copy->metadata_count,
 	};
 	emit(turn, &event);
 	node_follow(turn, task, number);
@@ -66,22 +98,17 @@ decide_deliveries(struct eng_turn *turn)
 {
 	struct eng *eng = turn->eng;
 	bool alone = turn->command->type == ENG_CMD_SCHEDULE;
-	struct bytes payload = bytes_of(NULL, 0);
-	uint64_t number = 0;
+	struct copy copy = {0};
 	size_t size = 0;
 	if (!alone && turn->command->type != ENG_CMD_EVENT_PUSH)
 		return;
 	for (uint32_t i = 0; i < ENG_DELIVERY_STEP_WAITS && !list_empty(&eng->deliveries); i++) {
 		struct eng_key *key = container_of(eng->deliveries.next, struct eng_key, link);
-		size += key->payload.size;
+		size += durable_key_bytes(key);
 		if (size > ENG_DELIVERY_STEP_BYTES && !(alone && i == 0))
 			return;
-		if (number != key->number) { /* the key may be gone before the step's end */
-			number = key->number;
-			payload = bytes_of(arena_copy(&eng->arena, key->payload.data,
-			                       key->payload.size), key->payload.size);
-		}
-		delivery_step(turn, key, payload);
+		copy_take(&copy, &eng->arena, key);
+		delivery_step(turn, key, &copy);
 	}
 }
 

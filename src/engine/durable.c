@@ -124,15 +124,17 @@ durable_key_require(struct eng_tenant *tenant, struct bytes name)
 /* The waits that there are now get this event, those to come the next one: the key leaves the
  * tenant's map with its waits, and is gone when the last of them has been told. */
 void
-durable_key_deliver(struct eng *eng, struct eng_key *key, uint64_t number, struct bytes payload)
+durable_key_deliver(struct eng *eng, struct eng_key *key, uint64_t number, struct bytes payload,
+    struct metadata metadata)
 {
 	struct bytes name = own(key->named.name);
 	named_remove(&key->tenant->keys, &key->named);
 	key->named.name = name;
 	key->number = number;
 	key->payload = own(payload);
+	key->metadata = metadata_copy(&eng->stock, metadata.texts, metadata.count);
 	list_push(&eng->deliveries, &key->link);
-	eng->delivery_bytes += payload.size;
+	eng->delivery_bytes += durable_key_bytes(key);
 	eng->counts.deliveries++;
 }
 
@@ -146,9 +148,10 @@ key_leave(struct eng *eng, struct eng_key *key)
 		named_remove(&key->tenant->keys, &key->named);
 	} else {
 		list_remove(&key->link);
-		eng->delivery_bytes -= key->payload.size;
+		eng->delivery_bytes -= durable_key_bytes(key);
 		eng->counts.deliveries--;
 		disown(key->payload);
+		metadata_release(&eng->stock, &key->metadata);
 		disown(key->named.name);
 	}
 	mem_free(key);
@@ -487,6 +490,8 @@ key_hash(const struct eng_key *key)
 	uint64_t hash = hash_bytes(key->number, key->named.name);
 	hash = hash_word(hash, key->tenant->id);
 	hash = hash_bytes(hash, key->payload);
+	for (uint32_t i = 0; i < key->metadata.count; i++)
+		hash = hash_bytes(hash, key->metadata.texts[i]);
 	list_for_each(at, &key->waits) {
 		const struct eng_wait *wait = container_of(at, struct eng_wait_part, link)->wait;
 		hash = hash_word(hash, task_run(wait->task)->key);

@@ -59,8 +59,25 @@ struct eng_key {
 	struct list waits; /* struct eng_wait_part, oldest first */
 	struct list link;  /* eng->deliveries */
 	struct bytes payload;
+	struct metadata metadata;
 	uint64_t number; /* of the event; 0: none has come */
 };
+
+/* What one wait's copy of an event takes of the log, beside its record. */
+static inline size_t
+durable_event_bytes(struct bytes payload, const struct bytes *metadata, uint32_t count)
+{
+	size_t size = payload.size;
+	for (uint32_t i = 0; i < count; i++)
+		size += metadata[i].size + 5;
+	return size;
+}
+
+static inline size_t
+durable_key_bytes(const struct eng_key *key)
+{
+	return durable_event_bytes(key->payload, key->metadata.texts, key->metadata.count);
+}
 
 enum eng_approval_state {
 	ENG_APPROVAL_OPEN,
@@ -146,7 +163,7 @@ struct eng_durable_node *durable_push(struct eng *eng, struct eng_durable *durab
 struct eng_key *durable_key_require(struct eng_tenant *tenant, struct bytes name);
 /* Its event has come: it goes from its tenant's map to the deliveries. */
 void durable_key_deliver(struct eng *eng, struct eng_key *key, uint64_t number,
-    struct bytes payload);
+    struct bytes payload, struct metadata metadata);
 /* Keys that nobody waits for: a load that failed may have left some. */
 void durable_keys_release(struct eng *eng);
 struct eng_key *durable_key_find(const struct eng_tenant *tenant, struct bytes name);

@@ -399,6 +399,8 @@ struct eng_command {
 		struct {
 			struct bytes key;
 			struct bytes payload; /* JSON text */
+			const struct bytes *metadata; /* key, value, key, value, ... */
+			uint32_t metadata_count;
 		} event_push;
 		struct {
 			uint64_t approval;

@@ -223,6 +223,10 @@ key_open(struct save *save, const struct eng_key *key, bool first)
 	put_number(save, key->number);
 	put_number(save, first ? 1 : 0);
 	put_bytes(save, first ? key->payload : bytes_of(NULL, 0));
+	size_t group = put_group_open(save);
+	for (uint32_t i = 0; first && i < key->metadata.count; i++)
+		put_bytes(save, key->metadata.texts[i]);
+	put_group_close(save, group);
 }
 
 static void
@@ -274,10 +278,28 @@ save_keys(struct save *save)
 	}
 }
 
+/* False: it is none. */
+static bool
+take_pairs(struct eng_load *load, struct bytes texts[2 * FROE_METADATA_PAIRS_MAX],
+    struct metadata *ret_metadata)
+{
+	struct take group = take_group(&load->body);
+	uint32_t count = 0;
+	while (take_more(&group)) {
+		if (count == 2 * FROE_METADATA_PAIRS_MAX)
+			return false;
+		texts[count++] = take_bytes(&group);
+	}
+	*ret_metadata = (struct metadata){texts, count};
+	return !group.bad && metadata_fault(texts, count) == NULL;
+}
+
 /* The key that the object is about: made by its first one. */
 static struct eng_key *
 take_key(struct eng_load *load, struct bytes *ret_payload)
 {
+	struct bytes texts[2 * FROE_METADATA_PAIRS_MAX];
+	struct metadata metadata = {0};
 	struct take *take = &load->body;
 	struct eng *eng = load->eng;
 	struct eng_tenant *tenant = eng_tenant_get(eng, take_u32(take));
@@ -285,14 +307,15 @@ take_key(struct eng_load *load, struct bytes *ret_payload)
 	uint64_t number = take_number(take);
 	bool first = take_u8(take) != 0;
 	*ret_payload = take_bytes(take);
-	if (tenant == NULL || take->bad || name.size == 0 || name.size > FROE_NAME_BYTES_MAX ||
-	    number > load->engine.event_last)
+	bool pairs = take_pairs(load, texts, &metadata);
+	if (tenant == NULL || take->bad || !pairs || name.size == 0 ||
+	    name.size > FROE_NAME_BYTES_MAX || number > load->engine.event_last)
 		return NULL;
 	struct eng_key *found = durable_key_find(tenant, name);
 	if (first && found == NULL) {
 		found = durable_key_require(tenant, name);
 		if (number != 0)
-			durable_key_deliver(eng, found, number, *ret_payload);
+			durable_key_deliver(eng, found, number, *ret_payload, metadata);
 		return found;
 	}
 	if (!first && number != 0 && !list_empty(&eng->deliveries))

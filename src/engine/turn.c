@@ -287,7 +287,7 @@ delivery_bytes(const struct eng *eng, const struct eng_command *command)
 	if (command->type == ENG_CMD_SCHEDULE) {
 		const struct eng_key *key =
 		    container_of(eng->deliveries.next, struct eng_key, link);
-		size = key->payload.size > size ? key->payload.size : size;
+		size = durable_key_bytes(key) > size ? durable_key_bytes(key) : size;
 	}
 	return size + (size_t)ENG_DELIVERY_STEP_WAITS * 2 * EVENT_BYTES;
 }
@@ -342,7 +342,9 @@ command_payload(const struct eng_command *command)
 	if (command->type == ENG_CMD_TENANT_OPEN)
 		return command->tenant_open.name.size;
 	if (command->type == ENG_CMD_EVENT_PUSH)
-		return command->event_push.key.size + command->event_push.payload.size;
+		return command->event_push.key.size +
+		    durable_event_bytes(command->event_push.payload, command->event_push.metadata,
+		        command->event_push.metadata_count);
 	if (command->type == ENG_CMD_APPROVAL_DECIDE)
 		return command->approval_decide.reason.size;
 	if (command->type == ENG_CMD_DURABLE_STEP)

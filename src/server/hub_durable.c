@@ -50,6 +50,21 @@ child_status(enum eng_reason reason)
 	                                   : FROE__RUN_STATUS__CANCELLED;
 }
 
+static void
+node_metadata(struct hub *hub, const struct eng_event *event, Froe__NodeDone *done)
+{
+	size_t count = event->metadata_count / 2;
+	Froe__Pair *pairs = arena_alloc(&hub->arena, count * sizeof(*pairs));
+	done->metadata = arena_alloc(&hub->arena, count * sizeof(Froe__Pair *));
+	done->n_metadata = count;
+	for (size_t i = 0; i < count; i++) {
+		froe__pair__init(&pairs[i]);
+		pairs[i].key = hub_text(hub, event->metadata[2 * i]);
+		pairs[i].value = hub_text(hub, event->metadata[2 * i + 1]);
+		done->metadata[i] = &pairs[i];
+	}
+}
+
 /* What the record of the result says. It was written by this engine: it can be decoded. */
 static void
 node_result(struct hub *hub, struct hub_push *push, const struct resolver_record *from,
@@ -71,6 +86,7 @@ node_result(struct hub *hub, struct hub_push *push, const struct resolver_record
 	    (uint8_t *)(uintptr_t)event.payload.data};
 	done->has_time_ns = true;
 	done->time_ns = event.time_ns;
+	node_metadata(hub, &event, done);
 	if (!uuid_is_nil(event.child)) {
 		push->child = event.child;
 		done->has_status = true;

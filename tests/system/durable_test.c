@@ -183,6 +183,11 @@ await_paid(struct froe_task *task, void *context)
 		return err;
 	}
 	assert_int_equal(result.which, 0);
+	assert_int_equal(result.metadata_count, 2);
+	assert_string_equal(result.metadata[0].key, "order");
+	assert_string_equal(result.metadata[0].value, "12");
+	assert_string_equal(result.metadata[1].key, "empty");
+	assert_string_equal(result.metadata[1].value, "");
 	return froe_task_output(task, result.payload.data, result.payload.size, NULL);
 }
 
@@ -210,8 +215,17 @@ test_durable__event_after_a_restart(void **state)
 	}
 	server_restart(&server);
 	uint64_t number = 0;
-	CALL(froe_event_push(client, "paid", (struct froe_bytes){"{\"eur\":9}", 9}, 30000, &number,
-	    &error), error);
+	struct froe_pair pairs[FROE_METADATA_PAIRS_MAX + 1] = {{"order", "12"}, {"empty", ""}};
+	struct froe_event_options options = {
+	    .key = "paid",
+	    .payload = {"{\"eur\":9}", 9},
+	    .metadata = pairs,
+	    .metadata_count = FROE_METADATA_PAIRS_MAX + 1,
+	};
+	assert_int_equal(
+	    froe_event_push_options(client, &options, 30000, &number, &error), FROE_TOO_LARGE);
+	options.metadata_count = 2;
+	CALL(froe_event_push_options(client, &options, 30000, &number, &error), error);
 	assert_int_equal(number, 1);
 	expect_result(client, run, "{\"eur\":9}");
 	assert_int_equal(atomic_load(&tally.begun), 1);

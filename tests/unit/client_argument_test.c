@@ -222,6 +222,12 @@ test_argument__operating(void **state)
 	expect_missing("client", froe_event_push(NULL, "k", none, 0, NULL, &error));
 	expect_missing("key", froe_event_push(client, NULL, none, 0, NULL, &error));
 	expect_missing("payload", froe_event_push(client, "k", short_one, 0, NULL, &error));
+	struct froe_event_options push = {0};
+	expect_missing("client", froe_event_push_options(NULL, &push, 0, NULL, &error));
+	expect_missing("options", froe_event_push_options(client, NULL, 0, NULL, &error));
+	expect_missing("key", froe_event_push_options(client, &push, 0, NULL, &error));
+	push = (struct froe_event_options){.key = "k", .metadata_count = 1};
+	expect_missing("metadata", froe_event_push_options(client, &push, 0, NULL, &error));
 	expect_missing("client", froe_approval_list(NULL, 0, 0, 0, &approvals, &error));
 	expect_missing("ret_page", froe_approval_list(client, 0, 0, 0, NULL, &error));
 	expect_missing("client", froe_approval_decide(NULL, 1, true, NULL, 0, &error));

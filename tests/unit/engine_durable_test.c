@@ -467,6 +467,84 @@ test_durable__event_in_slices(void **state)
 	driver_close(&d);
 }
 
+static enum froe_err
+push_pairs(struct driver *d, const struct bytes *texts, uint32_t count)
+{
+	struct eng_command command = driver_command(d, ENG_CMD_EVENT_PUSH);
+	command.event_push.key = bytes_text("paid");
+	command.event_push.payload = bytes_text("7");
+	command.event_push.metadata = texts;
+	command.event_push.metadata_count = count;
+	return driver_try(d, &command);
+}
+
+/* What goes with an event reaches each that waits, in slices that count it, also when the engine
+ * is loaded in between. */
+static void
+test_durable__event_metadata(void **state)
+{
+	static char large[FROE_METADATA_BYTES_MAX];
+	struct driver d;
+	struct eng_condition paid = on_event("paid");
+	struct bytes texts[] = {bytes_text("order"), bytes_text("12"), bytes_text("note"),
+	    bytes_of(large, sizeof(large) - 11)};
+	size_t told = 0;
+	(void)state;
+	memset(large, 'm', sizeof(large));
+	durable_open(&d, 20);
+	for (int i = 0; i < 20; i++)
+		durable_wait(&d, driver_start(&d, "wf"), "a", 1, &paid, 1);
+	assert_int_equal(push_pairs(&d, texts, 4), FROE_OK); /* 8192 bytes */
+	assert_in_range(driver_events(&d, ENG_EV_NODE_SATISFIED), 1, 7);
+	d.twin = driver_reload(&d, d.eng);
+	while (eng_pending(d.eng)) {
+		struct eng_command command = {.type = ENG_CMD_SCHEDULE};
+		driver_step(&d, &command);
+		assert_in_range(driver_events(&d, ENG_EV_NODE_SATISFIED), 0, 7);
+	}
+	for (size_t i = 0; i < d.ledger.event_count; i++) {
+		const struct eng_event *event = &d.ledger.events[i];
+		if (event->type != ENG_EV_NODE_SATISFIED)
+			continue;
+		assert_int_equal(event->metadata_count, 4);
+		for (uint32_t j = 0; j < 4; j++)
+			assert_true(bytes_equal(event->metadata[j], texts[j]));
+		told++;
+	}
+	assert_int_equal(told, 20);
+	driver_close(&d);
+}
+
+static void
+test_durable__event_metadata_is_limited(void **state)
+{
+	static char large[FROE_METADATA_BYTES_MAX];
+	struct driver d;
+	struct bytes texts[2 * FROE_METADATA_PAIRS_MAX + 2];
+	(void)state;
+	memset(large, 'm', sizeof(large));
+	durable_open(&d, 1);
+	for (uint32_t i = 0; i < FROE_METADATA_PAIRS_MAX + 1; i++) {
+		char key[16];
+		int size = snprintf(key, sizeof(key), "k%u", i);
+		texts[2 * i] = bytes_of(arena_copy(&d.arena, key, (size_t)size), (size_t)size);
+		texts[2 * i + 1] = bytes_text("v");
+	}
+	assert_int_equal(push_pairs(&d, texts, 2 * FROE_METADATA_PAIRS_MAX), FROE_OK);
+	assert_int_equal(
+	    push_pairs(&d, texts, 2 * FROE_METADATA_PAIRS_MAX + 2), FROE_INVALID_ARGUMENT);
+	assert_string_equal(driver_reply(&d)->fault->field, "metadata");
+	texts[1] = bytes_of(large, sizeof(large) - 2);
+	assert_int_equal(push_pairs(&d, texts, 2), FROE_OK);
+	texts[1] = bytes_of(large, sizeof(large) - 1);
+	assert_int_equal(push_pairs(&d, texts, 2), FROE_INVALID_ARGUMENT);
+	assert_int_equal(d.out->event_count, 0);
+	texts[1] = texts[3] = bytes_text("v");
+	texts[2] = texts[0];
+	assert_int_equal(push_pairs(&d, texts, 4), FROE_INVALID_ARGUMENT); /* twice */
+	driver_close(&d);
+}
+
 /* One payload that is larger than a slice goes alone, never with another command. */
 static void
 test_durable__event_larger_than_a_slice(void **state)
@@ -693,6 +771,8 @@ main(void)
 	    cmocka_unit_test(test_durable__evicted_over_a_restart),
 	    cmocka_unit_test(test_durable__evicted_is_cancelled),
 	    cmocka_unit_test(test_durable__event_in_slices),
+	    cmocka_unit_test(test_durable__event_metadata),
+	    cmocka_unit_test(test_durable__event_metadata_is_limited),
 	    cmocka_unit_test(test_durable__event_larger_than_a_slice),
 	    cmocka_unit_test(test_durable__deliveries_are_capped),
 	    cmocka_unit_test(test_durable__approvals),

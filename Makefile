@@ -316,14 +316,14 @@ soak: all $(PROGRAMS)
 
 include $(wildcard fuzz/fuzz.mk)
 
-# In a tree of its own; -O0, so that each condition is there as it was written.
-COVERAGE := --coverage -fprofile-update=atomic -U_FORTIFY_SOURCE
+# -O0: each condition is there as it was written.
 coverage:
-	@$(MAKE) --no-print-directory B=$(B)/coverage OPT=-O0 CFLAGS="$(COVERAGE)" LDFLAGS=--coverage \
-	    coverage-build
-	@tools/coverage --build $(B)/coverage $(ARGS)
+	@$(MAKE) --no-print-directory COVERAGE=1 OPT=-O0 \
+	    CFLAGS="-fprofile-update=atomic -U_FORTIFY_SOURCE" coverage-run
+coverage-run: coverage-build
+	@tools/coverage --programs $(OUT) --objects $(OBJ) $(ARGS)
 coverage-build: $(UNIT) $(OUT)/tests/sim/sim $(FUZZERS:%=$(OUT)/fuzz/replay_%)
-.PHONY: coverage coverage-build
+.PHONY: coverage coverage-run coverage-build
 
 # The packages must be there before pkg-config is asked: hence a second make.
 deps:

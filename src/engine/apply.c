@@ -193,6 +193,8 @@ apply_workflow_put(struct apply *apply)
 		return misfit(apply, "no such tenant, or no definition");
 	if (eng_definition_check(event->definition, eng->faults) != 0)
 		return misfit(apply, "the definition is not valid");
+	if (!bytes_equal(event->name, event->definition->name))
+		return misfit(apply, "the definition is another workflow's");
 	struct eng_workflow *workflow = eng_workflow_find(tenant, event->name);
 	uint32_t id = workflow != NULL ? workflow->id : eng->workflow_count + 1;
 	uint32_t version = workflow != NULL ? workflow->version_count + 1 : 1;

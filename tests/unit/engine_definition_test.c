@@ -286,8 +286,8 @@ cpu_ms(void)
 	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
 }
 
-/* Processor time: a busy machine does not matter. Sanitizers cost some ten times. */
-#ifdef FROE_SLOW
+/* Processor time: a busy machine does not matter. Sanitizers, and no optimizing, cost much. */
+#if defined(FROE_SLOW) || !defined(__OPTIMIZE__)
 #define HOSTILE_MS_MAX 1000.0
 #else
 #define HOSTILE_MS_MAX 100.0

@@ -4,6 +4,9 @@
  */
 #include "log_image.h"
 
+#include "log/backup.h"
+#include "log/repair.h"
+#include "log/scrub.h"
 #include "log/snapshot.h"
 #include "log/walk.h"
 
@@ -567,6 +570,145 @@ test_snapshot__old_manifest(void **state)
 	world_free(world);
 }
 
+/* ------------------------------------------------------------ what else has to do with them */
+
+static void
+test_snapshot__in_a_backup(void **state)
+{
+	struct world *world = world_with_snapshots();
+	struct backup_report report;
+	(void)state;
+	OK(world, backup_make(world->env, world->dir, "/backup", &report, &world->fault));
+	OK(world, backup_restore(world->env, "/backup", NULL, &report, &world->fault));
+	OK(world, backup_restore(world->env, "/backup", "/restored", &report, &world->fault));
+	corrupt_snapshot(world, 2);
+	assert_int_equal(backup_make(world->env, world->dir, "/other", &report, &world->fault),
+	    FROE_CORRUPT);
+	OK(world, io_path_unlink(world->env, snapshot_path(world, 2).text, &world->fault));
+	/* The older one may be deleted any time: the backup is one without it. */
+	OK(world, backup_make(world->env, world->dir, "/third", &report, &world->fault));
+	OK(world, backup_restore(world->env, "/third", NULL, &report, &world->fault));
+	snprintf(world->dir, sizeof(world->dir), "%s", "/restored");
+	world->options.dir = world->dir;
+	struct seen seen = {0};
+	start_expect(world, &seen, 3, NULL);
+	world_free(world);
+}
+
+/* An error in the n-th operation is told, or did no harm: what is said to be made verifies. Returns
+ * whether one of the two came so far. */
+static bool
+backup_with_an_error(struct world *world, uint64_t at, unsigned *failed)
+{
+	struct backup_report report;
+	char made[32], restored[32];
+	snprintf(made, sizeof(made), "/made%u", (unsigned)at);
+	snprintf(restored, sizeof(restored), "/restored%u", (unsigned)at);
+	uint64_t before = sim_operations(world->env);
+	sim_fail_after(world->env, at, FROE_IO);
+	enum froe_err err = backup_make(world->env, world->dir, made, &report, &world->fault);
+	uint64_t between = sim_operations(world->env);
+	sim_fail_after(world->env, at, FROE_IO);
+	enum froe_err second =
+	    backup_restore(world->env, "/good", restored, &report, &world->fault);
+	uint64_t after = sim_operations(world->env);
+	sim_fail_after(world->env, UINT64_MAX, FROE_IO);
+	if (err == FROE_OK)
+		OK(world, backup_restore(world->env, made, NULL, &report, &world->fault));
+	*failed += (err != FROE_OK) + (second != FROE_OK);
+	return between - before > at || after - between > at;
+}
+
+static void
+test_snapshot__backup_with_an_error_anywhere(void **state)
+{
+	struct world *world = world_with_snapshots();
+	struct backup_report report;
+	unsigned failed = 0;
+	uint64_t at = 0;
+	(void)state;
+	OK(world, backup_make(world->env, world->dir, "/good", &report, &world->fault));
+	while (backup_with_an_error(world, at, &failed))
+		at += 1 + at / 8;
+	assert_true(failed > 20);
+	world_free(world);
+}
+
+/* The log is damaged behind a snapshot: an error anywhere in its repair is told, or did no harm; it
+ * can be repaired after it. Returns whether the repair came so far. */
+static bool
+repair_with_an_error(uint64_t at, unsigned *failed)
+{
+	static const uint8_t junk[64] = {1, 2, 3};
+	struct world *world = world_with_snapshots();
+	struct repair_report report;
+	OK(world, sim_corrupt(world->env, image_segment_path(world, 5).text, 8192 + 500, junk,
+		      sizeof(junk)));
+	uint64_t before = sim_operations(world->env);
+	sim_fail_after(world->env, at, FROE_IO);
+	enum froe_err err = repair_run(world->env, world->dir, true, &report, &world->fault);
+	bool reached = sim_operations(world->env) - before > at;
+	sim_fail_after(world->env, UINT64_MAX, FROE_IO);
+	if (err == FROE_OK)
+		assert_true(report.repaired);
+	*failed += err != FROE_OK;
+	OK(world, repair_run(world->env, world->dir, true, &report, &world->fault));
+	assert_true(err != FROE_OK || !report.repaired);
+	OK(world, repair_run(world->env, world->dir, true, &report, &world->fault));
+	assert_false(report.repaired);
+	world_free(world);
+	return reached;
+}
+
+static void
+test_snapshot__repair_with_an_error_anywhere(void **state)
+{
+	unsigned failed = 0;
+	uint64_t at = 0;
+	(void)state;
+	while (repair_with_an_error(at, &failed))
+		at += 1 + at / 6;
+	assert_true(failed > 10);
+}
+
+static void
+fault_told(void *context, const char *why)
+{
+	unsigned *count = context;
+	assert_non_null(strstr(why, ".snap"));
+	(*count)++;
+}
+
+static void
+test_snapshot__scrub_finds_rot(void **state)
+{
+	struct world *world = world_with_snapshots();
+	struct seen seen = {0};
+	unsigned count = 0;
+	struct scrub_options options = {
+	    .bytes_per_s = 1u << 30, .fault = fault_told, .context = &count};
+	(void)state;
+	OK(world, start_try(world, &seen));
+	for (unsigned damaged = 0; damaged < 3; damaged++) {
+		struct scrub *scrub = scrub_open(world->log, &options);
+		struct log_storage storage;
+		uint64_t now_ns = 0, passes;
+		log_storage(world->log, &storage);
+		passes = storage.scrub_passes;
+		count = 0;
+		while (storage.scrub_passes == passes) {
+			now_ns = scrub_step(scrub, now_ns);
+			log_storage(world->log, &storage);
+		}
+		assert_int_equal(count, damaged);
+		scrub_close(scrub);
+		if (damaged < 2)
+			corrupt_snapshot(world, 3 - damaged);
+	}
+	scrub_close(NULL);
+	world_free(world);
+}
+
 int
 main(void)
 {
@@ -586,6 +728,10 @@ main(void)
 	    cmocka_unit_test(test_snapshot__segment_missing),
 	    cmocka_unit_test(test_snapshot__damage_behind_it),
 	    cmocka_unit_test(test_snapshot__old_manifest),
+	    cmocka_unit_test(test_snapshot__in_a_backup),
+	    cmocka_unit_test(test_snapshot__backup_with_an_error_anywhere),
+	    cmocka_unit_test(test_snapshot__repair_with_an_error_anywhere),
+	    cmocka_unit_test(test_snapshot__scrub_finds_rot),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

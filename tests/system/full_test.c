@@ -1,5 +1,5 @@
 /*
- * A disk that is full: new runs are refused, then tasks are held; reads and metrics always work;
+ * A disk that is full: new runs are refused, then tasks are held; open runs and metrics are read;
  * when there is space again all goes on by itself. On an ext4 of its own, in a file: where that
  * cannot be mounted the tests are skipped, and say so.
  */
@@ -251,7 +251,7 @@ test_full__retention_makes_room(void **state)
 	server_init(&server);
 	remove_tree(server.dir);
 	snprintf(server.dir, sizeof(server.dir), "%.240s/data", disk.mount);
-	/* In less than a fast disk needs to be full: time that is written down stands still then. */
+	/* A fast disk needs longer to be full; from then on the written time stands still. */
 	const char *extra[] = {"--segment-bytes", "1048576", "--retention", "100ms"};
 	memcpy(server.extra, extra, sizeof(extra));
 	server_start(&server);

@@ -21,6 +21,7 @@
 #define SCENE_LATER_EVERY 5u
 #define SCENE_CALL_MS 10000
 #define SCENE_WAIT_NS (30000 * LEDGER_NS_PER_MS)
+#define SCENE_STALL_NS (4000 * LEDGER_NS_PER_MS)
 #define SCENE_PAD_MAX (64u << 10)
 
 struct scene;
@@ -48,6 +49,7 @@ struct scene {
 	size_t pad;	  /* of each input */
 	bool retains;	  /* what has ended may be gone */
 	bool may_fail;	  /* a run whose input cannot be read has failed */
+	bool may_stall;	  /* what is under way may not end as long as this server lives */
 	bool cancels;	  /* what nobody serves may be cancelled */
 	unsigned count;	  /* of runs that were tried */
 	unsigned pending; /* answers and ends that are to come */
@@ -239,7 +241,7 @@ scene_step(struct scene *scene, int wait_ms)
 static inline bool
 scene_load(struct scene *scene, unsigned count)
 {
-	uint64_t by_ns = ledger_now_ns() + SCENE_WAIT_NS;
+	uint64_t by_ns = ledger_now_ns() + (scene->may_stall ? SCENE_STALL_NS : SCENE_WAIT_NS);
 	unsigned target = scene->count + count;
 
 	while (scene->count < target || scene->pending > 0) {
@@ -249,6 +251,8 @@ scene_load(struct scene *scene, unsigned count)
 		}
 		if (!scene_step(scene, 5))
 			return false;
+		if (ledger_now_ns() > by_ns && scene->may_stall)
+			return true;
 		if (ledger_now_ns() > by_ns)
 			return scene_fail(scene, "%u answers or ends did not come", scene->pending);
 	}

@@ -613,7 +613,8 @@ seam_entry(struct io_uring_sqe *entry)
 	bool socket = entry->opcode == IORING_OP_RECV || entry->opcode == IORING_OP_SEND;
 	char call[32], link[32], name[SEAM_NAME_BYTES] = "";
 
-	if (!file && !socket)
+	/* A network that is gone for good leaves nobody to ask. */
+	if (!file && (!socket || seam.onwards))
 		return;
 	snprintf(call, sizeof(call), "ring-op-%d", entry->opcode);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", entry->fd);

@@ -109,7 +109,8 @@ start_refused(struct model *model, unsigned tenant, const struct eng_start *star
 	return FROE_ALREADY_EXISTS;
 }
 
-/* Two starts of one command that are the same run: the second one finds the first. */
+/* Two starts of one command that are the same run: the second one finds the first, if that is new.
+ * One that was asked for before may have ended, and its key with it. */
 static bool
 start_same(const struct eng_start *a, const struct eng_start *b)
 {
@@ -130,7 +131,7 @@ answer_start(struct model *model, unsigned tenant, const struct eng_start *start
 	const struct model_run *known = start_known(model, tenant, &starts[i]);
 	*started = (struct model_started){.run = known != NULL ? known->key : 0};
 	for (uint32_t j = 0; j < i && started->run == 0; j++) {
-		if (start_same(&starts[i], &starts[j]))
+		if (model->answer.starts[j].created && start_same(&starts[i], &starts[j]))
 			started->run = model->answer.starts[j].run;
 	}
 	started->created = started->run == 0;

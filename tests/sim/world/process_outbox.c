@@ -24,6 +24,7 @@ struct process_load {
 	struct list link;
 	struct process *process;
 	struct letter *letter; /* owned */
+	unsigned replays; /* of the run: it may go on meanwhile, and these bytes be of no use */
 	unsigned missing;
 	unsigned count;
 	struct load_record records[PROCESS_RECORDS_MAX];
@@ -369,7 +370,7 @@ load_done(struct log_read *read, enum froe_err err, const struct log_record *rec
 		    load->letter->run, row->record, froe_err_name(err));
 	if (err != FROE_OK)
 		process->failed = true; /* the disk is broken: the world ends this process */
-	else
+	else if (model_run(process->model, load->letter->run)->replays == load->replays)
 		check_bytes(process, load->letter, row->record, record->body, record->type);
 	if (--load->missing > 0)
 		return;
@@ -384,6 +385,7 @@ load_start(struct process *process, struct letter *letter, const uint32_t *recor
 	struct process_load *load = mem_zalloc(sizeof(*load));
 	load->process = process;
 	load->letter = letter;
+	load->replays = model_run(process->model, letter->run)->replays;
 	load->count = count;
 	load->missing = count;
 	list_push(&process->loads, &load->link);

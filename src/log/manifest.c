@@ -32,7 +32,7 @@ log_manifest_read(const struct log *log)
 enum froe_err
 log_manifest_write(struct log *log, const struct log_manifest *manifest, struct froe_fault *fault)
 {
-	struct slots_value value = log->manifest.value;
+	struct slots_value before = log->manifest.value, value = before;
 	froe_assert(manifest->segment_oldest >= value.manifest.segment_oldest);
 	if (log->manifest_failed)
 		return fault_set(fault, FROE_IO, "MANIFEST could not be written before: restart");
@@ -48,6 +48,8 @@ log_manifest_write(struct log *log, const struct log_manifest *manifest, struct 
 	if (err == FROE_OK)
 		err = slots_write(&log->manifest, &value, fault);
 	log->manifest_failed = err != FROE_OK;
+	if (err != FROE_OK) /* perhaps it says the new one: what is certain is the old one */
+		log->manifest.value = before;
 	return err;
 }
 

@@ -502,6 +502,26 @@ test_snapshot__start_with_one_slot(void **state)
 	}
 }
 
+/* A MANIFEST that could not be written is not believed: perhaps it says the old thing still. */
+static void
+test_snapshot__manifest_that_fails(void **state)
+{
+	(void)state;
+	for (unsigned at = 0; at < 2; at++) {
+		struct world *world = world_with_snapshots();
+		struct log_manifest before, manifest;
+		world_open(world);
+		before = manifest = log_manifest_read(world->log);
+		manifest.snapshots[0].number++;
+		sim_fail_after(world->env, at, FROE_IO);
+		assert_int_equal(
+		    log_manifest_write(world->log, &manifest, &world->fault), FROE_IO);
+		manifest = log_manifest_read(world->log);
+		assert_int_equal(manifest.snapshots[0].number, before.snapshots[0].number);
+		world_free(world);
+	}
+}
+
 /* Frames behind the snapshot follow it, or the start is refused. */
 static void
 test_snapshot__chain_at_the_base(void **state)
@@ -724,6 +744,7 @@ main(void)
 	    cmocka_unit_test(test_snapshot__start_without_the_beginning),
 	    cmocka_unit_test(test_snapshot__start_cannot_read_it),
 	    cmocka_unit_test(test_snapshot__start_with_one_slot),
+	    cmocka_unit_test(test_snapshot__manifest_that_fails),
 	    cmocka_unit_test(test_snapshot__chain_at_the_base),
 	    cmocka_unit_test(test_snapshot__segment_missing),
 	    cmocka_unit_test(test_snapshot__damage_behind_it),

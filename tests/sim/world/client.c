@@ -221,6 +221,40 @@ wish_pause(struct world *world, struct client *client, unsigned worker, bool pau
 	mark_op(world, KIND_WORKER_PAUSE);
 }
 
+/* A task of the run that has nodes with results; its number. 0: none. */
+static uint32_t
+run_durable_task(const struct model_run *run)
+{
+	for (uint32_t i = 0; i < run->recipe->task_count; i++) {
+		if (run->tasks[i].node_count > 0 && run->tasks[i].nodes[0].done)
+			return i + 1;
+	}
+	return 0;
+}
+
+/* One of the client's that has ended and may go on; one with nodes rather than one without. */
+static const struct model_run *
+run_ended(const struct world *world, struct client *client, unsigned first)
+{
+	const struct model_run *found = NULL;
+	for (unsigned i = 0; i < world->run_count; i++) {
+		unsigned at = (first + i) % world->run_count;
+		const struct model_run *run =
+		    model_run_by_id(&world->model, world->runs[at].id);
+		if (run == NULL || !run->closed || run->tenant != client->tenant ||
+		    run->unbound || run->replays == WORLD_REPLAYS_MAX ||
+		    !run_replayable(world, run) || !run_recent(world, &world->runs[at]))
+			continue;
+		if (found != NULL && run_durable_task(run) == 0)
+			continue;
+		client->run = at;
+		found = run;
+		if (run_durable_task(run) != 0)
+			break;
+	}
+	return found;
+}
+
 /* Of a durable task some nodes are kept, at times. */
 static void
 wish_replay(struct world *world, struct client *client)
@@ -228,21 +262,18 @@ wish_replay(struct world *world, struct client *client)
 	struct dice *dice = &world->dice;
 	if (world->run_count == 0)
 		return;
-	client->run = (unsigned)dice_below(dice, world->run_count);
-	const struct model_run *run =
-	    model_run_by_id(&world->model, world->runs[client->run].id);
-	if (run == NULL || !run->closed || run->tenant != client->tenant || run->unbound ||
-	    run->replays == WORLD_REPLAYS_MAX || !run_replayable(world, run))
+	unsigned first = (unsigned)dice_below(dice, world->run_count);
+	const struct model_run *run = run_ended(world, client, first);
+	if (run == NULL)
 		return;
 	client->node = 0;
 	client->from = dice_hits(dice, 60)
 	    ? (uint32_t)dice_range(dice, 1, run->recipe->task_count)
 	    : 0;
-	for (uint32_t i = 0; client->from != 0 && i < run->recipe->task_count; i++) {
-		if (run->tasks[i].node_count == 0 || dice_hits(dice, 30))
-			continue;
-		client->from = i + 1;
-		client->node = (uint32_t)dice_range(dice, 1, run->tasks[i].node_count + 1);
+	if (run_durable_task(run) != 0 && dice_hits(dice, 60)) {
+		client->from = run_durable_task(run);
+		client->node = (uint32_t)dice_range(
+		    dice, 1, run->tasks[client->from - 1].node_count + 1);
 	}
 	client->yes = dice_hits(dice, 30);
 	client->payload_seed = dice_next(dice);
@@ -257,11 +288,7 @@ wish_meddle(struct world *world, struct client *client)
 	struct dice *dice = &world->dice;
 	const struct plan *plan = &world->plan;
 	uint64_t approvals = world->model.approval_last[client->tenant];
-	switch (dice_below(dice, plan_does(plan, KIND_REPLAY) ? 5 : 3)) {
-	case 3:
-	case 4:
-		wish_replay(world, client);
-		return;
+	switch (dice_below(dice, 3)) {
 	case 0:
 		if (plan_does(plan, KIND_EVENTS))
 			wish_push(world, client, (unsigned)dice_below(dice, WORLD_EVENT_KEYS));
@@ -314,7 +341,9 @@ client_wish(struct world *world, struct client *client)
 		return;
 	}
 	unsigned what = (unsigned)dice_below(dice, 100);
-	if (what < 60)
+	if (plan_does(&world->plan, KIND_REPLAY) && what < 10)
+		wish_replay(world, client);
+	else if (what < 60)
 		wish_trigger(world, client);
 	else if (what < 75)
 		wish_meddle(world, client);

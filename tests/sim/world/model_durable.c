@@ -244,7 +244,10 @@ effect_step(struct model *model, const struct eng_effect *effect)
 		judge_fail(model->judge, "node %u: created %d, expected %d", effect->node,
 		    effect->created, model->answer.created);
 	const struct model_run *child = node != NULL ? model_run(model, node->child) : NULL;
-	if (child != NULL && !uuid_equal(effect->child, child->id))
+	/* Of a node that was kept in a replay the record tells, whose bytes the shell sends. */
+	const struct model_run *run = model_run(model, effect->run);
+	bool kept = node != NULL && node->done && run->replays > 0 && uuid_is_nil(effect->child);
+	if (child != NULL && !kept && !uuid_equal(effect->child, child->id))
 		judge_fail(model->judge, "node %u is told another child", effect->node);
 }
 

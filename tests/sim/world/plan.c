@@ -47,7 +47,7 @@ draw_kinds(struct plan *plan, struct dice *dice)
 	plan->enabled[KIND_POISON] &= dice_hits(dice, 25);
 	plan->enabled[KIND_ERRORS] &= dice_hits(dice, 25);
 	plan->enabled[KIND_STUCK] &= dice_hits(dice, 25);
-	plan->enabled[KIND_FULL] &= dice_hits(dice, 25);
+	plan->enabled[KIND_FULL] &= dice_hits(dice, 40);
 	plan->enabled[KIND_RETENTION] &= dice_hits(dice, 20);
 	plan->enabled[KIND_SNAPSHOTS] |= plan->enabled[KIND_RETENTION];
 	plan->enabled[KIND_BIG_PAYLOAD] |= plan->enabled[KIND_FULL] ||

@@ -37,6 +37,7 @@ struct letter {
 	struct eng_origin origin; /* REPLY */
 	uint64_t conn;            /* DISPATCH, REVOKE: the worker's, then; 0: none */
 	uint64_t run;
+	unsigned replays; /* how often it had gone on after its end */
 	struct uuid id; /* DISPATCH, REVOKE: the task's */
 	uint64_t worker;
 	uint32_t task;

@@ -24,7 +24,6 @@ struct process_load {
 	struct list link;
 	struct process *process;
 	struct letter *letter; /* owned */
-	unsigned replays; /* of the run: it may go on meanwhile, and these bytes be of no use */
 	unsigned missing;
 	unsigned count;
 	struct load_record records[PROCESS_RECORDS_MAX];
@@ -250,6 +249,8 @@ outbox_push(struct process *process, const struct eng_effect *effect, uint64_t f
 	    .timeout_ns = effect->timeout_ns,
 	    .provided = effect->type == ENG_EFF_DISPATCH && process->providing,
 	};
+	const struct model_run *run = model_run(process->model, effect->run);
+	letter->replays = run != NULL ? run->replays : 0;
 	if (effect->type != ENG_EFF_REPLY && effect->type != ENG_EFF_RUN_CLOSED)
 		letter->conn = process_conn_of(process, effect->worker);
 	froe_assert(effect->lapsed_count <= PROCESS_HELD_MAX);
@@ -348,6 +349,8 @@ check_bytes(struct process *process, const struct letter *letter, uint32_t recor
 {
 	const struct model_run *run = model_run(process->model, letter->run);
 	uint64_t hash = 0;
+	if (run->replays != letter->replays)
+		return; /* it has ended and gone on meanwhile: they are of no use */
 	bool known = model_record(run, record, &hash);
 	bool text = type == ENG_EV_ATTEMPT_ENDED || type == ENG_EV_APPROVAL_DECIDED;
 	struct bytes bytes = text ? record_text(body) : record_payload(body);
@@ -370,7 +373,7 @@ load_done(struct log_read *read, enum froe_err err, const struct log_record *rec
 		    load->letter->run, row->record, froe_err_name(err));
 	if (err != FROE_OK)
 		process->failed = true; /* the disk is broken: the world ends this process */
-	else if (model_run(process->model, load->letter->run)->replays == load->replays)
+	else
 		check_bytes(process, load->letter, row->record, record->body, record->type);
 	if (--load->missing > 0)
 		return;
@@ -385,7 +388,6 @@ load_start(struct process *process, struct letter *letter, const uint32_t *recor
 	struct process_load *load = mem_zalloc(sizeof(*load));
 	load->process = process;
 	load->letter = letter;
-	load->replays = model_run(process->model, letter->run)->replays;
 	load->count = count;
 	load->missing = count;
 	list_push(&process->loads, &load->link);

@@ -206,7 +206,7 @@ $(ROT): $(wildcard tests/rot/*)
 # The power cuts' rig is several files, and needs FUSE; without its headers it is not built.
 POWER := $(if $(shell pkg-config --exists fuse3 && echo yes),$(OUT)/tests/power/power \
     $(OUT)/tests/power/unsynced.so)
-$(OUT)/tests/power/power: $(addprefix tests/power/,disk.c extents.c place.c recorder.c)
+$(OUT)/tests/power/power: $(addprefix tests/power/,disk.c extents.c guard.c place.c recorder.c)
 $(OUT)/tests/power/power: CFLAGS_ALL += $(shell pkg-config --cflags fuse3 2>/dev/null)
 $(OUT)/tests/power/power: LIBS += $(shell pkg-config --libs fuse3 2>/dev/null)
 $(OUT)/tests/power/unsynced.so: tests/power/unsynced.c

@@ -2,8 +2,8 @@
  * tests/power/place: a file system on a loop device, mounted.
  *
  * Purpose     Attaches a file to a free loop device and mounts what is on it. The device goes away
- *             with the mount, and mounts go away with the process's mount namespace: nothing stays
- *             behind, however the process ends.
+ *             with the mount, and mounts go away with the process's mount namespace (see
+ *             power/guard.h for a process that is killed).
  * Failure     false, and errno.
  */
 #ifndef POWER_PLACE_H

@@ -27,6 +27,7 @@
 #include "crash/process.h"
 #include "crash/promise.h"
 #include "power/extents.h"
+#include "power/guard.h"
 #include "power/place.h"
 #include "power/recorder.h"
 
@@ -74,6 +75,7 @@ struct power {
 	const struct place_kind *kind;
 	char dir[PROCESS_PATH];
 	char mount[PROCESS_PATH];
+	struct guard guard;
 	struct recorder *recorder;
 	struct disk *base; /* an empty file system */
 	unsigned serial;   /* of disks */
@@ -645,6 +647,7 @@ begin(struct power *power)
 {
 	const char *base = getenv("TMPDIR");
 	char disks[PROCESS_PATH];
+	struct stat status;
 
 	process_path(power->dir, "%s/froe-power-XXXXXX", base != NULL ? base : "/tmp");
 	if (mkdtemp(power->dir) == NULL)
@@ -655,13 +658,15 @@ begin(struct power *power)
 		process_die(power->dir);
 	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	power->recorder = recorder_open(disks);
-	if (power->recorder == NULL)
+	if (power->recorder == NULL || stat(disks, &status) != 0)
 		process_die("FUSE");
+	guard_watch(&power->guard, status.st_dev);
 }
 
 static int
 end(struct power *power)
 {
+	guard_end(&power->guard);
 	recorder_close(power->recorder);
 	if (power->kept == 0)
 		nftw(power->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
@@ -709,6 +714,8 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: power OUT IMAGES [--fs ext4|xfs] [--seed N]\n");
 		return 2;
 	}
+	if (images > 0 && !guard_start(&power.guard))
+		process_die("fork");
 	why = missing();
 	if (why != NULL) {
 		printf("SKIPPED power cuts: %s\n", why);

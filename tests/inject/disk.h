@@ -18,6 +18,7 @@
 #define DISK_SHUTDOWN _IOR('X', 125, uint32_t)
 
 struct disk {
+	const char *dir;
 	char image[PROCESS_PATH];
 	char mount[PROCESS_PATH];
 	char ballast[PROCESS_PATH];
@@ -36,7 +37,9 @@ disk_run(const char *const *argv)
 static inline bool
 disk_mount(struct disk *disk)
 {
-	const char *argv[] = {"/bin/mount", "-o", "loop", disk->image, disk->mount, NULL};
+	bool xfs = strcmp(disk->kind, "xfs") == 0;
+	const char *argv[] = {"/bin/mount", "-o", xfs ? "loop,nouuid" : "loop", disk->image,
+	    disk->mount, NULL};
 
 	disk->mounted = disk_run(argv);
 	return disk->mounted;
@@ -55,6 +58,22 @@ disk_unmount(struct disk *disk)
 	return !disk->mounted;
 }
 
+/* After a shutdown: a copy of it. Whoever had a mount namespace made meanwhile holds the old one,
+ * and then a new mount of the same device would only show that, shut down as it is. */
+static inline bool
+disk_mount_anew(struct disk *disk)
+{
+	char copy[PROCESS_PATH];
+	const char *argv[] = {"/bin/cp", "--sparse=always", disk->image, copy, NULL};
+
+	process_path(copy, "%s/disk-anew.img", disk->dir);
+	if (!disk_unmount(disk) || !disk_run(argv))
+		return false;
+	unlink(disk->image);
+	process_path(disk->image, "%s", copy);
+	return disk_mount(disk);
+}
+
 static inline bool
 disk_open(struct disk *disk, const char *dir, const char *kind, off_t bytes)
 {
@@ -63,6 +82,7 @@ disk_open(struct disk *disk, const char *dir, const char *kind, off_t bytes)
 	process_path(disk->image, "%s/disk.img", dir);
 	process_path(disk->mount, "%s/disk", dir);
 	process_path(disk->ballast, "%s/ballast", disk->mount);
+	disk->dir = dir;
 	disk->kind = kind;
 	snprintf(type, sizeof(type), "/sbin/mkfs.%s", kind);
 	const char *ext4[] = {type, "-q", "-F", "-m", "0", disk->image, NULL};

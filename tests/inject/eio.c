@@ -136,7 +136,7 @@ run_after(struct eio_round *round)
 {
 	struct scene *scene = &round->scene;
 
-	if (!disk_unmount(&round->disk) || !disk_mount(&round->disk))
+	if (!disk_mount_anew(&round->disk))
 		return scene_fail(scene, "the file system cannot be mounted again");
 	server_spawn(&round->server, NULL);
 	bool good = server_ready(&round->server, READY_MS) && scene_load(scene, 6) &&

@@ -25,7 +25,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RETENTION_FILES_MAX 16u
+/* Old segments that go one after the other leave a file each: so many, and a merge comes first. */
+#define RETENTION_FILES_CROWDED 64u
 #define RETENTION_COPY_RECORDS 512u
 
 /* ------------------------------------------------------------------------------------- failures */
@@ -157,37 +158,6 @@ retention_due(struct retention *retention, uint64_t no, bool *ret_due, struct fr
 	return err;
 }
 
-/* Whole files that are half dead, or so many that look-ups become slow. */
-static bool
-retention_wants_merge(struct retention *retention)
-{
-	const struct cold_set *set = retention->set;
-	size_t count = 0;
-	retention->victims = mem_array(set->count + 1, sizeof(struct cold_file *));
-	uint64_t cold_bytes = 0;
-	for (size_t i = 0; i < set->count; i++)
-		cold_bytes += set->files[i]->bytes;
-	for (size_t i = 0; i < set->count; i++) {
-		uint64_t live = 0, all = 0;
-		const struct cold_file *file = set->files[i];
-		for (size_t j = 0; j < file->count; j++) {
-			const struct cold_extent *last =
-			    retention_last(retention, file->extents[j].run_key);
-			bool marker = (file->extents[j].flags & COLD_GONE) != 0;
-			bool lives = marker ? retention_marker_needed(retention,
-						  last->run_key, /* victims_count= */ true)
-					    : retention_lives(retention, last);
-			all += file->extents[j].bytes + 1;
-			live += lives ? file->extents[j].bytes + 1 : 0;
-		}
-		bool small = file->bytes <= cold_bytes / set->count;
-		if (live * 2 < all || (set->count > RETENTION_FILES_MAX && small))
-			retention->victims[count++] = file;
-	}
-	retention->victim_count = count;
-	return count > 0;
-}
-
 static bool
 retention_take_hold(struct retention *retention, struct froe_fault *fault)
 {
@@ -215,17 +185,33 @@ retention_begin(struct retention *retention, enum retention_state state, uint64_
 	return true;
 }
 
+/* False: nothing is merged, *ret_more is false. */
+static bool
+plan_merge(struct retention *retention, bool *ret_more)
+{
+	retention->merged_at_ns = retention->cutoff_ns;
+	bool wanted = retention_wants_merge(retention);
+	if (wanted)
+		retention_collect_victims(retention);
+	else
+		retention_forget_segment(retention);
+	*ret_more = wanted && retention_begin(retention, RETENTION_MERGE, 0);
+	return wanted;
+}
+
 static bool
 retention_plan(struct retention *retention, uint64_t index_seq)
 {
 	struct log_manifest manifest = log_manifest_read(retention->log);
 	uint64_t no = manifest.segment_oldest;
 	struct froe_fault fault;
-	bool due;
+	bool due, more;
 	retention->cutoff_ns = retention_cutoff(retention);
 	retention->index_seq = index_seq;
 	if (retention->cutoff_ns == 0)
 		return false;
+	if (retention->set->count >= RETENTION_FILES_CROWDED && plan_merge(retention, &more))
+		return more;
 	if (no <= manifest.snapshots[1].number && no < log_sealed(retention->log)) {
 		enum froe_err err = retention_due(retention, no, &due, &fault);
 		if (err != FROE_OK)
@@ -235,13 +221,8 @@ retention_plan(struct retention *retention, uint64_t index_seq)
 	}
 	if (retention->merged_at_ns == retention->cutoff_ns)
 		return false; /* nothing has aged since the last look */
-	retention->merged_at_ns = retention->cutoff_ns;
-	if (retention_wants_merge(retention)) {
-		retention_collect_victims(retention);
-		return retention_begin(retention, RETENTION_MERGE, 0);
-	}
-	retention_forget_segment(retention);
-	return false;
+	plan_merge(retention, &more);
+	return more;
 }
 
 /* ------------------------------------------------------------------------------------ a segment */
@@ -295,16 +276,6 @@ retention_merge(struct retention *retention)
 
 /* --------------------------------------------------------------------------------------- commit */
 
-static bool
-is_victim(const struct retention *retention, const struct cold_file *file)
-{
-	for (size_t i = 0; i < retention->victim_count; i++) {
-		if (retention->victims[i] == file)
-			return true;
-	}
-	return false;
-}
-
 /* The files of the new set, without the new one. */
 static size_t
 retention_staying(const struct retention *retention, const struct cold_file **files,
@@ -313,7 +284,7 @@ retention_staying(const struct retention *retention, const struct cold_file **fi
 	size_t count = 0;
 	for (size_t i = 0; i < retention->set->count; i++) {
 		const struct cold_file *file = retention->set->files[i];
-		if (is_victim(retention, file))
+		if (retention_is_victim(retention, file))
 			continue;
 		members[count] = file->no;
 		files[count++] = file;

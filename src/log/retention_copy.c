@@ -34,6 +34,15 @@ item_compare(const void *a, const void *b)
 	return left->no < right->no ? -1 : left->no > right->no;
 }
 
+void
+retention_sort_items(struct retention *retention)
+{
+	if (retention->item_count > 1)
+		qsort(retention->items, retention->item_count, sizeof(struct retention_item),
+		    item_compare);
+	retention->at = 0;
+}
+
 /* ------------------------------------------------------------------------------------- judging */
 
 /* All or none: a run whose earlier records are not kept is gone already. */
@@ -71,10 +80,7 @@ retention_judge(struct retention *retention)
 			*retention_item_add(retention) =
 			    (struct retention_item){.run_key = entry->key[1]};
 	}
-	if (retention->item_count > 1)
-		qsort(retention->items, retention->item_count, sizeof(struct retention_item),
-		    item_compare);
-	retention->at = 0;
+	retention_sort_items(retention);
 }
 
 /* ------------------------------------------------------------------------------------- copying */
@@ -136,72 +142,6 @@ retention_copy_item(struct retention *retention, size_t index, struct froe_fault
 }
 
 /* -------------------------------------------------------------------------------------- merging */
-
-static bool
-is_victim(const struct retention *retention, const struct cold_file *file)
-{
-	for (size_t i = 0; i < retention->victim_count; i++) {
-		if (retention->victims[i] == file)
-			return true;
-	}
-	return false;
-}
-
-bool
-retention_marker_needed(const struct retention *retention, uint64_t run_key, bool victims_count)
-{
-	for (size_t i = 0; i < retention->set->count; i++) {
-		const struct cold_file *file = retention->set->files[i];
-		if (!victims_count && is_victim(retention, file))
-			continue;
-		if (cold_first(file, run_key) != NULL)
-			return true;
-	}
-	return false;
-}
-
-/* What of a victim's extent goes on: its records, or that its run is gone, or nothing. */
-static void
-collect_extent(struct retention *retention, const struct cold_file *file,
-    const struct cold_extent *extent)
-{
-	struct retention_item item = {
-	    .run_key = extent->run_key,
-	    .no = extent->first_no,
-	    .file = file,
-	    .extent = extent,
-	};
-	if (!retention_lives(retention, retention_last(retention, extent->run_key))) {
-		if (!retention_marker_needed(retention, extent->run_key, false))
-			return;
-		item.no = 0;
-		item.extent = NULL;
-	}
-	*retention_item_add(retention) = item;
-}
-
-void
-retention_collect_victims(struct retention *retention)
-{
-	size_t count = 0;
-	for (size_t i = 0; i < retention->victim_count; i++) {
-		const struct cold_file *file = retention->victims[i];
-		for (size_t j = 0; j < file->count; j++)
-			collect_extent(retention, file, &file->extents[j]);
-	}
-	if (retention->item_count > 1)
-		qsort(retention->items, retention->item_count, sizeof(struct retention_item),
-		    item_compare);
-	for (size_t i = 0; i < retention->item_count; i++) { /* one marker a run */
-		const struct retention_item *item = &retention->items[i];
-		if (item->no == 0 && count > 0 &&
-		    retention->items[count - 1].run_key == item->run_key)
-			continue;
-		retention->items[count++] = *item;
-	}
-	retention->item_count = count;
-	retention->at = 0;
-}
 
 static enum froe_err
 merge_records(struct retention *retention, const struct cold_extent *extent, const uint8_t *bytes,

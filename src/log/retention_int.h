@@ -102,15 +102,18 @@ enum froe_err scan_peek_time(struct retention *retention, uint64_t *ret_time_ns,
 
 /* retention_copy.c */
 void retention_judge(struct retention *retention);
-void retention_collect_victims(struct retention *retention);
 bool retention_lives(const struct retention *retention, const struct cold_extent *last);
-/* Is a GONE marker still needed: has another file records of the run? */
-bool retention_marker_needed(const struct retention *retention, uint64_t run_key,
-    bool victims_count);
 struct retention_item *retention_item_add(struct retention *retention);
+void retention_sort_items(struct retention *retention); /* by run, then number */
 enum froe_err retention_copy_item(struct retention *retention, size_t index,
     struct froe_fault *fault);
 enum froe_err retention_merge_item(struct retention *retention, size_t index,
     struct froe_fault *fault);
+
+/* retention_merge.c */
+/* Chooses the victims: files that are half dead, or so many that look-ups become slow. */
+bool retention_wants_merge(struct retention *retention);
+bool retention_is_victim(const struct retention *retention, const struct cold_file *file);
+void retention_collect_victims(struct retention *retention); /* as items */
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * base/hash: XXH3 (libxxhash). Detects accidents, not attackers.
+ * base/hash: XXH3 (libxxhash), and a mixer for keys of tables. Detects accidents, not attackers.
  */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
@@ -14,5 +14,15 @@ struct hash128 {
 
 uint64_t hash64(const void *data, size_t size, uint64_t seed);
 struct hash128 hash128(const void *data, size_t size);
+
+/* The finaliser of SplitMix64 (Steele, Lea, Flood 2014) over both words. */
+static inline uint64_t
+hash_words(uint64_t high, uint64_t low)
+{
+	uint64_t x = low + high * 0x9e3779b97f4a7c15u;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}
 
 #endif

@@ -1,6 +1,7 @@
 #include "base/keyset.h"
 
 #include "base/fault.h"
+#include "base/hash.h"
 #include "base/mem.h"
 
 #include <string.h>
@@ -26,16 +27,6 @@ keyset_release(struct keyset *set)
 }
 
 /* -------------------------------------------------------------------------------------- hashes */
-
-/* The finaliser of SplitMix64 (Steele, Lea, Flood 2014) over both words. */
-static uint64_t
-hash_words(uint64_t high, uint64_t low)
-{
-	uint64_t x = low + high * 0x9e3779b97f4a7c15u;
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-	return x ^ (x >> 31);
-}
 
 static uint64_t
 hash_key(const struct keyset *set, const void *key)

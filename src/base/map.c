@@ -1,6 +1,7 @@
 #include "base/map.h"
 
 #include "base/fault.h"
+#include "base/hash.h"
 #include "base/mem.h"
 
 #define CAPACITY_MIN 16u
@@ -18,22 +19,12 @@ map_release(struct map *map)
 	*map = (struct map){0};
 }
 
-/* The finaliser of SplitMix64 (Steele, Lea, Flood 2014) over both words. */
-static uint64_t
-map_hash(uint64_t high, uint64_t low)
-{
-	uint64_t x = low + high * 0x9e3779b97f4a7c15u;
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-	return x ^ (x >> 31);
-}
-
 /* The entry of the key, or the empty one where it belongs. */
 static struct map_entry *
 map_slot(const struct map *map, uint64_t high, uint64_t low)
 {
 	size_t mask = map->capacity - 1;
-	size_t at = map_hash(high, low) & mask;
+	size_t at = hash_words(high, low) & mask;
 	while (map->entries[at].value != NULL &&
 	    (map->entries[at].key[0] != high || map->entries[at].key[1] != low))
 		at = (at + 1) & mask;
@@ -108,7 +99,7 @@ map_remove(struct map *map, uint64_t high, uint64_t low)
 	size_t hole_at = (size_t)(hole - map->entries);
 	for (size_t at = (hole_at + 1) & mask; map->entries[at].value != NULL;
 	     at = (at + 1) & mask) {
-		size_t home = map_hash(map->entries[at].key[0], map->entries[at].key[1]) & mask;
+		size_t home = hash_words(map->entries[at].key[0], map->entries[at].key[1]) & mask;
 		/* Move back unless its home lies cyclically in (hole, at]. */
 		if (((at - home) & mask) >= ((at - hole_at) & mask)) {
 			map->entries[hole_at] = map->entries[at];

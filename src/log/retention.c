@@ -5,7 +5,7 @@
  * SCAN     read it, verifying: which runs, which records, which runs closed.
  * COPY     records of runs that stay go to a new cold file, run by run; runs that go and have
  *          records in older cold files are named in it.
- * MERGE    the same from cold files, of which the extents that live are copied.
+ * MERGE    the same from cold files, of which the extents that live are copied (retention_merge.c).
  * COMMIT   the new file is durable: MANIFEST is raised. The new set is handed to the log's owner.
  * DRAIN    the old set has come back: unlink what is not in the new one.
  *

@@ -5,7 +5,7 @@
  *             older snapshot, the index is past it, and its time has come; copies the records of
  *             runs that are not past retention into a cold file; raises MANIFEST; unlinks the
  *             segment.
- *             Merges cold files of which half is dead.
+ *             Merges cold files of which half is dead, and the smaller ones when they are many.
  * Ownership   borrows the log; close before the log.
  * Threading   one thread, the same that writes MANIFEST. retention_stats(): any.
  * Invariants  1. MANIFEST never names a file that is not durable. 2. a file is unlinked only when

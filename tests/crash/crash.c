@@ -24,7 +24,6 @@
 #include "crash/process.h"
 #include "crash/verdict.h"
 
-#include <ftw.h>
 
 #define ROUND_CYCLES 10u
 #define WORKERS 3u
@@ -164,15 +163,6 @@ workers_alive(const struct round *round)
 	return true;
 }
 
-static int
-remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
-{
-	(void)stat;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
 /* It is made anew while the server serves. */
 static void
 remove_index(struct round *round)
@@ -180,7 +170,7 @@ remove_index(struct round *round)
 	char path[PROCESS_PATH];
 
 	process_path(path, "%s/index", round->server.data);
-	nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	process_remove_tree(path);
 }
 
 /* After the last kill the server is not to end by itself. */
@@ -423,7 +413,7 @@ run_round(struct round *round)
 	if (round->crash->failed != failed)
 		printf("  kept: %s\n", round->dir);
 	else
-		nftw(round->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+		process_remove_tree(round->dir);
 	fflush(stdout);
 	verdict_release(&round->verdict);
 }

@@ -15,7 +15,6 @@
 #include "crash/ledger.h"
 #include "crash/process.h"
 
-#include <ftw.h>
 
 #define WITHIN_NS (1000 * LEDGER_NS_PER_MS)
 #define WAIT_MS 20000
@@ -243,15 +242,6 @@ start(struct failpoint *test, unsigned nth, struct froe_client **ret_client)
 	    refuse(test, "the client did not connect");
 }
 
-static int
-remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
-{
-	(void)stat;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
 /* One case, on a directory of its own; true: passed. */
 static bool
 run(const char *out, const char *io, unsigned nth)
@@ -273,7 +263,7 @@ run(const char *out, const char *io, unsigned nth)
 	if (good) {
 		printf("killed after the commit of assignment %u: run %.1f ms after the worker's "
 		       "reconnect\n", nth, (double)test.took_ns / 1e6);
-		nftw(test.dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+		process_remove_tree(test.dir);
 	} else {
 		printf("FAILED assignment %u: %s; kept: %s\n", nth, test.why, test.dir);
 		process_show(test.server.log, 2000);

@@ -19,7 +19,6 @@
 #include "crash/process.h"
 #include "inject/scene.h"
 
-#include <ftw.h>
 
 #define READY_MS 30000
 #define PAD 12000u
@@ -106,21 +105,6 @@ dice(struct places *places, uint64_t sides)
 	places->seed ^= places->seed >> 7;
 	places->seed ^= places->seed << 17;
 	return places->seed % sides;
-}
-
-static int
-remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
-{
-	(void)stat;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
-static void
-remove_tree(const char *path)
-{
-	nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 /* Runs a command to its end; its wait status. */
@@ -267,7 +251,7 @@ live_remove_index(struct place *place)
 	if (!scene_load(&place->scene, 30))
 		return;
 	process_path(path, "%s/index", place->server.data);
-	remove_tree(path);
+	process_remove_tree(path);
 	live_load(place);
 }
 
@@ -413,7 +397,7 @@ place_judge(struct place *place, bool good)
 	places->passed += good ? 1 : 0;
 	places->failed += good ? 0 : 1;
 	if (good) {
-		remove_tree(place->dir);
+		process_remove_tree(place->dir);
 		return;
 	}
 	printf("FAILED %s: %s; kept: %s\n", place->failpoint, place->scene.why, place->dir);
@@ -580,7 +564,7 @@ main(int argc, char **argv)
 		places.failed++;
 	}
 	if (places.failed == 0)
-		remove_tree(places.dir);
+		process_remove_tree(places.dir);
 	printf("%u passed, %u failed\n", places.passed, places.failed);
 	return places.failed > 0 || places.passed == 0;
 }

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -247,6 +248,22 @@ process_show(const char *path, long bytes)
 	while (fgets(line, sizeof(line), file) != NULL)
 		printf("  | %s", line);
 	fclose(file);
+}
+
+static inline int
+process_remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
+{
+	(void)stat;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+/* A directory with all that is in it; what is mounted below stays. */
+static inline void
+process_remove_tree(const char *path)
+{
+	nftw(path, process_remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
 #endif

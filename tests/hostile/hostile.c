@@ -34,21 +34,6 @@ static unsigned frames = 20000, slow = 2000;
 
 /* --------------------------------------------------------------------------- the server's cost */
 
-static size_t
-server_resident_bytes(const struct server *of)
-{
-	char path[64], line[256];
-	size_t kib = 0;
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)of->pid);
-	FILE *file = fopen(path, "r");
-	assert_non_null(file);
-	while (fgets(line, sizeof(line), file) != NULL)
-		sscanf(line, "VmRSS: %zu kB", &kib);
-	fclose(file);
-	assert_true(kib > 0);
-	return kib * 1024;
-}
-
 static unsigned
 server_files(const struct server *of)
 {
@@ -61,18 +46,6 @@ server_files(const struct server *of)
 		count++;
 	closedir(folder);
 	return count;
-}
-
-static uint64_t
-server_metric(const struct server *of, const char *name)
-{
-	static char text[1 << 18];
-	char line[128];
-	http_get(of, "/metrics", text, sizeof(text));
-	snprintf(line, sizeof(line), "\n%s ", name);
-	const char *at = strstr(text, line);
-	assert_non_null(at);
-	return strtoull(at + strlen(line), NULL, 10);
 }
 
 /* A sanitizer's heap and shadow: how many times the plain memory to allow. */

@@ -16,7 +16,6 @@
 #include "inject/disk.h"
 #include "inject/scene.h"
 
-#include <ftw.h>
 #include <sys/syscall.h>
 
 #define READY_MS 30000
@@ -53,15 +52,6 @@ struct eio_round {
 	struct server server;
 	struct scene scene;
 };
-
-static int
-remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
-{
-	(void)stat;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
 
 static bool
 said(const struct server *server, const char *text)
@@ -184,7 +174,7 @@ run_round(struct eio *eio, size_t variant, unsigned number)
 		process_show(round->server.log, 1500);
 	}
 	fflush(stdout);
-	nftw(round->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	process_remove_tree(round->dir);
 	free(round);
 	return there;
 }

@@ -16,7 +16,6 @@
 #include "inject/disk.h"
 #include "inject/scene.h"
 
-#include <ftw.h>
 
 #define READY_MS 30000
 #define DISK_BYTES (64 << 20)
@@ -46,21 +45,6 @@ struct level {
 	struct server server;
 	struct scene scene;
 };
-
-static int
-remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
-{
-	(void)stat;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
-static void
-remove_tree(const char *path)
-{
-	nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 /* Steps for so long; false: the server ended. */
 static bool
@@ -218,7 +202,7 @@ run_level(struct full *full, unsigned number)
 	fflush(stdout);
 	unlink(full->disk.ballast);
 	unlink(level->server.log);
-	remove_tree(level->server.data);
+	process_remove_tree(level->server.data);
 	free(level);
 }
 
@@ -262,7 +246,7 @@ main(int argc, char **argv)
 		printf("skipping: no ext4 can be made and mounted here\n");
 	if (!disk_close(&full->disk))
 		full->failed++;
-	remove_tree(full->dir);
+	process_remove_tree(full->dir);
 	printf("sum: %u levels, at %u a run was refused (%u runs), "
 	       "the slowest took runs %.1f s after there was space\n",
 	    full->levels, full->filled, full->refusals, (double)full->resumed_ns_max / 1e9);

@@ -21,7 +21,6 @@
 #endif
 #include "inject/scene.h"
 
-#include <ftw.h>
 
 #define READY_MS 30000
 #define STOP_NS (30000 * LEDGER_NS_PER_MS)
@@ -76,21 +75,6 @@ struct casus {
 	int status;
 	bool went_on;
 };
-
-static int
-remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
-{
-	(void)stat;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
-static void
-remove_tree(const char *path)
-{
-	nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 static void
 copy_tree(const char *from, const char *to)
@@ -316,7 +300,7 @@ case_run(struct casus *casus, struct tally *tally)
 	tally->ended += casus->hit && !casus->went_on ? 1 : 0;
 	tally->failed += good ? 0 : 1;
 	if (good) {
-		remove_tree(casus->dir);
+		process_remove_tree(casus->dir);
 		return true;
 	}
 	printf("FAILED %s %s:%lu (%s %s): %s; kept: %s\n", scenery_names[casus->scenery],
@@ -435,7 +419,7 @@ make_seed(struct inject *inject)
 		printf("FAILED no store to start again from: %s\n", casus->scene.why);
 		process_show(casus->server.log, 2000);
 	}
-	remove_tree(casus->dir);
+	process_remove_tree(casus->dir);
 	free(casus);
 	return good;
 }
@@ -516,7 +500,7 @@ main(int argc, char **argv)
 	if (make_seed(&inject))
 		sum = run_all(&inject);
 	if (sum.failed == 0)
-		remove_tree(inject.dir);
+		process_remove_tree(inject.dir);
 	printf("sum: %u cases, %u reached: %u servers went on, %u ended and said why\n", sum.cases,
 	    sum.reached, sum.went_on, sum.ended);
 	printf("%u passed, %u failed\n", sum.cases - (sum.cases < sum.failed ? 0 : sum.failed),

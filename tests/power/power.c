@@ -31,7 +31,6 @@
 #include "power/place.h"
 #include "power/recorder.h"
 
-#include <ftw.h>
 #include <sys/stat.h>
 
 #define ROUND_IMAGES 100u
@@ -130,15 +129,6 @@ expect(struct power *power, bool good, const char *what)
 		printf("FAILED %s: %s\n", power->kind->name, what);
 	}
 	fflush(stdout);
-}
-
-static int
-remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
-{
-	(void)stat;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
 }
 
 /* ------------------------------------------------------------------------------ mount, unmount */
@@ -461,7 +451,7 @@ round_new(struct power *power, unsigned number, enum control control)
 static void
 round_free(struct round *round)
 {
-	nftw(round->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	process_remove_tree(round->dir);
 	for (unsigned i = 0; i < LOADS; i++)
 		free(round->loads[i].runs);
 	promises_release(&round->promises);
@@ -669,7 +659,7 @@ end(struct power *power)
 	guard_end(&power->guard);
 	recorder_close(power->recorder);
 	if (power->kept == 0)
-		nftw(power->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+		process_remove_tree(power->dir);
 	printf("result: %s\n", power->result);
 	printf("%u passed, %u failed\n", power->passed, power->failed);
 	return power->failed > 0;

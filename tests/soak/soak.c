@@ -29,7 +29,6 @@
 #include "soak/meter.h"
 #include "soak/witness.h"
 
-#include <ftw.h>
 
 #define WORKERS 2u
 #define LOADS 2u
@@ -151,21 +150,6 @@ froe(struct soak *soak, const char *const *args)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
-static int
-remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
-{
-	(void)stat;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
-static void
-remove_tree(const char *path)
-{
-	nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 /* ----------------------------------------------------------------------------------- troubles */
 
 static struct froe_client *
@@ -220,7 +204,7 @@ trouble_kill(struct soak *soak, bool index)
 	expect(soak, end_server(soak, SIGKILL), "the server ended before it was killed");
 	process_path(path, "%s/index", soak->server.data);
 	if (index)
-		remove_tree(path);
+		process_remove_tree(path);
 	if (!expect(soak, start_server(soak), "the server did not start after kill -9"))
 		return;
 	if (index)
@@ -264,8 +248,8 @@ trouble_backup(struct soak *soak)
 	    expect(soak, froe(soak, restore) == 0, "froe restore") &&
 	    expect(soak, froe(soak, verify) == 0, "froe log verify of the copy"))
 		expect(soak, copy_serves(soak, copy), "a server on the copy");
-	remove_tree(backup);
-	remove_tree(copy);
+	process_remove_tree(backup);
+	process_remove_tree(copy);
 }
 
 static void
@@ -588,7 +572,7 @@ main(int argc, char **argv)
 	if (soak->failed != 0 || soak->keep)
 		printf("  kept: %s\n", soak->dir);
 	else
-		remove_tree(soak->dir);
+		process_remove_tree(soak->dir);
 	printf("%u passed, %u failed\n", soak->passed, soak->failed);
 	return soak->failed > 0;
 }

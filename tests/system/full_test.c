@@ -90,18 +90,6 @@ disk_fill(const struct disk *disk, uint64_t leave)
 
 /* ------------------------------------------------------------------------------------ the test */
 
-static uint64_t
-metric(const struct server *server, const char *name)
-{
-	static char answer[1 << 18];
-	char needle[128];
-	http_get(server, "/metrics", answer, sizeof(answer));
-	snprintf(needle, sizeof(needle), "\n%s ", name);
-	const char *at = strstr(answer, needle);
-	assert_non_null(at);
-	return strtoull(at + strlen(needle), NULL, 10);
-}
-
 static const char *
 payload(unsigned number, size_t bytes)
 {
@@ -129,7 +117,7 @@ static void
 await_state(const struct server *server, uint64_t low, uint64_t high)
 {
 	uint64_t end_ms = now_ms() + 30000, state;
-	while ((state = metric(server, "froe_disk_state")) < low || state > high) {
+	while ((state = server_metric(server, "froe_disk_state")) < low || state > high) {
 		if (now_ms() > end_ms)
 			fail_msg("disk state %d", (int)state);
 		sleep_ms(50);
@@ -212,7 +200,7 @@ test_full__comes_and_goes_by_itself(void **state)
 	for (unsigned i = 0; i < count; i += 10)
 		is_readable(client, runs[i]);
 	server_restart(&server); /* a full disk keeps nobody from starting */
-	assert_true(metric(&server, "froe_disk_state") >= 1);
+	assert_true(server_metric(&server, "froe_disk_state") >= 1);
 	is_readable(client, runs[count - 1]);
 	assert_int_equal(unlink(disk.ballast), 0);
 	await_state(&server, 0, 0);
@@ -274,7 +262,7 @@ test_full__retention_makes_room(void **state)
 			sleep_ms(50);
 		}
 	}
-	assert_true(metric(&server, "froe_log_segment_oldest") > 25);
+	assert_true(server_metric(&server, "froe_log_segment_oldest") > 25);
 	froe_client_close(client);
 	worker_close(&worker);
 	server_release(&server);

@@ -319,21 +319,6 @@ test_http__oversize_heads(void **state)
 
 static struct peer hoarders[HOARDERS];
 
-static size_t
-server_resident_bytes(void)
-{
-	char path[64], line[256];
-	size_t kib = 0;
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)server.pid);
-	FILE *file = fopen(path, "r");
-	assert_non_null(file);
-	while (fgets(line, sizeof(line), file) != NULL)
-		sscanf(line, "VmRSS: %zu kB", &kib);
-	fclose(file);
-	assert_true(kib > 0);
-	return kib * 1024;
-}
-
 /* A sanitizer keeps freed memory for a while: 256 MiB of it, and shadows of all, TSan's up to nine
  * times the size. How many times the plain memory to allow; 1: no sanitizer. */
 static unsigned
@@ -390,11 +375,11 @@ test_readers__never_reading_is_bounded(void **state)
 	struct froe_id run = start_run(worker.client, "hoard", text);
 	expect_result(worker.client, run, text);
 	froe_run_view_free(get_run(worker.client, run));
-	size_t before = server_resident_bytes(), most = before;
+	size_t before = server_resident_bytes(&server), most = before;
 	for (unsigned i = 0; i < HOARDERS; i++)
 		hoarder_open(&hoarders[i], run);
 	for (unsigned i = 0; i < 30; i++) {
-		size_t now = server_resident_bytes();
+		size_t now = server_resident_bytes(&server);
 		most = now > most ? now : most;
 		sleep_ms(20);
 	}

@@ -207,17 +207,6 @@ test_job__replay_killed_in_the_middle(void **state)
 	froe_client_close(client);
 }
 
-static uint64_t
-metric(const char *name)
-{
-	char answer[32768], needle[128];
-	http_get(&server, "/metrics", answer, sizeof(answer));
-	snprintf(needle, sizeof(needle), "\n%s ", name);
-	const char *at = strstr(answer, needle);
-	assert_non_null(at);
-	return strtoull(at + strlen(needle), NULL, 10);
-}
-
 static int
 verify(void)
 {
@@ -248,15 +237,15 @@ test_job__snapshots_in_between(void **state)
 	await_death();
 	expect_done(client, job, (uint64_t)ROUNDS * MANY, 0);
 	uint64_t until_ms = now_ms() + 20000;
-	while (metric("froe_snapshots_total") < 1) {
+	while (server_metric(&server, "froe_snapshots_total") < 1) {
 		assert_true(now_ms() < until_ms);
 		sleep_ms(50);
 	}
-	assert_int_equal(metric("froe_snapshots_failed_total"), 0);
+	assert_int_equal(server_metric(&server, "froe_snapshots_failed_total"), 0);
 	server_end(&server, SIGKILL);
 	assert_int_equal(verify(), 0);
 	server_start(&server);
-	assert_true(metric("froe_recovery_snapshot") > 0);
+	assert_true(server_metric(&server, "froe_recovery_snapshot") > 0);
 	expect_done(client, job, (uint64_t)ROUNDS * MANY, 0);
 	assert_int_equal(count_of(client, "padded", FROE_RUN_CANCELLED), ROUNDS * MANY);
 	froe_client_close(client);

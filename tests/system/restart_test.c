@@ -93,17 +93,6 @@ fail_once(struct froe_task *task, void *context)
 	return froe_task_output(task, input.data, input.size, NULL);
 }
 
-static uint64_t
-metric(const struct server *server, const char *name)
-{
-	char answer[1 << 18], needle[128];
-	http_get(server, "/metrics", answer, sizeof(answer));
-	snprintf(needle, sizeof(needle), "\n%s ", name);
-	const char *at = strstr(answer, needle);
-	assert_non_null(at);
-	return strtoull(at + strlen(needle), NULL, 10);
-}
-
 /* Nothing is cached: each dispatch and each result reads its payload back from the log. */
 static void
 test_restart__payload_that_left_memory(void **state)
@@ -125,7 +114,7 @@ test_restart__payload_that_left_memory(void **state)
 	worker_open(&worker, &server, NULL, &workflow, 1);
 	struct froe_id run = start_run(worker.client, "cold", "{\"cold\":true}");
 	expect_result(worker.client, run, "{\"then\":{\"cold\":true}}");
-	assert_true(metric(&server, "froe_payload_loads_total") >= 4);
+	assert_true(server_metric(&server, "froe_payload_loads_total") >= 4);
 	struct froe_run_view *view = get_run(worker.client, run);
 	assert_int_equal(view->tasks[0].attempt_count, 2);
 	assert_int_equal(view->tasks[0].output.size, strlen("{\"cold\":true}"));

@@ -26,18 +26,6 @@ wait_at_gate(struct froe_task *task, void *context)
 	return froe_task_output(task, input.data, input.size, NULL);
 }
 
-static uint64_t
-metric(const struct server *server, const char *name)
-{
-	static char answer[1 << 18];
-	char needle[128];
-	http_get(server, "/metrics", answer, sizeof(answer));
-	snprintf(needle, sizeof(needle), "\n%s ", name);
-	const char *at = strstr(answer, needle);
-	assert_non_null(at);
-	return strtoull(at + strlen(needle), NULL, 10);
-}
-
 static unsigned
 segments_there(const struct server *server)
 {
@@ -81,7 +69,7 @@ static void
 turn_until(struct server *server, struct froe_client *client, uint64_t oldest)
 {
 	uint64_t end_ms = now_ms() + 200000; /* it yields to all others */
-	while (metric(server, "froe_log_segment_oldest") <= oldest) {
+	while (server_metric(server, "froe_log_segment_oldest") <= oldest) {
 		assert_true(now_ms() < end_ms);
 		turn_over(client, 20);
 		sleep_ms(100);
@@ -177,8 +165,8 @@ test_retention__a_sleeper_and_a_turning_log(void **state)
 		expect_sleeper(client, run, input, false);
 	}
 	expect_gone(client, old);
-	assert_true(metric(&server, "froe_cold_files") >= 1);
-	assert_true(metric(&server, "froe_disk_free_bytes") > 0);
+	assert_true(server_metric(&server, "froe_cold_files") >= 1);
+	assert_true(server_metric(&server, "froe_disk_free_bytes") > 0);
 	uint64_t end_ms = now_ms() + 60000; /* housekeeping yields to all others */
 	while (segments_there(&server) > 60 && now_ms() < end_ms)
 		sleep_ms(100);

@@ -9,32 +9,21 @@
 #define RUNS 300u
 #define PAD 16000
 
-static uint64_t
-metric(const struct server *server, const char *name)
-{
-	char answer[32768], needle[128];
-	http_get(server, "/metrics", answer, sizeof(answer));
-	snprintf(needle, sizeof(needle), "\n%s ", name);
-	const char *at = strstr(answer, needle);
-	assert_non_null(at);
-	return strtoull(at + strlen(needle), NULL, 10);
-}
-
 static void
 await_snapshots(const struct server *server, uint64_t count)
 {
 	uint64_t until_ms = now_ms() + 20000;
-	while (metric(server, "froe_snapshots_total") < count) {
+	while (server_metric(server, "froe_snapshots_total") < count) {
 		assert_true(now_ms() < until_ms);
 		sleep_ms(20);
 	}
-	uint64_t durable = metric(server, "froe_log_durable_frame");
-	while (metric(server, "froe_index_applied_frame") < durable) {
+	uint64_t durable = server_metric(server, "froe_log_durable_frame");
+	while (server_metric(server, "froe_index_applied_frame") < durable) {
 		assert_true(now_ms() < until_ms);
 		sleep_ms(20);
 	}
-	assert_int_equal(metric(server, "froe_state_differs"), 0);
-	assert_int_equal(metric(server, "froe_snapshots_failed_total"), 0);
+	assert_int_equal(server_metric(server, "froe_state_differs"), 0);
+	assert_int_equal(server_metric(server, "froe_snapshots_failed_total"), 0);
 }
 
 static char *
@@ -131,10 +120,10 @@ test_snapshot__runs_go_on(void **state)
 	server_start(&server);
 	load(&server, runs);
 	await_snapshots(&server, 3);
-	assert_true(metric(&server, "froe_snapshots_compared_total") > 0);
+	assert_true(server_metric(&server, "froe_snapshots_compared_total") > 0);
 	server_restart(&server);
-	assert_true(metric(&server, "froe_recovery_snapshot") > 0);
-	assert_true(metric(&server, "froe_recovery_records") < RUNS * 4);
+	assert_true(server_metric(&server, "froe_recovery_snapshot") > 0);
+	assert_true(server_metric(&server, "froe_recovery_records") < RUNS * 4);
 	struct froe_client *client = client_open(&server, NULL);
 	expect_run(client, runs[0], 0); /* closed long ago: its places are in the index */
 	worker_open(&worker, &server, NULL, &echoes, 8);
@@ -167,19 +156,19 @@ test_snapshot__damaged(void **state)
 	flip(&server, "ckpt", 0, 1);
 	assert_int_equal(verify(&server), 65);
 	server_start(&server);
-	uint64_t older = metric(&server, "froe_recovery_snapshot");
+	uint64_t older = server_metric(&server, "froe_recovery_snapshot");
 	assert_true(older > 0 && older < newest);
 	server_end(&server, SIGKILL);
 	flip(&server, "ckpt", 1, 1);
 	server_start(&server); /* the whole log is there */
-	assert_int_equal(metric(&server, "froe_recovery_snapshot"), 0);
+	assert_int_equal(server_metric(&server, "froe_recovery_snapshot"), 0);
 	worker_open(&worker, &server, NULL, &echoes, 8);
 	for (unsigned i = RUNS * 2 / 3; i < RUNS; i++)
 		expect_run(worker.client, runs[i], i);
 	await_snapshots(&server, 1); /* and another one is made */
 	worker_close(&worker);
 	server_restart(&server);
-	assert_true(metric(&server, "froe_recovery_snapshot") > newest);
+	assert_true(server_metric(&server, "froe_recovery_snapshot") > newest);
 	server_release(&server);
 }
 

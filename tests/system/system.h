@@ -310,4 +310,32 @@ http_get(const struct server *server, const char *path, char *to, size_t size)
 	return http_get_with(server, path, "", to, size);
 }
 
+/* What /metrics says of a metric; its name with its labels. */
+static inline uint64_t
+server_metric(const struct server *server, const char *name)
+{
+	static char answer[1 << 18];
+	char needle[128];
+	http_get(server, "/metrics", answer, sizeof(answer));
+	snprintf(needle, sizeof(needle), "\n%s ", name);
+	const char *at = strstr(answer, needle);
+	assert_non_null(at);
+	return strtoull(at + strlen(needle), NULL, 10);
+}
+
+static inline size_t
+server_resident_bytes(const struct server *server)
+{
+	char path[64], line[256];
+	size_t kib = 0;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)server->pid);
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) != NULL)
+		sscanf(line, "VmRSS: %zu kB", &kib);
+	fclose(file);
+	assert_true(kib > 0);
+	return kib * 1024;
+}
+
 #endif

@@ -420,20 +420,6 @@ test_tls__slow_handshakes_are_cut(void **state)
 #define HOARDERS 3u
 #define HOARD_REQUESTS 1000u
 
-static size_t
-resident_bytes(void)
-{
-	char path[64], line[256];
-	size_t kib = 0;
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)server.pid);
-	FILE *status = fopen(path, "r");
-	assert_non_null(status);
-	while (fgets(line, sizeof(line), status) != NULL)
-		sscanf(line, "VmRSS: %zu kB", &kib);
-	fclose(status);
-	return kib * 1024;
-}
-
 /* A sanitizer keeps freed memory for a while. */
 static bool
 sanitized(void)
@@ -486,11 +472,11 @@ test_tls__never_reading_is_bounded(void **state)
 	struct froe_id run = start_run(worker.client, "echo", text);
 	expect_result(worker.client, run, text);
 	froe_run_view_free(get_run(worker.client, run));
-	size_t before = resident_bytes(), most = before;
+	size_t before = server_resident_bytes(&server), most = before;
 	for (unsigned i = 0; i < HOARDERS; i++)
 		hoard(&foreign[i], run);
 	for (unsigned i = 0; i < 30; i++) {
-		size_t now = resident_bytes();
+		size_t now = server_resident_bytes(&server);
 		most = now > most ? now : most;
 		sleep_ms(20);
 	}

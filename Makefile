@@ -201,6 +201,7 @@ $(OUT)/tests/%: tests/%.c $$(call lib,$$(L_cli))
 	    $(filter %.c,$^) \
 	    $(call lib,$(filter-out cli,$(L_cli))) -lcmocka $(LIBS)
 $(OUT)/tests/sim/sim: $(wildcard tests/sim/world/*)
+$(OUT)/tests/sim/sim: LDFLAGS_ALL += -Wl,--wrap=mem_pages,--wrap=mem_region,--wrap=mem_pages_free
 ROT := $(OUT)/tests/rot/rot
 $(ROT): $(wildcard tests/rot/*)
 # The power cuts' rig is several files, and needs FUSE; without its headers it is not built.

@@ -4,7 +4,7 @@
 #   make SAN=address,undefined | SAN=thread | CC=clang-14    the same in a tree of its own
 #   make check [T=substring] unit tests
 #   make system              tests of the real binary over real sockets, on both I/O backends
-#   make sim [SEEDS=N] [FROM=S]    log, engine and recovery under seeds
+#   make sim [SEEDS=N] [FROM=S] [SMALL=1]  log, engine and recovery under seeds
 #   make sim-faults          faults planted in the code: does the simulator find each?
 #   make sim-marks [SEEDS=N] the error branches of log and engine that the worlds do not reach
 #   make sim-same            the same worlds built by two compilers, -O0 and -O3: the same traces
@@ -240,7 +240,7 @@ FROM ?= 1
 CYCLES ?= 50
 SIM := $(OUT)/tests/sim/sim
 sim: $(SIM)
-	@tools/sim-campaign sim $(FROM) $(SEEDS) $(SIM)
+	@tools/sim-campaign sim$(if $(SMALL),\ small) $(FROM) $(SEEDS) $(SIM) $(if $(SMALL),--small)
 # Faults planted in the code of src/, one at a time: each must be found.
 sim-faults:
 	@$(MAKE) --no-print-directory PLANTS=1 sim-faults-run

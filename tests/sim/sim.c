@@ -7,8 +7,8 @@
  * The first seeds that fail are shrunk: kinds are switched off as long as they still fail.
  * --selftest plants faults in the harness, --faults in the code (a build of its own: make
  * sim-faults); each must be found: the oracles are no decoration. SIM_PLANT=name plants one of the
- * harness in an ordinary run. --small is --without BIG_PAYLOAD: nine tenths of the time of all worlds
- * goes into moving and hashing the large payloads of one in five.
+ * harness in an ordinary run. --small is --without BIG_PAYLOAD: nine tenths of the time of
+ * all worlds goes into moving and hashing the large payloads of one in five.
  */
 #include "sim/world/audit.h"
 #include "sim/world/batch.h"

@@ -159,27 +159,34 @@ repair_move(const struct repair *repair, const char *path, const char *kind, uin
 
 struct repair_list {
 	uint64_t from;
+	uint64_t to;
 	uint64_t *segments;
 	size_t count;
 };
+
+static void
+repair_list_add(struct repair_list *list, uint64_t no)
+{
+	list->segments = mem_resize(list->segments, (list->count + 1) * sizeof(uint64_t));
+	list->segments[list->count++] = no;
+}
 
 static bool
 repair_each_name(void *context, const char *name)
 {
 	struct repair_list *list = context;
 	uint64_t no;
-	if (!seg_name_parse(name, &no) || no < list->from)
-		return true;
-	list->segments = mem_resize(list->segments, (list->count + 1) * sizeof(uint64_t));
-	list->segments[list->count++] = no;
+	if (seg_name_parse(name, &no) && no >= list->from && no <= list->to)
+		repair_list_add(list, no);
 	return true;
 }
 
+/* The files of a directory whose numbers are from `from` up to `to`. */
 static enum froe_err
-repair_list(const struct repair *repair, const char *dir, uint64_t from, struct repair_list *list,
-    struct froe_fault *fault)
+repair_list(const struct repair *repair, const char *dir, uint64_t from, uint64_t to,
+    struct repair_list *list, struct froe_fault *fault)
 {
-	*list = (struct repair_list){.from = from};
+	*list = (struct repair_list){.from = from, .to = to};
 	enum froe_err err = io_path_list(repair->env, dir, repair_each_name, list, fault);
 	return err == FROE_NOT_FOUND ? FROE_OK : err;
 }
@@ -210,7 +217,7 @@ static enum froe_err
 repair_drop_segments(struct repair *repair, uint64_t no, struct froe_fault *fault)
 {
 	struct repair_list list;
-	enum froe_err err = repair_list(repair, repair->paths.log, no, &list, fault);
+	enum froe_err err = repair_list(repair, repair->paths.log, no, UINT64_MAX, &list, fault);
 	repair->report->segments_after = list.count;
 	for (size_t i = 0; i < list.count && err == FROE_OK && repair->accept; i++)
 		err = repair_move(repair, path_segment(&repair->paths, list.segments[i]).text,
@@ -272,7 +279,8 @@ repair_log(struct repair *repair, struct froe_fault *fault)
 
 /* ------------------------------------------------------------------------------- the cold files */
 
-/* Those that MANIFEST's file names; all that are there if it cannot be read. */
+/* Those that MANIFEST's file names. If that one cannot be read: itself, which is found to be
+ * damaged, and all that are there and older. A newer one is a leftover, whose records are hot. */
 static enum froe_err
 repair_cold_list(struct repair *repair, struct repair_list *list, struct froe_fault *fault)
 {
@@ -283,10 +291,13 @@ repair_cold_list(struct repair *repair, struct repair_list *list, struct froe_fa
 		return FROE_OK;
 	enum froe_err err =
 	    cold_open(repair->env, &repair->paths, repair->store.id, newest, &file, fault);
+	if (err == FROE_CORRUPT || err == FROE_INCOMPATIBLE) {
+		err = repair_list(repair, repair->paths.cold, 1, newest - 1, list, fault);
+		repair_list_add(list, newest);
+		return err;
+	}
 	if (err != FROE_OK)
-		return err == FROE_CORRUPT || err == FROE_INCOMPATIBLE
-			   ? repair_list(repair, repair->paths.cold, 1, list, fault)
-			   : err;
+		return err;
 	list->count = file->member_count + 1;
 	list->segments = mem_array(list->count, sizeof(uint64_t));
 	for (size_t i = 0; i < file->member_count; i++)

@@ -260,7 +260,9 @@ retention_copy(struct retention *retention)
 			return retention_copied(retention);
 		err = retention_copy_item(retention, retention->at++, &fault);
 	}
-	return err == FROE_OK || retention_fail(retention, err, &fault);
+	if (err != FROE_OK)
+		return retention_fail(retention, err, &fault);
+	return true;
 }
 
 static bool
@@ -271,7 +273,9 @@ retention_merge(struct retention *retention)
 	if (retention->at == retention->item_count)
 		return retention_copied(retention);
 	err = retention_merge_item(retention, retention->at++, &fault);
-	return err == FROE_OK || retention_fail(retention, err, &fault);
+	if (err != FROE_OK)
+		return retention_fail(retention, err, &fault);
+	return true;
 }
 
 /* --------------------------------------------------------------------------------------- commit */
@@ -356,7 +360,9 @@ retention_commit(struct retention *retention)
 	}
 	mem_free(files);
 	mem_free(members);
-	return err == FROE_OK || retention_fail(retention, err, &fault);
+	if (err != FROE_OK)
+		return retention_fail(retention, err, &fault);
+	return true;
 }
 
 static enum froe_err
@@ -416,7 +422,9 @@ retention_drain(struct retention *retention)
 	io_file_close(retention->log->env, retention->hold);
 	retention->hold = -1;
 	retention->state = RETENTION_PLAN;
-	return err == FROE_OK || retention_fail(retention, err, &fault);
+	if (err != FROE_OK)
+		return retention_fail(retention, err, &fault);
+	return true;
 }
 
 /* -------------------------------------------------------------------------------- at the start */

@@ -5,6 +5,7 @@
 #include "log_story.h"
 
 #include "log/copy_int.h"
+#include "log/retention_int.h"
 #include "log/scrub.h"
 
 static void
@@ -469,6 +470,285 @@ test_retention__power_lost_at_each_step(void **state)
 	assert_true(at > 100);
 }
 
+/* ------------------------------------------------------------------------------- single errors */
+
+/* An error in the n-th operation. Returns whether retention came so far. */
+static bool
+retain_with_an_error(struct story *story, uint64_t at, enum froe_err error)
+{
+	struct io_env *env = story->world->env;
+	uint64_t before = sim_operations(env);
+	sim_fail_after(env, at, error);
+	story_retain(story);
+	sim_fail_after(env, UINT64_MAX, error);
+	return sim_operations(env) - before > at;
+}
+
+static void
+story_age_by_half(struct story *story)
+{
+	assert_true(story_live(story, 120));
+	story->world->now_ns += KEEP_NS / 2;
+	OK(story->world, story_snapshot(story));
+	world_settle_watermark(story->world);
+}
+
+static void
+story_restart(struct story *story)
+{
+	story_close(story);
+	OK(story->world, story_open(story));
+	world_settle_watermark(story->world);
+}
+
+/* Each operation of a retention fails once: it stops and says why, the log goes on, nothing is
+ * lost; the next start's goes on where it was. */
+static void
+test_retention__error_anywhere(void **state)
+{
+	struct story *story = story_new(21);
+	unsigned failed = 0;
+	(void)state;
+	story_age_by_half(story);
+	for (uint64_t at = 0; at < 170; at += at < 40 || at > 100 ? 1 : 6) { /* there: copying */
+		if (!retain_with_an_error(story, at, FROE_IO) || !story_stats(story).failed) {
+			story_age_by_half(story);
+			story_age_by_half(story);
+			retain_with_an_error(story, at, FROE_IO);
+		}
+		struct retention_stats stats = story_stats(story);
+		failed += stats.failed;
+		if (stats.failed) {
+			assert_non_null(strstr(stats.why, "injected"));
+			assert_false(retention_holds(story->retention));
+			assert_false(retention_step(story->retention, UINT64_MAX - 1));
+		}
+		if (at % 16 == 0) {
+			assert_true(story_put(story, ++story->run_count, 100, 0));
+			story_check(story, UINT64_MAX);
+		}
+		story_restart(story);
+	}
+	story_retain(story);
+	assert_false(story_stats(story).failed);
+	story_check(story, UINT64_MAX);
+	assert_true(failed > 80);
+	story_free(story);
+}
+
+/* Lack of space passes: what was begun is given up, and done another time. Unless it was MANIFEST
+ * that could not be written: nobody knows what it says. */
+static void
+test_retention__no_space_anywhere(void **state)
+{
+	struct story *story = story_new(22);
+	unsigned failed = 0;
+	(void)state;
+	for (unsigned round = 0; round < 8; round++) {
+		story_age_by_half(story);
+		for (uint64_t at = round; at < 1000; at += 8) {
+			struct retention_stats stats;
+			bool reached = retain_with_an_error(story, at, FROE_NO_SPACE);
+			stats = story_stats(story);
+			failed += stats.failed;
+			if (stats.failed) {
+				assert_non_null(strstr(stats.why, "MANIFEST"));
+				story_restart(story);
+			}
+			if (!reached)
+				break;
+		}
+		story_check(story, UINT64_MAX);
+	}
+	assert_in_range(failed, 0, 16);
+	assert_true(story_stats(story).segment_oldest > 5);
+	assert_true(story_stats(story).cold_files > 0);
+	story_free(story);
+}
+
+/* -------------------------------------------------------------------------------- other reasons */
+
+/* When there is more than may be, closed runs go before their time; open ones do not. */
+static void
+test_retention__bytes_max(void **state)
+{
+	struct story *story = story_new(23);
+	struct retention_options options = {.keep_ns = UINT64_MAX, .bytes_max = 6 * MIB};
+	(void)state;
+	retention_close(story->retention);
+	story->retention = retention_open(story->world->log, &options);
+	story->run_count = 1;
+	assert_true(story_put(story, 1, 1000, 0));
+	story_fill(story, 250, LOG_RECORD_CLOSES); /* five segments */
+	OK(story->world, story_snapshot(story));
+	story_retain(story);
+	assert_int_equal(story_stats(story).segment_oldest, 1);
+	story_fill(story, 250, LOG_RECORD_CLOSES);
+	OK(story->world, story_snapshot(story));
+	story_retain(story);
+	struct retention_stats stats = story_stats(story);
+	uint64_t segments = log_sealed(story->world->log) + 1 - stats.segment_oldest;
+	assert_false(stats.failed);
+	assert_true(stats.cold_bytes + segments * MIB <= 6 * MIB);
+	assert_true(stats.segment_oldest > 3);
+	assert_int_equal(story_read(story, 1, 0), FROE_OK);
+	assert_int_equal(story_read(story, 2, 0), FROE_NOT_FOUND);
+	assert_int_equal(story_read(story, story->run_count, 0), FROE_OK);
+	story_free(story);
+}
+
+/* What was said of a run after its end goes with it, also when it lies in a later segment. */
+static void
+test_retention__a_record_behind_the_end(void **state)
+{
+	struct story *story = story_new(24);
+	(void)state;
+	story->run_count = 1;
+	assert_true(story_put(story, 1, 1000, 0));
+	assert_true(story_put(story, 1, 1000, LOG_RECORD_CLOSES));
+	story_fill(story, 150, LOG_RECORD_CLOSES);
+	assert_true(story_put(story, 1, 1000, 0));
+	story_fill(story, 100, LOG_RECORD_CLOSES);
+	story_age(story);
+	struct retention_stats stats = story_stats(story);
+	assert_false(stats.failed);
+	assert_true(stats.segment_oldest > 4);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(story_read(story, 1, i), FROE_NOT_FOUND);
+	assert_int_equal(stats.records_copied, 0);
+	assert_int_equal(stats.cold_files, 0);
+	story_free(story);
+}
+
+/* So many segments go at once that their cold files are merged before the next one goes. */
+static void
+test_retention__a_crowd_of_files(void **state)
+{
+	struct story *story = story_new(25);
+	struct log *log = story->world->log;
+	size_t most = 0;
+	(void)state;
+	while (log_sealed(log) < 80) {
+		assert_true(story_put(story, ++story->run_count, 1000, 0));
+		assert_true(story_put(story, ++story->run_count, 250000, LOG_RECORD_CLOSES));
+	}
+	story->world->now_ns += 2 * KEEP_NS;
+	story_fill(story, 100, 0);
+	OK(story->world, story_snapshot(story));
+	for (unsigned idle = 0; idle < 3;) {
+		idle = retention_step(story->retention, UINT64_MAX - 1) ? 0 : idle + 1;
+		log_tick(log, io_mono_ns(story->world->env));
+		size_t files = story_stats(story).cold_files;
+		most = files > most ? files : most;
+	}
+	assert_false(story_stats(story).failed);
+	assert_int_equal(most, 64);
+	assert_in_range(story_stats(story).cold_files, 1, 17);
+	assert_true(story_stats(story).segment_oldest >= 80);
+	story_check(story, UINT64_MAX);
+	story_free(story);
+}
+
+/* The disk fails between the look at a segment and the copying: the copy is not made of it. */
+static void
+test_retention__stops_at_damage_while_it_copies(void **state)
+{
+	struct story *story = story_new(26);
+	struct world *world = story->world;
+	struct retention_stats stats;
+	(void)state;
+	story_fill(story, 150, 0);
+	world->now_ns += 2 * KEEP_NS;
+	story_fill(story, 100, 0);
+	OK(world, story_snapshot(story));
+	while (story->retention->state != RETENTION_COPY)
+		assert_true(retention_step(story->retention, UINT64_MAX - 1));
+	assert_true(retention_holds(story->retention));
+	flip(world, path_segment(&world->log->paths, 1).text,
+	    (story->runs[7].places[0].lsn.v & UINT32_MAX) + 1000);
+	story_retain(story);
+	stats = story_stats(story);
+	assert_true(stats.failed);
+	assert_non_null(strstr(stats.why, "verified a moment ago"));
+	assert_int_equal(stats.segment_oldest, 1);
+	assert_false(retention_holds(story->retention));
+	assert_int_equal(story_read(story, 6, 0), FROE_OK);
+	assert_int_equal(story_read(story, 7, 0), FROE_CORRUPT);
+	story_free(story);
+}
+
+/* A merge that finds rot in what it would copy stops; the files stay as they are. */
+static void
+test_retention__stops_at_damage_while_it_merges(void **state)
+{
+	struct story *story = story_with_cold(27);
+	struct world *world = story->world;
+	const struct cold_set *set = world->log->shelf.current;
+	(void)state;
+	for (size_t i = 0; i < set->count; i++) {
+		struct path path = cold_path(&world->log->paths, set->files[i]->no);
+		for (size_t j = 0; j < set->files[i]->count; j++) {
+			const struct cold_extent *extent = &set->files[i]->extents[j];
+			if (extent->bytes > 0)
+				flip(world, path.text, extent->offset + 60);
+		}
+	}
+	for (unsigned i = 0; i < 20 && !story_stats(story).failed; i++) {
+		story_age_by_half(story);
+		story_retain(story);
+	}
+	assert_true(story_stats(story).failed);
+	assert_non_null(strstr(story_stats(story).why, "verified a moment ago"));
+	story_close(story);
+	OK(world, story_open(story)); /* the damage is in records, which no start reads */
+	story_free(story);
+}
+
+/* A segment of many small records of runs that stay: copied in more than one step. */
+static void
+test_retention__copies_in_pieces(void **state)
+{
+	struct story *story = story_new(29);
+	struct retention_stats stats;
+	(void)state;
+	for (unsigned i = 0; i < 1500; i++)
+		assert_true(story_put(story, story->run_count = 1 + i / 60, 50, 0));
+	story_fill(story, 100, LOG_RECORD_CLOSES);
+	story->world->now_ns += 2 * KEEP_NS;
+	story_fill(story, 60, 0);
+	OK(story->world, story_snapshot(story));
+	story_retain(story);
+	stats = story_stats(story);
+	assert_false(stats.failed);
+	assert_int_equal(stats.records_copied, 1500);
+	assert_in_range(story_check(story, UINT64_MAX), 50, 100);
+	story_free(story);
+}
+
+/* Closed in the middle of its work, it gives back what it held. */
+static void
+test_retention__closed_at_any_step(void **state)
+{
+	struct story *story = story_new(28);
+	struct world *world = story->world;
+	int hold;
+	(void)state;
+	retention_close(NULL);
+	for (unsigned steps = 1; steps < 400; steps += 1 + steps / 8) {
+		story_age_by_half(story);
+		for (unsigned i = 0; i < steps; i++) {
+			FROE_DROP(retention_step(story->retention, UINT64_MAX - 1), "or idle");
+			log_tick(world->log, io_mono_ns(world->env));
+		}
+		story_close(story);
+		OK(world, story_open(story));
+		OK(world, copy_hold_try(world->env, &world->log->paths, &hold, &world->fault));
+		io_file_close(world->env, hold);
+		story_check(story, UINT64_MAX);
+	}
+	story_free(story);
+}
+
 int
 main(void)
 {
@@ -487,6 +767,15 @@ main(void)
 	    cmocka_unit_test(test_retention__cold_damage_is_refused),
 	    cmocka_unit_test(test_retention__scrub_finds_rot),
 	    cmocka_unit_test(test_retention__power_lost_at_each_step),
+	    cmocka_unit_test(test_retention__error_anywhere),
+	    cmocka_unit_test(test_retention__no_space_anywhere),
+	    cmocka_unit_test(test_retention__bytes_max),
+	    cmocka_unit_test(test_retention__a_record_behind_the_end),
+	    cmocka_unit_test(test_retention__a_crowd_of_files),
+	    cmocka_unit_test(test_retention__stops_at_damage_while_it_copies),
+	    cmocka_unit_test(test_retention__stops_at_damage_while_it_merges),
+	    cmocka_unit_test(test_retention__copies_in_pieces),
+	    cmocka_unit_test(test_retention__closed_at_any_step),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,7 +33,7 @@ timer_arm(struct eng *eng, enum eng_clock clock, struct eng_timer *timer, uint64
 static void
 task_timer_stop(struct eng *eng, struct eng_task *task)
 {
-	bool wall = task->state == ENG_TASK_DELAYED && task->lapsing == 0;
+	bool wall = task->state == ENG_TASK_DELAYED && task->place != ENG_PLACE_LAPSE;
 	enum eng_clock clock = wall ? ENG_WALL : ENG_UPTIME;
 	wheel_remove(&eng->wheels[clock], &task->timer.timer);
 }
@@ -83,20 +83,31 @@ task_move(struct eng *eng, struct eng_task *task, enum eng_task_state to)
 {
 	task_run(task)->event_count++;
 	task_timer_stop(eng, task);
-	task->lapsing = 0;
+	if (task->place == ENG_PLACE_LAPSE)
+		task_lapse_set(task, 0, 0);
 	eng->counts.tasks[task->state]--;
 	sm_move(eng_task_table, &task->state, (uint8_t)to);
 	eng->counts.tasks[task->state]++;
+}
+
+/* Out of its queue, if it is in one. */
+static void
+task_unqueue(struct eng_task *task)
+{
+	if (task->place != ENG_PLACE_QUEUE)
+		return;
+	fair_remove(&task->item);
+	task->place = ENG_PLACE_NONE;
 }
 
 /* The worker's slots are free again, whatever becomes of the task. */
 void
 task_release_slot(struct eng_task *task)
 {
-	struct eng_worker *worker = task->worker;
+	struct eng_worker *worker = task_worker(task);
 	if (worker == NULL)
 		return;
-	list_remove(&task->lease_link);
+	list_remove(&task->held.link);
 	if (task->released)
 		worker->released_count--;
 	else if (task->state != ENG_TASK_CANCELLED || !plant(SLOT_LEAKED))
@@ -106,7 +117,7 @@ task_release_slot(struct eng_task *task)
 	worker->lease_count--;
 	task->released = false;
 	task->dropped = false;
-	task->worker = NULL;
+	task->place = ENG_PLACE_NONE;
 }
 
 /* The task is over; its children have one parent less to wait for. */
@@ -116,7 +127,7 @@ task_close(struct eng *eng, struct eng_task *task, enum eng_task_state to)
 	struct eng_run *run = task_run(task);
 	const struct eng_node *node = task_node(task);
 	task_move(eng, task, to);
-	fair_remove(&task->item);
+	task_unqueue(task);
 	task_release_slot(task);
 	durable_forget(eng, task);
 	run->open--;
@@ -210,6 +221,27 @@ apply_workflow_put(struct apply *apply)
 
 /* --------------------------------------------------------------------------------------- runs */
 
+struct eng_ties *
+ties_require(struct eng *eng, struct eng_run *run)
+{
+	if (run->ties != NULL)
+		return run->ties;
+	run->ties = stock_zalloc(&eng->stock, sizeof(*run->ties));
+	run->ties->run = run;
+	run->ties->timer.timer.owner = ENG_TIMER_RUN;
+	return run->ties;
+}
+
+/* Neither a time nor an ancestor's end will come for the run any more. */
+static void
+ties_loosen(struct eng *eng, struct eng_ties *ties)
+{
+	if (ties == NULL)
+		return;
+	list_remove(&ties->doomed_link);
+	wheel_remove(&eng->wheels[ENG_WALL], &ties->timer.timer);
+}
+
 static enum froe_err
 apply_run_cancel_requested(struct apply *apply)
 {
@@ -223,9 +255,8 @@ apply_run_cancel_requested(struct apply *apply)
 	run->event_count++;
 	run->cancel_reason = (uint8_t)apply->event->reason;
 	if (!uuid_is_nil(apply->event->parent))
-		run->doom = apply->event->parent;
-	list_remove(&run->doomed_link);
-	wheel_remove(&apply->eng->wheels[ENG_WALL], &run->timer.timer);
+		ties_require(apply->eng, run)->doom = apply->event->parent;
+	ties_loosen(apply->eng, run->ties);
 	return FROE_OK;
 }
 
@@ -247,29 +278,39 @@ run_give_back(struct eng *eng, struct eng_run *run)
 	stock_free(&eng->stock, run, run_size(run->version));
 }
 
+static void
+ties_free(struct eng *eng, struct eng_run *run)
+{
+	struct eng_idem *key = run_ties(run)->idempotency;
+	if (run->ties == NULL)
+		return;
+	ties_loosen(eng, run->ties);
+	if (key != NULL && key->until_ns == 0)
+		idem_free(eng, key);
+	children_release(eng, run);
+	stock_free(&eng->stock, run->ties, sizeof(*run->ties));
+	run->ties = NULL;
+}
+
 void
 run_free(struct eng *eng, struct eng_run *run)
 {
 	for (uint32_t i = 0; i < run->version->task_count; i++) {
 		struct eng_task *task = &run->tasks[i];
 		task_timer_stop(eng, task);
-		fair_remove(&task->item);
+		task_unqueue(task);
 		task_release_slot(task);
 		durable_forget(eng, task);
 		eng->counts.tasks[task->state]--;
 	}
-	wheel_remove(&eng->wheels[ENG_WALL], &run->timer.timer);
 	list_remove(&run->link);
 	keyset_remove_u64(&eng->runs_by_key, run->key);
 	keyset_remove_uuid(&eng->runs_by_id, run->id);
 	eng->counts.runs--;
 	run->version->workflow->runs--;
 	eng->counts.runs_open[run->status]--;
-	list_remove(&run->doomed_link);
-	if (run->idempotency != NULL && run->idempotency->until_ns == 0)
-		idem_free(eng, run->idempotency);
-	children_release(eng, run);
-	metadata_release(&eng->stock, &run->metadata);
+	ties_free(eng, run);
+	metadata_release(&eng->stock, run_metadata(run));
 	run_give_back(eng, run);
 }
 
@@ -297,7 +338,7 @@ closed_remember(struct eng *eng, const struct eng_run *run, uint64_t now_ns, uin
 	struct eng_closed *closed = slab_alloc(&eng->closed_slab);
 	closed->id = run->id;
 	closed->key = run->key;
-	closed->tenant = run->tenant->id;
+	closed->tenant = run_tenant(run)->id;
 	closed->closed_ns = now_ns;
 	closed->status = (uint8_t)status;
 	list_push(&eng->closed_order, &closed->link);
@@ -340,7 +381,7 @@ apply_task_queued(struct apply *apply)
 		return misfit(apply, "it waits for its parents");
 	task_move(apply->eng, task, ENG_TASK_QUEUED);
 	task->queued_ns = event->time_ns;
-	fair_push(&task_node(task)->queue->fair, &task->item, (uint8_t)event->priority,
+	fair_push(&task_node(task)->queue->fair, task_enqueue(task), (uint8_t)event->priority,
 	    event->reason == ENG_REASON_RELEASED);
 	if (event->deadline_ns != 0)
 		timer_arm(apply->eng, ENG_UPTIME, &task->timer, event->deadline_ns);
@@ -357,7 +398,7 @@ apply_task_assigned(struct apply *apply)
 	enum froe_err err = find_task(apply, ENG_TASK_ASSIGNED, &task);
 	if (err != FROE_OK)
 		return err;
-	if (worker == NULL || worker->tenant != task_run(task)->tenant ||
+	if (worker == NULL || worker->tenant != run_tenant(task_run(task)) ||
 	    !fair_worker_fits(&worker->fair, &task_node(task)->queue->fair))
 		return misfit(apply, "the worker cannot take it");
 	if (event->lease != (uint64_t)task->lease + 1)
@@ -369,12 +410,11 @@ apply_task_assigned(struct apply *apply)
 	task->attempt = event->attempt;
 	task->streamed = 0;
 	durable_assigned(task, event->invocation);
-	task->deadline_ns = event->deadline_ns;
-	task->worker = worker;
 	fair_assign(&eng->fair, &task->item, &worker->fair);
-	list_push(&worker->leases, &task->lease_link);
+	task_hold(task, worker);
+	list_push(&worker->leases, &task->held.link);
 	worker->lease_count++;
-	timer_arm(eng, ENG_UPTIME, &task->timer, task->deadline_ns);
+	timer_arm(eng, ENG_UPTIME, &task->timer, event->deadline_ns);
 	run_status_set(eng, task_run(task), ENG_RUNNING);
 	return FROE_OK;
 }
@@ -421,10 +461,8 @@ apply_task_delayed(struct apply *apply)
 	if (lapsing != (apply->event->worker != 0))
 		return misfit(apply, "an old lease lapses of no worker, or for no reason");
 	task_move(apply->eng, task, ENG_TASK_DELAYED);
-	if (lapsing) {
-		task->lapsing = apply->event->worker;
-		task->deadline_ns = apply->event->retry_ns;
-	}
+	if (lapsing)
+		task_lapse_set(task, apply->event->worker, apply->event->retry_ns);
 	timer_arm(apply->eng, lapsing ? ENG_UPTIME : ENG_WALL, &task->timer,
 	    apply->event->deadline_ns);
 	return FROE_OK;
@@ -462,13 +500,14 @@ apply_lease_ended(struct apply *apply)
 	enum froe_err err = find_task_of(apply, &task);
 	if (err != FROE_OK)
 		return err;
-	if (task->lapsing == 0)
+	if (task->place != ENG_PLACE_LAPSE)
 		return misfit(apply, "no old lease is waited for");
+	uint64_t until_ns = task->lapse.until_ns;
 	task_run(task)->event_count++;
 	task_timer_stop(apply->eng, task);
-	task->lapsing = 0;
+	task_lapse_set(task, 0, 0);
 	if (task->state == ENG_TASK_DELAYED)
-		timer_arm(apply->eng, ENG_WALL, &task->timer, task->deadline_ns);
+		timer_arm(apply->eng, ENG_WALL, &task->timer, until_ns);
 	return FROE_OK;
 }
 
@@ -483,8 +522,8 @@ apply_slots_released(struct apply *apply)
 		return misfit(apply, "its slots were released before");
 	task_run(task)->event_count++;
 	task->released = true;
-	task->worker->released_count++;
-	fair_unassign(&task->worker->fair, &task_node(task)->queue->fair.demand->need);
+	task->held.worker->released_count++;
+	fair_unassign(&task->held.worker->fair, &task_node(task)->queue->fair.demand->need);
 	return FROE_OK;
 }
 
@@ -514,8 +553,7 @@ apply_lease_refreshed(struct apply *apply)
 	run->event_count++;
 	if (plant(REFRESH_LOST))
 		return FROE_OK;
-	task->deadline_ns = apply->event->deadline_ns;
-	timer_arm(apply->eng, ENG_UPTIME, &task->timer, task->deadline_ns);
+	timer_arm(apply->eng, ENG_UPTIME, &task->timer, apply->event->deadline_ns);
 	return FROE_OK;
 }
 

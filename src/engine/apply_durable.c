@@ -47,7 +47,7 @@ apply_node_waited(struct apply *apply)
 			return misfit(apply, "a condition is none");
 		approvals += parsed[i].kind == ENG_CONDITION_APPROVAL ? 1 : 0;
 	}
-	if (approvals != 0 && event->approval != task_run(task)->tenant->approval_last + 1)
+	if (approvals != 0 && event->approval != run_tenant(task_run(task))->approval_last + 1)
 		return misfit(apply, "not the next approval");
 	task_run(task)->event_count++;
 	struct eng_durable_node *node = durable_add(apply->eng, task, event, ENG_NODE_WAIT);
@@ -171,10 +171,10 @@ apply_task_evicted(struct apply *apply)
 	const struct eng_durable_node *node = durable_node(task, apply->event->node);
 	if (node == NULL || node->wait == NULL)
 		return misfit(apply, "no such node waits");
+	uint64_t worker = task->held.worker->id;
 	task_move(apply->eng, task, ENG_TASK_EVICTED);
-	task->lapsing = lapse_ns != 0 ? task->worker->id : 0;
-	task->deadline_ns = lapse_ns;
 	task_release_slot(task);
+	task_lapse_set(task, lapse_ns != 0 ? worker : 0, lapse_ns);
 	task->durable->returns = true;
 	if (run_parked(task_run(task)))
 		run_status_set(apply->eng, task_run(task), ENG_EVICTED);

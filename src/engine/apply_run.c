@@ -68,7 +68,7 @@ find_parent(const struct apply *apply, struct eng_task **ret_task)
 	if (uuid_is_nil(event->parent))
 		return FROE_OK;
 	struct eng_run *run = eng_run_by_id(apply->eng, uuid_run_of(event->parent, &number));
-	if (run == NULL || run->tenant->id != event->tenant || number == 0 ||
+	if (run == NULL || run_tenant(run)->id != event->tenant || number == 0 ||
 	    number > run->version->task_count || event->child_key.size > FROE_NAME_BYTES_MAX)
 		return misfit(apply, "no such parent");
 	if (child_find(run, number - 1, event->child_index, event->child_key) != NULL ||
@@ -79,40 +79,43 @@ find_parent(const struct apply *apply, struct eng_task **ret_task)
 }
 
 static void
-run_link_parent(struct eng_run *run, struct eng_task *parent, const struct eng_event *event)
+run_link_parent(struct eng *eng, struct eng_run *run, struct eng_task *parent,
+    const struct eng_event *event)
 {
 	if (parent == NULL)
 		return;
-	run->parent = event->parent;
-	run->child = child_add(
-	    task_run(parent), parent->index, event->child_index, event->child_key);
-	run->child->id = run->id;
-	run->child->run = run->key;
-	run->child->open = true;
+	struct eng_child *child = child_add(
+	    eng, task_run(parent), parent->index, event->child_index, event->child_key);
+	child->id = run->id;
+	child->run = run->key;
+	child->open = true;
+	ties_require(eng, run)->parent = event->parent;
+	run->ties->child = child;
 }
 
 static void
 run_link_key(struct eng *eng, struct eng_run *run, const struct eng_event *event)
 {
-	idems_forget(eng, run->tenant, event->time_ns);
+	idems_forget(eng, run_tenant(run), event->time_ns);
 	if (event->key.size == 0)
 		return;
-	struct eng_idem *old = idem_find(run->tenant, event->key);
+	struct eng_idem *old = idem_find(run_tenant(run), event->key);
 	if (old != NULL)
 		idem_free(eng, old);
-	run->idempotency = idem_add(run->tenant, event->key, event->key_until_ns);
-	run->idempotency->id = run->id;
-	run->idempotency->run = run->key;
-	run->idempotency->open = true;
+	struct eng_idem *key = idem_add(run_tenant(run), event->key, event->key_until_ns);
+	key->id = run->id;
+	key->run = run->key;
+	key->open = true;
+	ties_require(eng, run)->idempotency = key;
 }
 
 /* Its deadline; or, while it is scheduled, its time. */
 static void
 run_arm(struct eng *eng, struct eng_run *run)
 {
-	uint64_t due_ns = run_unbound(run) ? run->start_ns : run->deadline_ns;
+	uint64_t due_ns = run_due_ns(run);
 	if (due_ns != 0)
-		timer_arm(eng, ENG_WALL, &run->timer, due_ns);
+		timer_arm(eng, ENG_WALL, &run->ties->timer, due_ns);
 }
 
 struct eng_run *
@@ -121,17 +124,17 @@ run_new(struct eng *eng, const struct eng_event *event, struct eng_version *vers
 	struct eng_run *run = run_alloc(eng, version);
 	run->key = event->run;
 	run->id = event->id;
-	run->tenant = version->workflow->tenant;
 	run->version = version;
-	run->priority = event->priority;
+	run->priority = (uint8_t)event->priority;
 	run->created_ns = event->time_ns;
-	run->start_ns = event->start_ns;
-	run->deadline_ns = event->deadline_ns;
 	run->event_count = 1;
 	run->input = 1;
-	run->metadata = metadata_copy(&eng->stock, event->metadata, event->metadata_count);
+	run_keep_metadata(eng, run, event->metadata, event->metadata_count);
 	run->status = ENG_QUEUED;
-	run->timer.timer.owner = ENG_TIMER_RUN;
+	if (event->start_ns != 0 || event->deadline_ns != 0) {
+		ties_require(eng, run)->start_ns = event->start_ns;
+		run->ties->deadline_ns = event->deadline_ns;
+	}
 	return run;
 }
 
@@ -166,7 +169,7 @@ apply_run_started(struct apply *apply)
 	run_enter(eng, run);
 	eng->run_last = run->key;
 	eng->counts.runs_started++;
-	run_link_parent(run, parent, apply->event);
+	run_link_parent(eng, run, parent, apply->event);
 	run_link_key(eng, run, apply->event);
 	return FROE_OK;
 }
@@ -176,13 +179,11 @@ apply_run_started(struct apply *apply)
 static struct eng_run *
 run_bind(struct eng *eng, struct eng_run *unbound, struct eng_version *version)
 {
-	wheel_remove(&eng->wheels[ENG_WALL], &unbound->timer.timer);
 	struct eng_run *run = run_alloc(eng, version);
 	*run = *unbound;
 	run->version = version;
 	list_replace(&unbound->link, &run->link);
-	list_replace(&unbound->doomed_link, &run->doomed_link);
-	run->timer = (struct eng_timer){.timer.owner = ENG_TIMER_RUN};
+	run->ties->run = run;
 	keyset_put(&eng->runs_by_key, run);
 	keyset_put(&eng->runs_by_id, run);
 	stock_free(&eng->stock, unbound, sizeof(*unbound));
@@ -206,9 +207,10 @@ apply_run_due(struct apply *apply)
 		return misfit(apply, "its priority is none");
 	run = run_bind(apply->eng, run, workflow->versions[event->version - 1]);
 	run->event_count++;
-	run->priority = event->priority;
-	run->deadline_ns = event->deadline_ns;
+	run->priority = (uint8_t)event->priority;
+	run->ties->deadline_ns = event->deadline_ns;
 	run_init_tasks(apply->eng, run);
+	wheel_remove(&apply->eng->wheels[ENG_WALL], &run->ties->timer.timer);
 	run_arm(apply->eng, run);
 	return FROE_OK;
 }
@@ -218,20 +220,22 @@ void
 run_leave(struct eng *eng, struct eng_run *run, uint32_t status)
 {
 	struct list *at;
-	if (run->child != NULL) {
-		run->child->open = false;
-		run->child->status = (uint8_t)status;
+	const struct eng_ties *ties = run_ties(run);
+	if (ties->child != NULL) {
+		ties->child->open = false;
+		ties->child->status = (uint8_t)status;
 	}
-	if (run->idempotency != NULL)
-		idem_run_closed(eng, run->idempotency, (uint8_t)status);
-	if (run->children == NULL || uuid_is_nil(run->doom))
+	if (ties->idempotency != NULL)
+		idem_run_closed(eng, ties->idempotency, (uint8_t)status);
+	if (ties->children == NULL || uuid_is_nil(ties->doom))
 		return;
-	list_for_each(at, &run->children->all) {
+	list_for_each(at, &ties->children->all) {
 		const struct eng_child *child = container_of(at, struct eng_child, link);
 		struct eng_run *to = child->open ? eng_run_get(eng, child->run) : NULL;
-		if (to == NULL || !uuid_is_nil(to->doom) || to->cancel_reason != ENG_REASON_NONE)
+		if (to == NULL || !uuid_is_nil(run_ties(to)->doom) ||
+		    to->cancel_reason != ENG_REASON_NONE)
 			continue;
-		to->doom = run->doom;
-		list_push(&eng->doomed, &to->doomed_link);
+		ties_require(eng, to)->doom = ties->doom;
+		list_push(&eng->doomed, &to->ties->doomed_link);
 	}
 }

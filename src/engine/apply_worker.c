@@ -202,7 +202,7 @@ dropped_task(const struct apply *apply, size_t at)
 	uint32_t task = le32_load(from + 8);
 	if (run == NULL || task >= run->version->task_count)
 		return NULL;
-	return run->tasks[task].worker != NULL ? &run->tasks[task] : NULL;
+	return task_worker(&run->tasks[task]) != NULL ? &run->tasks[task] : NULL;
 }
 
 enum froe_err
@@ -217,13 +217,13 @@ apply_leases_dropped(struct apply *apply)
 		return misfit(apply, "not a list of leases");
 	for (size_t at = 0; at < size; at += ENG_DROPPED_BYTES) {
 		struct eng_task *task = dropped_task(apply, at);
-		if (task == NULL || task->worker != worker || task->dropped)
+		if (task == NULL || task_worker(task) != worker || task->dropped)
 			return misfit(apply, "a lease of it is not the worker's");
 	}
 	for (size_t at = 0; at < size; at += ENG_DROPPED_BYTES) {
 		struct eng_task *task = dropped_task(apply, at);
-		list_remove(&task->lease_link);
-		list_push(&worker->dropped, &task->lease_link);
+		list_remove(&task->held.link);
+		list_push(&worker->dropped, &task->held.link);
 		task->dropped = true;
 	}
 	if (!list_linked(&worker->dropping_link))

@@ -14,13 +14,15 @@ check_task(const struct eng_run *run, struct eng_task *task)
 	const struct eng_node *node = &run->version->nodes[task->index];
 	const struct eng_task_definition *definition = &run->version->definitions[task->index];
 	bool assigned = task->state == ENG_TASK_ASSIGNED;
-	froe_assert((task->item.queue != NULL) == (task->state == ENG_TASK_QUEUED)); /* 1 */
-	froe_assert((task->worker != NULL) == assigned);
-	froe_assert(list_linked(&task->lease_link) == assigned);
+	bool queued = task->state == ENG_TASK_QUEUED;
+	froe_assert((task->place == ENG_PLACE_QUEUE) == queued); /* 1 */
+	froe_assert((task->place == ENG_PLACE_LEASE) == assigned);
+	froe_assert(!queued || task->item.queue == &node->queue->fair);
+	froe_assert(!assigned || list_linked(&task->held.link));
 	bool armed = wheel_active(&task->timer.timer); /* 2 */
 	if (assigned || task->state == ENG_TASK_DELAYED)
 		froe_assert(armed);
-	else if (task->state != ENG_TASK_QUEUED)
+	else if (!queued)
 		froe_assert(!armed);
 	else
 		froe_assert(armed == (definition->schedule_timeout_ms != 0));
@@ -29,8 +31,8 @@ check_task(const struct eng_run *run, struct eng_task *task)
 		pending += task_closed(&run->tasks[node->parents[i]]) ? 0 : 1;
 	froe_assert(task->pending == pending);
 	froe_assert(task->state != ENG_TASK_SETTLING); /* 6 */
-	if (task->lapsing != 0)
-		froe_assert(task_may_lapse(task)); /* 9 */
+	if (task->place == ENG_PLACE_LAPSE) /* 12 */
+		froe_assert(task_may_lapse(task) && task->lapse.worker != 0);
 	if (task->released || task->dropped)
 		froe_assert(assigned);
 }
@@ -43,9 +45,9 @@ check_leases(const struct eng_worker *worker, struct list *leases, struct fair_s
 	struct list *at;
 	uint32_t count = 0;
 	list_for_each(at, leases) {
-		struct eng_task *task = container_of(at, struct eng_task, lease_link);
+		struct eng_task *task = container_of(at, struct eng_task, held.link);
 		const struct fair_need *need = &task_node(task)->queue->fair.demand->need;
-		froe_assert(task->worker == worker);
+		froe_assert(task_worker(task) == worker);
 		froe_assert(task->dropped == (leases == &worker->dropped));
 		count++;
 		*ret_released += task->released ? 1 : 0;
@@ -98,23 +100,25 @@ check_relations(const struct eng *eng, const struct eng_run *run)
 {
 	struct list *at;
 	uint32_t count = 0, counted = 0;
-	bool doomed = !uuid_is_nil(run->doom) && run->cancel_reason == ENG_REASON_NONE;
-	froe_assert(list_linked(&run->doomed_link) == doomed); /* 11 */
-	if (run->child != NULL) /* 10 */
-		froe_assert(run->child->open && run->child->run == run->key);
-	if (run->idempotency != NULL)
-		froe_assert(run->idempotency->open && run->idempotency->run == run->key);
+	const struct eng_ties *ties = run_ties(run);
+	bool doomed = !uuid_is_nil(ties->doom) && run->cancel_reason == ENG_REASON_NONE;
+	froe_assert(run->ties == NULL || run->ties->run == run);
+	froe_assert(list_linked(&ties->doomed_link) == doomed); /* 11 */
+	if (ties->child != NULL) /* 10 */
+		froe_assert(ties->child->open && ties->child->run == run->key);
+	if (ties->idempotency != NULL)
+		froe_assert(ties->idempotency->open && ties->idempotency->run == run->key);
 	for (uint32_t i = 0; i < run->version->task_count; i++)
 		counted += run->tasks[i].child_count;
-	if (run->children == NULL) {
+	if (ties->children == NULL) {
 		froe_assert(counted == 0);
 		return;
 	}
-	list_for_each(at, &run->children->all) {
+	list_for_each(at, &ties->children->all) {
 		const struct eng_child *child = container_of(at, struct eng_child, link);
 		froe_assert(child_find(run, child->task, child->index, child->key) == child);
 		if (child->open)
-			froe_assert(eng_run_get(eng, child->run)->child == child);
+			froe_assert(eng_run_get(eng, child->run)->ties->child == child);
 		count++;
 	}
 	froe_assert(count == counted);
@@ -136,8 +140,9 @@ check_runs(const struct eng *eng, struct eng_counts *counted)
 		}
 		froe_assert(run->open == open); /* 4 */
 		froe_assert((open > 0) != run_unbound(run)); /* 9 */
-		bool timed = run_unbound(run) || run->deadline_ns != 0;
-		froe_assert(wheel_active(&run->timer.timer) == timed);
+		bool timed = run_due_ns(run) != 0;
+		froe_assert(timed || !run_unbound(run));
+		froe_assert(wheel_active(&run_ties(run)->timer.timer) == timed);
 		check_relations(eng, run);
 		froe_assert(eng_run_get(eng, run->key) == run);
 		froe_assert(eng_run_by_id(eng, run->id) == run);
@@ -234,15 +239,16 @@ static void
 digest_relations(struct digest *digest, const struct eng_run *run)
 {
 	struct list *at;
-	digest_word(digest, run->start_ns);
-	digest_uuid(digest, run->parent);
-	digest_uuid(digest, run->doom);
-	digest_word(digest, (uint64_t)(run->child != NULL) << 1 | (run->idempotency != NULL));
-	if (run->idempotency != NULL)
-		digest_bytes(digest, run->idempotency->named.name);
-	if (run->children == NULL)
+	const struct eng_ties *ties = run_ties(run);
+	digest_word(digest, ties->start_ns);
+	digest_uuid(digest, ties->parent);
+	digest_uuid(digest, ties->doom);
+	digest_word(digest, (uint64_t)(ties->child != NULL) << 1 | (ties->idempotency != NULL));
+	if (ties->idempotency != NULL)
+		digest_bytes(digest, ties->idempotency->named.name);
+	if (ties->children == NULL)
 		return;
-	list_for_each(at, &run->children->all) {
+	list_for_each(at, &ties->children->all) {
 		const struct eng_child *child = container_of(at, struct eng_child, link);
 		digest_word(digest, (uint64_t)child->task << 32 | child->index);
 		digest_bytes(digest, child->key);
@@ -285,23 +291,23 @@ digest_run(struct digest *digest, const struct eng_run *run)
 	digest_word(digest, run->version->workflow->id);
 	digest_word(digest, run->version->number);
 	digest_word(digest, run->created_ns);
-	digest_word(digest, run->deadline_ns);
+	digest_word(digest, run_ties(run)->deadline_ns);
 	digest_word(digest, (uint64_t)run->chunks << 32 | run->event_count);
 	digest_word(digest, run->input);
 	digest_word(digest, (uint64_t)run->priority << 32 | run->open);
 	digest_word(digest, (uint64_t)run->status << 32 | run->cancel_reason);
 	digest_relations(digest, run);
-	for (uint32_t i = 0; i < run->metadata.count; i++)
-		digest_bytes(digest, run->metadata.texts[i]);
+	for (uint32_t i = 0; i < run->text_count; i++)
+		digest_bytes(digest, run->texts[i]);
 	for (uint32_t i = 0; i < run->version->task_count; i++) {
 		const struct eng_task *task = &run->tasks[i];
 		digest_word(digest, (uint64_t)task->state << 32 | task->pending);
 		digest_word(digest, (uint64_t)task->lease << 32 | task->attempt);
 		digest_word(digest, (uint64_t)task->failures << 32 | task->losses);
 		digest_word(digest, (uint64_t)task->output << 32 | task->error);
-		digest_word(digest, task->worker != NULL ? task->worker->id : 0);
-		digest_word(digest, task->lapsing);
-		digest_word(digest, task->lapsing != 0 ? task->deadline_ns : 0);
+		digest_word(digest, task_worker(task) != NULL ? task->held.worker->id : 0);
+		digest_word(digest, task_lapsing(task));
+		digest_word(digest, task_lapsing(task) != 0 ? task->lapse.until_ns : 0);
 		digest_word(digest, (uint64_t)task->released << 1 | (uint64_t)task->dropped);
 		digest_word(digest, task->queued_ns);
 		digest_word(digest, task->streamed);
@@ -316,7 +322,7 @@ digest_leases(struct digest *digest, struct list *leases)
 {
 	struct list *at;
 	list_for_each(at, leases) {
-		struct eng_task *task = container_of(at, struct eng_task, lease_link);
+		struct eng_task *task = container_of(at, struct eng_task, held.link);
 		digest_word(digest, task_run(task)->key);
 		digest_word(digest, task->index);
 	}
@@ -469,7 +475,7 @@ eng_hash(const struct eng *eng)
 	list_for_each(at, &eng->runs)
 		digest_run(&digest, container_of(at, struct eng_run, link));
 	list_for_each(at, &eng->doomed)
-		digest_word(&digest, container_of(at, struct eng_run, doomed_link)->key);
+		digest_word(&digest, container_of(at, struct eng_ties, doomed_link)->run->key);
 	list_for_each(at, &eng->closed_order) {
 		const struct eng_closed *closed = container_of(at, struct eng_closed, link);
 		digest_uuid(&digest, closed->id);

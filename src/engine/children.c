@@ -25,31 +25,41 @@ child_high(uint32_t task, struct bytes key)
 struct eng_child *
 child_find(const struct eng_run *parent, uint32_t task, uint32_t index, struct bytes key)
 {
-	if (parent->children == NULL || plant(CHILD_TWICE))
+	const struct eng_children *children = run_ties(parent)->children;
+	if (children == NULL || plant(CHILD_TWICE))
 		return NULL;
 	struct eng_child *child =
-	    map_get(&parent->children->map, child_high(task, key), child_low(index, key));
+	    map_get(&children->map, child_high(task, key), child_low(index, key));
 	while (child != NULL && !bytes_equal(child->key, key))
 		child = child->next;
 	return child;
 }
 
-struct eng_child *
-child_add(struct eng_run *parent, uint32_t task, uint32_t index, struct bytes key)
+static struct eng_children *
+children_require(struct eng *eng, struct eng_run *parent)
 {
-	if (parent->children == NULL) {
-		parent->children = mem_zalloc(sizeof(*parent->children));
-		list_init(&parent->children->all);
-		map_init(&parent->children->map);
+	struct eng_ties *ties = ties_require(eng, parent);
+	if (ties->children == NULL) {
+		ties->children = mem_zalloc(sizeof(*ties->children));
+		list_init(&ties->children->all);
+		map_init(&ties->children->map);
 	}
-	struct map *map = &parent->children->map;
+	return ties->children;
+}
+
+struct eng_child *
+child_add(struct eng *eng, struct eng_run *parent, uint32_t task, uint32_t index,
+    struct bytes key)
+{
+	struct eng_children *children = children_require(eng, parent);
+	struct map *map = &children->map;
 	struct eng_child *child = mem_zalloc(sizeof(*child));
 	child->task = task;
 	child->index = index;
 	child->key = bytes_of(mem_copy(key.data, key.size), key.size);
 	child->next = map_get(map, child_high(task, key), child_low(index, key));
 	map_put(map, child_high(task, key), child_low(index, key), child);
-	list_push(&parent->children->all, &child->link);
+	list_push(&children->all, &child->link);
 	parent->tasks[task].child_count++;
 	return child;
 }
@@ -59,17 +69,18 @@ void
 children_release(struct eng *eng, struct eng_run *parent)
 {
 	struct list *at;
-	if (parent->children == NULL)
+	struct eng_children *children = run_ties(parent)->children;
+	if (children == NULL)
 		return;
-	while ((at = list_pop(&parent->children->all)) != NULL) {
+	while ((at = list_pop(&children->all)) != NULL) {
 		struct eng_child *child = container_of(at, struct eng_child, link);
 		struct eng_run *run = child->open ? eng_run_get(eng, child->run) : NULL;
 		if (run != NULL)
-			run->child = NULL;
+			run->ties->child = NULL;
 		mem_free((void *)(uintptr_t)child->key.data);
 		mem_free(child);
 	}
-	map_release(&parent->children->map);
-	mem_free(parent->children);
-	parent->children = NULL;
+	map_release(&children->map);
+	mem_free(children);
+	parent->ties->children = NULL;
 }

@@ -109,7 +109,7 @@ reply_node(struct eng_turn *turn, struct eng_task *task, uint32_t number)
 	effect->id = uuid_task(task_run(task)->id, task->index);
 	effect->task = task->index;
 	effect->lease = task->lease;
-	effect->worker = task->worker->id;
+	effect->worker = task->held.worker->id;
 	effect->node = number;
 	if (node == NULL) {
 		effect->node_state = ENG_NODE_ABSENT;
@@ -138,7 +138,7 @@ node_follow(struct eng_turn *turn, struct eng_task *task, uint32_t number)
 	effect->id = uuid_task(task_run(task)->id, task->index);
 	effect->task = task->index;
 	effect->lease = task->lease;
-	effect->worker = task->worker->id;
+	effect->worker = task->held.worker->id;
 	effect->node = number;
 	effect->node_state = ENG_NODE_DONE;
 	effect->record = node->result;

@@ -132,7 +132,7 @@ leases_drop(struct eng_turn *turn, struct eng_worker *worker, const struct map *
 	uint8_t *rows = arena_alloc(&turn->eng->arena, worker->lease_count * ENG_DROPPED_BYTES);
 	size_t size = 0;
 	for (at = worker->leases.prev; at != &worker->leases; at = at->prev) {
-		struct eng_task *task = container_of(at, struct eng_task, lease_link);
+		struct eng_task *task = container_of(at, struct eng_task, held.link);
 		if (map_get(held, task_run(task)->key, task->index) != NULL)
 			continue;
 		le64_store(rows + size, task_run(task)->key);

@@ -120,14 +120,15 @@ decide_doomed(struct eng_turn *turn)
 	/* One of the three in a step: see eng_step_bytes_max(). */
 	if (eng_leases_end(eng) || !list_empty(&eng->deliveries))
 		return;
-	while (!list_empty(&eng->doomed) &&
-	    eng->output.event_count - start < ENG_STEP_DOOMED_MAX) {
-		struct eng_run *run = container_of(eng->doomed.next, struct eng_run, doomed_link);
+	while (!list_empty(&eng->doomed) && eng->output.event_count - start < ENG_STEP_DOOMED_MAX) {
+		struct eng_ties *ties =
+		    container_of(eng->doomed.next, struct eng_ties, doomed_link);
 		char id[UUID_TEXT_SIZE], text[64];
-		uuid_format(run->doom, id);
+		uuid_format(ties->doom, id);
 		int size = snprintf(text, sizeof(text), "cancelled with run %s", id);
 		const char *copy = arena_copy(&eng->arena, text, (size_t)size);
-		run_cancel(turn, run, ENG_REASON_PARENT, bytes_of(copy, (size_t)size), run->doom);
+		run_cancel(turn, ties->run, ENG_REASON_PARENT, bytes_of(copy, (size_t)size),
+		    ties->doom);
 	}
 }
 
@@ -138,7 +139,7 @@ decide_run_cancel(struct eng_turn *turn)
 	struct eng_run *run = eng_run_by_id(turn->eng, id);
 	struct eng_closed *closed = keyset_get_uuid(&turn->eng->closed, id);
 	bool own = run != NULL &&
-	    (run->tenant->id == turn->command->tenant.v || plant(CANCEL_FOREIGN));
+	    (run_tenant(run)->id == turn->command->tenant.v || plant(CANCEL_FOREIGN));
 	if (own) {
 		reply_ok(turn)->run = run->key;
 		run_cancel(turn, run, ENG_REASON_REQUESTED, turn->command->run_cancel.reason,

@@ -43,7 +43,7 @@ start_parent(struct eng_turn *turn, const struct eng_start *start)
 	if (!start->child)
 		return NULL;
 	struct eng_task *task = eng_lease_find(turn->eng, start->worker.v, &start->parent);
-	return task != NULL && task_run(task)->tenant == turn_tenant(turn) ? task : NULL;
+	return task != NULL && run_tenant(task_run(task)) == turn_tenant(turn) ? task : NULL;
 }
 
 /* When it is to begin. */
@@ -69,7 +69,7 @@ id_known(struct eng_turn *turn, struct uuid id, struct eng_started *ret_started)
 {
 	const struct eng_run *run = eng_run_by_id(turn->eng, id);
 	const struct eng_closed *closed = keyset_get_uuid(&turn->eng->closed, id);
-	uint32_t tenant = run != NULL ? run->tenant->id : closed != NULL ? closed->tenant : 0;
+	uint32_t tenant = run != NULL ? run_tenant(run)->id : closed != NULL ? closed->tenant : 0;
 	if (turn->command->type != ENG_CMD_RUN_START_MANY || tenant != turn->command->tenant.v)
 		return false; /* of another tenant's run nothing is told */
 	*ret_started = (struct eng_started){
@@ -181,8 +181,9 @@ start_metadata(struct eng_turn *turn, const struct eng_start *start)
 	if (parent == NULL)
 		return (struct metadata){
 		    .texts = start->metadata, .count = start->metadata_count};
-	return metadata_inherit(&task_run(parent)->metadata, start->metadata,
-	    start->metadata_count, &turn->eng->arena);
+	struct metadata inherited = run_metadata(task_run(parent));
+	return metadata_inherit(&inherited, start->metadata, start->metadata_count,
+	    &turn->eng->arena);
 }
 
 /* Of one that is not known yet. */
@@ -321,7 +322,7 @@ reply_exists(struct eng_turn *turn, struct uuid id)
 	struct eng_effect *effect = &output->effects[output->effect_count - 1];
 	const struct eng_run *run = eng_run_by_id(turn->eng, id);
 	const struct eng_closed *closed = keyset_get_uuid(&turn->eng->closed, id);
-	uint32_t tenant = run != NULL ? run->tenant->id : closed->tenant;
+	uint32_t tenant = run != NULL ? run_tenant(run)->id : closed->tenant;
 	effect->id = id;
 	if (tenant == turn->command->tenant.v)
 		effect->run = run != NULL ? run->key : closed->key;
@@ -420,7 +421,8 @@ void
 run_due(struct eng_turn *turn, struct eng_run *run)
 {
 	const struct eng_version *version = workflow_newest(run->version->workflow);
-	uint64_t timeout_ns = run->deadline_ns != 0 ? run->deadline_ns - run->start_ns
+	const struct eng_ties *ties = run_ties(run);
+	uint64_t timeout_ns = ties->deadline_ns != 0 ? ties->deadline_ns - ties->start_ns
 	                                             : delay_ns_of(version->run_timeout_ms);
 	struct eng_event event = {
 	    .type = ENG_EV_RUN_DUE,
@@ -428,7 +430,7 @@ run_due(struct eng_turn *turn, struct eng_run *run)
 	    .version = version->number,
 	    .priority = run->priority != 0 ? run->priority : version->priority,
 	    .deadline_ns = timeout_ns != 0 ? turn->now_ns + timeout_ns : 0,
-	    .late = run->start_ns < turn->eng->started_ns ? 1 : 0,
+	    .late = ties->start_ns < turn->eng->started_ns ? 1 : 0,
 	};
 	uint64_t key = emit(turn, &event)->run;
 	run_begin(turn, eng_run_get(turn->eng, key));

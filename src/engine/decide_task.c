@@ -130,10 +130,11 @@ run_full(const struct eng_task *task)
 void
 task_queue_lapsed(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason)
 {
-	if (task->lapsing == 0)
+	if (task->place != ENG_PLACE_LAPSE)
 		task_queue(turn, task, reason);
 	else
-		task_delay(turn, task, reason, turn->now_ns, task->lapsing, task->deadline_ns);
+		task_delay(
+		    turn, task, reason, turn->now_ns, task->lapse.worker, task->lapse.until_ns);
 }
 
 /* At most once: whatever became of it, it has begun, or may have. */
@@ -157,7 +158,7 @@ attempt_end(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason
     struct bytes text, uint64_t retry_after_ms, uint64_t lapse_ns)
 {
 	const struct eng_task_definition *definition = task_definition(task);
-	uint64_t worker = task->worker->id, delay_ns = 0;
+	uint64_t worker = task->held.worker->id, delay_ns = 0;
 	bool once = definition->delivery == ENG_AT_MOST_ONCE;
 	if ((once || run_full(task)) && reason == ENG_REASON_RELEASED) {
 		reason = ENG_REASON_NOT_DELIVERED;
@@ -206,7 +207,7 @@ task_revoke(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason
 	struct eng_effect *effect = effect_push(turn, ENG_EFF_REVOKE);
 	effect->run = task_run(task)->key;
 	effect->id = uuid_task(task_run(task)->id, task->index);
-	effect->worker = task->worker->id;
+	effect->worker = task->held.worker->id;
 	effect->lease = task->lease;
 	effect->reason = reason;
 }
@@ -341,7 +342,7 @@ run_close(struct eng_turn *turn, struct eng_run *run)
 	struct eng_effect *effect = effect_push(turn, ENG_EFF_RUN_CLOSED);
 	effect->run = run->key;
 	effect->id = run->id;
-	effect->tenant = run->tenant->id;
+	effect->tenant = run_tenant(run)->id;
 	effect->status = run_outcome(run);
 	closed_refs(turn, run, effect);
 	froe_assert(eng_run_info(turn->eng, run->key, &turn->eng->arena, &effect->info));
@@ -350,8 +351,8 @@ run_close(struct eng_turn *turn, struct eng_run *run)
 	    .run = run->key,
 	    .status = (uint32_t)effect->status,
 	};
-	struct eng_child *child = run->child;
-	struct uuid parent = run->parent;
+	struct eng_child *child = run_ties(run)->child;
+	struct uuid parent = run_ties(run)->parent;
 	emit(turn, &event);
 	if (child != NULL)
 		child_closed(turn, parent, child);
@@ -439,7 +440,7 @@ fence_late(struct eng_turn *turn)
 	if (run == NULL || number == 0 || number > run->version->task_count)
 		return;
 	struct eng_task *task = &run->tasks[number - 1];
-	if (task->lapsing == 0 || task->lapsing != turn->command->task.worker.v ||
+	if (task_lapsing(task) == 0 || task_lapsing(task) != turn->command->task.worker.v ||
 	    task->lease != fence->lease)
 		return;
 	lease_ended(turn, task);
@@ -513,7 +514,8 @@ decide_task_refresh(struct eng_turn *turn)
 	event.lease = task->lease;
 	uint64_t now_ns = eng_uptime_ns(turn->eng, turn->now_ns);
 	uint64_t latest_ns = now_ns + delay_ns_of(ENG_DELAY_MS_MAX);
-	event.deadline_ns = task->deadline_ns + delay_ns_of(turn->command->task.add_ms);
+	event.deadline_ns = task->timer.timer.deadline_ns +
+	    delay_ns_of(turn->command->task.add_ms);
 	if (event.deadline_ns > latest_ns) /* repeated refreshes do not overflow */
 		event.deadline_ns = latest_ns;
 	emit(turn, &event);
@@ -573,7 +575,7 @@ decide_task_release(struct eng_turn *turn)
 	struct eng_task *task = command_lease(turn);
 	if (task == NULL)
 		return;
-	const struct eng_worker *worker = task->worker;
+	const struct eng_worker *worker = task->held.worker;
 	if (!task->released &&
 	    worker->fair.slots + worker->released_count >= FROE_WORKER_SLOTS_MAX) {
 		reply_fault(turn, FROE_RESOURCE_EXHAUSTED, "",
@@ -603,7 +605,7 @@ decide_task_provide(struct eng_turn *turn)
 	effect->run = task_run(task)->key;
 	effect->task = task->index;
 	effect->lease = task->lease;
-	effect->worker = task->worker->id;
+	effect->worker = task->held.worker->id;
 }
 
 /* ------------------------------------------------------------------------------------- timers */
@@ -617,7 +619,7 @@ task_due(struct eng_turn *turn, struct eng_task *task)
 		task_settled(turn, task);
 		return;
 	case ENG_TASK_DELAYED:
-		if (task->lapsing != 0 && task->deadline_ns > turn->now_ns)
+		if (task_lapsing(task) != 0 && task->lapse.until_ns > turn->now_ns)
 			lease_ended(turn, task);
 		else
 			task_queue(turn, task, ENG_REASON_RETRY);
@@ -652,21 +654,31 @@ timer_expired(struct eng *eng, uint64_t now_ns)
 	return first != NULL ? container_of(first, struct eng_timer, timer) : NULL;
 }
 
+static void
+run_timer_due(struct eng_turn *turn, struct eng_run *run)
+{
+	if (run_unbound(run))
+		run_due(turn, run);
+	else
+		run_cancel(turn, run, ENG_REASON_RUN_TIMEOUT,
+		    bytes_text("the run's deadline has passed"), (struct uuid){0});
+}
+
 void
 decide_timer(struct eng_turn *turn)
 {
 	struct eng_timer *timer = timer_expired(turn->eng, turn->now_ns);
 	if (timer == NULL)
 		return;
-	struct eng_run *run = container_of(timer, struct eng_run, timer);
-	if (timer->timer.owner == ENG_TIMER_WAIT) {
-		wait_due(turn, container_of(timer, struct eng_wait, timer));
-	} else if (timer->timer.owner == ENG_TIMER_RUN && run_unbound(run)) {
-		run_due(turn, run);
-	} else if (timer->timer.owner == ENG_TIMER_RUN) {
-		run_cancel(turn, run, ENG_REASON_RUN_TIMEOUT,
-		    bytes_text("the run's deadline has passed"), (struct uuid){0});
-	} else {
+	switch ((enum eng_timer_owner)timer->timer.owner) {
+	case ENG_TIMER_TASK:
 		task_due(turn, container_of(timer, struct eng_task, timer));
+		return;
+	case ENG_TIMER_RUN:
+		run_timer_due(turn, container_of(timer, struct eng_ties, timer)->run);
+		return;
+	case ENG_TIMER_WAIT:
+		wait_due(turn, container_of(timer, struct eng_wait, timer));
+		return;
 	}
 }

@@ -88,7 +88,7 @@ lease_end(struct eng_turn *turn, struct eng_worker *worker)
 {
 	bool orderly = worker->leaving_reason == ENG_REASON_LEFT;
 	struct list *at = orderly ? worker->leases.prev : worker->leases.next;
-	struct eng_task *task = container_of(at, struct eng_task, lease_link);
+	struct eng_task *task = container_of(at, struct eng_task, held.link);
 	if (!orderly) /* it may be there still: silent, or replaced by mistake */
 		task_revoke(turn, task, ENG_REASON_LOST);
 	task_attempt_lapse(turn, task, orderly ? ENG_REASON_RELEASED : ENG_REASON_LOST,
@@ -101,7 +101,7 @@ static void
 lease_drop(struct eng_turn *turn, struct eng_worker *worker)
 {
 	struct list *at = worker->dropped.next;
-	task_attempt_end(turn, container_of(at, struct eng_task, lease_link), ENG_REASON_RELEASED,
+	task_attempt_end(turn, container_of(at, struct eng_task, held.link), ENG_REASON_RELEASED,
 	    bytes_of(NULL, 0), 0);
 }
 

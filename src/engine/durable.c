@@ -151,7 +151,7 @@ key_leave(struct eng *eng, struct eng_key *key)
 		eng->delivery_bytes -= durable_key_bytes(key);
 		eng->counts.deliveries--;
 		disown(key->payload);
-		metadata_release(&eng->stock, &key->metadata);
+		metadata_release(&eng->stock, key->metadata);
 		disown(key->named.name);
 	}
 	mem_free(key);
@@ -185,7 +185,7 @@ static struct eng_approval *
 approval_add(struct eng *eng, struct eng_wait *wait, uint16_t which, struct bytes name,
     const struct eng_event *event)
 {
-	struct eng_tenant *tenant = task_run(wait->task)->tenant;
+	struct eng_tenant *tenant = run_tenant(task_run(wait->task));
 	struct eng_durable *durable = wait->task->durable;
 	struct eng_approval *approval = mem_zalloc(sizeof(*approval));
 	approval->number = ++tenant->approval_last;
@@ -214,7 +214,7 @@ approval_close(struct eng *eng, struct eng_approval *approval, enum eng_approval
 	disown(approval->data); /* nobody is shown it any more */
 	approval->data = bytes_of(NULL, 0);
 	list_remove(&approval->link);
-	task_run(approval->task)->tenant->approval_count--;
+	run_tenant(task_run(approval->task))->approval_count--;
 	eng->counts.approvals--;
 }
 
@@ -244,7 +244,7 @@ durable_wait_add(struct eng *eng, struct eng_task *task, const struct eng_event 
 		struct eng_wait_part *part = &wait->parts[i];
 		part->kind = parsed[i].kind;
 		if (part->kind == ENG_CONDITION_EVENT) {
-			part->key = durable_key_require(task_run(task)->tenant, parsed[i].name);
+			part->key = durable_key_require(run_tenant(task_run(task)), parsed[i].name);
 			list_push(&part->key->waits, &part->link);
 		} else if (part->kind == ENG_CONDITION_APPROVAL) {
 			part->approval =
@@ -343,7 +343,7 @@ durable_assigned(struct eng_task *task, uint32_t invocation)
 static void
 approvals_free(struct eng *eng, struct eng_task *task)
 {
-	uint32_t tenant = task_run(task)->tenant->id;
+	uint32_t tenant = run_tenant(task_run(task))->id;
 	while (task->durable->approvals != NULL) {
 		struct eng_approval *approval = task->durable->approvals;
 		task->durable->approvals = approval->next;

@@ -4,7 +4,8 @@
  * Ownership   struct eng owns everything. Tenants, actions, workflows and versions live as long as
  *             the engine; runs until RUN_CLOSED; workers until WORKER_LEFT.
  * Invariants  (eng_check)
- *             1. a task is in a fair queue iff QUEUED; in its worker's list of leases iff ASSIGNED.
+ *             1. a task's place is QUEUE, and it is in its fair queue, iff QUEUED; it is LEASE,
+ *                and the task in its worker's list of leases, iff ASSIGNED.
  *             2. a task's timer is armed iff it is DELAYED, or ASSIGNED, or QUEUED with a schedule
  *                timeout.
  *             3. a worker's used slots are the sum of its leases' needs, of those that have not
@@ -176,16 +177,31 @@ struct eng_timer {
 	struct timer timer;
 };
 
+/* Where a task is, besides its state: what its union holds. */
+enum eng_place {
+	ENG_PLACE_NONE,
+	ENG_PLACE_QUEUE, /* QUEUED */
+	ENG_PLACE_LEASE, /* ASSIGNED; its deadline is its timer's, on uptime */
+	ENG_PLACE_LAPSE, /* DELAYED, EVICTED, WAITING, and an old lease has to lapse first */
+};
+
+/* An open run has one for each task, and there may be a million that wait: what a queued, an
+ * assigned and a lapsing task need lies in the same bytes, as `place` says. */
 struct eng_task {
-	struct fair_item item;
 	struct eng_timer timer;
-	struct list lease_link;
-	struct eng_worker *worker;
-	/* ASSIGNED: uptime. Lapsing: uptime of the lapse; DELAYED: when it could begin but for
-	 * that. */
-	uint64_t deadline_ns;
-	uint64_t lapsing; /* DELAYED, EVICTED, WAITING: whose old lease has to lapse; 0: nobody's */
+	union {
+		struct fair_item item;
+		struct {
+			struct list link; /* worker->leases or ->dropped */
+			struct eng_worker *worker;
+		} held;
+		struct {
+			uint64_t worker;
+			uint64_t until_ns; /* uptime; DELAYED: when it could begin but for that */
+		} lapse;
+	};
 	uint64_t queued_ns;   /* when it was queued the last time; 0: never */
+	struct eng_durable *durable; /* NULL: it has made no node */
 	uint32_t lease;       /* the newest */
 	uint32_t attempt;
 	uint32_t failures;
@@ -197,10 +213,52 @@ struct eng_task {
 	uint16_t pending;
 	uint16_t child_count;
 	uint8_t state; /* enum eng_task_state */
+	uint8_t place; /* enum eng_place */
 	bool released; /* ASSIGNED: its slots are free already */
 	bool dropped;  /* ASSIGNED: its worker is back without it; the attempt is about to end */
-	struct eng_durable *durable; /* NULL: it has made no node */
 };
+
+/* NULL: it has no lease. */
+static inline struct eng_worker *
+task_worker(const struct eng_task *task)
+{
+	return task->place == ENG_PLACE_LEASE ? task->held.worker : NULL;
+}
+
+/* It is about to enter its queue: the item to do it with. */
+static inline struct fair_item *
+task_enqueue(struct eng_task *task)
+{
+	froe_assert(task->place == ENG_PLACE_NONE);
+	task->place = ENG_PLACE_QUEUE;
+	task->item = (struct fair_item){0};
+	return &task->item;
+}
+
+/* It is in no queue (any more), and in no list yet. */
+static inline void
+task_hold(struct eng_task *task, struct eng_worker *worker)
+{
+	task->place = ENG_PLACE_LEASE;
+	task->held.link = (struct list){0};
+	task->held.worker = worker;
+}
+
+/* Whose old lease has to lapse; 0: nobody's. */
+static inline uint64_t
+task_lapsing(const struct eng_task *task)
+{
+	return task->place == ENG_PLACE_LAPSE ? task->lapse.worker : 0;
+}
+
+/* It is in no queue and has no lease. worker 0: nothing has to lapse. */
+static inline void
+task_lapse_set(struct eng_task *task, uint64_t worker, uint64_t until_ns)
+{
+	task->place = worker != 0 ? ENG_PLACE_LAPSE : ENG_PLACE_NONE;
+	task->lapse.worker = worker;
+	task->lapse.until_ns = until_ns;
+}
 
 static inline bool
 task_may_lapse(const struct eng_task *task)
@@ -233,34 +291,44 @@ struct metadata {
 	uint32_t count;
 };
 
-/* One that is scheduled has no task, and moves in memory when it is due (run_bind in apply_run.c,
- * which mends the lists that it is in). */
-struct eng_run {
-	struct list link; /* eng->runs, in the order in which they began, or began again */
-	uint64_t key;
-	struct uuid id;
-	struct eng_tenant *tenant;
-	struct eng_version *version;
-	struct eng_timer timer;
-	uint64_t created_ns;
-	uint64_t deadline_ns; /* 0: none */
-	uint64_t start_ns;    /* scheduled for this time; 0: it began at once */
-	struct metadata metadata;
+/* What ties a run to times, other runs and keys. Most runs have nothing of it. */
+struct eng_ties {
+	struct eng_run *run;
+	struct eng_timer timer;         /* its deadline; or its start, while it is scheduled */
+	uint64_t deadline_ns;           /* 0: none */
+	uint64_t start_ns;              /* scheduled for this time; 0: it began at once */
 	struct uuid parent;             /* the task that started it; nil: none */
 	struct eng_child *child;        /* its entry there; NULL: the parent run is gone */
 	struct eng_children *children;  /* NULL: none */
 	struct eng_idem *idempotency;   /* NULL: none, or forgotten */
 	struct uuid doom;               /* cancelled with its descendants, or to be: by whom */
 	struct list doomed_link;        /* eng->doomed: it is to be */
+};
+
+/* One that is scheduled has no task, and moves in memory when it is due (run_bind in apply_run.c,
+ * which mends what points at it). */
+struct eng_run {
+	struct list link; /* eng->runs, in the order in which they began, or began again */
+	uint64_t key;
+	struct uuid id;
+	struct eng_version *version;
+	uint64_t created_ns;
+	struct eng_ties *ties;      /* NULL: all of it is zero. run_ties(), ties_require() */
+	const struct bytes *texts;  /* run_metadata() */
+	uint32_t text_count;
 	uint32_t event_count;
 	uint32_t chunks; /* of streams: counted apart, and bounded */
 	uint32_t input;  /* record of the input: 1, or that of a replay with an edited one */
-	uint32_t priority;
 	uint32_t open;
+	uint8_t priority;
 	uint8_t status;
 	uint8_t cancel_reason; /* enum eng_reason; 0: not being cancelled */
 	struct eng_task tasks[];
 };
+
+/* There may be a million of them: a member more is 16 MB. */
+_Static_assert(sizeof(struct eng_run) == 96 && sizeof(struct eng_task) == 112,
+    "a run of one task has 208 bytes, a size of base/stock");
 
 struct eng_worker {
 	struct list link; /* eng->workers, ascending ids */
@@ -395,6 +463,27 @@ run_status_set(struct eng *eng, struct eng_run *run, enum eng_status status)
 	eng->counts.runs_open[status]++;
 }
 
+extern const struct eng_ties eng_ties_none;
+
+/* To look at. */
+static inline const struct eng_ties *
+run_ties(const struct eng_run *run)
+{
+	return run->ties != NULL ? run->ties : &eng_ties_none;
+}
+
+static inline struct eng_tenant *
+run_tenant(const struct eng_run *run)
+{
+	return run->version->workflow->tenant;
+}
+
+static inline struct metadata
+run_metadata(const struct eng_run *run)
+{
+	return (struct metadata){.texts = run->texts, .count = run->text_count};
+}
+
 static inline struct eng_run *
 task_run(struct eng_task *task)
 {
@@ -494,7 +583,9 @@ void text_clean(char *text);
 /* NULL, or what is wrong with it. */
 const char *metadata_fault(const struct bytes *texts, uint32_t count);
 struct metadata metadata_copy(struct stock *stock, const struct bytes *texts, uint32_t count);
-void metadata_release(struct stock *stock, struct metadata *metadata);
+void metadata_release(struct stock *stock, struct metadata metadata);
+void run_keep_metadata(struct eng *eng, struct eng_run *run, const struct bytes *texts,
+    uint32_t count);
 /* A copy in an arena. */
 const struct bytes *metadata_lend(const struct metadata *metadata, struct arena *arena);
 /* A parent's pairs whose keys the child does not have, then the child's own. In the arena. */
@@ -508,11 +599,18 @@ run_unbound(const struct eng_run *run)
 	return run->version->number == 0;
 }
 
+/* When its timer fires; 0: it has none. */
+static inline uint64_t
+run_due_ns(const struct eng_run *run)
+{
+	return run_unbound(run) ? run_ties(run)->start_ns : run_ties(run)->deadline_ns;
+}
+
 /* children.c */
 struct eng_child *child_find(const struct eng_run *parent, uint32_t task, uint32_t index,
     struct bytes key);
-struct eng_child *child_add(struct eng_run *parent, uint32_t task, uint32_t index,
-    struct bytes key);
+struct eng_child *child_add(struct eng *eng, struct eng_run *parent, uint32_t task,
+    uint32_t index, struct bytes key);
 void children_release(struct eng *eng, struct eng_run *parent);
 
 /* idem.c */
@@ -545,6 +643,8 @@ void token_free(struct eng *eng, struct eng_token *token);
 /* Zeroed, with room for the version's tasks. */
 struct eng_run *run_alloc(struct eng *eng, const struct eng_version *version);
 void run_give_back(struct eng *eng, struct eng_run *run);
+/* To change. */
+struct eng_ties *ties_require(struct eng *eng, struct eng_run *run);
 void run_free(struct eng *eng, struct eng_run *run); /* it has taken part in everything */
 void worker_free(struct eng *eng, struct eng_worker *worker);
 void left_remember(struct eng *eng, uint64_t worker, struct bytes name);

@@ -43,7 +43,7 @@ idem_free(struct eng *eng, struct eng_idem *key)
 {
 	struct eng_run *run = key->open ? eng_run_get(eng, key->run) : NULL;
 	if (run != NULL)
-		run->idempotency = NULL;
+		run->ties->idempotency = NULL;
 	heap_remove(&key->tenant->idems_due, &key->due);
 	named_remove(&key->tenant->idems, &key->named);
 	key->tenant->idem_count--;

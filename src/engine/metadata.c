@@ -71,12 +71,20 @@ metadata_copy(struct stock *stock, const struct bytes *texts, uint32_t count)
 }
 
 void
-metadata_release(struct stock *stock, struct metadata *metadata)
+metadata_release(struct stock *stock, struct metadata metadata)
 {
-	if (metadata->count > 0)
-		stock_free(stock, (void *)(uintptr_t)metadata->texts,
-		    lay_size(metadata->texts, metadata->count));
-	*metadata = (struct metadata){0};
+	if (metadata.count > 0)
+		stock_free(stock, (void *)(uintptr_t)metadata.texts,
+		    lay_size(metadata.texts, metadata.count));
+}
+
+void
+run_keep_metadata(
+    struct eng *eng, struct eng_run *run, const struct bytes *texts, uint32_t count)
+{
+	struct metadata kept = metadata_copy(&eng->stock, texts, count);
+	run->texts = kept.texts;
+	run->text_count = kept.count;
 }
 
 const struct bytes *

@@ -68,13 +68,14 @@ eng_dispatch(struct eng *eng, uint64_t key, uint32_t index, uint64_t lease, uint
 		return false;
 	const struct eng_task_definition *definition = &run->version->definitions[index];
 	uint64_t uptime_ns = eng_uptime_ns(eng, now_ns);
+	uint64_t deadline_ns = task->timer.timer.deadline_ns;
 	arena_reset(&eng->dispatch_arena);
 	struct eng_ref *refs =
 	    arena_alloc(&eng->dispatch_arena, run->version->task_count * sizeof(struct eng_ref));
 	*ret_dispatch = (struct eng_dispatch){
 	    .run = run->id,
 	    .task = uuid_task(run->id, index),
-	    .worker = task->worker->id,
+	    .worker = task->held.worker->id,
 	    .workflow = run->version->workflow->named.name,
 	    .name = definition->name,
 	    .action = definition->action,
@@ -82,14 +83,14 @@ eng_dispatch(struct eng *eng, uint64_t key, uint32_t index, uint64_t lease, uint
 	    .retries = task->failures,
 	    .priority = definition->priority != 0 ? definition->priority : run->priority,
 	    .delivery = (enum eng_delivery)definition->delivery,
-	    .timeout_ns = task->deadline_ns > uptime_ns ? task->deadline_ns - uptime_ns : 0,
+	    .timeout_ns = deadline_ns > uptime_ns ? deadline_ns - uptime_ns : 0,
 	    .input = run->input,
 	    .durable = definition->durable,
 	    .invocation = task->durable != NULL ? task->durable->invocation : 1,
 	    .refs = refs,
 	    .ref_count = dispatch_refs(run, task, refs),
-	    .metadata = run->metadata.texts,
-	    .metadata_count = run->metadata.count,
+	    .metadata = run->texts,
+	    .metadata_count = run->text_count,
 	};
 	return true;
 }
@@ -99,7 +100,7 @@ eng_run_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
     uint64_t *ret_run)
 {
 	struct eng_run *run = eng_run_by_id(eng, id);
-	if (run == NULL || run->tenant->id != tenant.v)
+	if (run == NULL || run_tenant(run)->id != tenant.v)
 		return false;
 	*ret_run = run->key;
 	return true;
@@ -108,16 +109,17 @@ eng_run_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
 static void
 run_info(const struct eng_run *run, struct arena *arena, struct eng_run_info *ret_info)
 {
+	struct metadata metadata = run_metadata(run);
 	*ret_info = (struct eng_run_info){
 	    .id = run->id,
-	    .tenant = run->tenant->id,
+	    .tenant = run_tenant(run)->id,
 	    .workflow = run->version->workflow->id,
 	    .version = run->version->number,
 	    .created_ns = run->created_ns,
-	    .parent = run->parent,
-	    .start_ns = run->start_ns,
-	    .metadata = arena != NULL ? metadata_lend(&run->metadata, arena) : NULL,
-	    .metadata_count = arena != NULL ? run->metadata.count : 0,
+	    .parent = run_ties(run)->parent,
+	    .start_ns = run_ties(run)->start_ns,
+	    .metadata = arena != NULL ? metadata_lend(&metadata, arena) : NULL,
+	    .metadata_count = arena != NULL ? metadata.count : 0,
 	};
 }
 
@@ -158,9 +160,10 @@ eng_children(const struct eng *eng, uint64_t key,
 	const struct eng_run *run = eng_run_get(eng, key);
 	struct list *at;
 	uint32_t count = 0;
-	if (run == NULL || run->children == NULL)
+	const struct eng_children *children = run != NULL ? run_ties(run)->children : NULL;
+	if (children == NULL)
 		return 0;
-	list_for_each(at, &run->children->all) {
+	list_for_each(at, &children->all) {
 		const struct eng_child *child = container_of(at, struct eng_child, link);
 		struct eng_child_view view = {
 		    .task = child->task,
@@ -389,7 +392,7 @@ eng_worker_holds(const struct eng *eng, uint64_t worker, struct uuid run)
 	if (holder == NULL || held == NULL)
 		return false;
 	list_for_each(at, &holder->leases) {
-		if (task_run(container_of(at, struct eng_task, lease_link)) == held)
+		if (task_run(container_of(at, struct eng_task, held.link)) == held)
 			return true;
 	}
 	return false;
@@ -475,7 +478,7 @@ eng_worker_leases(const struct eng *eng, uint64_t number,
 	if (worker == NULL)
 		return;
 	list_for_each(at, &worker->leases) {
-		struct eng_task *task = container_of(at, struct eng_task, lease_link);
+		struct eng_task *task = container_of(at, struct eng_task, held.link);
 		struct eng_run *run = task_run(task);
 		struct eng_lease_view view = {
 		    .task = uuid_task(run->id, task->index),

@@ -183,7 +183,7 @@ quota_record(const struct eng_run *run, struct froe_fault *fault)
 enum froe_err
 quota_approvals(const struct eng_task *task, uint32_t more, struct froe_fault *fault)
 {
-	const struct eng_tenant *tenant = task_run((struct eng_task *)(uintptr_t)task)->tenant;
+	const struct eng_tenant *tenant = run_tenant(task_run((struct eng_task *)(uintptr_t)task));
 	uint32_t asked = task->durable != NULL ? task->durable->approval_count : 0;
 	if (more > 0 && asked + more > FROE_TASK_APPROVALS_MAX)
 		return fault_set_field(fault, FROE_RESOURCE_EXHAUSTED, "conditions",

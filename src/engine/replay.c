@@ -387,8 +387,7 @@ tasks_restore(struct eng *eng, struct eng_run *run, const struct eng_event *even
 		task->lease = past.lease;
 		task->attempt = past.attempt;
 		task->output = past.output;
-		task->lapsing = past.worker;
-		task->deadline_ns = past.lapse_ns;
+		task_lapse_set(task, past.worker, past.lapse_ns);
 	}
 	for (uint32_t i = 0; i < event->nodes_count; i++) {
 		struct eng_past_node past;
@@ -420,7 +419,8 @@ apply_run_replayed(struct apply *apply)
 		closed_forget(eng, closed);
 	struct eng_run *run = run_new(eng, event, version);
 	run->created_ns = event->created_ns;
-	run->parent = event->parent;
+	if (!uuid_is_nil(event->parent))
+		ties_require(eng, run)->parent = event->parent;
 	run->event_count = event->run_event_no;
 	run->chunks = event->chunks;
 	run->input = event->input;

@@ -40,7 +40,7 @@ load_approval(struct eng_load *load)
 	struct eng_task *task = load_task(load, take);
 	if (task == NULL || task->durable == NULL)
 		return load_bad(load, "an approval's task");
-	struct eng_tenant *tenant = task_run(task)->tenant;
+	struct eng_tenant *tenant = run_tenant(task_run(task));
 	uint64_t number = take_number(take);
 	if (number == 0 || number > tenant->approval_last ||
 	    durable_approval_find(load->eng, tenant, number) != NULL)
@@ -110,7 +110,7 @@ load_part(struct eng_load *load, struct eng_wait_part *part)
 	if (number == 0)
 		return take_end(load, &take, "a condition");
 	struct eng_approval *approval =
-	    durable_approval_find(load->eng, task_run(wait->task)->tenant, number);
+	    durable_approval_find(load->eng, run_tenant(task_run(wait->task)), number);
 	if (approval == NULL || approval->task != wait->task || approval->node != wait->node ||
 	    approval->which != part - wait->parts || approval->state != ENG_APPROVAL_OPEN)
 		return load_bad(load, "a condition's approval");
@@ -337,7 +337,8 @@ load_key(struct eng_load *load)
 		uint32_t which = take_u32(take);
 		if (wait == NULL || take->bad || which >= wait->part_count ||
 		    wait->parts[which].kind != ENG_CONDITION_EVENT ||
-		    wait->parts[which].key != NULL || task_run(wait->task)->tenant != key->tenant)
+		    wait->parts[which].key != NULL ||
+		    run_tenant(task_run(wait->task)) != key->tenant)
 			return load_bad(load, "who waits for an event");
 		wait->parts[which].key = key;
 		list_push(&key->waits, &wait->parts[which].link);

@@ -134,10 +134,11 @@ load_queue(struct eng_load *load)
 		if (row % KEYSET_BATCH == 0)
 			queue_look_ahead(load);
 		struct eng_task *task = load_task(load, take);
-		if (task == NULL || task->state != ENG_TASK_QUEUED || task->item.queue != NULL ||
-		    task_node(task)->queue != queue || priority == 0)
+		if (task == NULL || task->state != ENG_TASK_QUEUED ||
+		    task->place != ENG_PLACE_NONE || task_node(task)->queue != queue ||
+		    priority == 0)
 			return load_bad(load, "a task in a queue");
-		fair_item_load(&queue->fair, &task->item, priority);
+		fair_item_load(&queue->fair, task_enqueue(task), priority);
 	}
 	return take_end(load, take, "a queue");
 }

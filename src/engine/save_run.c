@@ -20,14 +20,14 @@ save_task(struct save *save, const struct eng_task *task)
 	put_number(save, task->lease);
 	put_number(save, task->attempt);
 	put_number(save, task->queued_ns);
-	put_number(save, task->worker != NULL ? task->worker->id : 0);
+	put_number(save, task_worker(task) != NULL ? task->held.worker->id : 0);
 	put_number(save, task->output);
 	put_number(save, task->error);
 	put_number(save, task->failures);
 	put_number(save, task->losses);
 	put_number(save, task->streamed);
-	put_number(save, task->lapsing);
-	put_number(save, task->lapsing != 0 ? task->deadline_ns : 0);
+	put_number(save, task_lapsing(task));
+	put_number(save, task_lapsing(task) != 0 ? task->lapse.until_ns : 0);
 	put_number(save, task->released);
 	put_number(save, task->dropped);
 	put_group_close(save, group);
@@ -47,8 +47,8 @@ load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task 
 	task->failures = take_u32(&take);
 	task->losses = take_u32(&take);
 	task->streamed = take_u32(&take);
-	task->lapsing = take_number(&take);
-	task->deadline_ns = take_number(&take);
+	uint64_t lapsing = take_number(&take);
+	task_lapse_set(task, lapsing, take_number(&take));
 	task->released = take_u8(&take) != 0;
 	task->dropped = take_u8(&take) != 0;
 	if (task->state > ENG_TASK_SKIPPED || task->state == ENG_TASK_SETTLING)
@@ -57,29 +57,29 @@ load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task 
 		return load_bad(load, "a task's records");
 	if ((worker != 0) != (task->state == ENG_TASK_ASSIGNED))
 		return load_bad(load, "a task's worker");
-	if ((task->lapsing != 0 && !task_may_lapse(task)) ||
+	if ((lapsing != 0 && !task_may_lapse(task)) ||
 	    ((task->released || task->dropped) && task->state != ENG_TASK_ASSIGNED))
 		return load_bad(load, "a task's lease");
 	if (worker != 0) {
 		struct eng_worker *found = eng_worker_get(load->eng, worker);
-		if (found == NULL || found->tenant != run->tenant || task->lease == 0 ||
+		if (found == NULL || found->tenant != run_tenant(run) || task->lease == 0 ||
 		    !fair_worker_serves(&found->fair, &task_node(task)->queue->action->fair))
 			return load_bad(load, "a task's worker");
-		task->worker = found;
+		task_hold(task, found);
 	}
 	return take_end(load, &take, "a task");
 }
 
 static void
-save_metadata(struct save *save, const struct metadata *metadata)
+save_metadata(struct save *save, const struct eng_run *run)
 {
-	put_number(save, metadata->count);
-	for (uint32_t i = 0; i < metadata->count; i++)
-		put_bytes(save, metadata->texts[i]);
+	put_number(save, run->text_count);
+	for (uint32_t i = 0; i < run->text_count; i++)
+		put_bytes(save, run->texts[i]);
 }
 
 static enum froe_err
-load_metadata(struct eng_load *load, struct metadata *metadata)
+load_metadata(struct eng_load *load, struct eng_run *run)
 {
 	struct bytes texts[2 * FROE_METADATA_PAIRS_MAX];
 	uint32_t count = take_u32(&load->body);
@@ -89,7 +89,7 @@ load_metadata(struct eng_load *load, struct metadata *metadata)
 		texts[i] = take_bytes(&load->body);
 	if (load->body.bad || metadata_fault(texts, count) != NULL)
 		return load_bad(load, "a run's metadata");
-	*metadata = metadata_copy(&load->eng->stock, texts, count);
+	run_keep_metadata(load->eng, run, texts, count);
 	return FROE_OK;
 }
 
@@ -101,7 +101,7 @@ save_run(struct save *save, const struct eng_run *run)
 	put_number(save, run->version->workflow->id);
 	put_number(save, run->version->number);
 	put_number(save, run->created_ns);
-	put_number(save, run->deadline_ns);
+	put_number(save, run_ties(run)->deadline_ns);
 	put_number(save, run->event_count);
 	put_number(save, run->chunks);
 	put_number(save, run->priority);
@@ -110,10 +110,10 @@ save_run(struct save *save, const struct eng_run *run)
 	put_number(save, run->version->task_count);
 	for (uint32_t i = 0; i < run->version->task_count; i++)
 		save_task(save, &run->tasks[i]);
-	save_metadata(save, &run->metadata);
-	put_number(save, run->start_ns);
-	put_uuid(save, run->parent);
-	put_uuid(save, run->doom);
+	save_metadata(save, run);
+	put_number(save, run_ties(run)->start_ns);
+	put_uuid(save, run_ties(run)->parent);
+	put_uuid(save, run_ties(run)->doom);
 	put_number(save, run->input - 1);
 	save_object(save, ENG_OBJ_RUN, run->key);
 }
@@ -151,8 +151,6 @@ run_link(struct eng_load *load, uint64_t key, struct uuid id, struct eng_version
 	run->version = version;
 	keyset_batch_add(&load->runs_by_key, run);
 	keyset_batch_add(&load->runs_by_id, run);
-	run->tenant = version->workflow->tenant;
-	run->timer.timer.owner = ENG_TIMER_RUN;
 	for (uint16_t i = 0; i < version->task_count; i++)
 		run->tasks[i].index = i;
 	list_push(&eng->runs, &run->link);
@@ -197,11 +195,12 @@ run_tasks(struct eng_load *load, struct eng_run *run)
 static bool
 run_stands(const struct eng_run *run)
 {
+	const struct eng_ties *ties = run_ties(run);
 	if (run->priority > FROE_PRIORITY_MAX || run->cancel_reason != ENG_REASON_NONE)
 		return false;
 	if (run_unbound(run))
-		return run->start_ns != 0 &&
-		    (run->deadline_ns == 0 || run->deadline_ns >= run->start_ns);
+		return ties->start_ns != 0 &&
+		    (ties->deadline_ns == 0 || ties->deadline_ns >= ties->start_ns);
 	return run->open > 0 && run->priority >= FROE_PRIORITY_MIN;
 }
 
@@ -212,6 +211,21 @@ load_runs_flush(struct eng_load *load)
 	bool keys = keyset_batch_flush(&load->runs_by_key);
 	bool ids = keyset_batch_flush(&load->runs_by_id);
 	return keys && ids ? FROE_OK : load_bad(load, "a run is there twice");
+}
+
+static void
+load_ties(struct eng_load *load, struct eng_run *run, uint64_t deadline_ns)
+{
+	uint64_t start_ns = take_number(&load->body);
+	struct uuid parent = take_uuid(&load->body);
+	struct uuid doom = take_uuid(&load->body);
+	if (deadline_ns == 0 && start_ns == 0 && uuid_is_nil(parent) && uuid_is_nil(doom))
+		return;
+	struct eng_ties *ties = ties_require(load->eng, run);
+	ties->deadline_ns = deadline_ns;
+	ties->start_ns = start_ns;
+	ties->parent = parent;
+	ties->doom = doom;
 }
 
 enum froe_err
@@ -226,11 +240,11 @@ load_run(struct eng_load *load)
 		return load_bad(load, "a run");
 	struct eng_run *run = run_link(load, key, id, version);
 	run->created_ns = take_number(take);
-	run->deadline_ns = take_number(take);
+	uint64_t deadline_ns = take_number(take);
 	run->event_count = take_u32(take);
 	load->run_records = run->event_count;
 	run->chunks = take_u32(take);
-	run->priority = take_u32(take);
+	run->priority = take_u8(take);
 	uint8_t status = take_u8(take);
 	if (status > ENG_RUNNING && status != ENG_EVICTED)
 		return load_bad(load, "a run's status");
@@ -240,12 +254,10 @@ load_run(struct eng_load *load)
 		return load_bad(load, "how many tasks a run has");
 	enum froe_err err = run_tasks(load, run);
 	if (err == FROE_OK)
-		err = load_metadata(load, &run->metadata);
+		err = load_metadata(load, run);
 	if (err != FROE_OK)
 		return err;
-	run->start_ns = take_number(take);
-	run->parent = take_uuid(take);
-	run->doom = take_uuid(take);
+	load_ties(load, run, deadline_ns);
 	run->input = take_u32(take) + 1;
 	if (run->cancel_reason != ENG_REASON_NONE) /* it would have ended in the same step */
 		return load_bad(load, "a run that is being cancelled");
@@ -299,7 +311,7 @@ save_timer(void *context, struct timer *at)
 		put_task(save, container_of(timer, struct eng_task, timer));
 		break;
 	case ENG_TIMER_RUN:
-		put_number(save, container_of(timer, struct eng_run, timer)->key);
+		put_number(save, container_of(timer, struct eng_ties, timer)->run->key);
 		break;
 	case ENG_TIMER_WAIT:
 		put_wait(save, container_of(timer, struct eng_wait, timer));
@@ -331,14 +343,15 @@ take_timer(struct eng_load *load, uint8_t clock)
 		struct eng_task *task = load_task(load, take);
 		if (task == NULL)
 			return NULL;
-		bool wall = task->state == ENG_TASK_DELAYED && task->lapsing == 0;
+		bool lapsing = task->place == ENG_PLACE_LAPSE;
+		bool wall = task->state == ENG_TASK_DELAYED && !lapsing;
 		bool uptime = task->state == ENG_TASK_QUEUED ||
-		    task->state == ENG_TASK_ASSIGNED || task->lapsing != 0;
+		    task->state == ENG_TASK_ASSIGNED || lapsing;
 		return (clock == ENG_WALL ? wall : uptime) ? &task->timer : NULL;
 	}
 	if (owner == ENG_TIMER_RUN && clock == ENG_WALL) {
 		struct eng_run *run = eng_run_get(load->eng, take_number(take));
-		return run != NULL ? &run->timer : NULL;
+		return run != NULL && run->ties != NULL ? &run->ties->timer : NULL;
 	}
 	if (owner == ENG_TIMER_WAIT && clock == ENG_WALL) {
 		struct eng_wait *wait = load_wait(load, take);
@@ -375,15 +388,12 @@ task_check(const struct eng_load *load, const struct eng_run *run, struct eng_ta
 			(task->state == ENG_TASK_QUEUED && definition->schedule_timeout_ms != 0);
 	if (armed != expected)
 		return load_bad(load, "a task's timer");
-	if (list_linked(&task->lease_link) != (task->state == ENG_TASK_ASSIGNED))
+	if (task->place == ENG_PLACE_LEASE && !list_linked(&task->held.link))
 		return load_bad(load, "a task without its lease");
-	if ((task->item.queue != NULL) != (task->state == ENG_TASK_QUEUED))
+	if ((task->place == ENG_PLACE_QUEUE) != (task->state == ENG_TASK_QUEUED))
 		return load_bad(load, "a task that is in no queue");
 	if (task->pending != 0 && task->state != ENG_TASK_WAITING && !task_closed(task))
 		return load_bad(load, "a task before its parents");
-	if (task->lapsing == 0)
-		task->deadline_ns =
-		    task->state == ENG_TASK_ASSIGNED ? task->timer.timer.deadline_ns : 0;
 	return FROE_OK;
 }
 
@@ -396,13 +406,14 @@ load_runs_check(const struct eng_load *load)
 		struct eng_run *run = container_of(at, struct eng_run, link);
 		for (uint32_t i = 0; i < run->version->task_count && err == FROE_OK; i++)
 			err = task_check(load, run, &run->tasks[i]);
-		uint64_t due_ns = run_unbound(run) ? run->start_ns : run->deadline_ns;
-		if (err == FROE_OK && (wheel_active(&run->timer.timer) != (due_ns != 0) ||
-					  run->timer.timer.deadline_ns != due_ns))
+		const struct eng_ties *ties = run_ties(run);
+		uint64_t due_ns = run_due_ns(run);
+		if (err == FROE_OK && (wheel_active(&ties->timer.timer) != (due_ns != 0) ||
+					  ties->timer.timer.deadline_ns != due_ns))
 			err = load_bad(load, "a run's timer");
 		bool doomed =
-		    !uuid_is_nil(run->doom) && run->cancel_reason == ENG_REASON_NONE;
-		if (err == FROE_OK && list_linked(&run->doomed_link) != doomed)
+		    !uuid_is_nil(ties->doom) && run->cancel_reason == ENG_REASON_NONE;
+		if (err == FROE_OK && list_linked(&ties->doomed_link) != doomed)
 			err = load_bad(load, "a run that is to be cancelled");
 		if (err != FROE_OK)
 			break;
@@ -418,8 +429,11 @@ load_runs_abort(struct eng_load *load)
 	list_for_each(at, &load->eng->runs) {
 		struct eng_run *run = container_of(at, struct eng_run, link);
 		for (uint32_t i = 0; i < run->version->task_count; i++) {
-			list_remove(&run->tasks[i].lease_link);
-			run->tasks[i].worker = NULL;
+			struct eng_task *task = &run->tasks[i];
+			if (task->place != ENG_PLACE_LEASE)
+				continue;
+			list_remove(&task->held.link);
+			task->place = ENG_PLACE_NONE;
 		}
 	}
 }

@@ -11,9 +11,10 @@ start_rows(const struct eng *eng)
 	struct list *at, *child;
 	list_for_each(at, &eng->runs) {
 		const struct eng_run *run = container_of(at, struct eng_run, link);
-		if (run->children == NULL)
+		const struct eng_children *children = run_ties(run)->children;
+		if (children == NULL)
 			continue;
-		list_for_each(child, &run->children->all)
+		list_for_each(child, &children->all)
 			rows++;
 	}
 	for (uint32_t i = 0; i < eng->tenant_count; i++)
@@ -65,9 +66,10 @@ save_children(struct save *save)
 	uint32_t rows = 0;
 	list_for_each(at, &save->eng->runs) {
 		const struct eng_run *run = container_of(at, struct eng_run, link);
-		if (run->children == NULL)
+		const struct eng_children *children = run_ties(run)->children;
+		if (children == NULL)
 			continue;
-		list_for_each(row, &run->children->all) {
+		list_for_each(row, &children->all) {
 			save_child(save, run, container_of(row, struct eng_child, link));
 			row_end(save, ENG_OBJ_CHILDREN, &rows);
 		}
@@ -91,16 +93,17 @@ load_child(struct eng_load *load)
 	    parent->child_count == FROE_TASK_CHILDREN_MAX || !status_fits(row.status, row.open) ||
 	    child_find(task_run(parent), parent->index, row.index, row.key) != NULL)
 		return load_bad(load, "a child");
-	if (row.open && (run == NULL || run->child != NULL || !uuid_equal(run->id, row.id)))
+	if (row.open &&
+	    (run == NULL || run_ties(run)->child != NULL || !uuid_equal(run->id, row.id)))
 		return load_bad(load, "an open child");
 	struct eng_child *child =
-	    child_add(task_run(parent), parent->index, row.index, row.key);
+	    child_add(load->eng, task_run(parent), parent->index, row.index, row.key);
 	child->id = row.id;
 	child->run = row.run;
 	child->open = row.open;
 	child->status = row.status;
 	if (run != NULL)
-		run->child = child;
+		ties_require(load->eng, run)->child = child;
 	return FROE_OK;
 }
 
@@ -143,8 +146,9 @@ save_idems(struct save *save)
 	}
 	list_for_each(at, &eng->runs) {
 		const struct eng_run *run = container_of(at, struct eng_run, link);
-		if (run->idempotency != NULL && run->idempotency->until_ns == 0)
-			save_idem(save, run->idempotency, &rows);
+		const struct eng_idem *key = run_ties(run)->idempotency;
+		if (key != NULL && key->until_ns == 0)
+			save_idem(save, key, &rows);
 	}
 	rows_end(save, ENG_OBJ_IDEMS, rows);
 }
@@ -165,7 +169,8 @@ load_idem(struct eng_load *load)
 	    !status_fits(status, open) || (until_ns == 0 && !open) ||
 	    idem_find(tenant, name) != NULL)
 		return load_bad(load, "an idempotency key");
-	if (open && (run == NULL || run->idempotency != NULL || run->tenant != tenant))
+	if (open &&
+	    (run == NULL || run_ties(run)->idempotency != NULL || run_tenant(run) != tenant))
 		return load_bad(load, "an idempotency key of an open run");
 	struct eng_idem *key = idem_add(tenant, name, until_ns);
 	key->id = id;
@@ -173,7 +178,7 @@ load_idem(struct eng_load *load)
 	key->open = open;
 	key->status = status;
 	if (run != NULL)
-		run->idempotency = key;
+		ties_require(load->eng, run)->idempotency = key;
 	return FROE_OK;
 }
 
@@ -194,7 +199,7 @@ save_doomed(struct save *save)
 	struct list *at;
 	uint32_t rows = 0;
 	list_for_each(at, &save->eng->doomed) {
-		put_number(save, container_of(at, struct eng_run, doomed_link)->key);
+		put_number(save, container_of(at, struct eng_ties, doomed_link)->run->key);
 		row_end(save, ENG_OBJ_DOOMED, &rows);
 	}
 	rows_end(save, ENG_OBJ_DOOMED, rows);
@@ -206,10 +211,11 @@ load_doomed(struct eng_load *load)
 	struct take *take = &load->body;
 	while (take_more(take)) {
 		struct eng_run *run = eng_run_get(load->eng, take_number(take));
-		if (run == NULL || list_linked(&run->doomed_link) || uuid_is_nil(run->doom) ||
+		const struct eng_ties *ties = run != NULL ? run_ties(run) : &eng_ties_none;
+		if (uuid_is_nil(ties->doom) || list_linked(&ties->doomed_link) ||
 		    run->cancel_reason != ENG_REASON_NONE)
 			return load_bad(load, "a run that is to be cancelled");
-		list_push(&load->eng->doomed, &run->doomed_link);
+		list_push(&load->eng->doomed, &run->ties->doomed_link);
 	}
 	return take_end(load, take, "runs that are to be cancelled");
 }

@@ -256,7 +256,7 @@ save_worker_leases(struct save *save, const struct eng_worker *worker, const str
 	for (at = leases->next; at != leases; at = at->next) {
 		if (rows % SAVE_ROWS_MAX == 0)
 			put_number(save, worker->id);
-		put_task(save, container_of(at, struct eng_task, lease_link));
+		put_task(save, container_of(at, struct eng_task, held.link));
 		if (++rows % SAVE_ROWS_MAX == 0)
 			save_object(save, ENG_OBJ_LEASES, 0);
 	}
@@ -285,12 +285,13 @@ load_leases(struct eng_load *load)
 		return load_bad(load, "leases of no worker");
 	while (take_more(take)) {
 		struct eng_task *task = load_task(load, take);
-		if (task == NULL || task->worker != worker || list_linked(&task->lease_link))
+		if (task == NULL || task_worker(task) != worker ||
+		    list_linked(&task->held.link))
 			return load_bad(load, "a lease");
 		if (!task->released &&
 		    !fair_worker_take(&worker->fair, &task_node(task)->queue->fair))
 			return load_bad(load, "a worker holds more than it has slots");
-		list_push(task->dropped ? &worker->dropped : &worker->leases, &task->lease_link);
+		list_push(task->dropped ? &worker->dropped : &worker->leases, &task->held.link);
 		worker->lease_count++;
 		worker->released_count += task->released ? 1 : 0;
 	}

@@ -33,6 +33,8 @@ const struct sm_row eng_task_table[] = {
     [ENG_TASK_SKIPPED] = {"skipped", 0},
 };
 
+const struct eng_ties eng_ties_none;
+
 const char *
 eng_reason_name(enum eng_reason reason)
 {
@@ -276,5 +278,5 @@ eng_lease_find(const struct eng *eng, uint64_t worker, const struct eng_fence *f
 	bool lease = task->lease == fence->lease || plant(STALE_LEASE);
 	if (task->state != ENG_TASK_ASSIGNED || !lease || task->dropped)
 		return NULL;
-	return task->worker->id == worker || plant(OTHER_WORKER) ? task : NULL;
+	return task->held.worker->id == worker || plant(OTHER_WORKER) ? task : NULL;
 }

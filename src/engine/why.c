@@ -112,7 +112,7 @@ why_before(const struct eng_task *task, uint64_t count_max, bool *ret_more)
 	const struct fair_queue *queue = task->item.queue;
 	uint64_t count = 0;
 	struct list *at;
-	for (int priority = FAIR_PRIORITIES - 1; priority >= task->item.priority; priority--) {
+	for (int priority = FAIR_PRIORITIES - 1; priority >= 0; priority--) {
 		list_for_each(at, &queue->items[priority]) {
 			*ret_more = count == count_max && at != &task->item.link;
 			if (at == &task->item.link || *ret_more)
@@ -120,14 +120,14 @@ why_before(const struct eng_task *task, uint64_t count_max, bool *ret_more)
 			count++;
 		}
 	}
-	return count;
+	froe_never("a queued task is in its queue");
 }
 
 static void
 why_queued(const struct eng_task *task, uint64_t count_max, struct eng_why *why)
 {
 	const struct fair_queue *queue = task->item.queue;
-	const struct eng_tenant *tenant = task_run((struct eng_task *)(uintptr_t)task)->tenant;
+	const struct eng_tenant *tenant = run_tenant(task_run((struct eng_task *)(uintptr_t)task));
 	struct census census = {.need = &queue->demand->need, .why = why};
 	why->since_ns = task->queued_ns;
 	why->count = why_before(task, count_max, &why->more);
@@ -187,12 +187,12 @@ why_wait(const struct eng_task *task, struct eng_why *why)
 static void
 why_delayed(const struct eng *eng, const struct eng_task *task, struct eng_why *why)
 {
-	bool lapsing = task->lapsing != 0;
+	bool lapsing = task->place == ENG_PLACE_LAPSE;
 	why->kind = lapsing ? ENG_WHY_LAPSE : ENG_WHY_TIMER;
-	why->worker = task->lapsing;
+	why->worker = task_lapsing(task);
 	why->until_ns = task->timer.timer.deadline_ns + (lapsing ? eng->downtime_ns : 0);
-	if (lapsing && task->deadline_ns > why->until_ns)
-		why->until_ns = task->deadline_ns;
+	if (lapsing && task->lapse.until_ns > why->until_ns)
+		why->until_ns = task->lapse.until_ns;
 }
 
 static void
@@ -212,8 +212,8 @@ why_state(const struct eng *eng, const struct eng_run *run, const struct eng_tas
 		why_delayed(eng, task, why);
 		return;
 	case ENG_TASK_ASSIGNED:
-		why->kind = task->worker->attached ? ENG_WHY_RUNS : ENG_WHY_AWAY;
-		why->worker = task->worker->id;
+		why->kind = task->held.worker->attached ? ENG_WHY_RUNS : ENG_WHY_AWAY;
+		why->worker = task->held.worker->id;
 		FROE_DROP(why_wait(task, why), "most tasks do not");
 		return;
 	case ENG_TASK_EVICTED:

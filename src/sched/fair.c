@@ -285,7 +285,6 @@ fair_push(struct fair_queue *queue, struct fair_item *item, uint8_t priority, bo
 	froe_assert(item->queue == NULL);
 	froe_assert(priority > 0 && priority < FAIR_PRIORITIES);
 	item->queue = queue;
-	item->priority = priority;
 	if (front || plant(QUEUE_LIFO))
 		list_push_front(&queue->items[priority], &item->link);
 	else
@@ -415,7 +414,6 @@ fair_item_load(struct fair_queue *queue, struct fair_item *item, uint8_t priorit
 	froe_assert(item->queue == NULL);
 	froe_assert(priority > 0 && priority < FAIR_PRIORITIES);
 	item->queue = queue;
-	item->priority = priority;
 	list_push(&queue->items[priority], &item->link);
 	queue->tenant->length++;
 	if (queue->length++ > 0)
@@ -536,7 +534,6 @@ queue_check(const struct fair_queue *queue)
 		list_for_each(at, &queue->items[priority]) {
 			const struct fair_item *item = container_of(at, struct fair_item, link);
 			froe_assert(item->queue == queue);
-			froe_assert(item->priority == priority);
 			length++;
 		}
 	}

@@ -149,7 +149,6 @@ struct fair_queue {
 struct fair_item {
 	struct list link;
 	struct fair_queue *queue; /* NULL: not queued */
-	uint8_t priority;
 };
 
 struct fair_worker {

@@ -1,9 +1,13 @@
 /*
- * Each run has a dense array of places, and one of positions in the cache. The cache is a ring of
- * bytes with ever-growing positions: a record (its header's rest, then its body) lies at position p
- * of the ring, byte p % size; it is in memory while p has not been passed by the ring's tail. So a
- * position needs no back pointer, and forgetting costs nothing. A record never wraps: what is left
- * at the ring's end is skipped.
+ * Each run has a dense array of places. The cache is a ring of bytes with ever-growing positions: a
+ * record (its header's rest, then its body) lies at position p of the ring, byte p % size; it is in
+ * memory while p has not been passed by the ring's tail. So a position needs no back pointer, and
+ * forgetting costs nothing. A record never wraps: what is left at the ring's end is skipped.
+ *
+ * Where in the ring a record is, is known of the newest records only, by their event numbers, which
+ * grow by one a record: a table of so many positions as the ring holds records, each slot the
+ * newest event's that falls on it. A slot holds the begin of a record, which has its event's
+ * number, so a slot that is another event's is known as such. A run that waits costs nothing here.
  */
 #include "log/resolver.h"
 
@@ -14,18 +18,30 @@
 /* Position 0 says "never cached". */
 #define CACHE_START 1u
 
+/* About what a record takes of the ring: so many have a position. */
+#define CACHE_RECORD_BYTES 64u
+#define POSITIONS_MIN 16u
+
 /* In the ring, before a record's body; not aligned. */
 struct resolver_head {
+	uint64_t event_seq;
 	uint64_t time_ns;
 	uint16_t type;
 };
 
-/* One block a run: the places (handed out as an array), then where each record is in the ring. */
+/* A struct log_place, without the gap at its end: there are some millions. */
+struct resolver_place {
+	uint64_t lsn;
+	uint64_t event_seq;
+	uint32_t size;
+} __attribute__((packed, aligned(4)));
+
+/* One block a run. */
 struct resolver_list {
 	uint64_t run_key;
 	uint32_t count;
 	uint32_t capacity;
-	struct log_place places[];
+	struct resolver_place places[];
 };
 
 /* A run that waits for a worker has two records, one of one task that has ended five. */
@@ -38,23 +54,32 @@ struct resolver {
 	uint8_t *cache;
 	size_t cache_bytes;
 	uint64_t head; /* position of the next byte */
+	uint64_t *positions;
+	size_t position_count; /* a power of two */
 	/* The run of the newest record: a step's records are mostly of one run. */
 	uint64_t last_key;
 	struct resolver_list *last;
 	struct keyset_batch batch; /* resolver_load_next */
 };
 
-static uint64_t *
-list_positions(const struct resolver_list *list)
-{
-	return (uint64_t *)(uintptr_t)(list->places + list->capacity);
-}
-
 static size_t
 list_size(uint32_t capacity)
 {
-	return sizeof(struct resolver_list) +
-	    capacity * (sizeof(struct log_place) + sizeof(uint64_t));
+	return sizeof(struct resolver_list) + capacity * sizeof(struct resolver_place);
+}
+
+static struct resolver_place
+place_pack(struct log_place place)
+{
+	return (struct resolver_place){
+	    .lsn = place.lsn.v, .event_seq = place.event_seq, .size = place.size};
+}
+
+static struct log_place
+place_unpack(struct resolver_place place)
+{
+	return (struct log_place){
+	    .lsn.v = place.lsn, .event_seq = place.event_seq, .size = place.size};
 }
 
 struct resolver *
@@ -68,6 +93,10 @@ resolver_open(size_t cache_bytes)
 	resolver->cache_bytes = cache_bytes;
 	resolver->cache = cache_bytes > 0 ? mem_pages(cache_bytes) : NULL;
 	resolver->head = CACHE_START;
+	resolver->position_count = POSITIONS_MIN;
+	while (resolver->position_count < cache_bytes / CACHE_RECORD_BYTES)
+		resolver->position_count *= 2;
+	resolver->positions = mem_pages(resolver->position_count * sizeof(uint64_t));
 	return resolver;
 }
 
@@ -93,8 +122,7 @@ list_grow(struct resolver *resolver, struct resolver_list *list, uint32_t capaci
 {
 	struct resolver_list *grown = list_new(resolver, list->run_key, capacity);
 	grown->count = list->count;
-	memcpy(grown->places, list->places, list->count * sizeof(struct log_place));
-	memcpy(list_positions(grown), list_positions(list), list->count * sizeof(uint64_t));
+	memcpy(grown->places, list->places, list->count * sizeof(list->places[0]));
 	keyset_put(&resolver->runs, grown);
 	list_free(resolver, list);
 	return grown;
@@ -128,48 +156,60 @@ resolver_close(struct resolver *resolver)
 	stock_release(&resolver->stock);
 	if (resolver->cache != NULL)
 		mem_pages_free(resolver->cache, resolver->cache_bytes);
+	mem_pages_free(resolver->positions, resolver->position_count * sizeof(uint64_t));
 	mem_free(resolver);
 }
 
-/* Copies the record into the ring; its position, or 0 when it cannot be cached. */
-static uint64_t
+static uint64_t *
+position_of(const struct resolver *resolver, uint64_t event_seq)
+{
+	return &resolver->positions[event_seq & (resolver->position_count - 1)];
+}
+
+/* Copies the record into the ring, if it is not too large. */
+static void
 cache_push(struct resolver *resolver, const struct resolver_head *head, struct bytes body)
 {
 	size_t size = sizeof(*head) + body.size;
 	if (resolver->cache == NULL || size > resolver->cache_bytes / 2)
-		return 0;
+		return;
 	size_t at = (size_t)(resolver->head % resolver->cache_bytes);
 	if (resolver->cache_bytes - at < size) {
 		resolver->head += resolver->cache_bytes - at;
 		at = 0;
 	}
-	uint64_t position = resolver->head;
+	*position_of(resolver, head->event_seq) = resolver->head;
 	memcpy(resolver->cache + at, head, sizeof(*head));
 	if (body.size > 0)
 		memcpy(resolver->cache + at + sizeof(*head), body.data, body.size);
 	resolver->head += size;
-	return position;
 }
 
-/* Nothing at this position has been written over. */
-static bool
-cache_holds(const struct resolver *resolver, uint64_t position)
+/* Where the record with this event number begins; NULL: it is not in memory. */
+static const uint8_t *
+cache_find(
+    const struct resolver *resolver, uint64_t event_seq, struct resolver_head *ret_head)
 {
-	return position != 0 && position + resolver->cache_bytes >= resolver->head;
+	uint64_t position = *position_of(resolver, event_seq);
+	if (position == 0 || position + resolver->cache_bytes < resolver->head)
+		return NULL;
+	const uint8_t *at = resolver->cache + position % resolver->cache_bytes;
+	memcpy(ret_head, at, sizeof(*ret_head));
+	return ret_head->event_seq == event_seq ? at + sizeof(*ret_head) : NULL;
 }
 
 void
 resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
     struct log_place place, uint16_t type, uint64_t time_ns, struct bytes body)
 {
-	struct resolver_head head = {.time_ns = time_ns, .type = type};
+	struct resolver_head head = {
+	    .event_seq = place.event_seq, .time_ns = time_ns, .type = type};
 	struct resolver_list *list = resolver->last;
 	if (resolver->last_key != run_key || list->count == list->capacity)
 		list = list_require(resolver, run_key, 1);
 	froe_assert(run_event_no == list->count + 1);
-	list->places[list->count] = place;
-	list_positions(list)[list->count] = cache_push(resolver, &head, body);
-	list->count++;
+	list->places[list->count++] = place_pack(place);
+	cache_push(resolver, &head, body);
 	resolver->last_key = run_key;
 	resolver->last = list;
 }
@@ -177,9 +217,8 @@ resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
 static void
 list_load(struct resolver_list *list, const struct log_place *places, uint32_t count)
 {
-	memcpy(list->places + list->count, places, count * sizeof(*places));
-	memset(list_positions(list) + list->count, 0, count * sizeof(uint64_t));
-	list->count += count;
+	for (uint32_t i = 0; i < count; i++)
+		list->places[list->count++] = place_pack(places[i]);
 }
 
 void
@@ -231,7 +270,7 @@ resolver_place(const struct resolver *resolver, uint64_t run_key, uint32_t run_e
 	const struct resolver_list *list = list_with(resolver, run_key, run_event_no);
 	if (list == NULL)
 		return false;
-	*ret_place = list->places[run_event_no - 1];
+	*ret_place = place_unpack(list->places[run_event_no - 1]);
 	return true;
 }
 
@@ -240,27 +279,36 @@ resolver_record(const struct resolver *resolver, uint64_t run_key, uint32_t run_
     struct resolver_record *ret_record)
 {
 	const struct resolver_list *list = list_with(resolver, run_key, run_event_no);
-	uint64_t position = list != NULL ? list_positions(list)[run_event_no - 1] : 0;
-	if (!cache_holds(resolver, position))
+	if (list == NULL)
 		return false;
 	struct resolver_head head;
-	const uint8_t *at = resolver->cache + position % resolver->cache_bytes;
-	memcpy(&head, at, sizeof(head));
+	struct resolver_place place = list->places[run_event_no - 1];
+	const uint8_t *body = cache_find(resolver, place.event_seq, &head);
+	if (body == NULL)
+		return false;
 	*ret_record = (struct resolver_record){
 	    .type = head.type,
 	    .time_ns = head.time_ns,
-	    .body = bytes_of(at + sizeof(head),
-	        list->places[run_event_no - 1].size - LOG_RECORD_HEADER_BYTES),
+	    .body = bytes_of(body, place.size - LOG_RECORD_HEADER_BYTES),
 	};
 	return true;
 }
 
-const struct log_place *
-resolver_run(const struct resolver *resolver, uint64_t run_key, uint32_t *ret_count)
+uint32_t
+resolver_count(const struct resolver *resolver, uint64_t run_key)
 {
 	const struct resolver_list *list = keyset_get_u64(&resolver->runs, run_key);
-	*ret_count = list != NULL ? list->count : 0;
-	return list != NULL ? list->places : NULL;
+	return list != NULL ? list->count : 0;
+}
+
+void
+resolver_places(const struct resolver *resolver, uint64_t run_key, uint32_t from, uint32_t count,
+    struct log_place *to)
+{
+	const struct resolver_list *list = keyset_get_u64(&resolver->runs, run_key);
+	froe_assert(count == 0 || (list != NULL && count <= list->count - from));
+	for (uint32_t i = 0; i < count; i++)
+		to[i] = place_unpack(list->places[from + i]);
 }
 
 void

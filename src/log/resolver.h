@@ -7,8 +7,9 @@
  * Ownership   owns its tables and the cache ring. Bytes returned by resolver_record() are borrowed
  *             until the next resolver_add().
  * Threading   the log's owner only.
- * Invariants  1. a run's places are dense: record n is places[n - 1]. 2. cached bytes are those of
- *             the newest cache_bytes of records; older ones must be read (log_read_start).
+ * Invariants  1. a run's places are dense: record n is the nth. 2. cached bytes are those of the
+ *             newest cache_bytes of records, or of fewer if they are many small ones; older ones
+ *             must be read (log_read_start).
  */
 #ifndef LOG_RESOLVER_H
 #define LOG_RESOLVER_H
@@ -47,9 +48,11 @@ struct resolver_record {
 bool resolver_record(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
     struct resolver_record *ret_record);
 
-/* All places of a run, borrowed until the next change; count 0: unknown. */
-const struct log_place *resolver_run(const struct resolver *resolver, uint64_t run_key,
-    uint32_t *ret_count);
+/* How many records of the run are known; 0: it is not. */
+uint32_t resolver_count(const struct resolver *resolver, uint64_t run_key);
+/* Places of records from + 1 to from + count, which are known. */
+void resolver_places(const struct resolver *resolver, uint64_t run_key, uint32_t from,
+    uint32_t count, struct log_place *to);
 
 /* Forgets a run (the index has its places now). */
 void resolver_forget(struct resolver *resolver, uint64_t run_key);

@@ -807,12 +807,11 @@ fold_event(struct fold *fold, const struct eng_event *event, bool cut, struct fr
 enum froe_err
 history_adopt(struct resolver *resolver, const struct eng_event *event, struct froe_fault *fault)
 {
-	uint32_t count = event->run_event_no - 1, known;
+	uint32_t count = event->run_event_no - 1;
 	if (event->places.size != (size_t)count * HISTORY_PLACE_BYTES)
 		return fault_set(fault, FROE_CORRUPT,
 		    "run %" PRIu64 " goes on without the places of its records", event->run);
-	FROE_DROP(resolver_run(resolver, event->run, &known), "only how many");
-	if (known != 0)
+	if (resolver_count(resolver, event->run) != 0)
 		return FROE_OK;
 	struct log_place *places = mem_array(count, sizeof(*places));
 	for (uint32_t i = 0; i < count; i++)

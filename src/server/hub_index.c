@@ -51,9 +51,8 @@ index_job(struct hub *hub, uint64_t run, const struct eng_run_info *info, uint64
 	row.metadata = buf_bytes(&hub->texts);
 	buf_reset(&hub->places);
 	if (finished_ns != 0) {
-		uint32_t count;
-		const struct log_place *places = resolver_run(hub->shard->resolver, run, &count);
-		history_places_encode(places, count, &hub->places);
+		uint32_t count = resolver_count(hub->shard->resolver, run);
+		state_places_put(hub->shard->resolver, run, 0, count, &hub->places);
 		row.places = buf_bytes(&hub->places);
 		row.seq = count;
 	}

@@ -418,14 +418,17 @@ read_run(struct hub_read *read)
 	uint64_t run = 0;
 	enum eng_status status;
 	uint32_t count = 0;
-	const struct log_place *places = NULL;
 	if (eng_run_find(shard->eng, read->tenant, read->run, &run) ||
 	    eng_closed_find(shard->eng, read->tenant, read->run, &run, &status))
-		places = resolver_run(shard->resolver, run, &count);
-	if (count > 0)
-		read_load(read, run, places, count);
-	else
+		count = resolver_count(shard->resolver, run);
+	if (count == 0) {
 		read_find(read);
+		return;
+	}
+	struct log_place *places = mem_array(count, sizeof(*places));
+	resolver_places(shard->resolver, run, 0, count, places);
+	read_load(read, run, places, count);
+	mem_free(places);
 }
 
 /* With changes, the run's state now comes first. */

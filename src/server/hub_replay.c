@@ -118,8 +118,7 @@ replay_step(struct hub *hub, const struct eng_command *command, const struct his
 	const struct eng_replay *replay = &command->run_replay;
 	const struct eng *eng = hub->shard->eng;
 	uint64_t closed_ns = eng_closed_ns(eng, replay->run);
-	uint32_t known;
-	if (resolver_run(hub->shard->resolver, replay->key, &known) == NULL)
+	if (resolver_count(hub->shard->resolver, replay->key) == 0)
 		resolver_load(
 		    hub->shard->resolver, replay->key, history->places, history->count);
 	arena_reset(&hub->arena);

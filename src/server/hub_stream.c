@@ -277,9 +277,8 @@ stream_fail(struct hub_stream *stream)
 static void
 stream_count(struct hub_stream *stream)
 {
-	uint32_t count;
-	if (stream->places == NULL &&
-	    resolver_run(stream->hub->shard->resolver, stream->run, &count) != NULL)
+	uint32_t count = resolver_count(stream->hub->shard->resolver, stream->run);
+	if (stream->places == NULL && count != 0)
 		stream->count = count;
 }
 
@@ -313,7 +312,6 @@ hub_stream_begin(struct hub *hub, const struct eng_origin *origin, struct eng_te
 {
 	struct hub_stream *stream = mem_zalloc(sizeof(*stream));
 	struct hub_conn *conn = hub_conn_find(hub, origin->conn);
-	uint32_t known;
 	stream->hub = hub;
 	stream->origin = *origin;
 	stream->tenant = tenant;
@@ -325,7 +323,7 @@ hub_stream_begin(struct hub *hub, const struct eng_origin *origin, struct eng_te
 	stream->after = ask->after;
 	stream->count = count;
 	stream->due_ns = hub->mono_ns + WAIT_NS;
-	if (!stream_open(stream) || resolver_run(hub->shard->resolver, run, &known) == NULL)
+	if (!stream_open(stream) || resolver_count(hub->shard->resolver, run) == 0)
 		stream->places = mem_copy(places, count * sizeof(*places));
 	list_init(&stream->link);
 	list_init(&stream->run_link);

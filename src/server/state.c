@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #define PLACES_ROWS_MAX 4096u
+#define PLACES_PUT 64u
 /* eng_small() up to which the hash is always looked at: some ten milliseconds. */
 #define HURRY_SIZE_MAX 100000u
 
@@ -177,6 +178,18 @@ state_apply(struct state *state, const struct log_record *record, struct eng_eve
 
 /* -------------------------------------------------------------------------------------- saving */
 
+void
+state_places_put(const struct resolver *resolver, uint64_t run, uint32_t from, uint32_t count,
+    struct buf *to)
+{
+	struct log_place places[PLACES_PUT];
+	for (uint32_t at = 0; at < count; at += PLACES_PUT) {
+		uint32_t rows = count - at < PLACES_PUT ? count - at : PLACES_PUT;
+		resolver_places(resolver, run, from + at, rows, places);
+		history_places_encode(places, rows, to);
+	}
+}
+
 struct saving {
 	const struct state *state;
 	struct snapshot_writer *writer;
@@ -187,14 +200,14 @@ struct saving {
 static enum froe_err
 save_places(struct saving *saving, uint64_t run, struct froe_fault *fault)
 {
-	uint32_t count;
-	const struct log_place *places = resolver_run(saving->state->resolver, run, &count);
+	const struct resolver *resolver = saving->state->resolver;
+	uint32_t count = resolver_count(resolver, run);
 	enum froe_err err = FROE_OK;
 	for (uint32_t at = 0; at < count && err == FROE_OK; at += PLACES_ROWS_MAX) {
 		uint32_t rows = count - at < PLACES_ROWS_MAX ? count - at : PLACES_ROWS_MAX;
 		struct log_entry entry = {.type = STATE_PLACES_TYPE, .run_key = run};
 		buf_reset(&saving->body);
-		history_places_encode(places + at, rows, &saving->body);
+		state_places_put(resolver, run, at, rows, &saving->body);
 		entry.body = buf_bytes(&saving->body);
 		err = snapshot_put(saving->writer, &entry, fault);
 	}

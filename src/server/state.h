@@ -44,6 +44,10 @@ enum froe_err state_apply(struct state *state, const struct log_record *record,
     struct eng_event *ret_event, struct eng_run_info *before,
     struct froe_fault *fault) FROE_CHECKED;
 
+/* Encodes the places of the run's records from + 1 to from + count. */
+void state_places_put(const struct resolver *resolver, uint64_t run, uint32_t from,
+    uint32_t count, struct buf *to);
+
 /* Everything, as records of the snapshot. Once *stop is set (NULL: never) it ends with
  * FROE_UNAVAILABLE. */
 enum froe_err state_save(const struct state *state, struct snapshot_writer *writer,

@@ -76,13 +76,14 @@ places_hash(const struct reading *reading, const struct resolver *resolver)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < reading->count; i++) {
-		const struct log_place *places;
-		uint32_t count;
+		uint64_t run = reading->records[i].run;
+		uint32_t count = resolver_count(resolver, run);
 
-		places = resolver_run(resolver, reading->records[i].run, &count);
 		for (uint32_t j = 0; j < count; j++) {
-			uint64_t words[] = {reading->records[i].run, places[j].lsn.v,
-			    places[j].event_seq, places[j].size};
+			struct log_place place;
+
+			resolver_places(resolver, run, j, 1, &place);
+			uint64_t words[] = {run, place.lsn.v, place.event_seq, place.size};
 
 			sum += hash64(words, sizeof(words), 0);
 		}

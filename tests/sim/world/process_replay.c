@@ -30,9 +30,8 @@ static void
 places_load(struct process *process, uint64_t run, const struct past_row *rows, uint32_t count,
     struct arena *arena)
 {
-	uint32_t known;
 	struct log_place *places = arena_alloc(arena, count * sizeof(*places));
-	if (resolver_run(process->shard.resolver, run, &known) != NULL)
+	if (resolver_count(process->shard.resolver, run) != 0)
 		return;
 	for (uint32_t i = 0; i < count; i++)
 		places[i] = rows[i].place;

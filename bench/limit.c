@@ -1,9 +1,16 @@
 /*
  * bench/limit: how fast this machine can do what froe does, with nothing behind it.
  *
- * Three processes over loopback TCP: a client with N requests in flight, a server, a worker. The
- * hops of one request are those of a run: client -> server -> synced write -> worker -> server ->
- * synced write -> client. Messages have the sizes that froe's have with a payload of 64 bytes.
+ * As many processes as froe has, over loopback TCP: a client with N requests in flight, a server, a
+ * worker. Messages have the sizes that froe's have with a payload of 64 bytes. `=>` is a hop that
+ * waits for a synced write of what came:
+ *
+ *     trigger   client -> server => client
+ *     run       client -> server => worker -> server => client
+ *     chain     client -> server => worker -> server => worker -> server => worker -> server =>
+ *               client
+ *     fanout    client -> server => parent -> server => 1000 times worker -> server => parent, and
+ *               when it has all: parent -> server => client
  *
  * The server is one thread with one ring. A turn is one io_uring_enter:
  *
@@ -14,82 +21,295 @@
  *   4. all of that is submitted together, and the ring waits.
  *
  * The file is zeroed before and used round and round, as a log with recycled segments is. Client
- * and worker read all there is, answer all of it with one send, and wait.
+ * and worker take all there is, answer all of it in one send a connection, and wait: one
+ * io_uring_enter a turn, too. With --pipeline a connection sends so many at once, and the next ones
+ * when all of them have come back.
  *
- *     limit [--inflight N] [--seconds S] [--warmup S] [--dir DIR] [--writes 1..4] [--acks]
- *
- * --acks also sends what froe sends beside the hops: RunStarted to the client, Done to the worker.
+ *     limit [--route R] [--inflight N | --clients N --pipeline N] [--children N] [--seconds S]
+ *         [--warmup S] [--dir DIR] [--writes 1..4]
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include "cli/samples.h"
+#include "limit/line.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <liburing.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 /* Whole frames of froe's native protocol, for one task with 64 bytes in and out. */
-#define REQUEST_BYTES 120u  /* RunStart */
-#define DISPATCH_BYTES 170u /* Dispatch */
-#define COMPLETE_BYTES 96u  /* TaskComplete */
-#define RESULT_BYTES 116u   /* RunEvent */
-#define ACK_BYTES 48u       /* RunStarted, Done */
-#define MESSAGE_BYTES_MAX DISPATCH_BYTES
+static const uint32_t bytes_of[KIND_COUNT] = {
+    [KIND_REQUEST] = 120,
+    [KIND_STARTED] = 48,
+    [KIND_DISPATCH] = 170,
+    [KIND_COMPLETE] = 96,
+    [KIND_RESULT] = 116,
+    [KIND_SPAWN] = 110, /* for each child */
+    [KIND_CHILD_DISPATCH] = 170,
+    [KIND_CHILD_COMPLETE] = 96,
+    [KIND_CHILD_RESULT] = 116,
+};
+#define MESSAGE_BYTES_MAX 170u
 
-#define INFLIGHT_MAX 4096u
-#define BLOCK_BYTES 4096u
+#define INFLIGHT_MAX 16384u
+#define CLIENTS_MAX 1024u
+#define CHILDREN_MAX 10000u
 #define FILE_BYTES (64u << 20)
-#define BUFFER_BYTES (1u << 20) /* more than INFLIGHT_MAX messages of any kind */
+#define STEP_BYTES (1u << 20)
 #define WRITES_MAX 4u
 #define SLOTS (WRITES_MAX + 1u) /* those under way, and the one being filled */
 
-_Static_assert(INFLIGHT_MAX * MESSAGE_BYTES_MAX <= BUFFER_BYTES, "a buffer holds all in flight");
-
-enum kind {
-	KIND_REQUEST = 1,
-	KIND_DISPATCH,
-	KIND_COMPLETE,
-	KIND_RESULT,
-	KIND_ACK,
+enum route {
+	ROUTE_TRIGGER,
+	ROUTE_RUN,
+	ROUTE_CHAIN,
+	ROUTE_FANOUT,
 };
-
-struct message {
-	uint32_t size;
-	uint32_t kind;
-	uint64_t id;
-};
+static const char *const route_names[] = {"trigger", "run", "chain", "fanout"};
+#define CHAIN_TASKS 3u
 
 struct options {
-	unsigned inflight;
+	enum route route;
+	uint32_t inflight;
+	uint32_t clients;
+	uint32_t pipeline;
+	uint32_t children;
 	unsigned writes;
 	double seconds;
 	double warmup_s;
 	const char *dir;
-	bool acks;
+	size_t room; /* of a buffer that holds all that is in flight */
 };
 
-/* A connection of the server. */
-struct peer {
-	int socket;
-	size_t have; /* bytes in `in` */
-	bool receiving;
-	size_t sending; /* bytes of out[turn] that the kernel has; 0: none */
-	unsigned turn;
-	size_t queued; /* bytes in out[!turn] */
-	uint8_t in[BUFFER_BYTES];
-	uint8_t out[2][BUFFER_BYTES];
+/* Who connects, as it says of itself first. The client's connections have numbers. */
+enum peer {
+	PEER_CLIENT,
+	PEER_WORKER,
+	PEER_PARENT,
 };
+
+struct hello {
+	uint32_t peer;
+	uint32_t number;
+};
+
+/* --------------------------------------------------------------------------- client and workers */
+
+static int
+peer_connect(uint16_t port, enum peer peer, uint32_t number)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct hello hello = {.peer = peer, .number = number};
+	int on = 1;
+	int to = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (to < 0 || connect(to, (struct sockaddr *)&address, sizeof(address)) != 0)
+		die("connect: %s", strerror(errno));
+	setsockopt(to, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (send(to, &hello, sizeof(hello), MSG_NOSIGNAL) != sizeof(hello))
+		die("send: %s", strerror(errno));
+	return to;
+}
+
+/* A process with lines of one kind, each of whose messages it answers. */
+struct peers {
+	struct io_uring ring;
+	struct line *lines;
+	uint32_t count;
+	const struct options *options;
+	struct samples samples; /* the client's */
+	uint64_t *started_ns;   /* by line and id */
+	uint64_t now_ns;        /* of the turn */
+	struct message request; /* the parent's: what it is at work on */
+	uint32_t children;      /* results that it has not yet */
+	bool ended;
+};
+
+static void
+client_start(struct peers *peers, struct line *line, uint32_t id)
+{
+	struct message head = {.line = line->number, .id = id};
+
+	peers->started_ns[line->number * peers->options->pipeline + id] = peers->now_ns;
+	line->waiting++;
+	line_put(line, KIND_REQUEST, bytes_of[KIND_REQUEST], &head);
+}
+
+static void
+client_start_all(struct peers *peers, struct line *line)
+{
+	for (uint32_t id = 0; id < peers->options->pipeline; id++)
+		client_start(peers, line, id);
+}
+
+/* One connection: each end starts the next. Several: they wait for all of theirs. */
+static void
+client_take(struct peers *peers, struct line *line, const struct message *head)
+{
+	if (head->id >= peers->options->pipeline || line->waiting == 0)
+		die("a result of nothing");
+	line->waiting--;
+	samples_push(&peers->samples,
+	    peers->started_ns[line->number * peers->options->pipeline + head->id],
+	    samples_now_ns());
+	if (peers->count == 1)
+		client_start(peers, line, head->id);
+	else if (line->waiting == 0)
+		client_start_all(peers, line);
+}
+
+static void
+parent_take(struct peers *peers, struct line *line, const struct message *head)
+{
+	if (head->kind == KIND_DISPATCH) {
+		peers->children = peers->options->children;
+		peers->request = *head;
+		line_put(line, KIND_SPAWN, bytes_of[KIND_SPAWN] * peers->children, head);
+	} else if (--peers->children == 0) {
+		line_put(line, KIND_COMPLETE, bytes_of[KIND_COMPLETE], &peers->request);
+	}
+}
+
+static void
+peers_take(struct peers *peers, struct line *line, const struct message *head)
+{
+	if (head->kind == KIND_STARTED || head->kind == KIND_RESULT)
+		client_take(peers, line, head);
+	else if (head->kind == KIND_CHILD_RESULT ||
+	    (head->kind == KIND_DISPATCH && peers->options->route == ROUTE_FANOUT))
+		parent_take(peers, line, head);
+	else if (head->kind == KIND_DISPATCH)
+		line_put(line, KIND_COMPLETE, bytes_of[KIND_COMPLETE], head);
+	else
+		line_put(line, KIND_CHILD_COMPLETE, bytes_of[KIND_CHILD_COMPLETE], head);
+}
+
+static void
+peers_received(struct peers *peers, struct line *line, int result)
+{
+	struct message head;
+	size_t at = 0;
+	size_t size;
+
+	line->receiving = false;
+	if (result <= 0) {
+		peers->ended = true;
+		return;
+	}
+	line->have += (size_t)result;
+	for (; (size = message_at(line->in, at, line->have, &head)) > 0; at += size)
+		peers_take(peers, line, &head);
+	line_taken(line, at);
+}
+
+static void
+peers_completed(struct peers *peers, const struct io_uring_cqe *entry)
+{
+	void *line;
+
+	if (entry_of(entry, &line) == TAG_RECEIVE)
+		peers_received(peers, line, entry->res);
+	else if (!line_sent(line, entry->res))
+		peers->ended = true;
+}
+
+static void
+peers_turn(struct peers *peers)
+{
+	struct io_uring_cqe *entry;
+	unsigned head;
+	unsigned seen = 0;
+
+	for (uint32_t i = 0; i < peers->count; i++) {
+		line_send(&peers->lines[i], &peers->ring);
+		line_receive(&peers->lines[i], &peers->ring);
+	}
+	ring_turn(&peers->ring);
+	peers->now_ns = samples_now_ns();
+	io_uring_for_each_cqe(&peers->ring, head, entry)
+	{
+		peers_completed(peers, entry);
+		seen++;
+	}
+	io_uring_cq_advance(&peers->ring, seen);
+}
+
+static void
+peers_open(struct peers *peers, const struct options *options, uint16_t port, enum peer peer,
+    uint32_t count)
+{
+	*peers = (struct peers){.options = options, .count = count};
+	peers->lines = pages(count * sizeof(*peers->lines));
+	ring_open(&peers->ring, 2 * CLIENTS_MAX);
+	for (uint32_t i = 0; i < count; i++)
+		line_open(&peers->lines[i], peer_connect(port, peer, i), i, options->room / count);
+}
+
+static void
+peers_close(struct peers *peers)
+{
+	for (uint32_t i = 0; i < peers->count; i++)
+		line_close(&peers->lines[i]);
+	io_uring_queue_exit(&peers->ring);
+	free(peers->lines);
+}
+
+static void
+worker_run(uint16_t port, const struct options *options, enum peer peer)
+{
+	struct peers peers;
+
+	peers_open(&peers, options, port, peer, 1);
+	while (!peers.ended)
+		peers_turn(&peers);
+	peers_close(&peers);
+}
+
+static bool
+client_report(const struct peers *peers)
+{
+	const struct options *options = peers->options;
+
+	if (peers->ended)
+		die("the server went away");
+	if (peers->samples.took.count == 0)
+		die("nothing came back in the time that counts");
+	printf("{\"scenario\":\"%s\",\"inflight\":%u,\"clients\":%u,\"pipeline\":%u,",
+	    route_names[options->route], options->inflight, options->clients,
+	    options->clients > 1 ? options->pipeline : 0);
+	samples_print_json(&peers->samples, stdout);
+	printf("}\n");
+	return fflush(stdout) == 0;
+}
+
+static bool
+client_run(uint16_t port, const struct options *options)
+{
+	struct peers peers;
+	bool good;
+
+	peers_open(&peers, options, port, PEER_CLIENT, options->clients);
+	peers.started_ns = pages(options->inflight * sizeof(*peers.started_ns));
+	samples_init(&peers.samples, options->warmup_s, options->seconds);
+	peers.now_ns = samples_now_ns();
+	for (uint32_t i = 0; i < peers.count; i++)
+		client_start_all(&peers, &peers.lines[i]);
+	while (!peers.ended && peers.now_ns < peers.samples.end_ns)
+		peers_turn(&peers);
+	good = client_report(&peers);
+	peers_close(&peers);
+	samples_release(&peers.samples);
+	free(peers.started_ns);
+	return good;
+}
+
+/* -------------------------------------------------------------------------------------- server */
 
 struct slot {
 	uint8_t *buffer;
@@ -105,259 +325,25 @@ struct server {
 	struct slot slots[SLOTS];
 	uint64_t first; /* of the writes under way; `next` is the one being filled */
 	uint64_t next;
-	struct peer *client;
-	struct peer *worker;
-	struct peer *next_hop; /* of what was released last: sent to before mere acknowledgements */
+	struct line *clients;
+	struct line worker;
+	struct line parent;
 	bool ended;
 };
-
-enum tag {
-	TAG_RECEIVE = 0,
-	TAG_SEND = 1,
-	TAG_WRITE = 2,
-	TAG_MASK = 3,
-};
-
-static _Noreturn void
-die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fprintf(stderr, "limit: ");
-	vfprintf(stderr, format, args);
-	fprintf(stderr, "\n");
-	va_end(args);
-	exit(1);
-}
-
-static void *
-pages(size_t size)
-{
-	void *to;
-
-	size = (size + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
-	to = aligned_alloc(BLOCK_BYTES, size);
-	if (to == NULL)
-		die("out of memory");
-	memset(to, 0, size);
-	return to;
-}
-
-/* --------------------------------------------------------------------------- client and worker */
-
-static int
-peer_connect(uint16_t port, uint32_t kind)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-	int on = 1;
-	int to = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (to < 0 || connect(to, (struct sockaddr *)&address, sizeof(address)) != 0)
-		die("connect: %s", strerror(errno));
-	setsockopt(to, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (send(to, &kind, sizeof(kind), MSG_NOSIGNAL) != sizeof(kind))
-		die("send: %s", strerror(errno));
-	return to;
-}
-
-static void
-send_all(int to, const uint8_t *from, size_t size)
-{
-	while (size > 0) {
-		ssize_t sent = send(to, from, size, MSG_NOSIGNAL);
-
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent <= 0)
-			die("send: %s", strerror(errno));
-		from += sent;
-		size -= (size_t)sent;
-	}
-}
-
-static size_t
-message_put(uint8_t *to, uint32_t kind, uint32_t size, uint64_t id)
-{
-	struct message head = {.size = size, .kind = kind, .id = id};
-
-	memcpy(to, &head, sizeof(head));
-	memset(to + sizeof(head), 'x', size - sizeof(head));
-	return size;
-}
-
-/* The next whole message of [*at, have); its size, or 0. */
-static size_t
-message_next(const uint8_t *from, size_t at, size_t have, struct message *ret_head)
-{
-	if (have - at < sizeof(*ret_head))
-		return 0;
-	memcpy(ret_head, from + at, sizeof(*ret_head));
-	if (ret_head->size < sizeof(*ret_head) || ret_head->size > MESSAGE_BYTES_MAX)
-		die("a message of %u bytes", ret_head->size);
-	return have - at < ret_head->size ? 0 : ret_head->size;
-}
-
-static void
-worker_run(uint16_t port)
-{
-	uint8_t *in = pages(BUFFER_BYTES);
-	uint8_t *out = pages(BUFFER_BYTES);
-	int to = peer_connect(port, KIND_COMPLETE);
-	size_t have = 0;
-
-	for (;;) {
-		ssize_t got = recv(to, in + have, BUFFER_BYTES - have, 0);
-		struct message head;
-		size_t at = 0;
-		size_t size;
-		size_t fill = 0;
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			break;
-		have += (size_t)got;
-		for (; (size = message_next(in, at, have, &head)) > 0; at += size) {
-			if (head.kind == KIND_DISPATCH)
-				fill += message_put(out + fill, KIND_COMPLETE, COMPLETE_BYTES,
-				    head.id);
-		}
-		memmove(in, in + at, have - at);
-		have -= at;
-		send_all(to, out, fill);
-	}
-	free(in);
-	free(out);
-	close(to);
-}
-
-struct client {
-	struct samples samples;
-	uint64_t started_ns[INFLIGHT_MAX]; /* by id: a request keeps its number from turn to turn */
-	uint8_t in[BUFFER_BYTES];
-	uint8_t out[BUFFER_BYTES];
-	size_t have;
-};
-
-/* Takes what has come back and fills `out` with as many new requests; the bytes of them. */
-static size_t
-client_turn(struct client *client, unsigned inflight)
-{
-	uint64_t now_ns = samples_now_ns();
-	struct message head;
-	size_t at = 0;
-	size_t fill = 0;
-	size_t size;
-
-	for (; (size = message_next(client->in, at, client->have, &head)) > 0; at += size) {
-		if (head.kind != KIND_RESULT)
-			continue;
-		if (head.id >= inflight)
-			die("a result of nothing");
-		samples_push(&client->samples, client->started_ns[head.id], now_ns);
-		client->started_ns[head.id] = now_ns;
-		fill += message_put(client->out + fill, KIND_REQUEST, REQUEST_BYTES, head.id);
-	}
-	memmove(client->in, client->in + at, client->have - at);
-	client->have -= at;
-	return fill;
-}
-
-static bool
-client_run(uint16_t port, const struct options *options)
-{
-	struct client *client = pages(sizeof(*client));
-	int to = peer_connect(port, KIND_REQUEST);
-	size_t fill = 0;
-	bool good;
-
-	samples_init(&client->samples, options->warmup_s, options->seconds);
-	for (unsigned id = 0; id < options->inflight; id++) {
-		client->started_ns[id] = samples_now_ns();
-		fill += message_put(client->out + fill, KIND_REQUEST, REQUEST_BYTES, id);
-	}
-	while (samples_now_ns() < client->samples.end_ns) {
-		ssize_t got;
-
-		send_all(to, client->out, fill);
-		got = recv(to, client->in + client->have, BUFFER_BYTES - client->have, 0);
-		if (got < 0 && errno == EINTR)
-			got = 0;
-		else if (got <= 0)
-			die("the server went away");
-		client->have += (size_t)got;
-		fill = client_turn(client, options->inflight);
-	}
-	close(to);
-	good = samples_print(&client->samples, options->inflight);
-	samples_release(&client->samples);
-	free(client);
-	return good;
-}
-
-/* -------------------------------------------------------------------------------------- server */
-
-static struct io_uring_sqe *
-server_entry(struct server *server)
-{
-	struct io_uring_sqe *entry = io_uring_get_sqe(&server->ring);
-
-	if (entry == NULL)
-		die("the ring is full");
-	return entry;
-}
-
-/* After liburing's prep functions, which clear it. */
-static void
-entry_tag(struct io_uring_sqe *entry, void *object, enum tag tag)
-{
-	entry->user_data = (uint64_t)(uintptr_t)object | tag;
-}
-
-static void
-server_receive(struct server *server, struct peer *peer)
-{
-	struct io_uring_sqe *entry;
-
-	if (peer->receiving)
-		return;
-	entry = server_entry(server);
-	io_uring_prep_recv(entry, peer->socket, peer->in + peer->have,
-	    BUFFER_BYTES - peer->have, 0);
-	entry_tag(entry, peer, TAG_RECEIVE);
-	peer->receiving = true;
-}
-
-static void
-server_send(struct server *server, struct peer *peer)
-{
-	struct io_uring_sqe *entry;
-
-	if (peer->sending > 0 || peer->queued == 0)
-		return;
-	peer->turn = !peer->turn;
-	peer->sending = peer->queued;
-	peer->queued = 0;
-	entry = server_entry(server);
-	io_uring_prep_send(entry, peer->socket, peer->out[peer->turn], peer->sending, MSG_NOSIGNAL);
-	entry_tag(entry, peer, TAG_SEND);
-}
 
 static void
 server_write(struct server *server)
 {
 	struct slot *slot = &server->slots[server->next % SLOTS];
 	struct io_uring_sqe *entry;
-	size_t size = (slot->size + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+	size_t size = (slot->size + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 
 	if (slot->size == 0 || server->next - server->first >= server->options->writes)
 		return;
 	if (server->offset + size > FILE_BYTES)
 		server->offset = 0;
 	memset(slot->buffer + slot->size, 0, size - slot->size);
-	entry = server_entry(server);
+	entry = ring_entry(&server->ring);
 	io_uring_prep_write(entry, server->file, slot->buffer, (unsigned)size, server->offset);
 	entry_tag(entry, slot, TAG_WRITE);
 	server->offset += size;
@@ -367,74 +353,115 @@ server_write(struct server *server)
 	slot->done = false;
 }
 
-/* Sends on what a durable write holds. */
 static void
-server_release(struct server *server, const struct slot *slot)
+release_spawn(struct server *server, const struct message *head)
+{
+	struct message child = *head;
+
+	for (child.id = 0; child.id < server->options->children; child.id++)
+		line_put(&server->worker, KIND_CHILD_DISPATCH, bytes_of[KIND_CHILD_DISPATCH],
+		    &child);
+}
+
+static void
+release_dispatch(struct server *server, const struct message *head, uint16_t stage)
+{
+	struct message dispatch = *head;
+	bool fans = server->options->route == ROUTE_FANOUT;
+
+	dispatch.stage = stage;
+	line_put(fans ? &server->parent : &server->worker, KIND_DISPATCH, bytes_of[KIND_DISPATCH],
+	    &dispatch);
+}
+
+/* Sends one message on that is durable. */
+static void
+server_release(struct server *server, const struct message *head)
+{
+	enum route route = server->options->route;
+	struct line *client = &server->clients[head->line];
+
+	if (head->line >= server->options->clients)
+		die("a message of nobody");
+	if (head->kind == KIND_REQUEST && route == ROUTE_TRIGGER)
+		line_put(client, KIND_STARTED, bytes_of[KIND_STARTED], head);
+	else if (head->kind == KIND_REQUEST)
+		release_dispatch(server, head, 1);
+	else if (head->kind == KIND_SPAWN)
+		release_spawn(server, head);
+	else if (head->kind == KIND_CHILD_COMPLETE)
+		line_put(&server->parent, KIND_CHILD_RESULT, bytes_of[KIND_CHILD_RESULT], head);
+	else if (route == ROUTE_CHAIN && head->stage < CHAIN_TASKS)
+		release_dispatch(server, head, (uint16_t)(head->stage + 1));
+	else
+		line_put(client, KIND_RESULT, bytes_of[KIND_RESULT], head);
+}
+
+static void
+server_release_all(struct server *server, const struct slot *slot)
 {
 	struct message head;
 	size_t size;
 
-	for (size_t at = 0; (size = message_next(slot->buffer, at, slot->size, &head)) > 0;
-	     at += size) {
-		bool begins = head.kind == KIND_REQUEST;
-		struct peer *to = begins ? server->worker : server->client;
-		struct peer *from = begins ? server->client : server->worker;
-
-		server->next_hop = to;
-		to->queued += message_put(to->out[!to->turn] + to->queued,
-		    begins ? KIND_DISPATCH : KIND_RESULT, begins ? DISPATCH_BYTES : RESULT_BYTES,
-		    head.id);
-		if (server->options->acks)
-			from->queued += message_put(from->out[!from->turn] + from->queued, KIND_ACK,
-			    ACK_BYTES, head.id);
-	}
+	for (size_t at = 0; (size = message_at(slot->buffer, at, slot->size, &head)) > 0;
+	     at += size)
+		server_release(server, &head);
 }
 
 static void
-server_received(struct server *server, struct peer *peer, int result)
+server_received(struct server *server, struct line *line, int result)
 {
 	struct slot *slot = &server->slots[server->next % SLOTS];
 	struct message head;
 	size_t at = 0;
 	size_t size;
 
-	peer->receiving = false;
+	line->receiving = false;
 	if (result <= 0) {
 		server->ended = true;
 		return;
 	}
-	peer->have += (size_t)result;
-	while ((size = message_next(peer->in, at, peer->have, &head)) > 0)
+	line->have += (size_t)result;
+	while ((size = message_at(line->in, at, line->have, &head)) > 0)
 		at += size;
-	if (slot->size + at > BUFFER_BYTES)
+	if (slot->size + at > server->options->room)
 		die("more than was to be in flight");
-	memcpy(slot->buffer + slot->size, peer->in, at);
+	memcpy(slot->buffer + slot->size, line->in, at);
 	slot->size += at;
-	memmove(peer->in, peer->in + at, peer->have - at);
-	peer->have -= at;
+	line_taken(line, at);
 }
 
 static void
 server_completed(struct server *server, const struct io_uring_cqe *entry)
 {
-	enum tag tag = (enum tag)(entry->user_data & TAG_MASK);
-	void *object = (void *)(uintptr_t)(entry->user_data & ~(uint64_t)TAG_MASK);
-	struct peer *peer = object;
-	struct slot *slot = object;
+	void *object;
+	struct slot *slot;
 
-	if (tag == TAG_RECEIVE) {
-		server_received(server, peer, entry->res);
-	} else if (tag == TAG_SEND) {
-		if (entry->res <= 0)
+	switch (entry_of(entry, &object)) {
+	case TAG_RECEIVE:
+		server_received(server, object, entry->res);
+		break;
+	case TAG_SEND:
+		if (!line_sent(object, entry->res))
 			server->ended = true;
-		else if ((size_t)entry->res < peer->sending)
-			die("a short send: the messages in flight do not fit the socket's buffer");
-		peer->sending = 0;
-	} else {
+		break;
+	case TAG_WRITE:
+	case TAG_MASK:
+		slot = object;
 		if (entry->res <= 0 || (size_t)entry->res < slot->size)
 			die("write: %s", entry->res < 0 ? strerror(-entry->res) : "short");
 		slot->done = true;
+		break;
 	}
+}
+
+static void
+server_line(struct server *server, struct line *line)
+{
+	if (line->in == NULL)
+		return;
+	line_send(line, &server->ring);
+	line_receive(line, &server->ring);
 }
 
 static void
@@ -443,13 +470,12 @@ server_turn(struct server *server)
 	struct io_uring_cqe *entry;
 	unsigned head;
 	unsigned seen = 0;
-	int failed;
 
-	server_receive(server, server->client);
-	server_receive(server, server->worker);
-	failed = io_uring_submit_and_wait(&server->ring, 1);
-	if (failed < 0 && failed != -EINTR)
-		die("io_uring_enter: %s", strerror(-failed));
+	for (uint32_t i = 0; i < server->options->clients; i++)
+		server_line(server, &server->clients[i]);
+	server_line(server, &server->worker);
+	server_line(server, &server->parent);
+	ring_turn(&server->ring);
 	io_uring_for_each_cqe(&server->ring, head, entry)
 	{
 		server_completed(server, entry);
@@ -457,11 +483,8 @@ server_turn(struct server *server)
 	}
 	io_uring_cq_advance(&server->ring, seen);
 	while (server->first < server->next && server->slots[server->first % SLOTS].done)
-		server_release(server, &server->slots[server->first++ % SLOTS]);
+		server_release_all(server, &server->slots[server->first++ % SLOTS]);
 	server_write(server);
-	server_send(server, server->next_hop);
-	server_send(server, server->worker);
-	server_send(server, server->client);
 }
 
 /* An unlinked file of zeros, opened as a log's segment is. */
@@ -469,7 +492,7 @@ static int
 file_open(const char *dir)
 {
 	char path[4096];
-	uint8_t *zeros = pages(BUFFER_BYTES);
+	uint8_t *zeros = pages(STEP_BYTES);
 	int file;
 
 	if (snprintf(path, sizeof(path), "%s/limit-XXXXXX", dir) >= (int)sizeof(path))
@@ -478,8 +501,8 @@ file_open(const char *dir)
 	if (file < 0)
 		die("%s: %s (it must be on a file system with O_DIRECT)", path, strerror(errno));
 	unlink(path);
-	for (uint64_t at = 0; at < FILE_BYTES; at += BUFFER_BYTES) {
-		if (pwrite(file, zeros, BUFFER_BYTES, (off_t)at) != (ssize_t)BUFFER_BYTES)
+	for (uint64_t at = 0; at < FILE_BYTES; at += STEP_BYTES) {
+		if (pwrite(file, zeros, STEP_BYTES, (off_t)at) != (ssize_t)STEP_BYTES)
 			die("%s: %s", dir, strerror(errno));
 	}
 	free(zeros);
@@ -495,7 +518,7 @@ server_listen(uint16_t *ret_port)
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-	    listen(listener, 2) != 0 ||
+	    listen(listener, (int)CLIENTS_MAX) != 0 ||
 	    getsockname(listener, (struct sockaddr *)&address, &size) != 0)
 		die("listen: %s", strerror(errno));
 	*ret_port = ntohs(address.sin_port);
@@ -505,40 +528,49 @@ server_listen(uint16_t *ret_port)
 static void
 server_accept(struct server *server, int listener)
 {
-	uint32_t kind = 0;
+	const struct options *options = server->options;
+	struct hello hello = {0};
 	int on = 1;
 	int from = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	struct peer **peer;
 
-	if (from < 0 || recv(from, &kind, sizeof(kind), MSG_WAITALL) != sizeof(kind))
+	if (from < 0 || recv(from, &hello, sizeof(hello), MSG_WAITALL) != sizeof(hello))
 		die("accept: %s", strerror(errno));
 	setsockopt(from, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	peer = kind == KIND_REQUEST ? &server->client : &server->worker;
-	*peer = pages(sizeof(**peer));
-	(*peer)->socket = from;
+	if (hello.peer == PEER_CLIENT && hello.number < options->clients)
+		line_open(&server->clients[hello.number], from, hello.number,
+		    options->room / options->clients);
+	else
+		line_open(hello.peer == PEER_PARENT ? &server->parent : &server->worker, from, 0,
+		    options->room);
+}
+
+static unsigned
+worker_count(enum route route)
+{
+	return route == ROUTE_TRIGGER ? 0 : route == ROUTE_FANOUT ? 2 : 1;
 }
 
 static void
 server_run(int listener, int file, const struct options *options)
 {
 	struct server server = {.options = options, .file = file};
-	int failed = io_uring_queue_init(64, &server.ring,
-	    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
 
-	if (failed < 0)
-		die("io_uring: %s", strerror(-failed));
+	ring_open(&server.ring, 4 * CLIENTS_MAX);
+	server.clients = pages(options->clients * sizeof(*server.clients));
 	for (unsigned i = 0; i < SLOTS; i++)
-		server.slots[i].buffer = pages(BUFFER_BYTES);
-	server_accept(&server, listener);
-	server_accept(&server, listener);
-	server.next_hop = server.worker;
+		server.slots[i].buffer = pages(options->room);
+	for (uint32_t i = 0; i < options->clients + worker_count(options->route); i++)
+		server_accept(&server, listener);
 	while (!server.ended)
 		server_turn(&server);
-	close(server.client->socket);
-	close(server.worker->socket);
+	for (uint32_t i = 0; i < options->clients; i++)
+		line_close(&server.clients[i]);
+	if (server.worker.in != NULL)
+		line_close(&server.worker);
+	if (server.parent.in != NULL)
+		line_close(&server.parent);
 	io_uring_queue_exit(&server.ring);
-	free(server.client);
-	free(server.worker);
+	free(server.clients);
 	for (unsigned i = 0; i < SLOTS; i++)
 		free(server.slots[i].buffer);
 }
@@ -567,38 +599,79 @@ option_seconds(const char *text)
 	return value;
 }
 
+static enum route
+option_route(const char *text)
+{
+	for (unsigned i = 0; i < sizeof(route_names) / sizeof(route_names[0]); i++) {
+		if (strcmp(text, route_names[i]) == 0)
+			return (enum route)i;
+	}
+	die("%s: none of trigger, run, chain, fanout", text);
+}
+
+static void
+option_take(struct options *options, int name, const char *value)
+{
+	switch (name) {
+	case 'r':
+		options->route = option_route(value);
+		break;
+	case 'i':
+		options->pipeline = option_count(value, INFLIGHT_MAX);
+		break;
+	case 'c':
+		options->clients = option_count(value, CLIENTS_MAX);
+		break;
+	case 'h':
+		options->children = option_count(value, CHILDREN_MAX);
+		break;
+	case 's':
+		options->seconds = option_seconds(value);
+		break;
+	case 'w':
+		options->warmup_s = option_seconds(value);
+		break;
+	case 'd':
+		options->dir = value;
+		break;
+	case 'n':
+		options->writes = option_count(value, WRITES_MAX);
+		break;
+	default:
+		exit(64);
+	}
+}
+
 static void
 options_parse(struct options *options, int argc, char **argv)
 {
 	static const struct option names[] = {
+	    {"route", required_argument, NULL, 'r'},
 	    {"inflight", required_argument, NULL, 'i'},
+	    {"pipeline", required_argument, NULL, 'i'},
+	    {"clients", required_argument, NULL, 'c'},
+	    {"children", required_argument, NULL, 'h'},
 	    {"seconds", required_argument, NULL, 's'},
 	    {"warmup", required_argument, NULL, 'w'},
 	    {"dir", required_argument, NULL, 'd'},
 	    {"writes", required_argument, NULL, 'n'},
-	    {"acks", no_argument, NULL, 'a'},
 	    {NULL, 0, NULL, 0},
 	};
 	int name;
+	size_t fan;
 
-	while ((name = getopt_long(argc, argv, "", names, NULL)) != -1) {
-		if (name == 'i')
-			options->inflight = option_count(optarg, INFLIGHT_MAX);
-		else if (name == 's')
-			options->seconds = option_seconds(optarg);
-		else if (name == 'w')
-			options->warmup_s = option_seconds(optarg);
-		else if (name == 'd')
-			options->dir = optarg;
-		else if (name == 'n')
-			options->writes = option_count(optarg, WRITES_MAX);
-		else if (name == 'a')
-			options->acks = true;
-		else
-			exit(64);
-	}
+	while ((name = getopt_long(argc, argv, "", names, NULL)) != -1)
+		option_take(options, name, optarg);
 	if (optind < argc)
 		die("%s: not an option", argv[optind]);
+	options->inflight = options->clients * options->pipeline;
+	if (options->inflight > INFLIGHT_MAX)
+		die("more than %u in flight", INFLIGHT_MAX);
+	if (options->route == ROUTE_FANOUT && options->inflight > 1)
+		die("a fan-out has 1 in flight: there is one parent");
+	fan = options->route == ROUTE_FANOUT ? options->children : 0;
+	options->room = ((size_t)options->inflight + fan + 1) * MESSAGE_BYTES_MAX;
+	options->room += options->clients * PAGE_BYTES;
 }
 
 /* Forks a process that ends when this one does; true in the child. */
@@ -618,9 +691,9 @@ child_start(pid_t *ret_pid, int listener)
 int
 main(int argc, char **argv)
 {
-	struct options options =
-	    {.inflight = 1, .writes = WRITES_MAX, .seconds = 5, .warmup_s = 1, .dir = "."};
-	pid_t worker;
+	struct options options = {.route = ROUTE_RUN, .clients = 1, .pipeline = 1, .children = 1000,
+	    .writes = WRITES_MAX, .seconds = 5, .warmup_s = 1, .dir = "."};
+	pid_t workers[2];
 	pid_t client;
 	uint16_t port;
 	int status = 0;
@@ -630,14 +703,17 @@ main(int argc, char **argv)
 	options_parse(&options, argc, argv);
 	file = file_open(options.dir);
 	listener = server_listen(&port);
-	if (child_start(&worker, listener)) {
-		worker_run(port);
-		return 0;
+	for (unsigned i = 0; i < worker_count(options.route); i++) {
+		if (child_start(&workers[i], listener)) {
+			worker_run(port, &options, i == 0 ? PEER_WORKER : PEER_PARENT);
+			return 0;
+		}
 	}
 	if (child_start(&client, listener))
 		return client_run(port, &options) ? 0 : 1;
 	server_run(listener, file, &options);
 	waitpid(client, &status, 0);
-	waitpid(worker, NULL, 0);
+	for (unsigned i = 0; i < worker_count(options.route); i++)
+		waitpid(workers[i], NULL, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }

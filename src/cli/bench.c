@@ -1,274 +1,64 @@
 /*
- * cli/bench: `froe bench run`: trigger -> run -> result, measured from outside.
+ * cli/bench: `froe bench SCENARIO`: a running server, measured from outside.
  *
- * A process of its own is the worker: it serves a workflow of one task, whose output is its input.
- * This process keeps --inflight runs under way: each end starts the next. A run's time goes from
- * the trigger to its result. Neither process has threads: nothing is handed over, in either.
+ *   1. the command line becomes a plan;
+ *   2. workers are started, each process on its own, and connections are opened;
+ *   3. the scenario's loop runs: warm-up, the time that counts, what is still under way ends;
+ *   4. a table, or one line of JSON.
  *
- *   1. fork the worker; it registers the workflow and itself, then writes a byte into a pipe;
- *   2. start --inflight runs, and step the client until warm-up and measuring time are over;
- *   3. let what is under way end, stop the worker, print one line of JSON.
- *
- * A run that ends otherwise than COMPLETED with its own input as the result ends the benchmark.
+ * Every result is looked at. One that is wrong, or missing, ends the benchmark with status 1.
  */
-#include "cli/cli.h"
-#include "cli/samples.h"
+#include "cli/bench_int.h"
 
 #include "base/fault.h"
+#include "base/mem.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <sys/mman.h>
 
-#define BENCH_WORKFLOW "froe-bench"
-#define BENCH_STEP_MS 100
-#define BENCH_CALL_MS 5000
-#define BENCH_DRAIN_NS (5 * SAMPLES_NS_PER_S)
-#define BENCH_PAYLOAD_MIN 8u
+#define PAYLOAD_MIN 8u
+#define DEFAULT_COUNT 10000u
+#define WORDS "bench "
 
-struct bench {
-	struct froe_client *client;
-	struct samples samples;
-	uint64_t inflight;
-	uint64_t ended;   /* runs that came back, warm-up included */
-	uint64_t waiting; /* for their end */
-	bool stopping;
-	bool failed;
-	struct froe_error error; /* why */
-	char *payload;
-	size_t payload_size;
-	struct bench_run *runs;
+static const struct bench_scenario scenarios[] = {
+    {"trigger", "start a run; it is on disk", BENCH_TRIGGER, 1, NULL},
+    {"run", "start a run, a worker, its result", BENCH_RUN, 1, NULL},
+    {"chain", "three tasks, one after another", BENCH_CHAIN, 3, "c"},
+    {"dag", "four tasks: one, two beside each other, one", BENCH_DAG, 4, "d"},
+    {"fanout", "a task that starts children and waits for all", BENCH_FANOUT, 1, NULL},
+    {"sleep", "how late sleeping tasks go on", BENCH_SLEEP, 1, NULL},
+    {"backlog", "runs that are queued, then drained", BENCH_BACKLOG, 1, NULL},
+    {"fairness", "small queues alone, and beside a large one", BENCH_FAIRNESS, 1, NULL},
 };
 
-/* One of the runs under way. */
-struct bench_run {
-	struct bench *bench;
-	uint64_t started_ns;
-};
-
-static volatile sig_atomic_t bench_worker_stop;
-
-static void
-on_stop(int number)
+static const struct bench_scenario *
+scenario_of(const char *words)
 {
-	(void)number;
-	bench_worker_stop = 1;
-}
+	const char *name = words + strlen(WORDS);
 
-/* -------------------------------------------------------------------------------------- worker */
-
-static enum froe_err
-echo(struct froe_task *task, void *context)
-{
-	struct froe_bytes input = froe_task_input(task);
-
-	(void)context;
-	return froe_task_output(task, input.data, input.size, NULL);
-}
-
-static const struct froe_task_def bench_task = {.name = "echo", .handler = echo};
-static const struct froe_workflow bench_workflow =
-    {.name = BENCH_WORKFLOW, .tasks = &bench_task, .task_count = 1};
-
-static struct froe_client *
-bench_connect(const struct cli *cli, int *ret_status)
-{
-	struct froe_client *client;
-	struct froe_error error;
-	char token[CLI_TOKEN_SIZE];
-	struct froe_client_options options = {
-	    .address = cli_text(cli, "address"),
-	    .tenant = cli_text(cli, "tenant"),
-	    .token = token,
-	    .open_ms = BENCH_CALL_MS,
-	    .no_thread = true,
-	};
-
-	struct froe_tls_options tls;
-	if (cli_client_tls(cli, options.address, &tls))
-		options.tls = &tls;
-	*ret_status = FROE_EXIT_FAILED;
-	if (!cli_token(cli, token))
-		return NULL;
-	if (froe_client_open(&options, &client, &error) == FROE_OK)
-		return client;
-	*ret_status = cli_unconnected(&error);
-	return NULL;
-}
-
-static enum froe_err
-worker_serve(struct froe_client *client, uint32_t slots, int ready, struct froe_error *error)
-{
-	struct froe_worker_options options =
-	    {.name = BENCH_WORKFLOW, .slots = slots, .inline_handlers = true};
-	struct froe_worker *worker;
-	enum froe_err err = froe_worker_open(client, &options, &worker, error);
-
-	if (err != FROE_OK)
-		return err;
-	err = froe_worker_workflow(worker, &bench_workflow, error);
-	if (err == FROE_OK)
-		err = froe_worker_start(worker, BENCH_CALL_MS, error);
-	if (err == FROE_OK && write(ready, "r", 1) != 1)
-		bench_worker_stop = 1;
-	while (err == FROE_OK && !bench_worker_stop)
-		err = froe_client_step(client, BENCH_STEP_MS, error);
-	if (err == FROE_OK)
-		froe_worker_stop(worker, /* limit_ms = */ 0);
-	froe_worker_close(worker);
-	return err;
-}
-
-/* The worker's process, from its fork to its end. */
-static int
-worker_main(const struct cli *cli, uint32_t slots, int ready)
-{
-	int status = FROE_EXIT_OK;
-	struct froe_error error;
-	struct froe_client *client;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGTERM, on_stop);
-	signal(SIGINT, on_stop);
-	client = bench_connect(cli, &status);
-	if (client != NULL && worker_serve(client, slots, ready, &error) != FROE_OK)
-		status = cli_fail(&error);
-	froe_client_close(client);
-	return status;
-}
-
-/* Starts the worker's process and waits until tasks can come to it; -1: it did not start. */
-static pid_t
-worker_start(const struct cli *cli, uint32_t slots)
-{
-	int ready[2];
-	char byte;
-	pid_t pid;
-	ssize_t got;
-
-	if (pipe(ready) != 0)
-		return -1;
-	pid = fork();
-	if (pid == 0) {
-		close(ready[0]);
-		_exit(worker_main(cli, slots, ready[1]));
+	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
+		if (strcmp(scenarios[i].name, name) == 0)
+			return &scenarios[i];
 	}
-	close(ready[1]);
-	do {
-		got = read(ready[0], &byte, 1);
-	} while (got < 0 && errno == EINTR);
-	close(ready[0]);
-	if (pid > 0 && got != 1) {
-		waitpid(pid, NULL, 0);
-		pid = -1;
-	}
-	return pid;
+	froe_never("a row of the table without a scenario");
 }
 
-/* -------------------------------------------------------------------------------------- client */
+/* ---------------------------------------------------------------------------------------- plan */
 
-static void bench_start(struct bench_run *run);
-
-static void
-bench_fail(struct bench *bench, const struct froe_error *error)
+static uint64_t
+number_from(const struct cli *cli, const char *name, uint64_t otherwise, uint64_t least,
+    uint64_t most)
 {
-	if (!bench->failed)
-		bench->error = *error;
-	bench->failed = true;
-}
+	uint64_t value = cli_number(cli, name, otherwise, most);
 
-static void
-on_started(void *context, const struct froe_started *started, const struct froe_error *error)
-{
-	struct bench_run *run = context;
-
-	if (started == NULL) {
-		run->bench->waiting--;
-		bench_fail(run->bench, error);
-	}
-}
-
-static bool
-is_echo(const struct bench *bench, const struct froe_event *event)
-{
-	return event->status == FROE_RUN_COMPLETED && event->result.size == bench->payload_size &&
-	    memcmp(event->result.data, bench->payload, bench->payload_size) == 0;
-}
-
-static void
-on_end(void *context, const struct froe_event *event, const struct froe_error *error)
-{
-	struct bench_run *run = context;
-	struct bench *bench = run->bench;
-	struct froe_error wrong = {.code = FROE_INTERNAL};
-
-	bench->waiting--;
-	if (event == NULL) {
-		bench_fail(bench, error);
-		return;
-	}
-	if (!is_echo(bench, event)) {
-		snprintf(wrong.text, sizeof(wrong.text), "a run ended %s%s%s, not with its input",
-		    froe_status_name(event->status), event->error != NULL ? ": " : "",
-		    event->error != NULL ? event->error : "");
-		bench_fail(bench, &wrong);
-		return;
-	}
-	bench->ended++;
-	samples_push(&bench->samples, run->started_ns, samples_now_ns());
-	if (!bench->stopping && !bench->failed)
-		bench_start(run);
-}
-
-static void
-bench_start(struct bench_run *run)
-{
-	struct bench *bench = run->bench;
-	struct froe_error error;
-	struct froe_run_options options = {
-	    .workflow = BENCH_WORKFLOW,
-	    .input = {bench->payload, bench->payload_size},
-	};
-
-	run->started_ns = samples_now_ns();
-	if (froe_run_start_async(bench->client, &options, on_started, on_end, run, &error) ==
-	    FROE_OK)
-		bench->waiting++;
-	else
-		bench_fail(bench, &error);
-}
-
-static void
-bench_step(struct bench *bench)
-{
-	struct froe_error error;
-
-	if (froe_client_step(bench->client, BENCH_STEP_MS, &error) != FROE_OK)
-		bench_fail(bench, &error);
-}
-
-static void
-bench_measure(struct bench *bench)
-{
-	for (uint64_t i = 0; i < bench->inflight; i++) {
-		bench->runs[i].bench = bench;
-		bench_start(&bench->runs[i]);
-	}
-	while (!bench->failed && samples_now_ns() < bench->samples.end_ns)
-		bench_step(bench);
-	bench->stopping = true;
-	while (!bench->failed && bench->waiting > 0 &&
-	    samples_now_ns() < bench->samples.end_ns + BENCH_DRAIN_NS)
-		bench_step(bench);
+	if (value < least)
+		cli_usage(cli, "--%s: at least %llu", name, (unsigned long long)least);
+	return value;
 }
 
 /* {"p":"xxx..."}, of the size asked for. */
 static char *
-bench_payload(size_t size)
+payload_new(size_t size)
 {
 	char *payload = mem_alloc(size);
 
@@ -279,58 +69,223 @@ bench_payload(size_t size)
 }
 
 static void
-bench_read_options(struct bench *bench, const struct cli *cli)
+plan_result(struct bench_plan *plan)
 {
-	bench->inflight = cli_number(cli, "inflight", 1, FROE_REQUESTS_MAX);
-	bench->payload_size = cli_number(cli, "payload", 64, FROE_PAYLOAD_BYTES_MAX);
-	if (bench->inflight == 0)
-		cli_usage(cli, "--inflight: at least 1");
-	if (bench->payload_size < BENCH_PAYLOAD_MIN)
-		cli_usage(cli, "--payload: at least %u bytes", BENCH_PAYLOAD_MIN);
+	size_t room = plan->payload_size + 64;
+	int size;
+
+	plan->result = mem_alloc(room);
+	if (plan->scenario->kind == BENCH_FANOUT)
+		size = snprintf(plan->result, room, "{\"children\":%llu}",
+		    (unsigned long long)plan->children);
+	else if (plan->scenario->leaf != NULL)
+		size = snprintf(plan->result, room, "{\"%s\":%.*s}", plan->scenario->leaf,
+		    (int)plan->payload_size, plan->payload);
+	else
+		size = snprintf(plan->result, room, "%.*s", (int)plan->payload_size, plan->payload);
+	plan->result_size = (size_t)size;
 }
 
-static int
-bench_report(struct bench *bench)
+static void
+plan_workflows(struct bench_plan *plan)
 {
-	if (bench->failed)
-		return cli_fail(&bench->error);
-	if (bench->waiting > 0) {
-		fprintf(stderr, "froe: %llu runs did not end\n",
-		    (unsigned long long)bench->waiting);
-		return FROE_EXIT_FAILED;
+	plan->workflows = mem_array(plan->queues, sizeof(plan->workflows[0]));
+	for (uint64_t i = 0; i < plan->queues; i++) {
+		snprintf(plan->workflows[i], BENCH_NAME_SIZE, "froe-bench-%s%s",
+		    plan->scenario->name, i > 0 ? "-" : "");
+		if (i > 0)
+			snprintf(plan->workflows[i] + strlen(plan->workflows[i]), 24, "%llu",
+			    (unsigned long long)i);
 	}
-	if (!samples_print(&bench->samples, (unsigned)bench->inflight))
-		return FROE_EXIT_FAILED;
-	return FROE_EXIT_OK;
+}
+
+/* Tenants, queues, connections: all default to as few as make sense together. */
+static void
+plan_crowd(struct bench_plan *plan, const struct cli *cli)
+{
+	bool fairness = plan->scenario->kind == BENCH_FAIRNESS;
+
+	plan->tenants = number_from(cli, "tenants", 1, 1, BENCH_LINES_MAX);
+	plan->queues = number_from(cli, "queues", fairness && plan->tenants == 1 ? 11 : 1, 1,
+	    FROE_WORKER_ACTIONS_MAX);
+	if (fairness && plan->tenants == 1 && plan->queues == 1)
+		cli_usage(cli, "a large queue needs small ones beside it: --queues or --tenants, "
+			       "at least 2");
+	uint64_t least = plan->tenants > 1 ? plan->tenants : fairness ? 2 : 1;
+	plan->clients = number_from(cli, "clients", least, least, BENCH_LINES_MAX);
+	plan->workers = number_from(cli, "workers", plan->tenants, plan->tenants, BENCH_LINES_MAX);
+}
+
+static void
+plan_load(struct bench_plan *plan, const struct cli *cli)
+{
+	bool fairness = plan->scenario->kind == BENCH_FAIRNESS;
+	uint64_t inflight = plan->clients;
+
+	plan->pipeline = cli_number(cli, "pipeline", 0, FROE_REQUESTS_MAX);
+	plan->rate = cli_number(cli, "rate", 0, 100000000);
+	if (plan->pipeline > 0 && (plan->rate > 0 || cli_flag(cli, "inflight") || fairness))
+		cli_usage(cli, "--pipeline says how many runs are under way: leave out %s",
+		    plan->rate > 0 ? "--rate" : fairness ? "it" : "--inflight");
+	if (plan->rate > 0 && fairness)
+		cli_usage(cli, "fairness is measured in a closed loop: leave out --rate");
+	if (plan->pipeline > 0)
+		inflight = plan->clients * plan->pipeline;
+	else if (plan->rate > 0)
+		inflight = BENCH_INFLIGHT_MAX;
+	else if (fairness)
+		inflight = plan->tenants > 1 ? plan->tenants - 1 : plan->queues - 1;
+	if (inflight > BENCH_INFLIGHT_MAX)
+		cli_usage(cli, "--clients times --pipeline: at most %u", BENCH_INFLIGHT_MAX);
+	plan->inflight = number_from(cli, "inflight", inflight, 1, BENCH_INFLIGHT_MAX);
+	uint64_t slots = plan->inflight < FROE_WORKER_SLOTS_MAX ? plan->inflight :
+	    FROE_WORKER_SLOTS_MAX;
+	if (plan->scenario->kind == BENCH_FANOUT || plan->scenario->kind == BENCH_BACKLOG)
+		slots = 1000;
+	if (plan->scenario->kind == BENCH_SLEEP)
+		slots = 256;
+	plan->slots = number_from(cli, "slots", slots, 1, FROE_WORKER_SLOTS_MAX);
+}
+
+void
+bench_plan_read(struct bench_plan *plan, const struct cli *cli,
+    const struct bench_scenario *scenario)
+{
+	*plan = (struct bench_plan){.cli = cli, .scenario = scenario};
+	plan_crowd(plan, cli);
+	plan_load(plan, cli);
+	plan->seconds = (double)cli_duration_ms(cli, "time", 5000) / 1000;
+	plan->warmup_s = (double)cli_duration_ms(cli, "warmup", 1000) / 1000;
+	plan->lead_ns = cli_duration_ms(cli, "lead", 5000) * (SAMPLES_NS_PER_S / 1000);
+	plan->count = number_from(cli, "count", DEFAULT_COUNT, 1, 100000000);
+	plan->children = number_from(cli, "children", 1000, 1, FROE_TASK_CHILDREN_MAX);
+	plan->payload_size = number_from(cli, "payload", 64, PAYLOAD_MIN, FROE_PAYLOAD_BYTES_MAX);
+	plan->json = cli_flag(cli, "json");
+	plan->payload = payload_new(plan->payload_size);
+	plan_result(plan);
+	plan_workflows(plan);
+	plan->shared = mmap(NULL, sizeof(*plan->shared), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	froe_assert(plan->shared != MAP_FAILED);
+}
+
+void
+bench_plan_release(struct bench_plan *plan)
+{
+	munmap(plan->shared, sizeof(*plan->shared));
+	mem_free(plan->payload);
+	mem_free(plan->result);
+	mem_free(plan->workflows);
+}
+
+/* -------------------------------------------------------------------------------------- report */
+
+void
+bench_print_plan_json(const struct bench_plan *plan, FILE *to)
+{
+	fprintf(to,
+	    "\"scenario\":\"%s\",\"loop\":\"%s\",\"inflight\":%llu,\"rate_asked\":%llu,"
+	    "\"clients\":%llu,\"pipeline\":%llu,\"workers\":%llu,\"tenants\":%llu,"
+	    "\"queues\":%llu,\"payload\":%zu,\"tasks\":%u",
+	    plan->scenario->name, plan->rate > 0 ? "open" : "closed",
+	    (unsigned long long)plan->inflight, (unsigned long long)plan->rate,
+	    (unsigned long long)plan->clients, (unsigned long long)plan->pipeline,
+	    (unsigned long long)plan->workers, (unsigned long long)plan->tenants,
+	    (unsigned long long)plan->queues, plan->payload_size, plan->scenario->tasks);
+}
+
+static void
+print_count(FILE *to, uint64_t count, const char *what)
+{
+	fprintf(to, ", %llu %s%s", (unsigned long long)count, what, count == 1 ? "" : "s");
+}
+
+void
+bench_print_plan(const struct bench_plan *plan, FILE *to)
+{
+	fprintf(to, "%s: %s\n", plan->scenario->name, plan->scenario->what);
+	if (plan->rate > 0)
+		fprintf(to, "open loop, %llu/s", (unsigned long long)plan->rate);
+	else
+		fprintf(to, "closed loop, %llu in flight", (unsigned long long)plan->inflight);
+	print_count(to, plan->clients, "connection");
+	if (plan->pipeline > 0)
+		fprintf(to, " with %llu at a time", (unsigned long long)plan->pipeline);
+	if (plan->scenario->kind != BENCH_TRIGGER)
+		print_count(to, plan->workers, "worker");
+	if (plan->tenants > 1)
+		print_count(to, plan->tenants, "tenant");
+	if (plan->queues > 1)
+		print_count(to, plan->queues, "queue");
+	fprintf(to, ", %zu bytes\n\n%-12s %10s %10s %10s %10s %10s %10s %10s\n",
+	    plan->payload_size, "", "runs/s", "min us", "p50", "p90", "p99", "p99.9", "max");
+}
+
+void
+bench_print_samples(const char *what, const struct samples *samples, FILE *to)
+{
+	static const double percents[] = {0, 50, 90, 99, 99.9, 100};
+
+	fprintf(to, "%-12s %10.0f", what, samples_rate(samples));
+	for (size_t i = 0; i < sizeof(percents) / sizeof(percents[0]); i++)
+		fprintf(to, " %10.1f", samples_us(samples, percents[i]));
+	fputs("\n", to);
+}
+
+/* ------------------------------------------------------------------------------------ the loop */
+
+static void
+loop_report(const struct load *load)
+{
+	const struct bench_plan *plan = load->plan;
+
+	if (plan->json) {
+		fputs("{", stdout);
+		bench_print_plan_json(plan, stdout);
+		fputs(",", stdout);
+		samples_print_json(&load->samples, stdout);
+		fputs("}\n", stdout);
+	} else {
+		bench_print_plan(plan, stdout);
+		bench_print_samples("", &load->samples, stdout);
+	}
 }
 
 int
-cli_bench_run(struct cli *cli)
+bench_loop(const struct bench_plan *plan)
 {
-	struct bench bench = {0};
-	double seconds = (double)cli_duration_ms(cli, "time", 5000) / 1000;
-	double warmup_s = (double)cli_duration_ms(cli, "warmup", 1000) / 1000;
-	int status = FROE_EXIT_FAILED;
-	pid_t worker;
+	struct load load;
+	int status;
 
-	bench_read_options(&bench, cli);
-	worker = worker_start(cli, (uint32_t)bench.inflight);
-	if (worker < 0)
-		return FROE_EXIT_UNAVAILABLE;
-	bench.payload = bench_payload(bench.payload_size);
-	bench.runs = mem_array(bench.inflight, sizeof(*bench.runs));
-	bench.client = bench_connect(cli, &status);
-	if (bench.client != NULL) {
-		samples_init(&bench.samples, warmup_s, seconds);
-		bench_measure(&bench);
-		status = bench_report(&bench);
-		samples_release(&bench.samples);
+	if (load_open(&load, plan, &status) &&
+	    (plan->scenario->kind != BENCH_TRIGGER ||
+		bench_workflows_put(plan, &load.crowd, &status))) {
+		load_measure(&load, 0);
+		status = load_status(&load);
+		if (status == FROE_EXIT_OK)
+			loop_report(&load);
 	}
-	bench.stopping = true; /* closing ends what is still under way */
-	froe_client_close(bench.client);
-	kill(worker, SIGTERM);
-	waitpid(worker, NULL, 0);
-	mem_free(bench.runs);
-	mem_free(bench.payload);
+	load_close(&load);
+	return status;
+}
+
+int
+cli_bench(struct cli *cli)
+{
+	struct bench_plan plan;
+	struct workers workers;
+	int status = FROE_EXIT_UNAVAILABLE;
+
+	bench_plan_read(&plan, cli, scenario_of(cli->command->words));
+	if (plan.scenario->kind == BENCH_BACKLOG) {
+		status = bench_backlog(&plan);
+	} else {
+		if (workers_start(&workers, &plan))
+			status = plan.scenario->kind == BENCH_SLEEP ? bench_sleep(&plan) :
+			    plan.scenario->kind == BENCH_FAIRNESS ? bench_fairness(&plan) :
+								    bench_loop(&plan);
+		workers_stop(&workers);
+	}
+	bench_plan_release(&plan);
 	return status;
 }

@@ -142,6 +142,6 @@ int cli_restore(struct cli *cli);
 int cli_token_create(struct cli *cli);
 int cli_token_list(struct cli *cli);
 int cli_token_revoke(struct cli *cli);
-int cli_bench_run(struct cli *cli);
+int cli_bench(struct cli *cli);
 
 #endif

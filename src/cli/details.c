@@ -213,6 +213,38 @@ static const struct {
 	"command began, and ends with a whole commit. operating.md says more."},
     {"restore",
 	"Verifies it on the way. With `--check` instead of `--data` it does nothing else."},
+    {"bench trigger",
+	"Measures a running server from outside, as all of `froe bench` do: with real connections\n"
+	"and, but for this one, real workers, which are processes of their own.\n"
+	"\n"
+	"# How it is measured\n"
+	"\n"
+	"- closed loop (the default): `--inflight` runs are under way, each end starts the next\n"
+	"- `--pipeline N`: each of `--clients` connections starts N runs in one go, waits for all\n"
+	"  of them, and starts the next N: `--clients 64 --pipeline 16`\n"
+	"- open loop (`--rate N`): a run is due every 1/N of a second whether or not earlier ones\n"
+	"  have ended, and its time goes from the moment when it was due. So a server that stops\n"
+	"  for a second is seen to\n"
+	"\n"
+	"What a warm-up does not count. Percentiles are of a histogram with three significant\n"
+	"digits. Every result is compared with what it has to be: one that is wrong or missing is\n"
+	"exit status 1. Runs of the benchmark stay in the server's history as others do; those of\n"
+	"`bench trigger` stay queued, because nobody works on them: use a server of its own.\n"
+	"docs/benchmarks.md says what the figures mean."},
+    {"bench run", "A task that puts out its input. Its time goes from the trigger to the result."},
+    {"bench fanout",
+	"A task starts `--children` runs, waits until all of them have ended, looks at each\n"
+	"result, and ends. Children have a worker of their own."},
+    {"bench sleep",
+	"`--count` durable tasks sleep until a time each, after `--lead` and spread over\n"
+	"`--time`. Each says how late it went on."},
+    {"bench backlog",
+	"Starts `--count` runs while no worker is there. Then one comes: how many results\n"
+	"it hands over in a second, from its start to the last."},
+    {"bench fairness",
+	"The small queues (`--queues`, all but the first; or `--tenants`) have one run each\n"
+	"under way. First alone, then beside the first one, which has `--count` under way all\n"
+	"the time."},
     {"doctor",
 	"Looks at the kernel, io_uring, the file system, the latency of a synced write, free\n"
 	"space, limits and the clock.\n"

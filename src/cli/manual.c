@@ -28,6 +28,7 @@ static const struct chapter {
     {"Tokens", "token"},
     {"The log", "log"},
     {"Backups", "backup restore"},
+    {"Benchmarks", "bench"},
     {"Machine and shell", NULL},
 };
 #define CHAPTER_COUNT (sizeof(chapters) / sizeof(chapters[0]))

@@ -1,29 +1,33 @@
 /*
- * cli/samples: the latencies of one run of a benchmark, and the line that reports them.
+ * cli/samples: the latencies of one run of a benchmark, and the JSON that reports them.
  *
- * Purpose     Keeps every sample: percentiles are exact, and nothing is computed while measuring.
+ * Purpose     What `froe bench` and bench/limit measure alike: a warm-up, the time that counts,
+ *             one histogram. In a closed loop what ended in that time counts. In an open loop
+ *             what should have started in it does, from that moment on, however late it ends: a
+ *             server that stops for a second owes an answer to all who came in that second
+ *             (what else is left out: coordinated omission).
  * Ownership   samples_release frees what samples_init took.
  * Units       nanoseconds in, microseconds out.
  */
 #ifndef CLI_SAMPLES_H
 #define CLI_SAMPLES_H
 
-#include "base/mem.h"
+#include "base/hdr.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
-#define SAMPLES_MAX (16u << 20)
 #define SAMPLES_NS_PER_S UINT64_C(1000000000)
 
 struct samples {
-	uint32_t *ns;
-	size_t count;
+	struct hdr took;
 	uint64_t begin_ns; /* of the time that counts, after the warm-up */
 	uint64_t end_ns;
+	uint64_t total;    /* warm-up and draining included */
+	uint64_t ended;    /* in the time that counts */
+	bool open;         /* loop */
 };
 
 static inline uint64_t
@@ -40,8 +44,8 @@ samples_init(struct samples *samples, double warmup_s, double seconds)
 {
 	uint64_t now_ns = samples_now_ns();
 
-	samples->ns = mem_pages(SAMPLES_MAX * sizeof(*samples->ns));
-	samples->count = 0;
+	*samples = (struct samples){0};
+	hdr_init(&samples->took);
 	samples->begin_ns = now_ns + (uint64_t)(warmup_s * (double)SAMPLES_NS_PER_S);
 	samples->end_ns = samples->begin_ns + (uint64_t)(seconds * (double)SAMPLES_NS_PER_S);
 }
@@ -49,60 +53,53 @@ samples_init(struct samples *samples, double warmup_s, double seconds)
 static inline void
 samples_release(struct samples *samples)
 {
-	mem_pages_free(samples->ns, SAMPLES_MAX * sizeof(*samples->ns));
-	samples->ns = NULL;
+	hdr_release(&samples->took);
 }
 
-/* What ended outside the time that counts is left out. */
+/* started_ns: in an open loop when it should have been. */
 static inline void
 samples_push(struct samples *samples, uint64_t started_ns, uint64_t ended_ns)
 {
-	uint64_t took_ns = ended_ns - started_ns;
+	uint64_t counts_ns = samples->open ? started_ns : ended_ns;
 
-	if (took_ns > UINT32_MAX)
-		took_ns = UINT32_MAX;
-	if (ended_ns < samples->begin_ns || ended_ns >= samples->end_ns)
-		return;
-	if (samples->count < SAMPLES_MAX)
-		samples->ns[samples->count++] = (uint32_t)took_ns;
-}
-
-static inline int
-samples_compare(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a;
-	uint32_t y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
+	samples->total++;
+	if (ended_ns >= samples->begin_ns && ended_ns < samples->end_ns)
+		samples->ended++;
+	if (counts_ns >= samples->begin_ns && counts_ns < samples->end_ns)
+		hdr_add(&samples->took, ended_ns - started_ns);
 }
 
 static inline double
-samples_percentile_us(const struct samples *samples, double percent)
+samples_seconds(const struct samples *samples)
 {
-	size_t at = (size_t)(percent / 100.0 * (double)(samples->count - 1) + 0.5);
-
-	return (double)samples->ns[at] / 1000.0;
+	return (double)(samples->end_ns - samples->begin_ns) / (double)SAMPLES_NS_PER_S;
 }
 
-/* Sorts, and prints one line of JSON. False: nothing was measured. */
-static inline bool
-samples_print(struct samples *samples, unsigned inflight)
+/* What ended in a second. */
+static inline double
+samples_rate(const struct samples *samples)
 {
-	double seconds = (double)(samples->end_ns - samples->begin_ns) / (double)SAMPLES_NS_PER_S;
+	return (double)samples->ended / samples_seconds(samples);
+}
 
-	if (samples->count == 0) {
-		fprintf(stderr, "bench: nothing came back in the time that counts\n");
-		return false;
-	}
-	if (samples->count == SAMPLES_MAX) {
-		fprintf(stderr, "bench: more samples than are kept; measure for fewer seconds\n");
-		return false;
-	}
-	qsort(samples->ns, samples->count, sizeof(*samples->ns), samples_compare);
-	printf("{\"inflight\":%u,\"count\":%zu,\"rate\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f}\n",
-	    inflight, samples->count, (double)samples->count / seconds,
-	    samples_percentile_us(samples, 50), samples_percentile_us(samples, 99));
-	return fflush(stdout) == 0;
+static inline double
+samples_us(const struct samples *samples, double percent)
+{
+	return (double)hdr_percentile(&samples->took, percent) / 1000.0;
+}
+
+/* Members of a JSON object, without its braces. */
+static inline void
+samples_print_json(const struct samples *samples, FILE *to)
+{
+	fprintf(to,
+	    "\"seconds\":%.3f,\"count\":%llu,\"total\":%llu,\"rate\":%.1f,\"min_us\":%.1f,"
+	    "\"mean_us\":%.1f,\"p50_us\":%.1f,\"p90_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,"
+	    "\"max_us\":%.1f",
+	    samples_seconds(samples), (unsigned long long)samples->took.count,
+	    (unsigned long long)samples->total, samples_rate(samples), samples_us(samples, 0),
+	    hdr_mean(&samples->took) / 1000.0, samples_us(samples, 50), samples_us(samples, 90),
+	    samples_us(samples, 99), samples_us(samples, 99.9), samples_us(samples, 100));
 }
 
 #endif

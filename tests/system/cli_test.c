@@ -424,6 +424,39 @@ test_cli__many(void **state)
 	end(&server);
 }
 
+/* Each scenario ends well, and says what it was and what came of it. */
+static void
+test_cli__bench(void **state)
+{
+	static const struct line lines[] = {
+	    {"$F bench trigger --time 2s --clients 4 --pipeline 3 --json", 0,
+	        "\"inflight\":12,\"rate_asked\":0,\"clients\":4,\"pipeline\":3", NULL},
+	    {"$F bench run --time 2s --inflight 8 --tenants 2 --queues 3 --workers 4", 0,
+	        "8 in flight, 2 connections, 4 workers, 2 tenants, 3 queues, 64 bytes", NULL},
+	    {"$F bench run --time 2s --rate 50 --json", 0, "\"loop\":\"open\"", NULL},
+	    {"$F bench chain --time 2s --payload 1000 --json", 0, "\"payload\":1000", NULL},
+	    {"$F bench dag --time 2s --json", 0, "\"p999_us\":", NULL},
+	    {"$F bench fanout --time 2s --children 700 --json", 0, "\"fanout\"", NULL},
+	    {"$F bench sleep --time 1s --lead 8s --count 50", 0, "late by", NULL},
+	    {"$F bench backlog --count 1300 --queues 2 --json", 0, "\"count\":1300", NULL},
+	    {"$F bench fairness --time 2s --queues 3 --count 100", 0, "beside it", NULL},
+	};
+	static const struct line wrong[] = {
+	    {"$F bench run --inflight 2 --pipeline 2", 2, NULL, "leave out --inflight"},
+	    {"$F bench run --tenants 3 --clients 2", 2, NULL, "--clients: at least 3"},
+	    {"$F bench run --payload 7", 2, NULL, "--payload: at least 8"},
+	    {"$F bench fairness --queues 1", 2, NULL, "--queues or --tenants"},
+	    {"$F bench sleep --time 1s --lead 1ms --count 50", 1, NULL, "give a longer --lead"},
+	    {"$F bench fairness --rate 5", 2, NULL, "leave out --rate"},
+	};
+	struct server server;
+	(void)state;
+	begin(&server);
+	EXPECT_TOGETHER(lines);
+	EXPECT_ALL(wrong);
+	end(&server);
+}
+
 /* Whoever may not is told what would be needed; nothing is half done. */
 static void
 test_cli__rights(void **state)
@@ -572,6 +605,7 @@ main(void)
 	    cmocka_unit_test(test_cli__completion),
 	    cmocka_unit_test(test_cli__runs),
 	    cmocka_unit_test(test_cli__many),
+	    cmocka_unit_test(test_cli__bench),
 	    cmocka_unit_test(test_cli__rights),
 	    cmocka_unit_test(test_cli__terminal),
 	};

@@ -406,7 +406,7 @@ run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason, s
 	    .reason = (uint32_t)reason,
 	    .text = text,
 	    .actor = plant(ACTOR_LOST) ? bytes_of(NULL, 0) : turn->command->actor,
-	    .job = turn->command->job.number,
+	    .job = plant(JOB_ANONYMOUS) ? 0 : turn->command->job.number,
 	    .parent = doom,
 	};
 	emit(turn, &event);

@@ -11,6 +11,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/plant.h"
 
 #include <inttypes.h>
 
@@ -185,6 +186,12 @@ eng_jobs(const struct eng *eng, void (*each)(void *context, const struct eng_job
 	}
 }
 
+static bool
+tenant_full(const struct eng_tenant *tenant)
+{
+	return tenant->job_count - tenant->job_ended_count >= FROE_JOBS_MAX && !plant(JOB_UNBOUND);
+}
+
 /* ------------------------------------------------------------------------------------ deciding */
 
 /* False: answered with what is wrong. */
@@ -202,7 +209,7 @@ job_usable(struct eng_turn *turn)
 	else if (command->job_start.task.size > FROE_NAME_BYTES_MAX)
 		reply_fault(turn, FROE_TOO_LARGE, "task", "a task's name has at most %u bytes",
 		    FROE_NAME_BYTES_MAX);
-	else if (tenant->job_count - tenant->job_ended_count >= FROE_JOBS_MAX)
+	else if (tenant_full(tenant))
 		reply_fault(turn, FROE_RESOURCE_EXHAUSTED, "",
 		    "%u jobs go on, as many as may be: wait for one, or cancel it", FROE_JOBS_MAX);
 	else
@@ -346,7 +353,7 @@ apply_job_started(struct apply *apply)
 	if ((event->kind != ENG_JOB_CANCEL && event->kind != ENG_JOB_REPLAY) ||
 	    event->cursor == 0 || event->cursor > eng->run_last + 1 || event->descend > 1 ||
 	    event->payload.size > FROE_JOB_FILTER_BYTES_MAX ||
-	    tenant->job_count - tenant->job_ended_count >= FROE_JOBS_MAX)
+	    tenant_full(tenant))
 		return misfit(apply, "what the job does, or how many there are");
 	struct eng_job_view view = {
 	    .number = event->job,
@@ -388,7 +395,7 @@ apply_job_advanced(struct apply *apply)
 	if (event->cursor == 0 || event->cursor >= job->view.cursor)
 		return misfit(apply, "the job goes back");
 	job->view.cursor = event->cursor;
-	if (event->refusal == FROE_OK) {
+	if (event->refusal == FROE_OK || plant(JOB_RECOUNTED)) {
 		job->view.done++;
 	} else {
 		job->view.refused++;

@@ -4,6 +4,8 @@
  */
 #include "engine/save_int.h"
 
+#include "base/plant.h"
+
 static void
 save_job(struct save *save, const struct eng_job_view *view)
 {
@@ -16,7 +18,7 @@ save_job(struct save *save, const struct eng_job_view *view)
 	put_number(save, view->ended_ns);
 	put_number(save, view->first);
 	put_number(save, view->cursor);
-	put_number(save, view->done);
+	put_number(save, plant(JOB_UNSAVED) ? 0 : view->done);
 	put_number(save, view->refused);
 	put_number(save, view->refusal);
 	put_bytes(save, view->filter);

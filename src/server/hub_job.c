@@ -20,12 +20,12 @@
 #include "api/wire.h"
 #include "base/failpoint.h"
 #include "base/mem.h"
+#include "server/walk.h"
 
 #define ACTIVE_MAX 4u
 #define FRAME_STEPS_MAX 64u
 /* A step with more events than this counts for several. */
 #define STEP_EVENTS 16u
-#define PAGE_RUNS_MAX 256u
 #define READS_MAX 32u
 /* Histories that are read ahead together hold about this, or one that is larger. */
 #define READS_BYTES_MAX ((size_t)8 << 20)
@@ -34,23 +34,15 @@
 /* The index thread answers, or the question is asked anew. */
 #define ASK_WAIT_NS (UINT64_C(10) * 1000000000)
 
-enum job_state {
-	JOB_ASK,     /* the next page is to be asked for */
-	JOB_ASKED,   /* the index thread has the question */
-	JOB_MEETS,   /* the next run of the page is to be met, or the page is over */
+/* A run that is to go on: its history. */
+enum past_state {
+	PAST_NONE,
+	PAST_READS,  /* it is being read */
+	PAST_LOADED, /* it is there, or there is `err` */
 };
 
-/* Of a replay: */
-enum row_state {
-	ROW_LISTED,
-	ROW_READS,  /* its history is being read */
-	ROW_LOADED, /* it is there, or there is `err` */
-};
-
-struct job_row {
-	uint64_t number;
-	struct uuid id;
-	enum row_state state;
+struct job_past {
+	enum past_state state;
 	enum froe_err err;
 	struct hub_read *read; /* LOADED; owned */
 };
@@ -61,18 +53,15 @@ struct hub_job {
 	uint64_t number;
 	struct eng_tenant_id tenant;
 	enum eng_job_kind kind;
-	enum job_state state;
+	struct walk walk;
 	bool ended;        /* the engine says so */
 	uint64_t position; /* frame that must be let out before the index is asked */
-	uint64_t before;   /* of the next page; 0: there is none */
 	uint64_t cookie;   /* of the question */
 	uint64_t due_ns;   /* ASKED: then it is asked anew */
 	uint64_t retry_ns; /* nothing is tried before */
-	uint32_t row_count;
-	uint32_t row_at;
 	uint32_t row_read; /* histories up to this row have been asked for */
 	size_t read_bytes; /* of those that are there */
-	struct job_row *rows; /* PAGE_RUNS_MAX; NULL: it has no page */
+	struct job_past *pasts; /* of the page's rows; NULL: nothing has been read */
 };
 
 /* A JobGet that waits for the job's end. */
@@ -239,7 +228,7 @@ job_open(struct hub *hub, const struct eng_job_view *view, uint64_t position)
 	job->number = view->number;
 	job->tenant.v = view->tenant;
 	job->kind = view->kind;
-	job->before = view->cursor;
+	walk_begin(&job->walk, view->cursor);
 	job->position = position;
 	list_init(&job->waits);
 	list_push(&hub->jobs, &job->link);
@@ -281,29 +270,30 @@ hub_job_event(struct hub *hub, const struct eng_event *event, uint64_t frame)
 }
 
 static void
-row_drop(struct hub_job *job, struct job_row *row)
+past_drop(struct hub_job *job, struct job_past *past)
 {
-	if (row->read != NULL) {
-		job->read_bytes -= hub_read_bytes(row->read);
-		hub_read_drop(row->read);
+	if (past->read != NULL) {
+		job->read_bytes -= hub_read_bytes(past->read);
+		hub_read_drop(past->read);
 	}
-	row->read = NULL;
+	past->read = NULL;
 }
 
 static void
-rows_drop(struct hub_job *job)
+pasts_drop(struct hub_job *job)
 {
-	for (uint32_t i = 0; i < job->row_count; i++)
-		row_drop(job, &job->rows[i]);
-	job->row_count = job->row_at = job->row_read = 0;
-	mem_free(job->rows);
-	job->rows = NULL;
+	for (uint32_t i = 0; i < job->walk.count && job->pasts != NULL; i++)
+		past_drop(job, &job->pasts[i]);
+	job->row_read = 0;
+	mem_free(job->pasts);
+	job->pasts = NULL;
 }
 
 static void
 job_free(struct hub_job *job)
 {
-	rows_drop(job);
+	pasts_drop(job);
+	walk_release(&job->walk);
 	list_remove(&job->link);
 	mem_free(job);
 }
@@ -317,12 +307,13 @@ jobs_sweep(struct hub *hub)
 
 /* -------------------------------------------------------------------------------------- asking */
 
-/* The others come first, and have the memory. */
+/* The index is asked anew, from the run on that it is at. The others come first, and have the
+ * memory. */
 static void
-job_later(struct hub *hub, struct hub_job *job)
+job_again(struct hub *hub, struct hub_job *job)
 {
-	rows_drop(job);
-	job->state = JOB_ASK;
+	pasts_drop(job);
+	walk_again(&job->walk);
 	job->retry_ns = hub->mono_ns + RETRY_NS;
 	list_remove(&job->link);
 	list_push(&hub->jobs, &job->link);
@@ -340,7 +331,7 @@ static bool
 job_post(struct hub *hub, struct hub_job *job, struct indexer_job *question)
 {
 	question->cookie = job->cookie = ++hub->reads_last;
-	question->list->limit = PAGE_RUNS_MAX;
+	question->list->limit = WALK_PAGE_MAX;
 	if (list_empty(&hub->backlog) && indexer_post(hub->indexer, question))
 		return true;
 	indexer_job_free(question);
@@ -358,15 +349,17 @@ job_stepped(struct hub *hub, uint64_t before)
 	failpoint_pass(FAILPOINT_job_step);
 }
 
-static bool
-job_step(struct hub *hub, const struct hub_job *job, struct eng_command *command)
+static struct eng_job_view
+job_view(const struct hub *hub, const struct hub_job *job)
 {
 	struct eng_job_view view;
 	froe_assert(eng_job(hub->shard->eng, job->number, &view));
-	command->tenant = job->tenant;
-	command->job.number = job->number;
-	if (command->type != ENG_CMD_JOB_END)
-		command->actor = view.actor;
+	return view;
+}
+
+static bool
+job_step(struct hub *hub, const struct eng_command *command)
+{
 	if (!shard_has_room(hub->shard, command))
 		return false;
 	uint64_t before = hub->events;
@@ -380,11 +373,9 @@ job_step(struct hub *hub, const struct hub_job *job, struct eng_command *command
 static void
 job_over(struct hub *hub, struct hub_job *job, enum froe_err err, const char *text)
 {
-	struct eng_command command = {
-	    .type = ENG_CMD_JOB_END,
-	    .job_over = {.err = err, .text = bytes_text(text)},
-	};
-	if (!job_step(hub, job, &command))
+	struct eng_job_view view = job_view(hub, job);
+	struct eng_command command = walk_end(&view, err, text);
+	if (!job_step(hub, &command))
 		job_rests(hub, job);
 }
 
@@ -392,24 +383,23 @@ static void
 job_ask(struct hub *hub, struct hub_job *job)
 {
 	struct indexer_job *question = indexer_list_job();
+	struct eng_job_view view = job_view(hub, job);
 	struct api_command list;
-	struct eng_job_view view;
 	struct froe_fault fault;
 	struct arena arena;
 	arena_init(&arena, WIRE_ARENA_BYTES_MAX);
-	froe_assert(eng_job(hub->shard->eng, job->number, &view));
 	enum froe_err err = request_filter(view.filter, job->kind, &arena, &list, &fault);
 	if (err != FROE_OK) {
 		indexer_job_free(question);
 		job_over(hub, job, err, fault.text);
 	} else {
-		list.list.before = job->before;
+		list.list.before = job->walk.before;
 		hub_read_filter(hub, job->tenant, &list, question->list);
 		if (job_post(hub, job, question)) {
-			job->state = JOB_ASKED;
+			walk_asked(&job->walk);
 			job->due_ns = hub->mono_ns + ASK_WAIT_NS;
 		} else {
-			job_later(hub, job);
+			job_again(hub, job);
 		}
 	}
 	arena_release(&arena);
@@ -422,50 +412,33 @@ hub_job_answer(struct hub *hub, const struct indexer_job *answer)
 	struct hub_job *job = NULL;
 	list_for_each(at, &hub->jobs) {
 		struct hub_job *of = container_of(at, struct hub_job, link);
-		if (of->state == JOB_ASKED && of->cookie == answer->cookie)
+		if (of->walk.state == WALK_ASKED && of->cookie == answer->cookie)
 			job = of;
 	}
 	if (job == NULL)
 		return; /* it has ended, or asked anew */
 	if (answer->behind || !answer->found) {
-		job_later(hub, job);
+		job_again(hub, job);
 		return;
 	}
-	job->state = JOB_MEETS;
-	job->rows = mem_array(PAGE_RUNS_MAX, sizeof(*job->rows));
-	job->row_count = answer->list->row_count;
-	froe_assert(job->row_count <= PAGE_RUNS_MAX);
-	for (uint32_t i = 0; i < job->row_count; i++) {
-		const struct index_run *run = &answer->list->rows[i].run;
-		job->rows[i] = (struct job_row){.number = run->number, .id = run->id};
-	}
-	job->before = answer->list->next;
+	walk_page(&job->walk);
+	for (uint32_t i = 0; i < answer->list->row_count; i++)
+		walk_row(&job->walk, answer->list->rows[i].run.number,
+		    answer->list->rows[i].run.id);
+	walk_page_end(&job->walk, answer->list->next);
 }
 
 /* --------------------------------------------------------------------------------- run by run */
 
-/* The index is asked anew, from this run on. */
 static void
-job_again(struct hub *hub, struct hub_job *job)
+job_cancels(struct hub *hub, struct hub_job *job, const struct walk_row *row)
 {
-	job->before = job->rows[job->row_at].number + 1;
-	job_later(hub, job);
-}
-
-static void
-job_cancels(struct hub *hub, struct hub_job *job, const struct job_row *row)
-{
-	struct eng_job_view view;
-	froe_assert(eng_job(hub->shard->eng, job->number, &view));
-	struct eng_command command = {
-	    .type = ENG_CMD_RUN_CANCEL,
-	    .job.cursor = row->number,
-	    .run_cancel = {.run = row->id, .reason = view.reason, .children = view.children},
-	};
+	struct eng_job_view view = job_view(hub, job);
+	struct eng_command command = walk_cancel(&view, row);
 	if (log_space(hub->shard->log) >= LOG_SPACE_HARD)
 		job_again(hub, job);
-	else if (job_step(hub, job, &command))
-		job->row_at++;
+	else if (job_step(hub, &command))
+		walk_met(&job->walk);
 	else
 		job_rests(hub, job);
 }
@@ -476,17 +449,15 @@ hub_job_loaded(struct hub *hub, const struct eng_job_step *step, struct hub_read
     enum froe_err err)
 {
 	struct hub_job *job = job_find(hub, step->number);
-	uint32_t i = 0;
-	while (job != NULL && i < job->row_count && job->rows[i].number != step->cursor)
+	uint32_t i = 0, count = job != NULL && job->pasts != NULL ? job->walk.count : 0;
+	while (i < count && job->walk.rows[i].number != step->cursor)
 		i++;
-	if (job == NULL || i == job->row_count || job->rows[i].state != ROW_READS) {
+	if (i == count || job->pasts[i].state != PAST_READS) {
 		if (read != NULL) /* the job has ended, or asks anew */
 			hub_read_drop(read);
 		return;
 	}
-	job->rows[i].state = ROW_LOADED;
-	job->rows[i].err = err;
-	job->rows[i].read = read;
+	job->pasts[i] = (struct job_past){.state = PAST_LOADED, .err = err, .read = read};
 	if (read != NULL)
 		job->read_bytes += hub_read_bytes(read);
 }
@@ -495,13 +466,15 @@ hub_job_loaded(struct hub *hub, const struct eng_job_step *step, struct hub_read
 static void
 job_reads_ahead(struct hub *hub, struct hub_job *job)
 {
-	struct eng_job_view view;
-	froe_assert(eng_job(hub->shard->eng, job->number, &view));
-	while (job->row_read < job->row_count && job->row_read < job->row_at + READS_MAX &&
-	    (job->row_read == job->row_at || job->read_bytes < READS_BYTES_MAX)) {
-		struct job_row *row = &job->rows[job->row_read++];
+	struct eng_job_view view = job_view(hub, job);
+	const struct walk *walk = &job->walk;
+	if (job->pasts == NULL)
+		job->pasts = mem_zalloc(walk->count * sizeof(*job->pasts));
+	while (job->row_read < walk->count && job->row_read < walk->at + READS_MAX &&
+	    (job->row_read == walk->at || job->read_bytes < READS_BYTES_MAX)) {
+		const struct walk_row *row = &walk->rows[job->row_read];
 		struct eng_job_step step = {.number = job->number, .cursor = row->number};
-		row->state = ROW_READS;
+		job->pasts[job->row_read++].state = PAST_READS;
 		hub_read_replay(
 		    hub, job->tenant, row->id, hub_replay_ask_job(hub, &view, &step));
 	}
@@ -509,72 +482,69 @@ job_reads_ahead(struct hub *hub, struct hub_job *job)
 
 /* FROE_OK: it goes on, or the engine refused it: the job has advanced. */
 static enum froe_err
-row_replay(struct hub *hub, struct hub_job *job, struct job_row *row)
+past_replay(struct hub *hub, struct hub_job *job, struct job_past *past)
 {
 	struct froe_fault fault;
-	if (row->read == NULL)
-		return row->err;
+	if (past->read == NULL)
+		return past->err;
 	uint64_t before = hub->events;
-	enum froe_err err = hub_read_replay_step(row->read, &fault);
+	enum froe_err err = hub_read_replay_step(past->read, &fault);
 	if (err != FROE_UNAVAILABLE)
-		row_drop(job, row);
+		past_drop(job, past);
 	if (err == FROE_OK)
 		job_stepped(hub, before);
 	return err;
 }
 
 static bool
-job_skips(struct hub *hub, struct hub_job *job, const struct job_row *row, enum froe_err err)
+job_skips(struct hub *hub, const struct hub_job *job, const struct walk_row *row,
+    enum froe_err err)
 {
-	struct eng_command command = {
-	    .type = ENG_CMD_JOB_SKIP,
-	    .job.cursor = row->number,
-	    .job_over.err = err,
-	};
-	return job_step(hub, job, &command);
+	struct eng_job_view view = job_view(hub, job);
+	struct eng_command command = walk_skip(&view, row, err);
+	return job_step(hub, &command);
 }
 
 static void
-job_replays(struct hub *hub, struct hub_job *job)
+job_replays(struct hub *hub, struct hub_job *job, const struct walk_row *row)
 {
-	struct job_row *row = &job->rows[job->row_at];
 	job_reads_ahead(hub, job);
-	if (row->state != ROW_LOADED)
+	struct job_past *past = &job->pasts[job->walk.at];
+	if (past->state != PAST_LOADED)
 		return;
 	if (log_space(hub->shard->log) != LOG_SPACE_OK) {
 		job_again(hub, job);
 		return;
 	}
-	enum froe_err err = row_replay(hub, job, row);
-	if (err == FROE_UNAVAILABLE && row->read != NULL)
+	enum froe_err err = past_replay(hub, job, past);
+	if (err == FROE_UNAVAILABLE && past->read != NULL)
 		job_rests(hub, job);
 	else if (err == FROE_UNAVAILABLE || err == FROE_INDEX_BEHIND)
 		job_again(hub, job);
 	else if (err == FROE_OK || job_skips(hub, job, row, err))
-		job->row_at++;
+		walk_met(&job->walk);
 	else
 		job_again(hub, job);
 }
 
 static void
-job_meet(struct hub *hub, struct hub_job *job)
+job_meet(struct hub *hub, struct hub_job *job, const struct walk_row *row)
 {
 	if (job->kind == ENG_JOB_REPLAY)
-		job_replays(hub, job);
+		job_replays(hub, job, row);
 	else
-		job_cancels(hub, job, &job->rows[job->row_at]);
+		job_cancels(hub, job, row);
 }
 
 /* The others come first now. */
 static void
 page_over(struct hub *hub, struct hub_job *job)
 {
-	if (job->before == 0) {
+	pasts_drop(job);
+	if (!walk_on(&job->walk)) {
 		job_over(hub, job, FROE_OK, "");
 		return;
 	}
-	job->state = JOB_ASK;
-	rows_drop(job);
 	list_remove(&job->link);
 	list_push(&hub->jobs, &job->link);
 }
@@ -583,23 +553,25 @@ page_over(struct hub *hub, struct hub_job *job)
 static uint64_t
 job_due_ns(const struct hub *hub, const struct hub_job *job)
 {
-	bool reads = job->state == JOB_MEETS && job->row_at < job->row_count &&
-	    job->rows[job->row_at].state == ROW_READS;
-	bool early = job->state == JOB_ASK && job->position > hub->released_frame;
+	const struct walk *walk = &job->walk;
+	bool reads = walk_next(walk) != NULL && job->pasts != NULL &&
+	    job->pasts[walk->at].state == PAST_READS;
+	bool early = walk->state == WALK_ASK && job->position > hub->released_frame;
 	if (job->ended || reads || early)
 		return UINT64_MAX;
-	return job->state == JOB_ASKED ? job->due_ns : job->retry_ns;
+	return walk->state == WALK_ASKED ? job->due_ns : job->retry_ns;
 }
 
 static void
 job_go(struct hub *hub, struct hub_job *job)
 {
-	if (job->state == JOB_ASKED)
-		job->state = JOB_ASK;
-	if (job->state == JOB_ASK)
+	const struct walk_row *row = walk_next(&job->walk);
+	if (job->walk.state == WALK_ASKED)
+		walk_again(&job->walk);
+	if (job->walk.state == WALK_ASK)
 		job_ask(hub, job);
-	else if (job->row_at < job->row_count)
-		job_meet(hub, job);
+	else if (row != NULL)
+		job_meet(hub, job, row);
 	else
 		page_over(hub, job);
 }

@@ -36,6 +36,7 @@ history_digest(const struct eng_event *event)
 	    event->approved, event->fingerprint, event->number, event->approval, event->kid,
 	    event->roles,
 	    event->from, event->input, event->chunks, event->created_ns,
+	    event->job, event->cursor, event->kind, event->descend, event->refusal,
 	};
 	uint64_t digest = hash64(words, sizeof(words), 0);
 	digest = digest_bytes(digest, bytes_of(event->id.bytes, sizeof(event->id.bytes)));

@@ -23,6 +23,8 @@ enum promise {
 	PROMISE_CHUNK,     /* the lease's chunk (workflow) has these bytes (hash) */
 	PROMISE_EVENT,     /* so many events (lease) came */
 	PROMISE_TOKEN,     /* the token (lease) was made; revoked (hash) */
+	PROMISE_JOB,       /* the job (lease) has this filter (hash) */
+	PROMISE_JOB_OVER,  /* it has ended */
 	PROMISE_WORKER,    /* the worker with this number (lease) is this one */
 };
 

@@ -39,6 +39,7 @@ state_release(struct model *model)
 	mem_free(model->workers);
 	mem_free(model->keys);
 	mem_free(model->approvals);
+	model_jobs_release(model);
 	map_release(&model->run_ids);
 }
 
@@ -234,6 +235,8 @@ answer_run_cancel(struct model *model, unsigned tenant)
 		model->answer.err = FROE_FAILED_PRECONDITION;
 	else
 		model->answer.run = run->key;
+	model->answer.any = run != NULL && run->closed &&
+	    model->now_ns - run->closed_ns > MODEL_CLOSED_TTL_NS / 2;
 }
 
 uint64_t
@@ -381,10 +384,13 @@ answer_decide(struct model *model)
 		answer_token(model);
 		return;
 	case ENG_CMD_JOB_START:
+		answer_job_start(model, model_tenant_of(model, command->tenant.v));
+		return;
 	case ENG_CMD_JOB_SKIP:
 	case ENG_CMD_JOB_CANCEL:
 	case ENG_CMD_JOB_END:
-		froe_never("the worlds have no jobs");
+		answer_job(model, model_tenant_of(model, command->tenant.v));
+		return;
 	case ENG_CMD_TASK_PROVIDE:
 		model->answer.replies = false;
 		/* fallthrough */
@@ -414,6 +420,9 @@ model_before(struct model *model, const struct eng_command *command)
 	model->step = (struct model_step){0};
 	model->steps++;
 	answer_decide(model);
+	bool changes = command->type == ENG_CMD_RUN_CANCEL || command->type == ENG_CMD_RUN_REPLAY;
+	if (changes && command->job.number != 0)
+		answer_job_step(model);
 }
 
 /* ------------------------------------------------------------------------------------- effects */
@@ -454,6 +463,10 @@ effect_details(struct model *model, const struct eng_effect *effect)
 		return;
 	case ENG_CMD_DURABLE_STEP:
 		effect_step(model, effect);
+		return;
+	case ENG_CMD_JOB_START:
+		if (effect->number != model->job_count)
+			judge_fail(model->judge, "a job is told another's number");
 		return;
 	case ENG_CMD_EVENT_PUSH:
 		if (effect->number != model->event_last)
@@ -593,6 +606,7 @@ model_check_touched(struct model *model)
 		model->touched[i]->touched = false;
 		run_check(model, model->touched[i]);
 	}
+	model_job_settled(model);
 	model->touched_count = 0;
 }
 

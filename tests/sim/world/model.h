@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "engine/engine.h"
 #include "sim/world/fairness.h"
+#include "sim/world/filter.h"
 #include "sim/world/recipe.h"
 
 #define MODEL_TASKS_MAX RECIPE_TASKS_MAX
@@ -147,6 +148,8 @@ struct model_run {
 	bool touched; /* in this step */
 	enum eng_status status;
 	uint64_t frame; /* of its newest event */
+	uint64_t opened; /* which event: it began, or went on, the last time; it ended */
+	uint64_t ended;
 	struct model_task tasks[MODEL_TASKS_MAX];
 };
 
@@ -202,6 +205,27 @@ struct model_approval {
 	bool over; /* its run has ended and gone on */
 };
 
+struct model_job {
+	uint64_t number;
+	unsigned tenant;
+	enum eng_job_kind kind;
+	enum eng_status status;
+	bool children;
+	struct filter filter;
+	uint64_t filter_hash, reason, task, actor, ended_by, error; /* hashes */
+	uint64_t created_ns;
+	uint64_t ended_ns;
+	uint64_t began;  /* which event */
+	uint64_t end_no; /* among its tenant's that have ended; 0: it goes on */
+	uint64_t first;
+	uint64_t cursor;
+	uint64_t done;
+	uint64_t refused;
+	enum froe_err refusal;
+	uint64_t *met; /* runs, in this order */
+	uint32_t met_count;
+};
+
 #define MODEL_STARTS_MAX 8u
 
 struct model_started {
@@ -230,6 +254,8 @@ struct model_answer {
 	struct model_started starts[MODEL_STARTS_MAX];
 	bool differs; /* a step is not what it was */
 	bool ended;   /* a late word of a lease that was waited for */
+	enum froe_err refusal; /* of a job's step: why it cannot change the run */
+	bool any;              /* or another error: the run closed about a day ago */
 };
 
 /* What happened in the step, to be matched by its effects. */
@@ -273,6 +299,13 @@ struct model {
 	uint64_t approval_last[PLAN_TENANTS_MAX];
 	struct model_token tokens[MODEL_TOKENS_MAX];
 	unsigned token_count;
+	struct model_job *jobs; /* by number - 1 */
+	size_t job_count;
+	uint64_t jobs_ended[PLAN_TENANTS_MAX];
+	uint64_t job_change; /* a run was changed for this job, which has to advance; 0: none */
+	uint64_t job_run;
+	uint64_t event_count;
+	uint64_t epoch_began; /* by that count */
 	struct fairness fairness;
 	uint64_t event_last;
 
@@ -326,6 +359,10 @@ bool model_token_good(const struct model *model, uint64_t kid);
 bool model_token_revoked(const struct model *model, uint64_t kid);
 /* The engine lets these in, and nobody else. */
 void model_tokens_check(struct model *model, const struct eng *eng);
+/* The engine's jobs are these, and have done what happened. */
+void model_jobs_check(struct model *model, const struct eng *eng);
+unsigned model_jobs_running(const struct model *model, unsigned tenant);
+bool model_job_over(const struct model *model, uint64_t number);
 bool model_fence_current(const struct model *model, uint64_t worker,
     const struct eng_fence *fence);
 /* The hash of the bytes of a run's record; false: it has none that anybody may ask for. */

@@ -47,6 +47,7 @@ on_engine_started(struct witness *witness)
 	require(witness, witness->event->epoch > model->epoch, "the epoch did not grow");
 	model->epoch = witness->event->epoch;
 	model->started_ns = witness->event->time_ns;
+	model->epoch_began = model->event_count;
 	model->downtime_ns += witness->event->downtime_ns;
 	require(witness, model->downtime_ns <= witness->event->time_ns, "down for too long");
 	for (size_t i = 0; i < model->worker_count; i++)
@@ -132,6 +133,7 @@ on_run_cancel_requested(struct witness *witness)
 	bool all = !uuid_is_nil(witness->event->parent);
 	require(witness, cause == NULL || cause->run_cancel.children == all,
 	    "with others than it was asked for");
+	model_job_change(witness, ENG_JOB_CANCEL);
 	if (all)
 		model_doom(witness->model, run);
 }
@@ -147,6 +149,7 @@ on_run_closed(struct witness *witness)
 	if (run->replays == 0)
 		run->first_status = run->status;
 	run->closed = true;
+	run->ended = witness->model->event_count;
 	run->closed_ns = witness->event->time_ns;
 	witness->model->run_open--;
 	witness->model->step.closed++;
@@ -386,6 +389,9 @@ static const struct event_row event_table[] = {
     {ENG_EV_TASK_STREAMED, on_task_streamed, OF_TASK},
     {ENG_EV_TOKEN_CREATED, on_token_created, OF_NOTHING},
     {ENG_EV_TOKEN_REVOKED, on_token_revoked, OF_NOTHING},
+    {ENG_EV_JOB_STARTED, on_job_started, OF_NOTHING},
+    {ENG_EV_JOB_ADVANCED, on_job_advanced, OF_NOTHING},
+    {ENG_EV_JOB_ENDED, on_job_ended, OF_NOTHING},
 };
 
 static const struct event_row *
@@ -455,6 +461,7 @@ model_event(struct model *model, const struct eng_event *event, uint64_t frame)
 	model->time_ns = event->time_ns;
 	model->frame = frame;
 	model->step.events++;
+	model->event_count++;
 	if (row->of != OF_NOTHING)
 		witness_run(&witness, row->of == OF_TASK);
 	bool queued = witness.task != NULL && witness.task->state == MODEL_QUEUED;

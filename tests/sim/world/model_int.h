@@ -54,6 +54,17 @@ void on_token_revoked(struct witness *witness);
 /* A privileged event says who asked for it (I13). */
 void model_audit(const struct witness *witness);
 
+/* model_job.c */
+void answer_job_start(struct model *model, unsigned tenant);
+void answer_job(struct model *model, unsigned tenant);
+void answer_job_step(struct model *model); /* a cancel or a replay is a job's */
+void on_job_started(struct witness *witness);
+void on_job_advanced(struct witness *witness);
+void on_job_ended(struct witness *witness);
+void model_job_change(struct witness *witness, enum eng_job_kind kind);
+void model_job_settled(struct model *model);
+void model_jobs_release(struct model *model);
+
 /* model_start.c */
 void answer_starts(struct model *model, unsigned tenant);
 enum froe_err answer_child_node(struct model *model, unsigned tenant);

@@ -139,7 +139,9 @@ on_run_replayed(struct witness *witness)
 	require(witness, event->deadline_ns == run->due_ns, "another deadline");
 	if (edited)
 		run->input = (struct model_bytes){event->run_event_no, bytes_hash(event->payload)};
+	model_job_change(witness, ENG_JOB_REPLAY);
 	run->replays++;
+	run->opened = witness->model->event_count;
 	run->cancel_reason = 0;
 	run->doomed = false;
 	run->closed = false;

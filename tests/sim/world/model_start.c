@@ -427,6 +427,7 @@ on_run_started(struct witness *witness)
 	    .input_hash = bytes_hash(event->payload),
 	    .input = {1, bytes_hash(event->payload)},
 	    .created_ns = event->time_ns,
+	    .opened = witness->model->event_count,
 	    .due_ns = event->deadline_ns,
 	    .priority = event->priority,
 	    .parent = event->parent,

@@ -151,6 +151,12 @@ model_audit(const struct witness *witness)
 	case ENG_EV_APPROVAL_DECIDED:
 		type = ENG_CMD_APPROVAL_DECIDE;
 		break;
+	case ENG_EV_JOB_STARTED:
+		type = ENG_CMD_JOB_START;
+		break;
+	case ENG_EV_JOB_ENDED:
+		type = ENG_CMD_JOB_CANCEL;
+		break;
 	case ENG_EV_TOKEN_CREATED:
 		type = ENG_CMD_TOKEN_CREATE;
 		break;

@@ -29,6 +29,8 @@ draw_late_kinds(struct plan *plan)
 	struct dice dice = {.state = plan->seed ^ UINT64_C(0x746f6b656e)};
 	plan->enabled[KIND_TOKENS] = dice_hits(&dice, 25);
 	plan->enabled[KIND_INDEX] = dice_hits(&dice, 15);
+	dice.state = plan->seed ^ UINT64_C(0x6a6f6273);
+	plan->enabled[KIND_JOBS] = dice_hits(&dice, 20);
 }
 
 static void
@@ -36,7 +38,7 @@ draw_kinds(struct plan *plan, struct dice *dice)
 {
 	static const unsigned shares[] = {20, 50, 50, 80, 100};
 	unsigned operations = shares[dice_below(dice, 5)], faults = shares[dice_below(dice, 5)];
-	for (unsigned kind = 0; kind < KINDS; kind++) {
+	for (unsigned kind = 0; kind < KIND_JOBS; kind++) {
 		unsigned share = kind_table[kind].class == 'O' ? operations : faults;
 		if (kind != KIND_TOKENS && kind != KIND_INDEX)
 			plan->enabled[kind] = dice_hits(dice, share);

@@ -64,6 +64,7 @@ check_recovered(struct process *process)
 		judge_fail(process->judge, "something was cut after a clean stop");
 	history_hash(process->history, process->shard.eng);
 	model_tokens_check(model, process->shard.eng);
+	model_jobs_check(model, process->shard.eng);
 	process->durable = report->last_frame_seq;
 	process->epoch = report->epoch;
 	process->created = true;
@@ -133,6 +134,7 @@ process_close(struct process *process)
 	outbox_drop(process);
 	process_snapshots_end(process);
 	process_retention_end(process);
+	process_jobs_end(process);
 	shard_close(&process->shard);
 	process->io = NULL;
 	process->up = false;
@@ -181,6 +183,7 @@ start_serving(struct process *process, struct froe_fault *fault)
 	log_set_spares_wake(process->shard.log, wake_housekeeping, process);
 	process_snapshots_start(process);
 	process_retention_start(process);
+	process_jobs_start(process);
 	process->clock_mono_ns = io_mono_ns(process->env);
 	process->clock_now_ns = process->shard.clock.now_ns;
 	check_clock(process);
@@ -207,6 +210,7 @@ process_start(struct process *process)
 	list_init(&process->loads);
 	list_init(&process->loaded);
 	list_init(&process->reads);
+	list_init(&process->jobs);
 	enum froe_err err = open_shard(process, &fault);
 	if (err != FROE_OK) {
 		check_refusal(process, err, &fault);

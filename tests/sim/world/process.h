@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "log/retention.h"
 #include "server/snapshotter.h"
+#include "server/walk.h"
 #include "sim/world/history.h"
 #include "sim/world/ledger.h"
 
@@ -26,6 +27,7 @@
 #define PROCESS_LOST_NS MODEL_LOST_NS
 #define PROCESS_LAPSE_NS MODEL_LAPSE_NS
 #define PROCESS_DIR "/froe"
+#define PROCESS_REPLAYS_MAX 3u /* of a run */
 
 /* One effect that waits for its frame; then what is delivered. */
 struct letter {
@@ -115,6 +117,8 @@ struct process {
 	bool providing;
 	struct process_worker workers[PROCESS_WORKERS_MAX];
 	unsigned worker_count;
+	struct list jobs; /* that go on */
+	struct dice job_dice;
 	struct lsn end[2]; /* of the durable log: now, and one frame or more before */
 	struct dice dice;
 };

@@ -45,6 +45,13 @@ void process_recall(struct process *process);
 void process_place(struct process *process, const struct eng_event *event);
 void process_check_places(struct process *process);
 
+/* process_job.c */
+void process_jobs_start(struct process *process);
+void process_jobs_end(struct process *process);
+void process_jobs_event(struct process *process, const struct eng_event *event, uint64_t frame);
+void process_jobs_turn(struct process *process);
+uint64_t process_jobs_due_ns(const struct process *process);
+
 /* process_outbox.c */
 void outbox_push(struct process *process, const struct eng_effect *effect, uint64_t frame);
 void outbox_release(struct process *process); /* what has become durable */

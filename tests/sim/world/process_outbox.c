@@ -179,6 +179,17 @@ promise_note(struct process *process, const struct eng_effect *effect, struct le
 	case ENG_CMD_TOKEN_REVOKE:
 		*row = promise_of_token(cause);
 		return;
+	case ENG_CMD_JOB_START:
+		*row = (struct ledger_row){
+		    .promise = PROMISE_JOB,
+		    .lease = effect->number,
+		    .hash = hash64(cause->job_start.filter.data,
+		        cause->job_start.filter.size, 0),
+		};
+		return;
+	case ENG_CMD_JOB_CANCEL:
+		*row = (struct ledger_row){.promise = PROMISE_JOB_OVER, .lease = cause->job.number};
+		return;
 	case ENG_CMD_EVENT_PUSH:
 		*row = (struct ledger_row){.promise = PROMISE_EVENT, .lease = effect->number};
 		return;

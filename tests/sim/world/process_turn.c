@@ -157,6 +157,7 @@ hook_event(void *context, const struct eng_event *event, uint64_t frame)
 	model_event(process->model, event, frame);
 	if (event->type == ENG_EV_WORKER_LEAVING)
 		worker_remove(process, event->worker);
+	process_jobs_event(process, event, frame);
 }
 
 static void
@@ -248,7 +249,8 @@ process_submit(struct process *process, const struct eng_command *command)
 	judge_note(process->judge, "command", (uint64_t)command->type, command->origin.conn,
 	    command->origin.request);
 	snprintf(actor, sizeof(actor), "peer %" PRIu64, command->origin.conn);
-	named.actor = bytes_text(actor);
+	if (command->job.number == 0 || command->origin.conn != 0)
+		named.actor = bytes_text(actor); /* what a job does is who started it */
 	sent = named;
 	if (process->plan->plant == PLANT_STALE_LEASE && has_fence(command))
 		plant_fence(process, &sent);
@@ -268,6 +270,7 @@ process_submit(struct process *process, const struct eng_command *command)
 	if (dice_hits(&process->dice, 2)) {
 		eng_check(process->shard.eng);
 		model_tokens_check(process->model, process->shard.eng);
+		model_jobs_check(process->model, process->shard.eng);
 	}
 	if (plan_does(process->plan, KIND_RELOAD) && dice_hits(&process->dice, 1))
 		process_reload(process);
@@ -384,6 +387,7 @@ process_turn_end(struct process *process)
 {
 	while (worker_turn(process))
 		;
+	process_jobs_turn(process);
 	housekeeping_turn(process);
 	process_snapshots_turn(process);
 	process_note_manifest(process);
@@ -409,5 +413,5 @@ process_deadline_ns(const struct process *process)
 		const struct process_worker *worker = &process->workers[i];
 		due_ns = earlier(due_ns, worker->detach ? 0 : worker_due_ns(worker));
 	}
-	return due_ns;
+	return earlier(due_ns, process_jobs_due_ns(process));
 }

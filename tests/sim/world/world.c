@@ -105,6 +105,8 @@ world_deliver(void *context, const struct letter *letter)
 	}
 	if (world->operator.conn == conn)
 		operator_reply(world, &world->operator, letter);
+	if (world->jobber.conn == conn)
+		jobber_reply(&world->jobber, letter);
 	for (unsigned i = 0; i < world->plan.workers; i++) {
 		if (world->workers[i].conn == conn)
 			worker_letter(world, &world->workers[i], letter);
@@ -124,6 +126,7 @@ world_end_process(struct world *world, enum death death)
 	for (unsigned i = 0; i < world->plan.workers; i++)
 		worker_cut(world, &world->workers[i]);
 	operator_cut(world, &world->operator);
+	jobber_cut(world, &world->jobber);
 }
 
 static enum death
@@ -263,6 +266,7 @@ world_deadly_fault(struct world *world)
 		for (unsigned i = 0; i < world->plan.workers; i++)
 			worker_cut(world, &world->workers[i]);
 		operator_cut(world, &world->operator);
+		jobber_cut(world, &world->jobber);
 	} else {
 		arm(world, kind);
 	}
@@ -314,6 +318,8 @@ world_deadline_ns(struct world *world)
 	}
 	if (operator_due_ns(&world->operator) < due_ns)
 		due_ns = operator_due_ns(&world->operator);
+	if (jobber_due_ns(&world->jobber) < due_ns)
+		due_ns = jobber_due_ns(&world->jobber);
 	if (dice_hits(&world->dice, 40))
 		return 0;
 	/* Somebody waits for room: he asks again soon, and ever less soon while nothing happens. */
@@ -340,6 +346,7 @@ world_peers(struct world *world)
 	for (unsigned i = 0; i < world->plan.workers; i++)
 		worker_turn(world, &world->workers[(first + i) % world->plan.workers]);
 	operator_turn(world, &world->operator);
+	jobber_turn(world, &world->jobber);
 }
 
 static void
@@ -370,6 +377,8 @@ world_done(const struct world *world)
 	for (unsigned i = 0; i < world->plan.clients; i++)
 		done = done && world->clients[i].wish == CLIENT_NOTHING;
 	done = done && !world->operator.wishes;
+	for (unsigned i = 0; i < world->plan.tenants; i++)
+		done = done && model_jobs_running(&world->model, i) == 0;
 	return done;
 }
 
@@ -493,7 +502,7 @@ world_init(struct world *world, struct tally *tally, uint64_t seed,
 	world->env = sim_open(&world->plan.sim);
 	world->history.judge = &world->judge;
 	world->history.keeps = plan_does(&world->plan, KIND_RETENTION) ||
-	    plan_does(&world->plan, KIND_REPLAY);
+	    plan_does(&world->plan, KIND_REPLAY) || plan_does(&world->plan, KIND_JOBS);
 	model_init(&world->model, &world->judge, &world->book);
 	for (unsigned i = 0; i < MODEL_STARTS_MAX; i++)
 		buf_init(&world->payloads[i]);
@@ -507,12 +516,14 @@ world_init(struct world *world, struct tally *tally, uint64_t seed,
 	    .deliver = world_deliver,
 	    .context = world,
 	    .dice.state = dice_next(&world->dice),
+	    .job_dice.state = seed ^ UINT64_C(0x73746570),
 	};
 	for (unsigned i = 0; i < world->plan.clients; i++)
 		client_init(world, &world->clients[i], i % world->plan.tenants);
 	for (unsigned i = 0; i < world->plan.workers; i++)
 		worker_init(world, &world->workers[i], i % world->plan.tenants);
 	operator_init(world, &world->operator);
+	jobber_init(world, &world->jobber);
 }
 
 static void

@@ -11,6 +11,7 @@
 #define SIM_WORLD_WORLD_H
 
 #include "sim/world/client.h"
+#include "sim/world/jobber.h"
 #include "sim/world/operator.h"
 #include "sim/world/process.h"
 #include "sim/world/worker.h"
@@ -43,7 +44,7 @@ struct world_start {
 
 #define WORLD_CHILDREN_MAX 40u /* that handlers start of their own accord */
 #define WORLD_DEPTH_MAX 2u
-#define WORLD_REPLAYS_MAX 3u /* of a run */
+#define WORLD_REPLAYS_MAX PROCESS_REPLAYS_MAX
 
 #define WORLD_EVENT_KEYS 3u
 static inline void
@@ -69,6 +70,7 @@ struct world {
 	struct client clients[PLAN_CLIENTS_MAX];
 	struct worker workers[PLAN_WORKERS_MAX];
 	struct operator operator;
+	struct jobber jobber;
 	struct world_run runs[PLAN_RUNS_MAX];
 	unsigned run_count;
 	bool known[PLAN_TENANTS_MAX][PLAN_WORKFLOWS_MAX]; /* registered, as far as anybody knows */

@@ -69,15 +69,6 @@ cold_last(const struct cold_file *file, uint64_t run_key)
 }
 
 const struct cold_extent *
-cold_first(const struct cold_file *file, uint64_t run_key)
-{
-	const struct cold_extent *last = file_find(file, run_key, UINT32_MAX - 1);
-	while (last != NULL && last > file->extents && last[-1].run_key == run_key)
-		last--;
-	return last;
-}
-
-const struct cold_extent *
 cold_find(const struct cold_set *set, uint64_t run_key, uint32_t no,
     const struct cold_file **ret_file)
 {
@@ -151,8 +142,7 @@ writer_release(struct cold_writer *writer)
 	if (writer->file >= 0)
 		io_file_close(writer->env, writer->file);
 	writer->file = -1;
-	if (writer->frame != NULL)
-		mem_pages_free(writer->frame, writer->capacity);
+	mem_pages_free(writer->frame, writer->capacity);
 	writer->frame = NULL;
 	mem_free(writer->extents);
 	writer->extents = NULL;
@@ -189,8 +179,7 @@ writer_flush(struct cold_writer *writer, uint8_t flags, size_t header_bytes,
 	    .prev_hash = writer->hash,
 	    .segment_no = writer->header.no,
 	};
-	if (writer->used == 0)
-		return FROE_OK;
+	froe_assert(writer->used > 0);
 	log_frame_seal(writer->frame, &header, writer->header.seed);
 	size_t size = (size_t)header.blocks * LOG_BLOCK_BYTES;
 	enum froe_err err = io_file_write(
@@ -442,7 +431,7 @@ reader_begin(struct cold_reader *reader, struct io_env *env, const struct paths 
 {
 	*reader = (struct cold_reader){.env = env, .file = -1};
 	seg_name(no, reader->name);
-	reader->capacity = seg_frame_bytes(LOG_FRAME_BYTES_MAX);
+	reader->capacity = (size_t)LOG_FRAME_BLOCKS_MAX * LOG_BLOCK_BYTES;
 	reader->buffer = mem_pages(reader->capacity);
 	enum froe_err err = io_file_open(env, cold_path(paths, no).text,
 	    IO_OPEN_READ | IO_OPEN_DIRECT, &reader->file, fault);
@@ -491,8 +480,7 @@ reader_frame(struct cold_reader *reader, uint64_t offset, struct froe_fault *fau
 	if (err != FROE_OK)
 		return err;
 	size_t have = log_frame_extent(reader->buffer, &site);
-	if (have > reader->capacity)
-		return cold_bad(reader, offset, fault);
+	froe_assert(have <= reader->capacity);
 	err = io_file_read(reader->env, reader->file, reader->buffer, have, offset, fault);
 	if (err != FROE_OK)
 		return err;
@@ -528,7 +516,7 @@ extent_good(const struct cold_reader *reader, const struct cold_file *file,
 	    (last->run_key == extent->run_key && last->first_no >= extent->first_no)))
 		return false;
 	if ((extent->flags & COLD_GONE) != 0)
-		return extent->count == 0;
+		return extent->count == 0 && extent->bytes == 0 && extent->first_no == UINT32_MAX;
 	return extent->offset >= SEG_HEADER_BYTES && extent->offset < reader->size &&
 	    extent->bytes <= reader->size - extent->offset && extent->count > 0;
 }

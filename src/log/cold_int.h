@@ -61,8 +61,7 @@ struct path cold_path(const struct paths *paths, uint64_t no);
 const struct cold_extent *cold_find(const struct cold_set *set, uint64_t run_key, uint32_t no,
     const struct cold_file **ret_file);
 
-/* A run's first extent with records in a file, and its last one, which may say that it is gone. */
-const struct cold_extent *cold_first(const struct cold_file *file, uint64_t run_key);
+/* A run's last extent in a file, which may say that it is gone. */
 const struct cold_extent *cold_last(const struct cold_file *file, uint64_t run_key);
 
 /* Reads and verifies the index of a file. */

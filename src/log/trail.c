@@ -72,8 +72,7 @@ open_files(struct trail *trail, struct froe_fault *fault)
 	trail->oldest = oldest;
 	trail->walk =
 	    walk_open_at(trail->env, trail->paths.dir, trail->store, oldest, fault);
-	if (trail->walk == NULL)
-		return fault->code;
+	froe_assert(trail->walk != NULL); /* its paths are the trail's */
 	err = shelf_open(
 	    &trail->shelf, trail->env, &trail->paths, trail->store, cold, oldest, fault);
 	return err == FROE_OK ? open_colds(trail, fault) : err;
@@ -134,12 +133,10 @@ cold_load(struct trail *trail, struct trail_cold *cold, uint64_t offset, size_t 
 			cold->buffer = mem_pages(want);
 			cold->capacity = want;
 		}
-		uint64_t left = cold->cold->bytes > from ? cold->cold->bytes - from : 0;
+		uint64_t left = cold->cold->bytes - from;
 		cold->from = from;
 		cold->have = left < want ? (size_t)left : want;
-		if (cold->have < need)
-			return fault_set(fault, FROE_CORRUPT,
-			    "cold file %" PRIx64 ": an extent beyond its end", cold->cold->no);
+		froe_assert(cold->have >= need); /* cold_open() has seen to it */
 		enum froe_err err = io_file_read(
 		    trail->env, cold->file, cold->buffer, cold->have, from, fault);
 		if (err != FROE_OK)

@@ -5,6 +5,7 @@
 #include "log_image.h"
 
 #include "log/backup.h"
+#include "log/block_int.h"
 #include "log/copy_int.h"
 
 #define BACKUP "/backup"
@@ -337,6 +338,55 @@ test_log__backup_on_a_full_disk(void **state)
 	world_free(world);
 }
 
+/* A field of BACKUP changes, its hash is right. */
+static void
+marker_forge(struct world *world, size_t at, uint8_t value)
+{
+	uint8_t *blocks = mem_pages(8192);
+	int file;
+	OK(world, io_file_open(
+		      world->env, BACKUP "/BACKUP", IO_OPEN_READ, &file, &world->fault));
+	OK(world, io_file_read(world->env, file, blocks, 8192, 0, &world->fault));
+	io_file_close(world->env, file);
+
+	blocks[at] = value;
+	block_close(blocks);
+	memcpy(blocks + 4096, blocks, 4096);
+	OK(world, sim_corrupt(world->env, BACKUP "/BACKUP", 0, blocks, 8192));
+	mem_pages_free(blocks, 8192);
+}
+
+/* A backup of a version that has what this one does not know; one that ends elsewhere. */
+static void
+test_log__backup_marker_of_a_newer_version(void **state)
+{
+	static const struct {
+		size_t at;
+		uint8_t value;
+		enum froe_err err;
+	} cases[] = {
+	    {8, 9, FROE_INCOMPATIBLE},   /* major version */
+	    {32, 2, FROE_INCOMPATIBLE},  /* shards */
+	    {40, 1, FROE_INCOMPATIBLE},  /* segment bytes */
+	    {49, 0x20, FROE_INCOMPATIBLE}, /* block bytes */
+	    {96, 0xff, FROE_CORRUPT},    /* the last frame */
+	    {105, 0xff, FROE_CORRUPT},   /* where it ends */
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *world = written(11);
+		OK(world, make(world));
+		OK(world, restore(world, BACKUP, NULL));
+		marker_forge(world, cases[i].at, cases[i].value);
+		assert_int_equal(restore(world, BACKUP, RESTORED), cases[i].err);
+		world->options.read_only = true;
+		world_close(world);
+		snprintf(world->dir, sizeof(world->dir), "%s", RESTORED);
+		assert_int_equal(world_try_open(world), FROE_NOT_FOUND);
+		world_free(world);
+	}
+}
+
 int
 main(void)
 {
@@ -353,6 +403,7 @@ main(void)
 	    cmocka_unit_test(test_log__backup_marker_damaged),
 	    cmocka_unit_test(test_log__backup_mixed),
 	    cmocka_unit_test(test_log__backup_on_a_full_disk),
+	    cmocka_unit_test(test_log__backup_marker_of_a_newer_version),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,12 @@
  */
 #include "log_store.h"
 
+#include "log/backup.h"
+#include "log/repair.h"
+#include "log/snapshot.h"
+#include "log/trail.h"
+#include "log/walk.h"
+
 /* ----------------------------------------------------------------------------------- segments */
 
 static void
@@ -226,6 +232,117 @@ test_log__store_lost_is_not_made_again(void **state)
 	store_free(world, &image);
 }
 
+/* A name that is too long for what lies in the directory is refused by whoever gets it. */
+static void
+test_log__directory_name_too_long(void **state)
+{
+	struct world *world = world_sim(4);
+	struct io_env *env = world->env;
+	struct froe_fault *fault = &world->fault;
+	static const struct log_base base = {.number = 1};
+	struct backup_report backup;
+	struct repair_report repair;
+	struct log_report report;
+	struct snapshot_writer *writer;
+	struct log_base read;
+	struct lsn from = {0};
+	char dir[PATHS_BYTES + 1];
+	(void)state;
+	memset(dir, 'x', sizeof(dir));
+	dir[0] = '/';
+	dir[sizeof(dir) - 1] = 0;
+	world_open(world);
+	struct uuid store = world->report.store;
+	assert_int_equal(log_scan(env, dir, from, NULL, NULL, &report, NULL),
+	    FROE_INVALID_ARGUMENT);
+	assert_int_equal(
+	    backup_make(env, dir, "/backup", &backup, fault), FROE_INVALID_ARGUMENT);
+	assert_int_equal(
+	    backup_make(env, world->dir, dir, &backup, fault), FROE_INVALID_ARGUMENT);
+	OK(world, backup_make(env, world->dir, "/backup", &backup, fault));
+	assert_int_equal(
+	    backup_restore(env, dir, "/restored", &backup, fault), FROE_INVALID_ARGUMENT);
+	assert_int_equal(
+	    backup_restore(env, "/backup", dir, &backup, fault), FROE_INVALID_ARGUMENT);
+	assert_int_equal(repair_run(env, dir, false, &repair, NULL), FROE_INVALID_ARGUMENT);
+	assert_int_equal(
+	    snapshot_create(env, dir, store, &base, &writer, fault), FROE_INVALID_ARGUMENT);
+	assert_int_equal(snapshot_read(env, dir, store, 1, NULL, NULL, false, &read, NULL),
+	    FROE_INVALID_ARGUMENT);
+	assert_int_equal(snapshot_remove(env, dir, 1, fault), FROE_INVALID_ARGUMENT);
+	assert_int_equal(snapshot_quarantine(env, dir, 1, fault), FROE_INVALID_ARGUMENT);
+	assert_int_equal(snapshot_list(env, dir, NULL, NULL, fault), FROE_INVALID_ARGUMENT);
+	assert_int_equal(snapshot_clean(env, dir, fault), FROE_INVALID_ARGUMENT);
+	assert_null(walk_open(env, dir, store, &base, fault));
+	assert_null(walk_open_at(env, dir, store, 1, fault));
+	assert_null(trail_open(env, dir, store, fault));
+	assert_int_equal(fault->code, FROE_INVALID_ARGUMENT);
+	walk_close(NULL);
+	trail_close(NULL);
+	world_free(world);
+}
+
+/* STORE is lost, and a file of the log cannot be looked at: it is not taken for an empty one. */
+static void
+test_log__store_lost_with_an_error_anywhere(void **state)
+{
+	bool reached = true;
+	unsigned failed = 0;
+	(void)state;
+	for (uint64_t at = 0; reached; at++) {
+		struct image image;
+		struct world *world = store_written(&image);
+		struct path path = image_path(world, "STORE");
+		OK(world, io_path_unlink(world->env, path.text, &world->fault));
+		uint64_t before = sim_operations(world->env);
+		sim_fail_after(world->env, at, FROE_IO);
+		enum froe_err err = world_try_open(world);
+		reached = sim_operations(world->env) - before > at;
+		sim_fail_after(world->env, UINT64_MAX, FROE_IO);
+		assert_true(err == FROE_CORRUPT || (reached && err == FROE_IO));
+		failed += err == FROE_IO;
+		assert_int_equal(world_try_open(world), FROE_CORRUPT);
+		store_free(world, &image);
+	}
+	assert_true(failed > 8);
+}
+
+/* The torn tail does not fit into quarantine/: nobody relies on it, the start goes on. What is
+ * given up by leave is kept, or the start does not go on. */
+static void
+test_log__cut_on_a_full_disk(void **state)
+{
+	(void)state;
+	for (unsigned accepted = 0; accepted < 2; accepted++) {
+		unsigned without = 0, refused = 0;
+		bool reached = true;
+		for (uint64_t at = 0; reached; at++) {
+			struct image image;
+			struct world *world = store_written(&image);
+			uint64_t last = image_last(&image)->offset;
+			image_watermark(world, image.header.store, FRAME_SERIAL_LAST);
+			if (accepted)
+				image_flip(&image, last + 4200);
+			else
+				image_zero(&image, last + 4096, 512);
+			world->options.accept_tail_loss = accepted;
+			uint64_t before = sim_operations(world->env);
+			sim_fail_after(world->env, at, FROE_NO_SPACE);
+			enum froe_err err = world_try_open(world);
+			reached = sim_operations(world->env) - before > at;
+			sim_fail_after(world->env, UINT64_MAX, FROE_NO_SPACE);
+			assert_true(err == FROE_OK || err == FROE_NO_SPACE);
+			without += err == FROE_OK && reached;
+			refused += err == FROE_NO_SPACE;
+			OK(world, world_reopen(world));
+			assert_int_equal(world->replayed, SERIAL + BURST - 1);
+			store_free(world, &image);
+		}
+		assert_true(refused > 10);
+		assert_true(without >= 1);
+	}
+}
+
 int
 main(void)
 {
@@ -243,6 +360,9 @@ main(void)
 	    cmocka_unit_test(test_log__row_both_slots_missing_file),
 	    cmocka_unit_test(test_log__store_one_copy),
 	    cmocka_unit_test(test_log__store_lost_is_not_made_again),
+	    cmocka_unit_test(test_log__directory_name_too_long),
+	    cmocka_unit_test(test_log__store_lost_with_an_error_anywhere),
+	    cmocka_unit_test(test_log__cut_on_a_full_disk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,21 +63,28 @@ image_find_frames(struct image *image)
 	image->end = at;
 }
 
+/* Any file of frames. */
 static inline void
-image_load(struct image *image, struct world *world, uint64_t no)
+image_load_file(struct image *image, struct world *world, struct path path, enum seg_kind kind)
 {
 	uint64_t size = 0;
 	int file;
 
-	*image = (struct image){.world = world, .path = image_segment_path(world, no)};
+	*image = (struct image){.world = world, .path = path};
 	OK(world, io_file_open(world->env, image->path.text, IO_OPEN_READ, &file, &world->fault));
 	OK(world, io_file_size(world->env, file, &size, &world->fault));
 	image->size = (size_t)size;
 	image->bytes = mem_pages(image->size);
 	OK(world, io_file_read(world->env, file, image->bytes, image->size, 0, &world->fault));
 	io_file_close(world->env, file);
-	OK(world, seg_header_decode(image->bytes, "test", SEG_HOT, &image->header, &world->fault));
+	OK(world, seg_header_decode(image->bytes, "test", kind, &image->header, &world->fault));
 	image_find_frames(image);
+}
+
+static inline void
+image_load(struct image *image, struct world *world, uint64_t no)
+{
+	image_load_file(image, world, image_segment_path(world, no), SEG_HOT);
 }
 
 static inline void
@@ -138,6 +145,21 @@ image_seal(struct image *image, uint64_t offset, struct log_frame_header *header
 {
 	log_frame_seal(image->bytes + offset, header, image->header.seed);
 	image_store(image, offset, (size_t)header->blocks * LOG_BLOCK_BYTES);
+}
+
+/* Seals all frames behind this one again, so that they follow it. A cold file's seal says what the
+ * frame before it is. */
+static inline void
+image_rechain(struct image *image, size_t from)
+{
+	for (size_t i = from + 1; i < image->count; i++) {
+		struct log_frame_header *header = &image->frames[i].header;
+		uint8_t *frame = image->bytes + image->frames[i].offset;
+		header->prev_hash = image->frames[i - 1].header.hash;
+		if (image->header.kind == SEG_COLD && (header->flags & LOG_FRAME_SEAL) != 0)
+			le64_store(frame + header->header_bytes + 16, header->prev_hash);
+		image_seal(image, image->frames[i].offset, header);
+	}
 }
 
 /* All frames again, as if none had known of a durable one. */

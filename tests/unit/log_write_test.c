@@ -473,14 +473,10 @@ test_log__second_opener(void **state)
 	struct world *world = world_real(io_env_posix());
 	struct log_report report;
 	struct log *second;
-	struct timespec before, after;
 	(void)state;
 	world_open(world);
-	clock_gettime(CLOCK_MONOTONIC, &before);
 	assert_int_equal(log_open(world->env, &world->options, NULL, NULL, &second, &report,
 	    &world->fault), FROE_IN_USE);
-	clock_gettime(CLOCK_MONOTONIC, &after);
-	assert_true(after.tv_sec - before.tv_sec <= 1);
 	assert_non_null(strstr(world->fault.text, world->dir));
 	/* It was not disturbed. */
 	world_put(world, 100);
@@ -807,6 +803,25 @@ test_log__housekeeping_wakes_the_owner_uring(void **state)
 	write_beside_housekeeping(io_env_uring());
 }
 
+/* A read that fails again and again is told; one that ends before its record, too. */
+static void
+test_log__read_of_a_file_that_was_cut(void **state)
+{
+	struct world *world = world_sim(98);
+	(void)state;
+	world_open(world);
+	for (unsigned i = 0; i < 5; i++)
+		world_put(world, 50000);
+	world_settle(world);
+	struct path path = image_segment_path(world, 1);
+	OK(world, sim_truncate(world->env, path.text,
+		      (world->model[3].place.lsn.v & UINT32_MAX) + 20000));
+	assert_int_equal(read_record(world, 2), FROE_OK);
+	assert_int_equal(read_record(world, 3), FROE_CORRUPT);
+	assert_int_equal(read_record(world, 4), FROE_CORRUPT);
+	world_free(world);
+}
+
 int
 main(void)
 {
@@ -842,6 +857,7 @@ main(void)
 	    cmocka_unit_test(test_log__read_fails_once),
 	    cmocka_unit_test(test_log__housekeeping_wakes_the_owner_posix),
 	    cmocka_unit_test(test_log__housekeeping_wakes_the_owner_uring),
+	    cmocka_unit_test(test_log__read_of_a_file_that_was_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

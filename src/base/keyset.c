@@ -7,8 +7,11 @@
 #include <string.h>
 
 #define CAPACITY_MIN 16u
+/* A slot: the low bits of the hash, its three highest, the address without its three lowest. */
 #define TAG_MASK 0xffffu
 #define TAG_SHIFT 48u
+#define MARK_SHIFT 45u /* of all the hash's bits */
+#define ALIGN_BITS 3u
 /* So many objects ahead are asked of memory while a large table grows. */
 #define LOOK_AHEAD 16u
 
@@ -45,17 +48,23 @@ key_of(const struct keyset *set, const void *object)
 /* --------------------------------------------------------------------------------------- slots */
 
 static uint64_t
+mark_of(uint64_t hash)
+{
+	return (hash & TAG_MASK) << (TAG_SHIFT - MARK_SHIFT) | hash >> (64 - ALIGN_BITS);
+}
+
+static uint64_t
 slot_of(const void *object, uint64_t hash)
 {
 	uint64_t address = (uint64_t)(uintptr_t)object;
-	froe_assert(object != NULL && address >> TAG_SHIFT == 0);
-	return address | (hash & TAG_MASK) << TAG_SHIFT;
+	froe_assert(object != NULL && address >> TAG_SHIFT == 0 && address % 8 == 0);
+	return address >> ALIGN_BITS | mark_of(hash) << MARK_SHIFT;
 }
 
 static void *
 object_of(uint64_t slot)
 {
-	return (void *)(uintptr_t)(slot & ((UINT64_C(1) << TAG_SHIFT) - 1));
+	return (void *)(uintptr_t)((slot & ((UINT64_C(1) << MARK_SHIFT) - 1)) << ALIGN_BITS);
 }
 
 /* How far from its home the object in slot `at` is. */
@@ -71,8 +80,9 @@ slot_find(const struct keyset *set, const void *key, uint64_t hash)
 {
 	size_t mask = set->capacity - 1;
 	size_t at = hash & mask;
+	uint64_t mark = mark_of(hash);
 	for (; set->slots[at] != 0; at = (at + 1) & mask) {
-		if (set->slots[at] >> TAG_SHIFT == (hash & TAG_MASK) &&
+		if (set->slots[at] >> MARK_SHIFT == mark &&
 		    memcmp(key_of(set, object_of(set->slots[at])), key, set->key_size) == 0)
 			break;
 	}

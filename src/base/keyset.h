@@ -2,13 +2,15 @@
  * base/keyset: objects found by a key that lies in them.
  *
  * Purpose     What base/map does, in a third of its memory, for the tables that hold an entry for
- *             each of a million runs: a slot is eight bytes, the object's address and, in the 16
- *             bits that an address does not use, the low bits of its key's hash.
+ *             each of a million runs: a slot is eight bytes, the object's address and, in the 19
+ *             bits that the address of an aligned object does not use, bits of its key's hash.
  * Layout      Open addressing, linear probing, at most 3/4 full, no tombstones: removal shifts back
  *             (Knuth 6.4, algorithm R). Where an object's home is follows from its slot's place and
- *             those 16 bits, so a removal reads no other object; a look-up reads one with another
- *             key only if both have the same home.
- * Ownership   the set owns its slots, not the objects. A key must not change while it is in a set.
+ *             16 of those bits, so a removal reads no other object; the other three are the hash's
+ *             highest, so that a look-up or an add hardly ever reads an object with another key,
+ *             which no cache holds.
+ * Ownership   the set owns its slots, not the objects, which are aligned to eight bytes. A key must
+ *             not change while it is in a set.
  * Invariants  1. no object is further than 65535 slots from its home. 2. nothing depends on the
  *             order of the slots.
  * Threading   its owner only.

@@ -41,17 +41,19 @@ stock_init(struct stock *stock)
 	list_init(&stock->regions);
 }
 
-/* Steps of 16 bytes up to 512, of 64 up to 1024, of 256 up to 4096. */
+/* Steps of 8 bytes up to 128, of 16 up to 512, of 64 up to 1024, of 256 up to 4096. */
 static uint32_t
 class_of(size_t size, uint32_t *ret_size)
 {
 	uint32_t bytes = size != 0 ? (uint32_t)size : 1;
-	uint32_t step = bytes <= 512 ? 16 : bytes <= 1024 ? 64 : 256;
+	uint32_t step = bytes <= 128 ? 8 : bytes <= 512 ? 16 : bytes <= 1024 ? 64 : 256;
 	bytes = (bytes + step - 1) / step * step;
 	*ret_size = bytes;
+	if (bytes <= 128)
+		return bytes / 8 - 1;
 	if (bytes <= 512)
-		return bytes / 16 - 1;
-	return bytes <= 1024 ? 32 + (bytes - 512) / 64 - 1 : 40 + (bytes - 1024) / 256 - 1;
+		return 16 + (bytes - 128) / 16 - 1;
+	return bytes <= 1024 ? 40 + (bytes - 512) / 64 - 1 : 48 + (bytes - 1024) / 256 - 1;
 }
 
 /* ---------------------------------------------------------------------------- regions, chunks */

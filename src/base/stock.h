@@ -4,7 +4,7 @@
  * Purpose     What a state of a million runs is made of: no header an object, no system call a
  *             page, and the memory of objects that are gone goes to others of any size, or back to
  *             the kernel.
- * Layout      A size is rounded up to one of some fifty classes. Objects of a class lie in chunks
+ * Layout      A size is rounded up to one of sixty classes. Objects of a class lie in chunks
  *             of 64 KiB; chunks are cut from regions of 2 MiB. An empty chunk may serve any class
  *             next; an empty region is given back, but for one.
  * Ownership   the stock owns the memory of all its objects, until stock_release. Objects above
@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define STOCK_OBJECT_MAX 4096u
-#define STOCK_CLASSES 52u
+#define STOCK_CLASSES 60u
 
 struct stock {
 	struct list open[STOCK_CLASSES]; /* struct stock_chunk: those with room */
@@ -36,7 +36,7 @@ struct stock {
 void stock_init(struct stock *stock);
 void stock_release(struct stock *stock); /* with all objects up to STOCK_OBJECT_MAX */
 
-void *stock_alloc(struct stock *stock, size_t size);  /* not zeroed, 16-byte aligned */
+void *stock_alloc(struct stock *stock, size_t size);  /* not zeroed; aligned to 8 bytes */
 void *stock_zalloc(struct stock *stock, size_t size); /* zeroed */
 /* NULL is allowed; the size that it was asked for with. */
 void stock_free(struct stock *stock, void *object, size_t size);

@@ -315,12 +315,18 @@ run_free(struct eng *eng, struct eng_run *run)
 }
 
 void
-closed_forget(struct eng *eng, struct eng_closed *closed)
+closed_free(struct eng *eng, struct eng_closed *closed)
 {
 	list_remove(&closed->link);
-	keyset_remove_uuid(&eng->closed, closed->id);
-	slab_free(&eng->closed_slab, closed);
+	stock_free(&eng->stock, closed, sizeof(*closed));
 	eng->closed_count--;
+}
+
+void
+closed_forget(struct eng *eng, struct eng_closed *closed)
+{
+	keyset_remove_uuid(&eng->closed, closed->id);
+	closed_free(eng, closed);
 }
 
 /* Remembers the id; forgets a few ids that are too many or too old. */
@@ -335,7 +341,7 @@ closed_remember(struct eng *eng, const struct eng_run *run, uint64_t now_ns, uin
 			break;
 		closed_forget(eng, oldest);
 	}
-	struct eng_closed *closed = slab_alloc(&eng->closed_slab);
+	struct eng_closed *closed = stock_zalloc(&eng->stock, sizeof(*closed));
 	closed->id = run->id;
 	closed->key = run->key;
 	closed->tenant = run_tenant(run)->id;

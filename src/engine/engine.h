@@ -670,6 +670,11 @@ bool eng_dispatch(struct eng *eng, uint64_t run, uint32_t task, uint64_t lease, 
 
 bool eng_run_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
     uint64_t *ret_run); /* open runs */
+/* What eng_apply_logged() of an event of this run, of the start of one with this id, looks up: a
+ * million runs are in no cache. */
+void eng_prefetch(const struct eng *eng, uint64_t key);
+void eng_prefetch_id(const struct eng *eng, struct uuid id);
+
 /* An open run. Metadata is copied into the arena; none is told without one. */
 bool eng_run_info(const struct eng *eng, uint64_t run, struct arena *arena,
     struct eng_run_info *ret_info);

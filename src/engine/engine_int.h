@@ -392,7 +392,7 @@ struct eng_turn {
 };
 
 struct eng {
-	struct stock stock; /* runs and their metadata */
+	struct stock stock; /* runs, their ties and metadata; ids of closed runs */
 	struct fair fair;
 	struct wheel wheels[ENG_CLOCKS];
 	struct eng_tenant **tenants; /* tenants[id - 1] */
@@ -412,7 +412,6 @@ struct eng {
 	struct map left;
 	struct list closed_order;
 	struct keyset closed; /* by id */
-	struct slab closed_slab;
 	struct list tokens;
 	struct map tokens_by_kid;
 	uint64_t closed_count;
@@ -646,6 +645,7 @@ void run_give_back(struct eng *eng, struct eng_run *run);
 /* To change. */
 struct eng_ties *ties_require(struct eng *eng, struct eng_run *run);
 void run_free(struct eng *eng, struct eng_run *run); /* it has taken part in everything */
+void closed_free(struct eng *eng, struct eng_closed *closed); /* it stays in the table */
 void worker_free(struct eng *eng, struct eng_worker *worker);
 void left_remember(struct eng *eng, uint64_t worker, struct bytes name);
 void left_forget(struct eng *eng); /* the oldest */

@@ -106,6 +106,19 @@ eng_run_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
 	return true;
 }
 
+void
+eng_prefetch(const struct eng *eng, uint64_t key)
+{
+	keyset_prefetch_u64(&eng->runs_by_key, key);
+}
+
+void
+eng_prefetch_id(const struct eng *eng, struct uuid id)
+{
+	keyset_prefetch_uuid(&eng->runs_by_id, id);
+	keyset_prefetch_uuid(&eng->closed, id);
+}
+
 static void
 run_info(const struct eng_run *run, struct arena *arena, struct eng_run_info *ret_info)
 {

@@ -221,6 +221,7 @@ load_reserve(struct eng_load *load)
 {
 	struct eng *eng = load->eng;
 	uint64_t runs = load->engine.runs < SAVE_RESERVE_MAX ? load->engine.runs : SAVE_RESERVE_MAX;
+	load->runs_reserved = runs;
 	keyset_reserve(&eng->runs_by_key, runs);
 	keyset_reserve(&eng->runs_by_id, runs);
 	keyset_reserve(
@@ -353,10 +354,10 @@ closed_add(struct eng *eng, const struct eng_closed *row)
 {
 	if (eng_run_by_id(eng, row->id) != NULL)
 		return false;
-	struct eng_closed *closed = slab_alloc(&eng->closed_slab);
+	struct eng_closed *closed = stock_alloc(&eng->stock, sizeof(*closed));
 	*closed = *row;
 	if (!keyset_add(&eng->closed, closed)) {
-		slab_free(&eng->closed_slab, closed);
+		stock_free(&eng->stock, closed, sizeof(*closed));
 		return false;
 	}
 	list_push(&eng->closed_order, &closed->link);
@@ -499,6 +500,12 @@ load_event(struct eng_load *load, const struct eng_event *event)
 	    event->type == ENG_EV_TOKEN_CREATED)
 		return eng_apply(load->eng, event, load->fault);
 	return load_bad(load, "an event that is not saved");
+}
+
+uint64_t
+eng_load_runs(const struct eng_load *load)
+{
+	return load->runs_reserved;
 }
 
 uint32_t

@@ -47,6 +47,8 @@ struct eng_load;
 struct eng_load *eng_load_open(void);
 enum froe_err eng_load_put(
     struct eng_load *load, const struct eng_saved *saved, struct froe_fault *fault) FROE_CHECKED;
+/* How many runs it says will come; bounded, and 0 until it has said so. */
+uint64_t eng_load_runs(const struct eng_load *load);
 /* How many records the run has that was put last. */
 uint32_t eng_load_records(const struct eng_load *load);
 enum froe_err eng_load_close(struct eng_load *load, struct eng **ret_eng,

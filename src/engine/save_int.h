@@ -77,6 +77,7 @@ struct eng_load {
 	bool begun; /* ENGINE has come */
 	struct keyset_batch runs_by_key; /* of RUN after RUN */
 	struct keyset_batch runs_by_id;
+	uint64_t runs_reserved;
 	uint32_t run_records; /* of the newest RUN */
 	struct eng_task *approvals_of; /* whose approvals come now, and where the next one goes */
 	struct eng_approval **approvals_tail;

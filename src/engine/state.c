@@ -81,7 +81,6 @@ eng_open(void)
 	list_init(&eng->closed_order);
 	list_init(&eng->deliveries);
 	list_init(&eng->tokens);
-	slab_init(&eng->closed_slab, sizeof(struct eng_closed), 256);
 	arena_init(&eng->arena, 0);
 	arena_init(&eng->dispatch_arena, 0);
 	return eng;
@@ -156,6 +155,8 @@ eng_close(struct eng *eng)
 {
 	while (!list_empty(&eng->runs))
 		run_free(eng, container_of(eng->runs.next, struct eng_run, link));
+	while (!list_empty(&eng->closed_order))
+		closed_free(eng, container_of(eng->closed_order.next, struct eng_closed, link));
 	durable_keys_release(eng);
 	while (!list_empty(&eng->workers))
 		worker_free(eng, container_of(eng->workers.next, struct eng_worker, link));
@@ -179,7 +180,6 @@ eng_close(struct eng *eng)
 	map_release(&eng->tokens_by_kid);
 	map_release(&eng->jobs);
 	stock_release(&eng->stock);
-	slab_release(&eng->closed_slab);
 	arena_release(&eng->arena);
 	arena_release(&eng->dispatch_arena);
 	mem_free(eng->output.events);

@@ -91,12 +91,12 @@ resolver_open(size_t cache_bytes)
 	    &resolver->runs, offsetof(struct resolver_list, run_key), sizeof(uint64_t));
 	keyset_batch_init(&resolver->batch, &resolver->runs);
 	resolver->cache_bytes = cache_bytes;
-	resolver->cache = cache_bytes > 0 ? mem_pages(cache_bytes) : NULL;
+	resolver->cache = cache_bytes > 0 ? mem_table(cache_bytes, 1) : NULL;
 	resolver->head = CACHE_START;
 	resolver->position_count = POSITIONS_MIN;
 	while (resolver->position_count < cache_bytes / CACHE_RECORD_BYTES)
 		resolver->position_count *= 2;
-	resolver->positions = mem_pages(resolver->position_count * sizeof(uint64_t));
+	resolver->positions = mem_table(resolver->position_count, sizeof(uint64_t));
 	return resolver;
 }
 
@@ -155,8 +155,8 @@ resolver_close(struct resolver *resolver)
 	keyset_release(&resolver->runs);
 	stock_release(&resolver->stock);
 	if (resolver->cache != NULL)
-		mem_pages_free(resolver->cache, resolver->cache_bytes);
-	mem_pages_free(resolver->positions, resolver->position_count * sizeof(uint64_t));
+		mem_table_free(resolver->cache, resolver->cache_bytes, 1);
+	mem_table_free(resolver->positions, resolver->position_count, sizeof(uint64_t));
 	mem_free(resolver);
 }
 
@@ -212,6 +212,19 @@ resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
 	cache_push(resolver, &head, body);
 	resolver->last_key = run_key;
 	resolver->last = list;
+}
+
+void
+resolver_reserve(struct resolver *resolver, uint64_t runs)
+{
+	keyset_reserve(&resolver->runs, runs);
+}
+
+void
+resolver_prefetch(const struct resolver *resolver, uint64_t run_key)
+{
+	if (run_key != resolver->last_key)
+		keyset_prefetch_u64(&resolver->runs, run_key);
 }
 
 static void

@@ -113,6 +113,8 @@ state_take(void *context, const struct log_record *record, struct froe_fault *fa
 	enum froe_err err = check_missing(state, fault);
 	if (err == FROE_OK)
 		err = eng_load_put(state->load, &saved, fault);
+	if (err == FROE_OK && saved.type == ENG_OBJ_ENGINE)
+		resolver_reserve(state->resolver, eng_load_runs(state->load));
 	if (err == FROE_OK && saved.type == ENG_OBJ_RUN) {
 		state->load_run = saved.run;
 		state->load_missing = eng_load_records(state->load);
@@ -152,13 +154,17 @@ state_apply(struct state *state, const struct log_record *record, struct eng_eve
     struct eng_run_info *before, struct froe_fault *fault)
 {
 	arena_reset(&state->arena);
+	eng_prefetch(state->eng, record->run_key);
+	resolver_prefetch(state->resolver, record->run_key);
 	enum froe_err err = record_decode(record, &state->arena, ret_event, fault);
 	if (err != FROE_OK || ret_event->type == 0)
 		return err;
-	if (before != NULL)
+	if (ret_event->type == ENG_EV_RUN_STARTED)
+		eng_prefetch_id(state->eng, ret_event->id);
+	else if (before != NULL)
 		FROE_DROP(eng_run_info(state->eng, ret_event->run,
 			      ret_event->type == ENG_EV_RUN_CLOSED ? &state->arena : NULL, before),
-		    "a run that starts is not there yet");
+		    "one that goes on is not there yet");
 	err = eng_apply_logged(state->eng, ret_event, fault);
 	if (err != FROE_OK || ret_event->run == 0)
 		return err;

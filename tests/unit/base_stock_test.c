@@ -41,11 +41,11 @@ object_check(const struct object *object)
 static void
 object_make(struct stock *stock, struct object *object, uint64_t dice)
 {
-	static const size_t edges[] = {0, 1, 16, 17, 512, 513, 576, 1024, 1025, 4096, 4097, 9000};
+	static const size_t edges[] = {0, 1, 8, 17, 128, 129, 512, 513, 1024, 1025, 4096, 4097};
 	object->size = dice % 16 < 12 ? edges[dice % 12] : dice >> 8 & 1023;
 	object->fill = (uint8_t)(dice >> 20);
 	object->bytes = stock_alloc(stock, object->size);
-	assert_int_equal((uintptr_t)object->bytes % 16, 0);
+	assert_int_equal((uintptr_t)object->bytes % 8, 0);
 	memset(object->bytes, object->fill, object->size);
 }
 

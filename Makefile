@@ -23,7 +23,8 @@
 #   make test                installs what is missing, builds, runs every test that CI runs
 #   make tutorial            does docs/tutorial.md, word for word
 #   make demo                a DAG on a real worker, both killed in the middle, run to its end
-#   make bench               the limit and froe, in one run, as ratios
+#   make bench [ROWS=a,b]    the limit and froe, in one run, as ratios: build/bench.json
+#   make bench-plot          throughput over p99 as a drawing: build/bench-plot.svg
 #   make docs                docs/cli.md, from what froe says of itself; make man: build/man/froe.1
 #   make bench-scale [OPEN=N] [DONE=N] [ARGS=]  start, lists and memory with so many runs
 #   make docs-check          is what docs/ says still so? Links, commands, names, limits, tables
@@ -335,7 +336,9 @@ demo: deps
 	@$(MAKE) --no-print-directory -j2 all
 	@tools/demo $(OUT)
 bench: all $(BENCHES)
-	@tools/bench $(OUT)
+	@tools/bench $(OUT) $(if $(ROWS),--rows $(ROWS)) $(ARGS)
+bench-plot: all $(BENCHES)
+	@tools/bench-plot $(OUT) $(ARGS)
 tutorial: all
 	@tools/tutorial $(OUT)
 .PHONY: tutorial
@@ -353,7 +356,7 @@ bench-index: $(OUT)/bench/index
 	$(OUT)/bench/index $(ARGS)
 bench-scale: all $(OUT)/bench/scale
 	$(OUT)/bench/scale $(OUT)/froe --dir $(OUT) --open $(OPEN) --done $(DONE) $(ARGS)
-.PHONY: bench-index bench-scale
+.PHONY: bench-index bench-plot bench-scale
 tidy:
 	@tools/tidy --build $(B)
 selftest:

@@ -349,7 +349,7 @@ judge_cold(bool resealed)
 		if (err == FROE_OK && !resealed)
 			froe_assert(bytes_equal(record.body, entry.body));
 	}
-	FROE_DROP(cold_first(file, 1), "it is only looked for");
+	FROE_DROP(cold_last(file, 1), "it is only looked for");
 	mem_free(set);
 	cold_free(file);
 }

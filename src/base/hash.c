@@ -1,6 +1,7 @@
 /*
- * The library picks its code for the processor that there is: with AVX2 or AVX-512 several times as
- * fast as what the compiler makes for the least one, from some 240 bytes on. The result is the same.
+ * The library picks its code for the processor that there is: with AVX2 or AVX-512 several times
+ * as fast as what the compiler makes for the least one, from some 240 bytes on. The result is the
+ * same.
  */
 #include "base/hash.h"
 

@@ -1,21 +1,8 @@
 #include "api/envelope.h"
 
+#include "base/varint.h"
+
 #define LENGTH_DELIMITED 2u
-
-static size_t
-varint_size(uint64_t value)
-{
-	return value == 0 ? 1 : (size_t)(63 - __builtin_clzll(value)) / 7 + 1;
-}
-
-static uint8_t *
-varint_encode(uint8_t *to, uint64_t value)
-{
-	for (; value >= 0x80; value >>= 7)
-		*to++ = (uint8_t)(value | 0x80);
-	*to++ = (uint8_t)value;
-	return to;
-}
 
 static size_t
 body_size(const struct api_effect *effect)
@@ -52,10 +39,10 @@ envelope_encode(const struct api_effect *effect, struct buf *to)
 	at += 4;
 	if (effect->request != 0) {
 		*at++ = 1 << 3; /* field 1, varint */
-		at = varint_encode(at, effect->request);
+		at = varint_store(at, effect->request);
 	}
-	at = varint_encode(at, effect->number << 3 | LENGTH_DELIMITED);
-	at = varint_encode(at, body);
+	at = varint_store(at, effect->number << 3 | LENGTH_DELIMITED);
+	at = varint_store(at, body);
 	if (effect->message != NULL)
 		at += protobuf_c_message_pack(effect->message, at);
 	else if (body > 0)

@@ -1,6 +1,7 @@
 #include "api/wire.h"
 
 #include "base/json.h"
+#include "base/varint.h"
 
 #include <stdio.h>
 
@@ -39,22 +40,6 @@ place_format(const struct place *place, char field[WIRE_FIELD_SIZE])
 }
 
 static bool
-take_varint(struct bytes *from, uint64_t *ret_value)
-{
-	uint64_t value = 0;
-	for (unsigned shift = 0; shift < 64 && from->size > 0; shift += 7) {
-		uint8_t byte = *from->data++;
-		from->size--;
-		value |= (uint64_t)(byte & 0x7f) << shift;
-		if ((byte & 0x80) == 0) {
-			*ret_value = value;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool
 take(struct bytes *from, uint64_t size, struct bytes *ret_taken)
 {
 	if (size > from->size)
@@ -70,19 +55,19 @@ static bool
 take_field(struct bytes *from, uint32_t *ret_number, bool *ret_delimited, struct bytes *ret_content)
 {
 	uint64_t tag, value;
-	if (!take_varint(from, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff)
+	if (!varint_take(from, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff)
 		return false;
 	*ret_number = (uint32_t)(tag >> 3);
 	*ret_delimited = (tag & 7) == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
 	switch (tag & 7) {
 	case PROTOBUF_C_WIRE_TYPE_VARINT:
-		return take_varint(from, &value);
+		return varint_take(from, &value);
 	case PROTOBUF_C_WIRE_TYPE_64BIT:
 		return take(from, 8, ret_content);
 	case PROTOBUF_C_WIRE_TYPE_32BIT:
 		return take(from, 4, ret_content);
 	case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
-		return take_varint(from, &value) && take(from, value, ret_content);
+		return varint_take(from, &value) && take(from, value, ret_content);
 	default:
 		return false; /* groups are of proto1 */
 	}

@@ -1,22 +1,6 @@
 #include "client/wire.h"
 
-static size_t
-varint_size(uint64_t value)
-{
-	size_t size = 1;
-	for (; value >= 0x80; value >>= 7)
-		size++;
-	return size;
-}
-
-static uint8_t *
-varint_put(uint8_t *at, uint64_t value)
-{
-	for (; value >= 0x80; value >>= 7)
-		*at++ = (uint8_t)(value | 0x80);
-	*at++ = (uint8_t)value;
-	return at;
-}
+#include "base/varint.h"
 
 #define TAG_REQUEST 0x08u       /* field 1, varint */
 #define TAG_BODY(number) ((uint64_t)(number) << 3 | 2) /* length-delimited */
@@ -38,15 +22,15 @@ wire_frame_pack(uint8_t *to, uint64_t request, uint32_t number, const ProtobufCM
 	le32_store(to, (uint32_t)(frame_size - 4));
 	if (request != 0) {
 		*at++ = TAG_REQUEST;
-		at = varint_put(at, request);
+		at = varint_store(at, request);
 	}
-	at = varint_put(at, TAG_BODY(number));
+	at = varint_store(at, TAG_BODY(number));
 	/* What is left is the length and the body; the length's own size is at most five bytes. */
 	size_t rest = (size_t)(to + frame_size - at);
 	size_t size = rest - 1;
 	while (varint_size(size) + size != rest)
 		size--;
-	at = varint_put(at, size);
+	at = varint_store(at, size);
 	froe_assert(protobuf_c_message_pack(body, at) == size);
 }
 

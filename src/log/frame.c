@@ -48,11 +48,15 @@ frame_header_min(size_t blocks)
 	return LOG_FRAME_FIXED_BYTES + FRAME_HASH_BYTES * blocks;
 }
 
-/* More data needs more hashes, which need more room: grows until it fits. */
+/*
+ * The least that fits. More data needs more hashes, which need more room: it grows from what the
+ * data's blocks alone need, and the header's own are one more at most.
+ */
 uint16_t
 log_frame_header_bytes(size_t data_bytes)
 {
-	size_t bytes = LOG_FRAME_ALIGN;
+	size_t least = frame_header_min(log_frame_blocks(0, data_bytes));
+	size_t bytes = (least + LOG_FRAME_ALIGN - 1) / LOG_FRAME_ALIGN * LOG_FRAME_ALIGN;
 
 	for (;;) {
 		size_t blocks = log_frame_blocks(bytes, data_bytes);

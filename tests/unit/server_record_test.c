@@ -2,7 +2,7 @@
  * The record codec: what each type carries comes back, what is damaged is told, and every line of
  * a dump is one JSON object.
  */
-#include "server/record.h"
+#include "server/record_int.h"
 
 #include "api/definition.h"
 #include "base/json.h"
@@ -310,6 +310,24 @@ test_record__head_drops_the_payload(void **state)
 	buf_release(&body);
 }
 
+/* protobuf-c reads the body, and packs what it has read to the same bytes. */
+static void
+expect_proto(uint16_t type, struct bytes body)
+{
+	const ProtobufCMessageDescriptor *descriptor = record_descriptor(type);
+	ProtobufCMessage *message =
+	    protobuf_c_message_unpack(descriptor, NULL, body.size, body.data);
+	assert_non_null(message);
+	assert_int_equal(message->n_unknown_fields, 0);
+	struct bytes packed = {.size = protobuf_c_message_get_packed_size(message)};
+	uint8_t *to = mem_alloc(packed.size);
+	assert_int_equal(protobuf_c_message_pack(message, to), packed.size);
+	packed.data = to;
+	assert_bytes_equal(packed, body);
+	mem_free(to);
+	protobuf_c_message_free_unpacked(message, NULL);
+}
+
 static void
 test_record__every_type_comes_back(void **state)
 {
@@ -328,6 +346,7 @@ test_record__every_type_comes_back(void **state)
 		struct log_record record = record_of(&put, bytes_of(body.data + 6, size));
 		assert_int_equal(record_decode(&record, &arena, &got, &fault), FROE_OK);
 		expect_same(type, &put, &got);
+		expect_proto(record.type, record.body);
 		assert_bytes_equal(record_payload(record.body), got.payload);
 		assert_bytes_equal(record_text(record.body), got.text);
 		assert_string_equal(record_type_name((uint16_t)put.type), types[type].name);
@@ -460,6 +479,17 @@ print_and_check(const struct log_record *record, struct buf *line)
 	    line->data + buf_used(line) - 1);
 }
 
+/* What protobuf-c does not take for a message is refused. */
+static bool
+proto_takes(uint16_t type, struct bytes body)
+{
+	ProtobufCMessage *message = protobuf_c_message_unpack(record_descriptor(type), NULL,
+	    body.size, body.data);
+	if (message != NULL)
+		protobuf_c_message_free_unpacked(message, NULL);
+	return message != NULL;
+}
+
 /* Bodies of dice, and good bodies with bytes changed or cut. */
 static void
 test_record__garbage_never_crashes(void **state)
@@ -492,6 +522,7 @@ test_record__garbage_never_crashes(void **state)
 		enum froe_err err = record_decode(&record, &arena, &got, &fault);
 		refused += err != FROE_OK ? 1 : 0;
 		taken += err == FROE_OK ? 1 : 0;
+		assert_true(err != FROE_OK || proto_takes(record.type, record.body));
 		struct bytes payload = record_payload(record.body);
 		struct bytes text = record_text(record.body);
 		assert_true(payload.size <= size && text.size <= size);

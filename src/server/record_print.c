@@ -148,7 +148,7 @@ static void
 print_members(const struct log_record *record, struct buf *to, const char *before,
     const char *name_quote, const char *between)
 {
-	const ProtobufCMessageDescriptor *descriptor = record_descriptor(record->type);
+	const ProtobufCMessageDescriptor *type = record_descriptor(record->type);
 	struct eng_event event;
 	struct arena arena;
 	struct froe_fault fault;
@@ -158,8 +158,8 @@ print_members(const struct log_record *record, struct buf *to, const char *befor
 		buf_printf(to, "%s%sfault%s%s", before, name_quote, name_quote, between);
 		buf_push_json_string(to, fault.text, strlen(fault.text));
 	}
-	for (unsigned i = 0; err == FROE_OK && descriptor != NULL && i < descriptor->n_fields; i++) {
-		const struct record_member *member = record_member(&descriptor->fields[i]);
+	for (unsigned i = 0; err == FROE_OK && type != NULL && i < type->n_fields; i++) {
+		const struct record_member *member = record_member(&type->fields[i]);
 		if (!member_present(&event, member))
 			continue;
 		buf_printf(to, "%s%s%s%s%s", before, name_quote, member->name, name_quote, between);

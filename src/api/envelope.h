@@ -1,5 +1,5 @@
 /*
- * api/envelope: an effect as the bytes of a frame.
+ * api/envelope: an effect as the bytes of a frame, and a frame's bytes taken apart.
  *
  * Purpose     Writes length word and Envelope in one pass, without building a Froe__Envelope: the
  *             body is spliced from packed bytes, or packed in place.
@@ -14,7 +14,20 @@
 /* What the length word of this effect's frame will say. */
 size_t envelope_size(const struct api_effect *effect);
 
+/* The same, and remembers what the message takes, so that it is measured once. */
+size_t envelope_measure(struct api_effect *effect);
+
 /* Appends the whole frame: the length word and the Envelope. */
 void envelope_encode(const struct api_effect *effect, struct buf *to);
+
+struct envelope_parts {
+	uint64_t request;
+	const ProtobufCFieldDescriptor *field; /* of the body */
+	struct bytes body;
+};
+
+/* An Envelope as clients write it: the request's number, if any, and one body. False: it is written
+ * in another way, or is none; whoever asks has it unpacked as any message. */
+bool envelope_split(struct bytes frame, struct envelope_parts *ret_parts);
 
 #endif

@@ -321,21 +321,52 @@ field_in_body(const Froe__Envelope *envelope, const char *field)
 	return field;
 }
 
+/* The body alone is unpacked: an Envelope of its own around it is made here. NULL: it is bad. */
+static const Froe__Envelope *
+native_unpack_parts(const struct envelope_parts *parts, struct arena *arena,
+    enum wire_result *ret_result, char field[WIRE_FIELD_SIZE])
+{
+	const ProtobufCFieldDescriptor *body = parts->field;
+	*ret_result = wire_check_within(body->name, body->descriptor, parts->body, field);
+	if (*ret_result == WIRE_BAD)
+		return NULL;
+	ProtobufCMessage *message = wire_unpack(body->descriptor, parts->body, arena);
+	if (message == NULL)
+		return NULL;
+	Froe__Envelope *envelope = arena_alloc(arena, sizeof(*envelope));
+	froe__envelope__init(envelope);
+	envelope->has_request = parts->request != 0;
+	envelope->request = parts->request;
+	envelope->body_case = (Froe__Envelope__BodyCase)body->id;
+	memcpy((uint8_t *)envelope + body->offset, &message, sizeof(message));
+	return envelope;
+}
+
+static const Froe__Envelope *
+native_unpack(struct native *native, struct bytes frame, enum wire_result *ret_result,
+    char field[WIRE_FIELD_SIZE])
+{
+	const ProtobufCMessageDescriptor *type = &froe__envelope__descriptor;
+	struct envelope_parts parts;
+	arena_reset(native->arena);
+	if (envelope_split(frame, &parts))
+		return native_unpack_parts(&parts, native->arena, ret_result, field);
+	*ret_result = wire_check(type, frame, field);
+	if (*ret_result == WIRE_BAD)
+		return NULL;
+	return (const void *)wire_unpack(type, frame, native->arena);
+}
+
 static enum taken
 native_take(struct native *native, struct bytes frame)
 {
 	char field[WIRE_FIELD_SIZE];
-	const ProtobufCMessageDescriptor *type = &froe__envelope__descriptor;
-	ProtobufCMessage *message = NULL;
-	enum wire_result result = wire_check(type, frame, field);
-	arena_reset(native->arena);
-	if (result != WIRE_BAD)
-		message = wire_unpack(type, frame, native->arena);
-	if (message == NULL)
+	enum wire_result result;
+	const Froe__Envelope *envelope = native_unpack(native, frame, &result, field);
+	if (envelope == NULL)
 		return native_break(native, FROE_PROTOCOL,
 		    "these %zu bytes are not an Envelope%s%s", frame.size,
 		    field[0] != 0 ? ": see " : "", field);
-	const Froe__Envelope *envelope = (const Froe__Envelope *)(const void *)message;
 	const char *text_bad = result == WIRE_TEXT ? field_in_body(envelope, field) : "";
 	if (native->state == NATIVE_HELLO)
 		return take_hello(native, envelope, text_bad);
@@ -478,11 +509,12 @@ native_deliver(struct native *native, const struct api_effect *effect)
 		sm_move(NATIVE_TABLE, &native->state, NATIVE_OPEN);
 		native->roles = effect->roles;
 	}
-	size_t size = envelope_size(effect);
+	struct api_effect measured = *effect;
+	size_t size = envelope_measure(&measured);
 	if (size > FROE_MESSAGE_BYTES_MAX)
 		native_send_too_large(native, effect, size);
 	else
-		envelope_encode(effect, conn_output(native->conn));
+		envelope_encode(&measured, conn_output(native->conn));
 	if (is_push(effect->number))
 		native_count_push(native, size);
 	if (effect->request != 0 && effect->number != FROE__ENVELOPE__BODY_RUN_EVENT)

@@ -167,6 +167,7 @@ struct api_effect {
 	uint64_t request;
 	uint32_t number;
 	const ProtobufCMessage *message;
+	size_t message_size; /* packed; 0: envelope_measure() was not asked */
 	struct bytes packed;
 	bool close; /* after this, close the connection (Goaway, a token that ended) */
 	uint32_t roles;    /* Welcome: what the session may do, a set of enum eng_role */

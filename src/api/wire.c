@@ -77,8 +77,9 @@ static bool
 check_message(struct check *check, const ProtobufCMessageDescriptor *descriptor,
     struct bytes message, const struct place *outer, unsigned depth)
 {
-	uint32_t counts[FIELDS_MAX] = {0}, unknown = 0;
+	uint32_t counts[FIELDS_MAX], unknown = 0;
 	froe_assert(depth < WIRE_DEPTH_MAX && descriptor->n_fields <= FIELDS_MAX);
+	memset(counts, 0, descriptor->n_fields * sizeof(counts[0]));
 	while (message.size > 0) {
 		uint32_t number;
 		bool delimited;
@@ -114,15 +115,30 @@ check_message(struct check *check, const ProtobufCMessageDescriptor *descriptor,
 	return true;
 }
 
+static enum wire_result
+check_within(const struct place *outer, const ProtobufCMessageDescriptor *descriptor,
+    struct bytes message, char field[WIRE_FIELD_SIZE])
+{
+	struct check check = {.field = field};
+	field[0] = 0;
+	if (!check_message(&check, descriptor, message, outer, outer != NULL ? 1 : 0))
+		return WIRE_BAD;
+	return check.text_bad ? WIRE_TEXT : WIRE_GOOD;
+}
+
 enum wire_result
 wire_check(const ProtobufCMessageDescriptor *descriptor, struct bytes message,
     char field[WIRE_FIELD_SIZE])
 {
-	struct check check = {.field = field};
-	field[0] = 0;
-	if (!check_message(&check, descriptor, message, /* outer= */ NULL, 0))
-		return WIRE_BAD;
-	return check.text_bad ? WIRE_TEXT : WIRE_GOOD;
+	return check_within(/* outer= */ NULL, descriptor, message, field);
+}
+
+enum wire_result
+wire_check_within(const char *name, const ProtobufCMessageDescriptor *descriptor,
+    struct bytes message, char field[WIRE_FIELD_SIZE])
+{
+	struct place outer = {.name = name};
+	return check_within(&outer, descriptor, message, field);
 }
 
 static void *

@@ -36,6 +36,10 @@ enum wire_result {
 enum wire_result wire_check(const ProtobufCMessageDescriptor *descriptor, struct bytes message,
     char field[WIRE_FIELD_SIZE]);
 
+/* The same of what one field of an outer message holds: `name` is the beginning of the path. */
+enum wire_result wire_check_within(const char *name, const ProtobufCMessageDescriptor *descriptor,
+    struct bytes message, char field[WIRE_FIELD_SIZE]);
+
 /* NULL: not such a message, or the arena's limit is reached. */
 ProtobufCMessage *wire_unpack(const ProtobufCMessageDescriptor *descriptor, struct bytes message,
     struct arena *arena);

@@ -630,7 +630,7 @@ hub_push_pump(struct hub *hub, struct hub_conn *conn)
 		if (built == LOADING)
 			continue;
 		if (built == BUILT) {
-			size_t size = envelope_size(&effect);
+			size_t size = envelope_measure(&effect);
 			if (size > conn->window)
 				return;
 			conn->window -= size;

@@ -29,20 +29,40 @@ keyset_release(struct keyset *set)
 	keyset_init(set, set->key_offset, set->key_size);
 }
 
-/* -------------------------------------------------------------------------------------- hashes */
+/* ---------------------------------------------------------------------------------------- keys */
 
-static uint64_t
-hash_key(const struct keyset *set, const void *key)
+/* A key as words: the second one is 0 in one of 8 bytes. */
+struct key {
+	uint64_t words[2];
+};
+
+static inline struct key
+key_load(const struct keyset *set, const void *from)
 {
-	uint64_t words[2] = {0};
-	memcpy(words, key, set->key_size);
-	return hash_words(words[1], words[0]);
+	struct key key = {{0}};
+	if (set->key_size == sizeof(uint64_t))
+		memcpy(key.words, from, sizeof(uint64_t));
+	else
+		memcpy(key.words, from, sizeof(struct uuid));
+	return key;
 }
 
-static const void *
+static inline struct key
 key_of(const struct keyset *set, const void *object)
 {
-	return (const uint8_t *)object + set->key_offset;
+	return key_load(set, (const uint8_t *)object + set->key_offset);
+}
+
+static inline bool
+key_equal(struct key a, struct key b)
+{
+	return a.words[0] == b.words[0] && a.words[1] == b.words[1];
+}
+
+static inline uint64_t
+key_hash(struct key key)
+{
+	return hash_words(key.words[1], key.words[0]);
 }
 
 /* --------------------------------------------------------------------------------------- slots */
@@ -76,14 +96,14 @@ slot_distance(const struct keyset *set, size_t at)
 
 /* The slot of the key, or the empty one where it belongs. */
 static size_t
-slot_find(const struct keyset *set, const void *key, uint64_t hash)
+slot_find(const struct keyset *set, struct key key, uint64_t hash)
 {
 	size_t mask = set->capacity - 1;
 	size_t at = hash & mask;
 	uint64_t mark = mark_of(hash);
 	for (; set->slots[at] != 0; at = (at + 1) & mask) {
 		if (set->slots[at] >> MARK_SHIFT == mark &&
-		    memcmp(key_of(set, object_of(set->slots[at])), key, set->key_size) == 0)
+		    key_equal(key_of(set, object_of(set->slots[at])), key))
 			break;
 	}
 	return at;
@@ -106,7 +126,8 @@ static void
 look_ahead(const struct keyset *set, const uint64_t *slots, size_t capacity, size_t at)
 {
 	if (at + LOOK_AHEAD < capacity && slots[at + LOOK_AHEAD] != 0)
-		__builtin_prefetch(key_of(set, object_of(slots[at + LOOK_AHEAD])));
+		__builtin_prefetch(
+		    (const uint8_t *)object_of(slots[at + LOOK_AHEAD]) + set->key_offset);
 }
 
 static void
@@ -123,7 +144,7 @@ keyset_resize(struct keyset *set, size_t capacity)
 		if (slot != 0)
 			slot_place(set, slot,
 			    known ? slot >> TAG_SHIFT
-				  : hash_key(set, key_of(set, object_of(slot))));
+				  : key_hash(key_of(set, object_of(slot))));
 	}
 	mem_table_free(old.slots, old.capacity, sizeof(old.slots[0]));
 }
@@ -141,32 +162,32 @@ keyset_reserve(struct keyset *set, size_t count)
 /* --------------------------------------------------------------------------------- one object */
 
 static void *
-keyset_get(const struct keyset *set, const void *key)
+keyset_get(const struct keyset *set, struct key key)
 {
 	if (set->capacity == 0)
 		return NULL;
-	return object_of(set->slots[slot_find(set, key, hash_key(set, key))]);
+	return object_of(set->slots[slot_find(set, key, key_hash(key))]);
 }
 
 void *
 keyset_get_u64(const struct keyset *set, uint64_t key)
 {
 	froe_assert(set->key_size == sizeof(key));
-	return keyset_get(set, &key);
+	return keyset_get(set, key_load(set, &key));
 }
 
 void *
 keyset_get_uuid(const struct keyset *set, struct uuid key)
 {
 	froe_assert(set->key_size == sizeof(key));
-	return keyset_get(set, &key);
+	return keyset_get(set, key_load(set, &key));
 }
 
 bool
 keyset_add(struct keyset *set, void *object)
 {
-	const void *key = key_of(set, object);
-	uint64_t hash = hash_key(set, key);
+	struct key key = key_of(set, object);
+	uint64_t hash = key_hash(key);
 	keyset_reserve(set, set->count + 1);
 	size_t at = slot_find(set, key, hash);
 	if (set->slots[at] != 0)
@@ -180,8 +201,8 @@ keyset_add(struct keyset *set, void *object)
 void *
 keyset_put(struct keyset *set, void *object)
 {
-	const void *key = key_of(set, object);
-	uint64_t hash = hash_key(set, key);
+	struct key key = key_of(set, object);
+	uint64_t hash = key_hash(key);
 	if (keyset_add(set, object))
 		return NULL;
 	size_t at = slot_find(set, key, hash);
@@ -191,12 +212,12 @@ keyset_put(struct keyset *set, void *object)
 }
 
 static void *
-keyset_remove(struct keyset *set, const void *key)
+keyset_remove(struct keyset *set, struct key key)
 {
 	if (set->capacity == 0)
 		return NULL;
 	size_t mask = set->capacity - 1;
-	size_t hole = slot_find(set, key, hash_key(set, key));
+	size_t hole = slot_find(set, key, key_hash(key));
 	void *object = object_of(set->slots[hole]);
 	if (object == NULL)
 		return NULL;
@@ -216,14 +237,14 @@ void *
 keyset_remove_u64(struct keyset *set, uint64_t key)
 {
 	froe_assert(set->key_size == sizeof(key));
-	return keyset_remove(set, &key);
+	return keyset_remove(set, key_load(set, &key));
 }
 
 void *
 keyset_remove_uuid(struct keyset *set, struct uuid key)
 {
 	froe_assert(set->key_size == sizeof(key));
-	return keyset_remove(set, &key);
+	return keyset_remove(set, key_load(set, &key));
 }
 
 void *
@@ -235,23 +256,23 @@ keyset_at(const struct keyset *set, size_t slot)
 /* --------------------------------------------------------------------------------------- many */
 
 static void
-keyset_prefetch(const struct keyset *set, const void *key)
+keyset_prefetch(const struct keyset *set, struct key key)
 {
 	if (set->capacity != 0)
 		__builtin_prefetch(
-		    &set->slots[hash_key(set, key) & (set->capacity - 1)], /* for writing */ 1);
+		    &set->slots[key_hash(key) & (set->capacity - 1)], /* for writing */ 1);
 }
 
 void
 keyset_prefetch_u64(const struct keyset *set, uint64_t key)
 {
-	keyset_prefetch(set, &key);
+	keyset_prefetch(set, key_load(set, &key));
 }
 
 void
 keyset_prefetch_uuid(const struct keyset *set, struct uuid key)
 {
-	keyset_prefetch(set, &key);
+	keyset_prefetch(set, key_load(set, &key));
 }
 
 void

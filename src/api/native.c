@@ -514,7 +514,8 @@ native_deliver(struct native *native, const struct api_effect *effect)
 	if (size > FROE_MESSAGE_BYTES_MAX)
 		native_send_too_large(native, effect, size);
 	else
-		envelope_encode(&measured, conn_output(native->conn));
+		envelope_encode(&measured,
+		    effect->late ? conn_output_late(native->conn) : conn_output(native->conn));
 	if (is_push(effect->number))
 		native_count_push(native, size);
 	if (effect->request != 0 && effect->number != FROE__ENVELOPE__BODY_RUN_EVENT)

@@ -169,6 +169,7 @@ struct api_effect {
 	const ProtobufCMessage *message;
 	size_t message_size; /* packed; 0: envelope_measure() was not asked */
 	struct bytes packed;
+	bool late;  /* nobody waits for it: it may go with what follows */
 	bool close; /* after this, close the connection (Goaway, a token that ended) */
 	uint32_t roles;    /* Welcome: what the session may do, a set of enum eng_role */
 	enum froe_err err; /* API_METRICS_NUMBER: why there is no text */

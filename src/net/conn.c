@@ -28,6 +28,7 @@ static const uint64_t TIMER_NS[CONN_TIMER_COUNT] = {
     [CONN_TIMER_HEAD] = CONN_HEAD_MS * NS_PER_MS,
     [CONN_TIMER_STALL] = CONN_STALL_MS * NS_PER_MS,
     [CONN_TIMER_IDLE] = CONN_IDLE_MS * NS_PER_MS,
+    [CONN_TIMER_LATE] = CONN_LATE_MS * NS_PER_MS,
 };
 
 const char *
@@ -270,6 +271,8 @@ conn_finish(struct conn *conn, enum conn_close reason)
 	else
 		sm_move(CONN_TABLE, &conn->state, CONN_CLOSING);
 	conn_timer_stop(conn, CONN_TIMER_HEAD);
+	if (conn->state == CONN_FLUSHING)
+		conn_output(conn); /* what was to go later, too */
 	conn_ready(conn);
 }
 
@@ -371,6 +374,16 @@ conn_output(struct conn *conn)
 	return &conn->outputs[conn->filling];
 }
 
+struct buf *
+conn_output_late(struct conn *conn)
+{
+	if (list_linked(&conn->output) || conn_output_used(conn) >= CONN_LATE_BYTES_MAX)
+		return conn_output(conn);
+	if (!conn_timer_active(conn, CONN_TIMER_LATE))
+		conn_timer_start(conn, CONN_TIMER_LATE);
+	return &conn->outputs[conn->filling];
+}
+
 bool
 conn_choked(struct conn *conn)
 {
@@ -383,6 +396,7 @@ void
 conn_send(struct conn *conn)
 {
 	list_remove(&conn->output);
+	conn_timer_stop(conn, CONN_TIMER_LATE);
 	if (io_op_active(&conn->send) || conn->sent || conn->state >= CONN_CLOSING)
 		return;
 	struct buf *sending = &conn->outputs[!conn->filling];
@@ -426,6 +440,8 @@ conn_fold_timers(struct conn *conn)
 		conn_abort(conn, CONN_CLOSE_LATE);
 	if (conn_expired(conn, CONN_TIMER_STALL))
 		conn_abort(conn, CONN_CLOSE_STALLED);
+	if (conn_expired(conn, CONN_TIMER_LATE))
+		conn_output(conn);
 	bool silent = conn_expired(conn, CONN_TIMER_IDLE);
 	if (conn->received) {
 		conn->received = false;

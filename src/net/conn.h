@@ -42,6 +42,8 @@
 
 #define CONN_HEAD_MS 5000u  /* handshake, or the head of an HTTP request, complete */
 #define CONN_STALL_MS 10000u /* a send without progress */
+#define CONN_LATE_MS 1u     /* what is not urgent waits so long for company, */
+#define CONN_LATE_BYTES_MAX ((size_t)16 << 10) /* or until there is so much of it */
 #define CONN_IDLE_MS 30000u /* no bytes: once is quiet, twice in a row closes */
 /* TLS handshakes that go on in one turn: with an RSA-4096 key each costs 5 ms. */
 #define CONN_HANDSHAKES_MAX 4u
@@ -84,6 +86,7 @@ enum conn_timer {
 	CONN_TIMER_HEAD,
 	CONN_TIMER_STALL,
 	CONN_TIMER_IDLE,
+	CONN_TIMER_LATE,
 	CONN_TIMER_COUNT,
 };
 
@@ -203,6 +206,8 @@ void conn_timer_stop(struct conn *conn, enum conn_timer timer);
 bool conn_timer_active(const struct conn *conn, enum conn_timer timer);
 
 struct buf *conn_output(struct conn *conn); /* to append to; will be sent */
+/* To append to what is not urgent: it is sent with whatever follows, or after CONN_LATE_MS. */
+struct buf *conn_output_late(struct conn *conn);
 void conn_send(struct conn *conn);          /* starts a send if none is under way */
 
 static inline size_t

@@ -122,6 +122,21 @@ hub_item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin,
 }
 
 void
+hub_item_reply_late(struct hub *hub, uint64_t frame, const struct eng_origin *origin,
+    uint32_t number, const ProtobufCMessage *message)
+{
+	struct hub_item item = {
+	    .frame = frame,
+	    .kind = HUB_ITEM_EFFECT,
+	    .number = number,
+	    .conn = origin->conn,
+	    .request = origin->request,
+	    .late = true,
+	};
+	item_push(hub, &item, message);
+}
+
+void
 hub_item_close(struct hub *hub, uint64_t frame, uint64_t conn, uint32_t number,
     const ProtobufCMessage *message)
 {
@@ -176,6 +191,7 @@ item_release(struct hub *hub, const struct hub_item *item, const uint8_t *bytes)
 	    .number = item->number,
 	    .packed = bytes_of(bytes, item->size),
 	    .close = item->close,
+	    .late = item->late,
 	};
 	if (item->kind == HUB_ITEM_EFFECT && item->number == FROE__ENVELOPE__BODY_WELCOME) {
 		const struct hub_conn *conn = hub_conn_find(hub, item->conn);

@@ -164,6 +164,7 @@ struct hub_item {
 	void *object;
 	size_t size;
 	bool close;
+	bool late;
 };
 
 struct hub_read;
@@ -174,6 +175,9 @@ bool hub_has_room(const struct hub *hub); /* for another command */
 struct hub_conn *hub_conn_find(const struct hub *hub, uint64_t handle);
 void hub_item_object(struct hub *hub, uint64_t frame, enum hub_item_kind kind, void *object);
 void hub_item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin,
+    uint32_t number, const ProtobufCMessage *message);
+/* The same, for one who does not wait for the answer. */
+void hub_item_reply_late(struct hub *hub, uint64_t frame, const struct eng_origin *origin,
     uint32_t number, const ProtobufCMessage *message);
 /* The last that the connection hears. */
 void hub_item_close(struct hub *hub, uint64_t frame, uint64_t conn, uint32_t number,

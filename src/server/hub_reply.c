@@ -35,6 +35,28 @@ reply_error(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	hub->stats.refused++;
 }
 
+/* A worker that has said how a task ended goes on with the next one, and a client that waits for a
+ * run's end is told that; their acknowledgement need not wake them. */
+static bool
+reply_may_wait(const struct hub *hub)
+{
+	const struct api_command *command = hub->command;
+	if (command == NULL || command->op != API_OP_ENGINE)
+		return false;
+	return command->wait || command->engine.type == ENG_CMD_TASK_COMPLETE ||
+	    command->engine.type == ENG_CMD_TASK_FAIL;
+}
+
+static void
+reply_late(struct hub *hub, const struct eng_effect *effect, uint64_t frame, uint32_t number,
+    const ProtobufCMessage *message)
+{
+	if (reply_may_wait(hub))
+		hub_item_reply_late(hub, frame, &effect->origin, number, message);
+	else
+		hub_item_reply(hub, frame, &effect->origin, number, message);
+}
+
 static void
 reply_done(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
@@ -43,7 +65,7 @@ reply_done(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	api_position_encode(frame, position);
 	done.has_position = true;
 	done.position = (ProtobufCBinaryData){sizeof(position), position};
-	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_DONE, &done.base);
+	reply_late(hub, effect, frame, FROE__ENVELOPE__BODY_DONE, &done.base);
 }
 
 static void
@@ -115,8 +137,7 @@ reply_run_started(struct hub *hub, const struct eng_effect *effect, uint64_t fra
 	started_fill(hub, effect->started, &started);
 	started.has_position = true;
 	started.position = (ProtobufCBinaryData){sizeof(position), position};
-	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_RUN_STARTED,
-	    &started.base);
+	reply_late(hub, effect, frame, FROE__ENVELOPE__BODY_RUN_STARTED, &started.base);
 	started_watch(hub, effect);
 }
 

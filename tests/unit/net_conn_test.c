@@ -106,6 +106,48 @@ test_conn__bytes_in_and_out(void **state)
 	world_close(&w);
 }
 
+/* It goes with what follows, after its time, when it is much, or when the connection ends. */
+static void
+test_conn__late_output_waits_for_company(void **state)
+{
+	(void)state;
+	struct world w;
+	world_open(&w);
+	conn_serve(&w.conn, CONN_NATIVE);
+	settle(&w);
+	buf_push_text(conn_output_late(&w.conn), "a");
+	settle(&w);
+	assert_null(w.fake.send);
+	buf_push_text(conn_output(&w.conn), "b");
+	settle(&w);
+	assert_int_equal(fake_take(&w.fake, 100), 2);
+	settle(&w);
+	assert_false(conn_timer_active(&w.conn, CONN_TIMER_LATE));
+	assert_true(bytes_equal(buf_bytes(&w.fake.wire), bytes_text("ab")));
+
+	buf_push_text(conn_output_late(&w.conn), "c");
+	assert_int_equal(conn_set_due_ns(&w.set), w.set.now_ns + CONN_LATE_MS * NS_PER_MS);
+	advance(&w, CONN_LATE_MS);
+	assert_int_equal(fake_take(&w.fake, 100), 1);
+	settle(&w);
+
+	for (size_t size = 0; size < CONN_LATE_BYTES_MAX + 2; size += 2) {
+		assert_null(w.fake.send);
+		buf_push_text(conn_output_late(&w.conn), "de");
+	}
+	settle(&w);
+	assert_int_equal(w.fake.sending_size, CONN_LATE_BYTES_MAX + 2);
+	fake_take(&w.fake, CONN_LATE_BYTES_MAX + 2);
+	settle(&w);
+
+	buf_push_text(conn_output_late(&w.conn), "f");
+	conn_finish(&w.conn, CONN_CLOSE_DONE);
+	settle(&w);
+	assert_int_equal(fake_take(&w.fake, 100), 1);
+	settle(&w);
+	world_close(&w);
+}
+
 static void
 test_conn__held_input_is_bounded(void **state)
 {
@@ -339,6 +381,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_conn__bytes_in_and_out),
+	    cmocka_unit_test(test_conn__late_output_waits_for_company),
 	    cmocka_unit_test(test_conn__held_input_is_bounded),
 	    cmocka_unit_test(test_conn__choked_between_high_and_low),
 	    cmocka_unit_test(test_conn__head_deadline),

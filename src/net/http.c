@@ -26,11 +26,12 @@ bad(unsigned status, const char *why, unsigned *ret_status, const char **ret_why
 	return HTTP_PARSE_BAD;
 }
 
-/* The line at the start of `input`, without its end. False: its bytes cannot be of a head. */
+/* The line at the start of `input`, which has some bytes, without its end. False: its bytes cannot
+ * be of a head. */
 static bool
 line_find(struct bytes input, struct bytes *ret_line, bool *ret_whole, const char **ret_why)
 {
-	const uint8_t *lf = input.size > 0 ? memchr(input.data, '\n', input.size) : NULL;
+	const uint8_t *lf = memchr(input.data, '\n', input.size);
 	size_t size = lf != NULL ? (size_t)(lf - input.data) : input.size;
 	const uint8_t *cr = size > 0 ? memchr(input.data, '\r', size) : NULL;
 	*ret_why = "a CR without LF";
@@ -215,6 +216,16 @@ head_objection(const struct head *head, const llhttp_t *parser, unsigned *ret_st
 	return NULL;
 }
 
+/* Spaces behind a field's value are not of it (RFC 9110, 5.5); llhttp takes off those before it. */
+static struct bytes
+value_trimmed(struct bytes value)
+{
+	while (value.size > 0 &&
+	    (value.data[value.size - 1] == ' ' || value.data[value.size - 1] == '\t'))
+		value.size--;
+	return value;
+}
+
 static void
 request_fill(const struct head *head, const llhttp_t *parser, struct http_request *ret_request)
 {
@@ -224,7 +235,7 @@ request_fill(const struct head *head, const llhttp_t *parser, struct http_reques
 	    .method = method_of(parser),
 	    .path = bytes_of(head->target.data, path_size),
 	    .query = bytes_of(NULL, 0),
-	    .authorization = head->authorization,
+	    .authorization = value_trimmed(head->authorization),
 	    .keep_alive = head->keep_alive,
 	};
 	if (mark != NULL)

@@ -323,6 +323,75 @@ test_http__response(void **state)
 	buf_release(&to);
 }
 
+/* Its value, without the spaces around it, whatever the name's letters; once at most. */
+static void
+test_http__authorization(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		const char *value;
+	} CASES[] = {
+	    {HEAD(""), ""},
+	    {HEAD("Authorization: Bearer abc\r\n"), "Bearer abc"},
+	    {HEAD("aUTHORIZATION:   Bearer abc \t \r\nX: y\r\n"), "Bearer abc"},
+	    {HEAD("X-Authorization: no\r\nAuthorization: yes\r\nAccept: a\r\n"), "yes"},
+	    {HEAD("Authorizatio: no\r\n"), ""},
+	    {HEAD("Authorization:\r\n"), ""},
+	};
+	struct http_request request;
+	unsigned status;
+	const char *why;
+	size_t size;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		struct http_scan scan = {0};
+		assert_int_equal(http_parse(&scan, bytes_text(CASES[i].text), &request, &size,
+				     &status, &why),
+		    HTTP_PARSE_REQUEST);
+		assert_int_equal(request.authorization.size, strlen(CASES[i].value));
+		assert_memory_equal(
+		    request.authorization.data, CASES[i].value, request.authorization.size);
+	}
+	static const char TWICE[] = HEAD("Authorization: a\r\nauthorization: a\r\n");
+	expect_bad(400, TWICE, strlen(TWICE));
+	static const char NONE[] = HEAD("Authorization:\r\nAuthorization: a\r\n");
+	expect_bad(400, NONE, strlen(NONE));
+}
+
+static void
+test_http__response_of_each_status(void **state)
+{
+	(void)state;
+	static const struct {
+		unsigned status;
+		const char *line;
+	} CASES[] = {
+	    {200, "HTTP/1.1 200 OK\r\n"},
+	    {400, "HTTP/1.1 400 Bad Request\r\n"},
+	    {401, "HTTP/1.1 401 Unauthorized\r\n"},
+	    {403, "HTTP/1.1 403 Forbidden\r\n"},
+	    {404, "HTTP/1.1 404 Not Found\r\n"},
+	    {405, "HTTP/1.1 405 Method Not Allowed\r\n"},
+	    {413, "HTTP/1.1 413 Content Too Large\r\n"},
+	    {414, "HTTP/1.1 414 URI Too Long\r\n"},
+	    {431, "HTTP/1.1 431 Request Header Fields Too Large\r\n"},
+	    {500, "HTTP/1.1 500 Internal Server Error\r\n"},
+	    {503, "HTTP/1.1 503 Service Unavailable\r\n"},
+	    {505, "HTTP/1.1 505 HTTP Version Not Supported\r\n"},
+	};
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		struct buf to;
+		buf_init(&to);
+		http_respond(&to, &(struct http_response){.status = CASES[i].status,
+				      .type = "application/json", .body = bytes_text("{}")});
+		assert_memory_equal(to.data, CASES[i].line, strlen(CASES[i].line));
+		buf_push(&to, "", 1);
+		assert_non_null(strstr((char *)to.data, "Content-Type: application/json\r\n"));
+		assert_string_equal((char *)to.data + to.size - 7, "\r\n\r\n{}");
+		buf_release(&to);
+	}
+}
+
 int
 main(void)
 {
@@ -338,6 +407,8 @@ main(void)
 	    cmocka_unit_test(test_http__field_count_at_its_limit),
 	    cmocka_unit_test(test_http__one_byte_changed),
 	    cmocka_unit_test(test_http__response),
+	    cmocka_unit_test(test_http__authorization),
+	    cmocka_unit_test(test_http__response_of_each_status),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

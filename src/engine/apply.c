@@ -310,7 +310,7 @@ run_free(struct eng *eng, struct eng_run *run)
 	run->version->workflow->runs--;
 	eng->counts.runs_open[run->status]--;
 	ties_free(eng, run);
-	metadata_release(&eng->stock, run_metadata(run));
+	run_drop_metadata(eng, run);
 	run_give_back(eng, run);
 }
 

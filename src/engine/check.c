@@ -297,8 +297,9 @@ digest_run(struct digest *digest, const struct eng_run *run)
 	digest_word(digest, (uint64_t)run->priority << 32 | run->open);
 	digest_word(digest, (uint64_t)run->status << 32 | run->cancel_reason);
 	digest_relations(digest, run);
+	const uint8_t *text = run->texts;
 	for (uint32_t i = 0; i < run->text_count; i++)
-		digest_bytes(digest, run->texts[i]);
+		digest_bytes(digest, metadata_next(&text));
 	for (uint32_t i = 0; i < run->version->task_count; i++) {
 		const struct eng_task *task = &run->tasks[i];
 		digest_word(digest, (uint64_t)task->state << 32 | task->pending);

@@ -181,7 +181,7 @@ start_metadata(struct eng_turn *turn, const struct eng_start *start)
 	if (parent == NULL)
 		return (struct metadata){
 		    .texts = start->metadata, .count = start->metadata_count};
-	struct metadata inherited = run_metadata(task_run(parent));
+	struct metadata inherited = run_metadata(task_run(parent), &turn->eng->arena);
 	return metadata_inherit(&inherited, start->metadata, start->metadata_count,
 	    &turn->eng->arena);
 }

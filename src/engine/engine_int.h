@@ -314,7 +314,7 @@ struct eng_run {
 	struct eng_version *version;
 	uint64_t created_ns;
 	struct eng_ties *ties;      /* NULL: all of it is zero. run_ties(), ties_require() */
-	const struct bytes *texts;  /* run_metadata() */
+	const uint8_t *texts;       /* packed: run_metadata() */
 	uint32_t text_count;
 	uint32_t event_count;
 	uint32_t chunks; /* of streams: counted apart, and bounded */
@@ -477,12 +477,6 @@ run_tenant(const struct eng_run *run)
 	return run->version->workflow->tenant;
 }
 
-static inline struct metadata
-run_metadata(const struct eng_run *run)
-{
-	return (struct metadata){.texts = run->texts, .count = run->text_count};
-}
-
 static inline struct eng_run *
 task_run(struct eng_task *task)
 {
@@ -583,8 +577,14 @@ void text_clean(char *text);
 const char *metadata_fault(const struct bytes *texts, uint32_t count);
 struct metadata metadata_copy(struct stock *stock, const struct bytes *texts, uint32_t count);
 void metadata_release(struct stock *stock, struct metadata metadata);
+/* A run's lies packed in one block: a size of two bytes before each text. */
 void run_keep_metadata(struct eng *eng, struct eng_run *run, const struct bytes *texts,
     uint32_t count);
+void run_drop_metadata(struct eng *eng, struct eng_run *run);
+/* Its texts, while the run is there; the array is the arena's. */
+struct metadata run_metadata(const struct eng_run *run, struct arena *arena);
+/* The text at *at, which goes on to the next. Begins with run->texts. */
+struct bytes metadata_next(const uint8_t **at);
 /* A copy in an arena. */
 const struct bytes *metadata_lend(const struct metadata *metadata, struct arena *arena);
 /* A parent's pairs whose keys the child does not have, then the child's own. In the arena. */

@@ -5,6 +5,9 @@
 
 #include "base/json.h"
 
+#define PACKED_HEAD_BYTES 2u
+_Static_assert(FROE_METADATA_BYTES_MAX <= UINT16_MAX, "a text's size has two bytes");
+
 static bool
 key_known(const struct bytes *texts, uint32_t count, struct bytes key)
 {
@@ -82,9 +85,51 @@ void
 run_keep_metadata(
     struct eng *eng, struct eng_run *run, const struct bytes *texts, uint32_t count)
 {
-	struct metadata kept = metadata_copy(&eng->stock, texts, count);
-	run->texts = kept.texts;
-	run->text_count = kept.count;
+	size_t size = 0;
+	if (count == 0)
+		return;
+	for (uint32_t i = 0; i < count; i++)
+		size += PACKED_HEAD_BYTES + texts[i].size;
+	uint8_t *at = stock_alloc(&eng->stock, size);
+	run->texts = at;
+	run->text_count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		le16_store(at, (uint16_t)texts[i].size);
+		if (texts[i].size > 0)
+			memcpy(at + PACKED_HEAD_BYTES, texts[i].data, texts[i].size);
+		at += PACKED_HEAD_BYTES + texts[i].size;
+	}
+}
+
+struct bytes
+metadata_next(const uint8_t **at)
+{
+	struct bytes text = bytes_of(*at + PACKED_HEAD_BYTES, le16_load(*at));
+	*at = text.data + text.size;
+	return text;
+}
+
+void
+run_drop_metadata(struct eng *eng, struct eng_run *run)
+{
+	const uint8_t *end = run->texts;
+	for (uint32_t i = 0; i < run->text_count; i++)
+		metadata_next(&end);
+	stock_free(&eng->stock, (void *)(uintptr_t)run->texts, (size_t)(end - run->texts));
+	run->texts = NULL;
+	run->text_count = 0;
+}
+
+struct metadata
+run_metadata(const struct eng_run *run, struct arena *arena)
+{
+	if (run->text_count == 0)
+		return (struct metadata){0};
+	struct bytes *texts = arena_alloc(arena, run->text_count * sizeof(*texts));
+	const uint8_t *at = run->texts;
+	for (uint32_t i = 0; i < run->text_count; i++)
+		texts[i] = metadata_next(&at);
+	return (struct metadata){.texts = texts, .count = run->text_count};
 }
 
 const struct bytes *

@@ -89,7 +89,7 @@ eng_dispatch(struct eng *eng, uint64_t key, uint32_t index, uint64_t lease, uint
 	    .invocation = task->durable != NULL ? task->durable->invocation : 1,
 	    .refs = refs,
 	    .ref_count = dispatch_refs(run, task, refs),
-	    .metadata = run->texts,
+	    .metadata = run_metadata(run, &eng->dispatch_arena).texts,
 	    .metadata_count = run->text_count,
 	};
 	return true;
@@ -122,7 +122,9 @@ eng_prefetch_id(const struct eng *eng, struct uuid id)
 static void
 run_info(const struct eng_run *run, struct arena *arena, struct eng_run_info *ret_info)
 {
-	struct metadata metadata = run_metadata(run);
+	struct metadata metadata = {0};
+	if (arena != NULL)
+		metadata = run_metadata(run, arena);
 	*ret_info = (struct eng_run_info){
 	    .id = run->id,
 	    .tenant = run_tenant(run)->id,
@@ -131,8 +133,8 @@ run_info(const struct eng_run *run, struct arena *arena, struct eng_run_info *re
 	    .created_ns = run->created_ns,
 	    .parent = run_ties(run)->parent,
 	    .start_ns = run_ties(run)->start_ns,
-	    .metadata = arena != NULL ? metadata_lend(&metadata, arena) : NULL,
-	    .metadata_count = arena != NULL ? metadata.count : 0,
+	    .metadata = metadata_lend(&metadata, arena),
+	    .metadata_count = metadata.count,
 	};
 }
 

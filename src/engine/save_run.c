@@ -73,9 +73,10 @@ load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task 
 static void
 save_metadata(struct save *save, const struct eng_run *run)
 {
+	const uint8_t *at = run->texts;
 	put_number(save, run->text_count);
 	for (uint32_t i = 0; i < run->text_count; i++)
-		put_bytes(save, run->texts[i]);
+		put_bytes(save, metadata_next(&at));
 }
 
 static enum froe_err

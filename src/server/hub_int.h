@@ -259,9 +259,6 @@ uint64_t hub_job_deadline_ns(const struct hub *hub);
 void hub_job_release_all(struct hub *hub);
 
 /* hub_read.c */
-/* What a RunList asks of the index, into the question's list. */
-void hub_read_filter(struct hub *hub, struct eng_tenant_id tenant,
-    const struct api_command *command, struct indexer_list *list);
 /* For a job: reads the run's history, which hub_job_loaded() gets, perhaps at once. Takes `ask`. */
 void hub_read_replay(struct hub *hub, struct eng_tenant_id tenant, struct uuid run,
     struct hub_replay_ask *ask);

@@ -394,7 +394,7 @@ job_ask(struct hub *hub, struct hub_job *job)
 		job_over(hub, job, err, fault.text);
 	} else {
 		list.list.before = job->walk.before;
-		hub_read_filter(hub, job->tenant, &list, question->list);
+		indexer_list_filter(question->list, job->tenant, &list);
 		if (job_post(hub, job, question)) {
 			walk_asked(&job->walk);
 			job->due_ns = hub->mono_ns + ASK_WAIT_NS;

@@ -8,7 +8,6 @@
 #include "server/hub_int.h"
 
 #include "base/mem.h"
-#include "index/texts.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -345,55 +344,13 @@ read_find(struct hub_read *read)
 	read_ask(read, job, 0);
 }
 
-static struct bytes
-list_keep(struct indexer_list *list, struct bytes text)
-{
-	return bytes_of(arena_copy(&list->arena, text.data, text.size), text.size);
-}
-
-/* Open and closed runs are found in different places. */
-static void
-list_statuses(struct indexer_list *list, const struct api_command *command)
-{
-	uint32_t wanted = command->list.statuses;
-	for (uint32_t status = ENG_QUEUED; status <= ENG_EVICTED; status++) {
-		uint32_t kinds = indexer_kinds((enum eng_status)status, false);
-		if ((wanted & 1u << status) == 0)
-			continue;
-		list->filter.kinds |= kinds;
-		list->filter.statuses |= kinds == 0 ? 1u << status : 0;
-	}
-	list->filter.marks = command->list.scheduled ? 1u << INDEXER_SCHEDULED : 0;
-}
-
-void
-hub_read_filter(struct hub *hub, struct eng_tenant_id tenant, const struct api_command *command,
-    struct indexer_list *list)
-{
-	struct buf *texts = &hub->texts;
-	buf_reset(texts);
-	for (uint32_t i = 0; i < command->list.metadata_count; i++)
-		texts_push(texts, command->list.metadata[i]);
-	list->filter = (struct index_filter){
-	    .tenant = tenant.v,
-	    .before = command->list.before,
-	    .since_ns = command->list.since_ns,
-	    .until_ns = command->list.until_ns,
-	    .workflow = list_keep(list, command->list.workflow),
-	    .parent = command->list.parent,
-	    .metadata = list_keep(list, buf_bytes(texts)),
-	    .worker = list_keep(list, command->list.worker),
-	};
-	list_statuses(list, command);
-}
-
 static void
 read_list(struct hub_read *read, const struct api_command *command)
 {
 	struct indexer_job *job = indexer_list_job();
 	uint32_t limit = command->list.limit != 0 ? command->list.limit : LIST_LIMIT_DEFAULT;
 	job->list->limit = limit < FROE_LIST_MAX ? limit : FROE_LIST_MAX;
-	hub_read_filter(read->hub, read->tenant, command, job->list);
+	indexer_list_filter(job->list, read->tenant, command);
 	read_ask(read, job, command->list.position);
 }
 

@@ -73,6 +73,8 @@ struct indexer_list {
 	struct arena arena;
 };
 
+struct api_command;
+
 struct indexer_job {
 	enum indexer_op op;
 	struct list link;  /* the poster's */
@@ -143,6 +145,9 @@ struct indexer_job *indexer_touch_job(uint32_t tenant, uint64_t run, struct byte
 struct indexer_job *indexer_drop_job(uint32_t tenant, uint64_t run, uint64_t frame);
 /* A list, to be filled in: list->filter and limit; bytes into list->arena. */
 struct indexer_job *indexer_list_job(void);
+/* What a RunList asks of the index; all but the limit and the openset. */
+void indexer_list_filter(struct indexer_list *list, struct eng_tenant_id tenant,
+    const struct api_command *command);
 
 /* What rows will need that only records tell; before indexer_start, and when one is recorded. An
  * empty name: it has left. */

@@ -3,7 +3,9 @@
  */
 #include "server/indexer.h"
 
+#include "api/port.h"
 #include "base/mem.h"
+#include "index/texts.h"
 
 uint32_t
 indexer_kinds(enum eng_status status, bool scheduled)
@@ -113,4 +115,54 @@ indexer_list_job(void)
 	job->list = mem_zalloc(sizeof(*job->list));
 	arena_init(&job->list->arena, 0);
 	return job;
+}
+
+static struct bytes
+list_keep(struct indexer_list *list, struct bytes text)
+{
+	return bytes_of(arena_copy(&list->arena, text.data, text.size), text.size);
+}
+
+static struct bytes
+list_keep_metadata(struct indexer_list *list, const struct api_command *command)
+{
+	struct buf texts;
+	buf_init(&texts);
+	for (uint32_t i = 0; i < command->list.metadata_count; i++)
+		texts_push(&texts, command->list.metadata[i]);
+	struct bytes kept = list_keep(list, buf_bytes(&texts));
+	buf_release(&texts);
+	return kept;
+}
+
+/* Open and closed runs are found in different places. */
+static void
+list_statuses(struct indexer_list *list, const struct api_command *command)
+{
+	uint32_t wanted = command->list.statuses;
+	for (uint32_t status = ENG_QUEUED; status <= ENG_EVICTED; status++) {
+		uint32_t kinds = indexer_kinds((enum eng_status)status, false);
+		if ((wanted & 1u << status) == 0)
+			continue;
+		list->filter.kinds |= kinds;
+		list->filter.statuses |= kinds == 0 ? 1u << status : 0;
+	}
+	list->filter.marks = command->list.scheduled ? 1u << INDEXER_SCHEDULED : 0;
+}
+
+void
+indexer_list_filter(struct indexer_list *list, struct eng_tenant_id tenant,
+    const struct api_command *command)
+{
+	list->filter = (struct index_filter){
+	    .tenant = tenant.v,
+	    .before = command->list.before,
+	    .since_ns = command->list.since_ns,
+	    .until_ns = command->list.until_ns,
+	    .workflow = list_keep(list, command->list.workflow),
+	    .parent = command->list.parent,
+	    .metadata = list_keep_metadata(list, command),
+	    .worker = list_keep(list, command->list.worker),
+	};
+	list_statuses(list, command);
 }

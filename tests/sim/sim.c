@@ -13,6 +13,7 @@
 #include "sim/world/audit.h"
 #include "sim/world/batch.h"
 #include "sim/world/faults.h"
+#include "sim/world/process.h"
 #include "sim/world/shrink.h"
 
 #include <inttypes.h>
@@ -195,7 +196,7 @@ main(int argc, char **argv)
 		result = faults_run(&options.batch, options.fault);
 	else
 		result = run_worlds(&options.batch);
-	audit_index_clean();
+	process_index_clean();
 	if (!options.batch.hashes)
 		printf("%" PRIu64 " passed, %" PRIu64 " failed\n", result.passed, result.failed);
 	return result.failed == 0 && result.passed > 0 ? FROE_EXIT_OK : FROE_EXIT_FAILED;

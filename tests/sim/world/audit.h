@@ -21,7 +21,5 @@ void audit_evidence(struct world *world, struct lsn end);
 
 /* Before that, some worlds: an index made from the log holds what the model does. */
 void audit_index(struct world *world);
-/* What a child that ended early left of it. By the parent. */
-void audit_index_clean(void);
 
 #endif

@@ -3,71 +3,19 @@
  * that has lost its own, holds the runs of the model, and nothing else. It lies in a real
  * directory, so only some worlds have it.
  */
-#include "base/mem.h"
 #include "index/texts.h"
-#include "server/rebuild.h"
 #include "sim/world/audit.h"
 #include "sim/world/world.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct index_audit {
 	struct world *world;
 	struct index *index;
-	char dir[64];
-	char path[80];
 	unsigned tenant;
 	uint64_t last; /* number of the row before it in a list */
 	size_t found;
 };
-
-/* One for all children of a parent, one after the other. */
-static void
-index_path(struct index_audit *audit, pid_t parent)
-{
-	const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-	snprintf(audit->dir, sizeof(audit->dir), "%s/froe-sim-%d", base, (int)parent);
-	snprintf(audit->path, sizeof(audit->path), "%s/index", audit->dir);
-}
-
-static void
-index_remove(const struct index_audit *audit)
-{
-	FROE_DROP(index_delete(audit->path, NULL), "mostly there is none");
-	rmdir(audit->path);
-	rmdir(audit->dir);
-}
-
-void
-audit_index_clean(void)
-{
-	struct index_audit audit;
-	index_path(&audit, getpid());
-	index_remove(&audit);
-}
-
-static enum froe_err
-index_fill(struct index_audit *audit, struct names *names, struct froe_fault *fault)
-{
-	const struct log_report *report = &audit->world->process.shard.report;
-	struct rebuild_options options = {
-	    .env = audit->world->env,
-	    .dir = PROCESS_DIR,
-	    .store = report->store,
-	    .until = report->last_frame_seq,
-	    .names = names,
-	};
-	struct rebuild *rebuild = rebuild_open(&options, audit->index, fault);
-	enum froe_err err = rebuild != NULL ? FROE_OK : fault->code;
-	bool done = false;
-	while (err == FROE_OK && !done)
-		err = rebuild_step(rebuild, &done, fault);
-	rebuild_close(rebuild);
-	return err == FROE_OK ? index_commit(audit->index, options.until, true, fault) : err;
-}
 
 static void
 row_check(void *context, const struct index_run *row)
@@ -162,27 +110,18 @@ void
 audit_index(struct world *world)
 {
 	struct index_audit audit = {.world = world};
+	struct process *process = &world->process;
 	struct froe_fault fault = {0};
-	struct names names;
-	uint64_t applied;
-	if (!plan_does(&world->plan, KIND_INDEX) || world->process.oldest != 1)
+	if (!plan_does(&world->plan, KIND_INDEX) || process->oldest != 1)
 		return; /* names that the log no longer tells would have to be known */
-	index_path(&audit, getppid());
-	index_remove(&audit);
-	if (mkdir(audit.dir, 0700) != 0)
-		judge_fail(&world->judge, "no directory for an index");
-	names_init(&names);
-	enum froe_err err = index_open(audit.path, world->process.shard.report.store, &audit.index,
-	    &applied, &fault);
-	if (err != FROE_OK)
-		judge_fail(&world->judge, "no index: %s", fault.text);
-	err = index_fill(&audit, &names, &fault);
+	process_index_close(process); /* one of jobs: it is made from nothing */
+	enum froe_err err =
+	    process_index_fill(process, process->shard.report.last_frame_seq, &fault);
+	audit.index = process->index;
 	if (err == FROE_OK)
 		index_compare(&audit);
-	else if (!process_excused(&world->process, err))
+	else if (!process_excused(process, err))
 		judge_fail(&world->judge, "the index cannot be made: %s", fault.text);
-	index_close(audit.index);
-	index_remove(&audit);
-	names_release(&names);
+	process_index_close(process);
 	judge_mark(&world->judge, KIND_INDEX);
 }

@@ -23,9 +23,9 @@ jobber_init(struct world *world, struct jobber *jobber)
 	if (!plan_does(&world->plan, KIND_JOBS))
 		return;
 	jobber->conn = world_number(world);
-	jobber->runs = (unsigned)dice_range(&jobber->dice, 1, 1 + world->plan.runs / 2);
+	jobber->runs = (unsigned)dice_range(&jobber->dice, 1, 1 + world->plan.runs / 4);
 	jobber->floods = dice_hits(&jobber->dice, 8);
-	jobber->left = (unsigned)dice_range(&jobber->dice, 1, JOBS_MAX);
+	jobber->left = (unsigned)dice_range(&jobber->dice, 2, JOBS_MAX);
 	if (jobber->floods)
 		jobber->left = FLOODS_MAX;
 	jobber->due_ns = world_mono_ns(world);
@@ -181,7 +181,7 @@ jobber_turn(struct world *world, struct jobber *jobber)
 	uint64_t mono_ns = world_mono_ns(world);
 	if (jobber->request != 0 || jobber->due_ns > mono_ns)
 		return;
-	jobber->due_ns = mono_ns + world->plan.pace_ns;
+	jobber->due_ns = mono_ns + world->plan.pace_ns / 16;
 	if (world->ending || jobber->left == 0)
 		jobber->due_ns = UINT64_MAX;
 	if (world->ending || jobber->left == 0 || world->model.run_count < jobber->runs ||
@@ -192,7 +192,7 @@ jobber_turn(struct world *world, struct jobber *jobber)
 	else
 		FROE_DROP(jobber_ask(world, jobber), "it tries again");
 	jobber->due_ns = mono_ns +
-	    dice_span_ns(dice, jobber->floods ? NS_PER_S : 4 * world->plan.pace_ns);
+	    dice_span_ns(dice, jobber->floods ? NS_PER_S : world->plan.pace_ns);
 	if (jobber->request == 0)
 		return;
 	jobber->left--;

@@ -13,6 +13,7 @@
 #define SIM_WORLD_PROCESS_H
 
 #include "base/list.h"
+#include "index/index.h"
 #include "log/retention.h"
 #include "server/snapshotter.h"
 #include "server/walk.h"
@@ -119,6 +120,7 @@ struct process {
 	unsigned worker_count;
 	struct list jobs; /* that go on */
 	struct dice job_dice;
+	struct index *index; /* NULL: there is none now */
 	struct lsn end[2]; /* of the durable log: now, and one frame or more before */
 	struct dice dice;
 };
@@ -150,6 +152,13 @@ bool process_submit(struct process *process, const struct eng_command *command);
 bool process_replay(struct process *process, const struct model_run *run, uint32_t from,
     uint32_t node, struct arena *arena, struct eng_command *command);
 void process_replay_over(struct process *process, const struct model_run *run);
+
+/* An index made of the log up to a frame, which is durable: process->index. */
+enum froe_err process_index_fill(struct process *process, uint64_t until,
+    struct froe_fault *fault);
+void process_index_close(struct process *process);
+/* What a child that ended early left of it. By the parent. */
+void process_index_clean(void);
 
 void process_seen(struct process *process, uint64_t conn); /* a heartbeat */
 void process_disconnect(struct process *process, uint64_t conn);

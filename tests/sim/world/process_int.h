@@ -7,6 +7,8 @@
 
 #include "sim/world/process.h"
 
+#include "api/port.h"
+
 /* process_turn.c */
 extern const struct shard_hooks process_hooks;
 void process_watch_log(struct process *process);
@@ -51,6 +53,12 @@ void process_jobs_end(struct process *process);
 void process_jobs_event(struct process *process, const struct eng_event *event, uint64_t frame);
 void process_jobs_turn(struct process *process);
 uint64_t process_jobs_due_ns(const struct process *process);
+
+/* process_index.c */
+bool process_index_may(const struct process *process);
+/* What a list of the server's finds now, up to `rows` of it. An error: an injected one. */
+enum froe_err process_index_page(struct process *process, uint32_t tenant,
+    const struct api_command *list, uint32_t rows, struct walk *walk);
 
 /* process_outbox.c */
 void outbox_push(struct process *process, const struct eng_effect *effect, uint64_t frame);

@@ -1,7 +1,7 @@
 /*
  * Jobs, as the hub sees to them: run by run with the server's own walk (server/walk.h), whose pages
- * come from a list of the world's runs, late, in part or not at all. What is here is lost with the
- * process, and made again from the jobs' cursors.
+ * come from the model's runs, or in some worlds from an index (process_index.c), late, in part or
+ * not at all. What is here is lost with the process, and made again from the jobs' cursors.
  */
 #include "sim/world/process_int.h"
 
@@ -140,10 +140,10 @@ run_fits(const struct process *process, const struct api_command *list,
 /* A page may end early, even before its first run. */
 static void
 page_fill(struct process *process, struct process_job *job, const struct api_command *list,
-    uint32_t tenant)
+    uint32_t tenant, uint32_t rows)
 {
 	const struct model *model = process->model;
-	uint64_t rows = dice_below(&process->job_dice, PAGE_RUNS_MAX), next = 0;
+	uint64_t next = 0;
 	walk_page(&job->walk);
 	for (uint64_t key = job->walk.before - 1; key >= 1 && next == 0; key--) {
 		const struct model_run *run = model_run(model, key);
@@ -172,7 +172,12 @@ job_page(struct process *process, struct process_job *job)
 	arena_init(&arena, 0);
 	if (request_filter(view.filter, view.kind, &arena, &list, &fault) != FROE_OK)
 		judge_fail(process->judge, "a job's filter cannot be read: %s", fault.text);
-	page_fill(process, job, &list, view.tenant);
+	list.list.before = job->walk.before;
+	uint32_t rows = (uint32_t)dice_below(&process->job_dice, PAGE_RUNS_MAX);
+	if (!process_index_may(process))
+		page_fill(process, job, &list, view.tenant, rows);
+	else if (process_index_page(process, view.tenant, &list, rows + 1, &job->walk) != FROE_OK)
+		job_again(process, job);
 	arena_release(&arena);
 }
 

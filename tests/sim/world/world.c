@@ -554,6 +554,7 @@ world_run(struct tally *tally, uint64_t seed, const struct plan_options *options
 	    world->numbers);
 	judge_mark(&world->judge, KIND_WORLDS);
 	uint64_t hash = world->judge.hash;
+	process_index_close(&world->process);
 	world_release(world);
 	mem_free(world);
 	return hash;

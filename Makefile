@@ -24,6 +24,7 @@
 #   make tutorial            does docs/tutorial.md, word for word
 #   make demo                a DAG on a real worker, both killed in the middle, run to its end
 #   make bench [ROWS=a,b]    the limit and froe, in one run, as ratios: build/bench.json
+#   make guard [ARGS=--keep] what a run costs the server, counted, beside tests/guard.txt
 #   make bench-plot          throughput over p99 as a drawing: build/bench-plot.svg
 #   make docs                docs/cli.md, from what froe says of itself; make man: build/man/froe.1
 #   make bench-scale [OPEN=N] [DONE=N] [ARGS=]  start, lists and memory with so many runs
@@ -337,6 +338,8 @@ demo: deps
 	@tools/demo $(OUT)
 bench: all $(BENCHES)
 	@tools/bench $(OUT) $(if $(ROWS),--rows $(ROWS)) $(ARGS)
+guard: all
+	@tools/guard $(OUT) $(ARGS)
 bench-plot: all $(BENCHES)
 	@tools/bench-plot $(OUT) $(ARGS)
 tutorial: all
@@ -356,7 +359,7 @@ bench-index: $(OUT)/bench/index
 	$(OUT)/bench/index $(ARGS)
 bench-scale: all $(OUT)/bench/scale
 	$(OUT)/bench/scale $(OUT)/froe --dir $(OUT) --open $(OPEN) --done $(DONE) $(ARGS)
-.PHONY: bench-index bench-plot bench-scale
+.PHONY: bench-index bench-plot bench-scale guard
 tidy:
 	@tools/tidy --build $(B)
 selftest:

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define DRAIN_NS (10 * SAMPLES_NS_PER_S)
-#define LONGER_MAX 4u /* times that a measurement without a single run is made twice as long */
+#define LONGEST_NS (60 * SAMPLES_NS_PER_S) /* so long a single run is waited for */
 
 static void run_start(struct load_run *run, uint64_t now_ns);
 
@@ -273,7 +273,10 @@ runs_fill(struct load *load, uint64_t in_the_way)
 static bool
 load_is_empty(const struct load *load)
 {
-	return load->plan->rate == 0 && !load->failed && load->samples.took.count == 0;
+	const struct samples *samples = &load->samples;
+
+	return load->plan->rate == 0 && !load->failed && samples->took.count == 0 &&
+	    samples->end_ns - samples->begin_ns < LONGEST_NS;
 }
 
 void
@@ -292,7 +295,7 @@ load_measure(struct load *load, uint64_t in_the_way)
 	for (uint64_t i = 0; i < load->run_count && plan->rate == 0; i++)
 		run_start(&load->runs[i], samples_now_ns());
 	load_until(load, load->samples.end_ns);
-	for (unsigned i = 0; i < LONGER_MAX && load_is_empty(load); i++) {
+	while (load_is_empty(load)) {
 		load->samples.end_ns += load->samples.end_ns - load->samples.begin_ns;
 		load_until(load, load->samples.end_ns);
 	}

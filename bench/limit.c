@@ -191,18 +191,16 @@ peers_take(struct peers *peers, struct line *line, const struct message *head)
 }
 
 static void
-peers_received(struct peers *peers, struct line *line, int result)
+peers_received(struct peers *peers, struct line *line, const struct io_uring_cqe *entry)
 {
 	struct message head;
 	size_t at = 0;
 	size_t size;
 
-	line->receiving = false;
-	if (result <= 0) {
+	if (!line_received(line, entry)) {
 		peers->ended = true;
 		return;
 	}
-	line->have += (size_t)result;
 	for (; (size = message_at(line->in, at, line->have, &head)) > 0; at += size)
 		peers_take(peers, line, &head);
 	line_taken(line, at);
@@ -214,7 +212,7 @@ peers_completed(struct peers *peers, const struct io_uring_cqe *entry)
 	void *line;
 
 	if (entry_of(entry, &line) == TAG_RECEIVE)
-		peers_received(peers, line, entry->res);
+		peers_received(peers, line, entry);
 	else if (!line_sent(line, entry->res))
 		peers->ended = true;
 }
@@ -225,12 +223,13 @@ peers_turn(struct peers *peers)
 	struct io_uring_cqe *entry;
 	unsigned head;
 	unsigned seen = 0;
+	unsigned sends = 0;
 
 	for (uint32_t i = 0; i < peers->count; i++) {
-		line_send(&peers->lines[i], &peers->ring);
+		sends += line_send(&peers->lines[i], &peers->ring);
 		line_receive(&peers->lines[i], &peers->ring);
 	}
-	ring_turn(&peers->ring);
+	ring_turn(&peers->ring, sends);
 	peers->now_ns = samples_now_ns();
 	io_uring_for_each_cqe(&peers->ring, head, entry)
 	{
@@ -344,7 +343,8 @@ server_write(struct server *server)
 		server->offset = 0;
 	memset(slot->buffer + slot->size, 0, size - slot->size);
 	entry = ring_entry(&server->ring);
-	io_uring_prep_write(entry, server->file, slot->buffer, (unsigned)size, server->offset);
+	io_uring_prep_write_fixed(entry, server->file, slot->buffer, (unsigned)size,
+	    server->offset, (int)(server->next % SLOTS));
 	entry_tag(entry, slot, TAG_WRITE);
 	server->offset += size;
 	server->next++;
@@ -409,19 +409,17 @@ server_release_all(struct server *server, const struct slot *slot)
 }
 
 static void
-server_received(struct server *server, struct line *line, int result)
+server_received(struct server *server, struct line *line, const struct io_uring_cqe *entry)
 {
 	struct slot *slot = &server->slots[server->next % SLOTS];
 	struct message head;
 	size_t at = 0;
 	size_t size;
 
-	line->receiving = false;
-	if (result <= 0) {
+	if (!line_received(line, entry)) {
 		server->ended = true;
 		return;
 	}
-	line->have += (size_t)result;
 	while ((size = message_at(line->in, at, line->have, &head)) > 0)
 		at += size;
 	if (slot->size + at > server->options->room)
@@ -439,7 +437,7 @@ server_completed(struct server *server, const struct io_uring_cqe *entry)
 
 	switch (entry_of(entry, &object)) {
 	case TAG_RECEIVE:
-		server_received(server, object, entry->res);
+		server_received(server, object, entry);
 		break;
 	case TAG_SEND:
 		if (!line_sent(object, entry->res))
@@ -455,13 +453,16 @@ server_completed(struct server *server, const struct io_uring_cqe *entry)
 	}
 }
 
-static void
+static unsigned
 server_line(struct server *server, struct line *line)
 {
+	unsigned sends;
+
 	if (line->in == NULL)
-		return;
-	line_send(line, &server->ring);
+		return 0;
+	sends = line_send(line, &server->ring);
 	line_receive(line, &server->ring);
+	return sends;
 }
 
 static void
@@ -470,12 +471,13 @@ server_turn(struct server *server)
 	struct io_uring_cqe *entry;
 	unsigned head;
 	unsigned seen = 0;
+	unsigned sends = 0;
 
 	for (uint32_t i = 0; i < server->options->clients; i++)
-		server_line(server, &server->clients[i]);
-	server_line(server, &server->worker);
-	server_line(server, &server->parent);
-	ring_turn(&server->ring);
+		sends += server_line(server, &server->clients[i]);
+	sends += server_line(server, &server->worker);
+	sends += server_line(server, &server->parent);
+	ring_turn(&server->ring, sends);
 	io_uring_for_each_cqe(&server->ring, head, entry)
 	{
 		server_completed(server, entry);
@@ -550,6 +552,24 @@ worker_count(enum route route)
 	return route == ROUTE_TRIGGER ? 0 : route == ROUTE_FANOUT ? 2 : 1;
 }
 
+/* Known to the kernel, which need not look them up for each write. */
+static void
+server_buffers(struct server *server)
+{
+	struct iovec ranges[SLOTS];
+	int failed;
+
+	for (unsigned i = 0; i < SLOTS; i++) {
+		server->slots[i].buffer = pages(server->options->room);
+		ranges[i].iov_base = server->slots[i].buffer;
+		ranges[i].iov_len = (server->options->room + PAGE_BYTES - 1) / PAGE_BYTES *
+		    PAGE_BYTES;
+	}
+	failed = io_uring_register_buffers(&server->ring, ranges, SLOTS);
+	if (failed < 0)
+		die("io_uring_register_buffers: %s (ulimit -l?)", strerror(-failed));
+}
+
 static void
 server_run(int listener, int file, const struct options *options)
 {
@@ -557,8 +577,7 @@ server_run(int listener, int file, const struct options *options)
 
 	ring_open(&server.ring, 4 * CLIENTS_MAX);
 	server.clients = pages(options->clients * sizeof(*server.clients));
-	for (unsigned i = 0; i < SLOTS; i++)
-		server.slots[i].buffer = pages(options->room);
+	server_buffers(&server);
 	for (uint32_t i = 0; i < options->clients + worker_count(options->route); i++)
 		server_accept(&server, listener);
 	while (!server.ended)

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define PAGE_BYTES 4096u
+#define SENDS_WAIT_NS 2000000
 
 enum kind {
 	KIND_REQUEST = 1,
@@ -49,6 +50,7 @@ struct line {
 	uint32_t number;
 	uint32_t waiting; /* a client's: requests under way */
 	bool receiving;
+	bool more;        /* the socket held more than was received last */
 	size_t have;      /* bytes in `in` */
 	size_t room;      /* of each buffer */
 	size_t sending;   /* bytes of out[turn] that the kernel has; 0: none */
@@ -145,15 +147,20 @@ entry_of(const struct io_uring_cqe *entry, void **ret_object)
 	return (enum tag)(entry->user_data & TAG_MASK);
 }
 
+/* Submits all, and waits for one thing besides the sends among it. */
 static inline void
-ring_turn(struct io_uring *ring)
+ring_turn(struct io_uring *ring, unsigned sends)
 {
-	int failed = io_uring_submit_and_wait(ring, 1);
+	struct __kernel_timespec wait = {.tv_nsec = SENDS_WAIT_NS};
+	struct io_uring_cqe *first;
+	int failed = sends == 0 ? io_uring_submit_and_wait(ring, 1) :
+	    io_uring_submit_and_wait_timeout(ring, &first, sends + 1, &wait, NULL);
 
-	if (failed < 0 && failed != -EINTR)
+	if (failed < 0 && failed != -EINTR && failed != -ETIME)
 		die("io_uring_enter: %s", strerror(-failed));
 }
 
+/* A socket that was emptied is not looked at before it has something. */
 static inline void
 line_receive(struct line *line, struct io_uring *ring)
 {
@@ -163,18 +170,20 @@ line_receive(struct line *line, struct io_uring *ring)
 		return;
 	entry = ring_entry(ring);
 	io_uring_prep_recv(entry, line->socket, line->in + line->have, line->room - line->have, 0);
+	if (!line->more)
+		entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
 	entry_tag(entry, line, TAG_RECEIVE);
 	line->receiving = true;
 }
 
-/* What is queued, unless a send is under way. */
-static inline void
+/* What is queued, unless a send is under way; how many sends that makes. */
+static inline unsigned
 line_send(struct line *line, struct io_uring *ring)
 {
 	struct io_uring_sqe *entry;
 
 	if (line->sending > 0 || line->queued == 0)
-		return;
+		return 0;
 	line->turn = !line->turn;
 	line->sending = line->queued;
 	line->queued = 0;
@@ -182,6 +191,17 @@ line_send(struct line *line, struct io_uring *ring)
 	io_uring_prep_send(entry, line->socket, line->out[line->turn], line->sending,
 	    MSG_NOSIGNAL | MSG_WAITALL);
 	entry_tag(entry, line, TAG_SEND);
+	return 1;
+}
+
+/* False: the other side is gone. */
+static inline bool
+line_received(struct line *line, const struct io_uring_cqe *entry)
+{
+	line->receiving = false;
+	line->more = (entry->flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
+	line->have += entry->res > 0 ? (size_t)entry->res : 0;
+	return entry->res > 0;
 }
 
 /* False: the other side is gone. */

@@ -34,10 +34,8 @@ buf_reset(struct buf *buf)
 }
 
 uint8_t *
-buf_reserve(struct buf *buf, size_t size)
+buf_grow(struct buf *buf, size_t size)
 {
-	if (buf->capacity - buf->size >= size && buf->data != NULL)
-		return buf->data + buf->size;
 	size_t used = buf_used(buf);
 	if (buf->head > 0) {
 		memmove(buf->data, buf->data + buf->head, used);
@@ -52,13 +50,6 @@ buf_reserve(struct buf *buf, size_t size)
 		buf->capacity = capacity;
 	}
 	return buf->data + buf->size;
-}
-
-void
-buf_commit(struct buf *buf, size_t size)
-{
-	froe_assert(buf->capacity - buf->size >= size);
-	buf->size += size;
 }
 
 void

@@ -100,9 +100,25 @@ void buf_push(struct buf *buf, const void *data, size_t size);
 void buf_push_text(struct buf *buf, const char *text);
 void buf_printf(struct buf *buf, const char *format, ...) FROE_PRINTF(2, 3);
 void buf_push_json_string(struct buf *buf, const void *text, size_t size); /* quoted, escaped */
-uint8_t *buf_reserve(struct buf *buf, size_t size); /* room for size bytes at the end */
-void buf_commit(struct buf *buf, size_t size);      /* makes reserved bytes part of it */
-void buf_pop(struct buf *buf, size_t size);         /* consumes from the front */
+void buf_pop(struct buf *buf, size_t size); /* consumes from the front */
+uint8_t *buf_grow(struct buf *buf, size_t size);
+
+/* Room for so many bytes at the end. */
+static inline uint8_t *
+buf_reserve(struct buf *buf, size_t size)
+{
+	if (buf->capacity - buf->size >= size && buf->data != NULL)
+		return buf->data + buf->size;
+	return buf_grow(buf, size);
+}
+
+/* Makes reserved bytes part of it. */
+static inline void
+buf_commit(struct buf *buf, size_t size)
+{
+	froe_assert(buf->capacity - buf->size >= size);
+	buf->size += size;
+}
 
 static inline size_t
 buf_used(const struct buf *buf)

@@ -169,13 +169,19 @@ record_descriptor(uint16_t type)
 	return row != NULL ? row->descriptor : NULL;
 }
 
-const struct record_member *
-record_member(const ProtobufCFieldDescriptor *field)
+static inline const struct record_member *
+member_of(const ProtobufCFieldDescriptor *field)
 {
 	froe_assert(field->id < sizeof(members) / sizeof(members[0]));
 	const struct record_member *member = &members[field->id];
 	froe_assert_slow(strcmp(member->name, field->name) == 0);
 	return member;
+}
+
+const struct record_member *
+record_member(const ProtobufCFieldDescriptor *field)
+{
+	return member_of(field);
 }
 
 /* ----------------------------------------------------------------------------------- encoding */
@@ -219,7 +225,7 @@ put_list(struct buf *to, const ProtobufCFieldDescriptor *field, const struct eng
 static void
 put_field(struct buf *to, const ProtobufCFieldDescriptor *field, const struct eng_event *event)
 {
-	const struct record_member *member = record_member(field);
+	const struct record_member *member = member_of(field);
 	const uint8_t *from = (const uint8_t *)event + member->offset;
 	switch (member->kind) {
 	case MEMBER_U32:
@@ -389,7 +395,7 @@ body_decode(const struct type_row *row, struct bytes body, struct arena *arena,
 		if (known == NULL)
 			continue;
 		enum froe_err err =
-		    take_member(event, record_member(known), &field, body, arena, fault);
+		    take_member(event, member_of(known), &field, body, arena, fault);
 		if (err != FROE_OK)
 			return err;
 		named |= field.number == FIELD_ID;

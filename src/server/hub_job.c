@@ -482,7 +482,7 @@ job_reads_ahead(struct hub *hub, struct hub_job *job)
 
 /* FROE_OK: it goes on, or the engine refused it: the job has advanced. */
 static enum froe_err
-past_replay(struct hub *hub, struct hub_job *job, struct job_past *past)
+job_replay(struct hub *hub, struct hub_job *job, struct job_past *past)
 {
 	struct froe_fault fault;
 	if (past->read == NULL)
@@ -516,7 +516,7 @@ job_replays(struct hub *hub, struct hub_job *job, const struct walk_row *row)
 		job_again(hub, job);
 		return;
 	}
-	enum froe_err err = past_replay(hub, job, past);
+	enum froe_err err = job_replay(hub, job, past);
 	if (err == FROE_UNAVAILABLE && past->read != NULL)
 		job_rests(hub, job);
 	else if (err == FROE_UNAVAILABLE || err == FROE_INDEX_BEHIND)

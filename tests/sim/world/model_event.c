@@ -113,6 +113,8 @@ on_run_cancel_requested(struct witness *witness)
 	struct model_run *run = witness->run;
 	require(witness, run->cancel_reason == 0, "cancelled twice");
 	run->cancel_reason = witness->event->reason;
+	require(witness, run->cancel_reason == ENG_REASON_REQUESTED || witness->event->job == 0,
+	    "for a job that did not ask for it");
 	if (run->cancel_reason == ENG_REASON_RUN_TIMEOUT) {
 		require(witness, caused_by(witness, ENG_CMD_TIMER), "no timer fired");
 		require(witness, run->due_ns != 0 && run->due_ns <= witness->event->time_ns,

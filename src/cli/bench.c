@@ -116,12 +116,41 @@ plan_crowd(struct bench_plan *plan, const struct cli *cli)
 	plan->workers = number_from(cli, "workers", plan->tenants, plan->tenants, BENCH_LINES_MAX);
 }
 
+/* How many slots a worker has for what can be under way. */
+static uint64_t
+plan_slots(const struct bench_plan *plan)
+{
+	enum bench_kind kind = plan->scenario->kind;
+
+	if (kind == BENCH_SLEEP)
+		return 256;
+	if (kind == BENCH_FANOUT || kind == BENCH_BACKLOG)
+		return 1000;
+	return plan->inflight < FROE_WORKER_SLOTS_MAX ? plan->inflight : FROE_WORKER_SLOTS_MAX;
+}
+
+/* What is no part of a scenario is refused: it would be believed to have been measured. */
+static void
+check_loop(const struct cli *cli, enum bench_kind kind)
+{
+	static const char *const names[] = {"rate", "pipeline", "inflight"};
+	bool counted = kind == BENCH_SLEEP || kind == BENCH_BACKLOG;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (counted && cli_flag(cli, names[i]))
+			cli_usage(cli, "--%s: --count says how many runs there are", names[i]);
+	}
+	if (!counted && kind != BENCH_FAIRNESS && cli_flag(cli, "count"))
+		cli_usage(cli, "--count: --time says how long runs are started");
+}
+
 static void
 plan_load(struct bench_plan *plan, const struct cli *cli)
 {
 	bool fairness = plan->scenario->kind == BENCH_FAIRNESS;
 	uint64_t inflight = plan->clients;
 
+	check_loop(cli, plan->scenario->kind);
 	plan->pipeline = cli_number(cli, "pipeline", 0, FROE_REQUESTS_MAX);
 	plan->rate = cli_number(cli, "rate", 0, 100000000);
 	if (plan->pipeline > 0 && (plan->rate > 0 || cli_flag(cli, "inflight") || fairness))
@@ -138,13 +167,7 @@ plan_load(struct bench_plan *plan, const struct cli *cli)
 	if (inflight > BENCH_INFLIGHT_MAX)
 		cli_usage(cli, "--clients times --pipeline: at most %u", BENCH_INFLIGHT_MAX);
 	plan->inflight = number_from(cli, "inflight", inflight, 1, BENCH_INFLIGHT_MAX);
-	uint64_t slots = plan->inflight < FROE_WORKER_SLOTS_MAX ? plan->inflight :
-	    FROE_WORKER_SLOTS_MAX;
-	if (plan->scenario->kind == BENCH_FANOUT || plan->scenario->kind == BENCH_BACKLOG)
-		slots = 1000;
-	if (plan->scenario->kind == BENCH_SLEEP)
-		slots = 256;
-	plan->slots = number_from(cli, "slots", slots, 1, FROE_WORKER_SLOTS_MAX);
+	plan->slots = number_from(cli, "slots", plan_slots(plan), 1, FROE_WORKER_SLOTS_MAX);
 }
 
 void

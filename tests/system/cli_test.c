@@ -447,6 +447,8 @@ test_cli__bench(void **state)
 	    {"$F bench run --payload 7", 2, NULL, "--payload: at least 8"},
 	    {"$F bench fairness --queues 1", 2, NULL, "--queues or --tenants"},
 	    {"$F bench sleep --time 1s --lead 1ms --count 50", 1, NULL, "give a longer --lead"},
+	    {"$F bench sleep --rate 5", 2, NULL, "--rate: --count says"},
+	    {"$F bench run --count 5", 2, NULL, "--count: --time says"},
 	    {"$F bench fairness --rate 5", 2, NULL, "leave out --rate"},
 	};
 	struct server server;

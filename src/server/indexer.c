@@ -300,13 +300,14 @@ indexer_list(struct indexer *indexer, struct indexer_job *job)
 	return true;
 }
 
-/* What is not found may come yet. */
+/* What is not found may come yet, and so may the end of a run that is open as far as the rebuild has
+ * got: of those that are still open nobody asks, since the engine has them. */
 static void
 indexer_find(struct indexer *indexer, struct indexer_job *job)
 {
 	if (index_find(indexer->index, job->row.id, find_take, job) == FROE_CORRUPT)
 		indexer_anew(indexer, "the index is damaged: a row is not what was put");
-	job->behind = !job->found && is_behind(indexer);
+	job->behind = is_behind(indexer) && (!job->found || job->row.finished_ns == 0);
 }
 
 /* False: only the rebuild's end can tell. */

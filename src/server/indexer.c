@@ -300,8 +300,8 @@ indexer_list(struct indexer *indexer, struct indexer_job *job)
 	return true;
 }
 
-/* What is not found may come yet, and so may the end of a run that is open as far as the rebuild has
- * got: of those that are still open nobody asks, since the engine has them. */
+/* What is not found may come yet, and so may the end of a run that is open as far as the rebuild
+ * has got: of those that are still open nobody asks, since the engine has them. */
 static void
 indexer_find(struct indexer *indexer, struct indexer_job *job)
 {

@@ -330,6 +330,7 @@ judge(struct round *round)
 		verdict_fault(verdict, NULL, "no connection to judge by: %s", error.text);
 		return;
 	}
+	verdict_read_ledger(verdict, round->workers[0].ledger);
 	for (unsigned i = 0; i < LOADS; i++) {
 		const struct load *load = &round->loads[i];
 
@@ -343,7 +344,6 @@ judge(struct round *round)
 		}
 	}
 	froe_client_close(client);
-	verdict_read_ledger(verdict, round->workers[0].ledger);
 	verdict_ledger(verdict);
 	if (verdict->runs < round->cycles)
 		verdict_fault(verdict, NULL, "only %zu runs: that was no load", verdict->runs);

@@ -36,6 +36,7 @@ struct load_run {
 	bool ended;         /* the final event came */
 	bool cancelled;     /* the cancel was acknowledged */
 	bool cancel_asked;
+	bool gone; /* the server did not know it, when it was asked for its end */
 	uint64_t acknowledged_ns; /* when these came */
 	uint64_t ended_ns;
 	uint64_t cancelled_ns;
@@ -117,6 +118,7 @@ load_on_end(void *context, const struct froe_event *event, const struct froe_err
 
 	run->load->pending--;
 	if (event == NULL) {
+		run->gone = error->code == FROE_NOT_FOUND;
 		snprintf(run->text, sizeof(run->text), "%s", error->text);
 		return;
 	}

@@ -137,6 +137,33 @@ verdict_mate(struct verdict *verdict, struct load_run *before, struct load_run *
 	return before->acknowledged && same;
 }
 
+static inline bool
+verdict_of_run(const struct froe_id *task, const struct froe_id *run)
+{
+	struct froe_id of = *task;
+
+	of.bytes[14] &= 0xfc; /* a task's id is its run's, with a number in the low ten bits */
+	of.bytes[15] = 0;
+	return memcmp(&of, run, sizeof(of)) == 0;
+}
+
+/*
+ * The server kept it for a moment after its end, and kills followed one another so quickly that the
+ * client could not ask in time: then it has ended, which a worker or the client's cancel was told.
+ */
+static inline bool
+verdict_forgotten(const struct verdict *verdict, const struct load_run *run)
+{
+	if (!verdict->forgetful || !run->gone || run->ended)
+		return false;
+	for (size_t i = 0; i < verdict->event_count; i++) {
+		if (verdict->events[i].kind == 'A' &&
+		    verdict_of_run(&verdict->events[i].task, &run->id))
+			return true;
+	}
+	return run->cancelled;
+}
+
 static inline void
 verdict_run(struct verdict *verdict, const struct load_run *run)
 {
@@ -148,6 +175,8 @@ verdict_run(struct verdict *verdict, const struct load_run *run)
 		verdict_fault(verdict, NULL, "a trigger was refused: %s", run->text);
 	else if (!run->acknowledged)
 		verdict_fault(verdict, NULL, "a trigger was never answered");
+	else if (verdict_forgotten(verdict, run))
+		return;
 	else if (!run->ended)
 		verdict_fault(verdict, &run->id, "LOST: acknowledged, but no end %s", run->text);
 	else if (run->cancelled && run->status != FROE_RUN_CANCELLED)
@@ -316,7 +345,8 @@ verdict_view(struct verdict *verdict, struct froe_client *client, const struct l
 		return;
 	if (froe_run_get(client, run->id, /* payloads = */ true, LOAD_CALL_MS, &view, &error) !=
 	    FROE_OK) {
-		if (verdict->forgetful && error.code == FROE_NOT_FOUND && run->ended)
+		if (error.code == FROE_NOT_FOUND &&
+		    ((verdict->forgetful && run->ended) || verdict_forgotten(verdict, run)))
 			return;
 		verdict_fault(verdict, &run->id, "LOST: after a restart: %s", error.text);
 		return;

@@ -224,8 +224,8 @@ test_rebuild__while_we_serve(void **state)
 	mem_free((void *)(uintptr_t)large.data);
 }
 
-/* A run whose beginning the rebuild has come to, but not its end, is not answered yet: it would have
- * no records. */
+/* A run whose beginning the rebuild has come to, but not its end, is not answered yet: it would
+ * have no records. */
 static void
 test_rebuild__end_is_still_to_come(void **state)
 {

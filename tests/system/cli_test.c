@@ -451,9 +451,18 @@ test_cli__bench(void **state)
 	    {"$F bench run --count 5", 2, NULL, "--count: --time says"},
 	    {"$F bench fairness --rate 5", 2, NULL, "leave out --rate"},
 	};
+	/* Somebody else makes a newer version of the workflow, with another result. */
+	static const struct line deceived[] = {
+	    {"$F bench dag --time 60s 2>&1 & B=$!; "
+	     "until $F workflows get froe-bench-dag >/dev/null 2>&1; do sleep 0.1; done; "
+	     "$F worker exec --workflow froe-bench-dag -- echo 1 >/dev/null 2>&1 & W=$!; "
+	     "wait $B; S=$?; kill $W; wait $W; exit $S",
+	        1, "not with the result that it should have", NULL},
+	};
 	struct server server;
 	(void)state;
 	begin(&server);
+	EXPECT_ALL(deceived);
 	EXPECT_TOGETHER(lines);
 	EXPECT_ALL(wrong);
 	end(&server);

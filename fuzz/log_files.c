@@ -147,8 +147,7 @@ cold_build(void)
 	struct cold_writer writer;
 	struct cold_file *file;
 	struct froe_fault fault;
-	froe_assert(
-	    cold_begin(&writer, world->env, &world->paths, store, COLD_NO, &fault) == FROE_OK);
+	cold_begin(&writer, world->env, &world->paths, store, COLD_NO);
 	for (unsigned i = 0; i < RECORDS; i++) {
 		struct log_entry entry = entry_of(i);
 		struct log_record record = {.event_seq = 5000 + i, .run_key = entry.run_key,

@@ -311,9 +311,13 @@ sim_path_mkdir(struct io_env *env, const char *path, struct froe_fault *fault)
 		return fault_set(fault, FROE_ALREADY_EXISTS,
 		    "making the directory %s: a file of that name exists", path);
 	err = sim_tree_place(&sim->tree, path, &place, fault);
-	if (err == FROE_OK)
-		sim_tree_create(&sim->tree, &place, /* is_dir= */ true);
-	return err;
+	if (err != FROE_OK)
+		return err;
+	if (sim_tree_used_bytes(&sim->tree) + SIM_BLOCK_BYTES > sim->options.disk_bytes)
+		return fault_set(fault, FROE_NO_SPACE,
+		    "making the directory %s: the disk is full", path);
+	sim_tree_create(&sim->tree, &place, /* is_dir= */ true);
+	return FROE_OK;
 }
 
 static enum froe_err

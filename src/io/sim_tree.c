@@ -389,7 +389,8 @@ sim_tree_used_bytes(const struct sim_tree *tree)
 	uint64_t used = 0;
 	struct list *node;
 	list_for_each(node, &tree->inodes) {
-		uint64_t size = inode_of(node)->image.size;
+		const struct sim_inode *inode = inode_of(node);
+		uint64_t size = inode->is_dir ? SIM_BLOCK_BYTES : inode->image.size;
 		used += (size + SIM_BLOCK_BYTES - 1) / SIM_BLOCK_BYTES * SIM_BLOCK_BYTES;
 	}
 	return used;

@@ -109,9 +109,9 @@ cold_record(const uint8_t *bytes, size_t size, uint64_t event_seq, struct log_re
 
 /* ------------------------------------------------------------------------------------- writing */
 
-enum froe_err
+void
 cold_begin(struct cold_writer *writer, struct io_env *env, const struct paths *paths,
-    struct uuid store, uint64_t no, struct froe_fault *fault)
+    struct uuid store, uint64_t no)
 {
 	*writer = (struct cold_writer){
 	    .env = env,
@@ -123,16 +123,22 @@ cold_begin(struct cold_writer *writer, struct io_env *env, const struct paths *p
 	io_random(env, &writer->header.seed, sizeof(writer->header.seed));
 	writer->capacity = seg_frame_bytes(LOG_FRAME_BYTES_MAX);
 	writer->frame = mem_pages(writer->capacity);
-	enum froe_err err = io_path_mkdir(env, paths->cold, fault);
+}
+
+/* With the first frame: where nothing is to be kept, a disk without a free block must do. */
+static enum froe_err
+writer_create(struct cold_writer *writer, struct froe_fault *fault)
+{
+	struct io_env *env = writer->env;
+	struct path path = cold_temporary(writer->paths);
+	enum froe_err err = io_path_mkdir(env, writer->paths->cold, fault);
 	if (err == FROE_OK)
-		err = io_path_sync_dir(env, paths->shard, fault);
-	FROE_DROP(io_path_unlink(env, cold_temporary(paths).text, NULL), "there need be none");
+		err = io_path_sync_dir(env, writer->paths->shard, fault);
+	FROE_DROP(io_path_unlink(env, path.text, NULL), "there need be none");
 	if (err == FROE_OK)
-		err = io_file_open(env, cold_temporary(paths).text,
+		err = io_file_open(env, path.text,
 		    IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_DIRECT, &writer->file,
 		    fault);
-	if (err != FROE_OK)
-		cold_discard(writer);
 	return err;
 }
 
@@ -151,9 +157,12 @@ writer_release(struct cold_writer *writer)
 void
 cold_discard(struct cold_writer *writer)
 {
+	bool created = writer->file >= 0;
 	if (writer->frame == NULL)
 		return;
 	writer_release(writer);
+	if (!created)
+		return;
 	FROE_DROP(io_path_unlink(writer->env, cold_temporary(writer->paths).text, NULL),
 	    "what is left is removed at the next start");
 }
@@ -182,8 +191,10 @@ writer_flush(struct cold_writer *writer, uint8_t flags, size_t header_bytes,
 	froe_assert(writer->used > 0);
 	log_frame_seal(writer->frame, &header, writer->header.seed);
 	size_t size = (size_t)header.blocks * LOG_BLOCK_BYTES;
-	enum froe_err err = io_file_write(
-	    writer->env, writer->file, writer->frame, size, writer->offset, fault);
+	enum froe_err err = writer->file < 0 ? writer_create(writer, fault) : FROE_OK;
+	if (err == FROE_OK)
+		err = io_file_write(
+		    writer->env, writer->file, writer->frame, size, writer->offset, fault);
 	writer->offset += size;
 	writer->seq++;
 	writer->hash = header.hash;

@@ -97,9 +97,9 @@ struct cold_writer {
 	bool open; /* the last extent takes more */
 };
 
-/* Makes cold/ if need be, and begins a .tmp; one that is there is begun again. */
-enum froe_err cold_begin(struct cold_writer *writer, struct io_env *env,
-    const struct paths *paths, struct uuid store, uint64_t no, struct froe_fault *fault);
+/* What is written first makes cold/ if need be, and a .tmp; one that is there is begun again. */
+void cold_begin(struct cold_writer *writer, struct io_env *env, const struct paths *paths,
+    struct uuid store, uint64_t no);
 
 /* A record as it lies in a frame (rec_span bytes). Runs come one after the other, ascending, their
  * records too. */

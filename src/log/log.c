@@ -246,7 +246,7 @@ open_writable(struct log *log, struct recovery *recovery, struct froe_fault *fau
 	failpoint_pass(FAILPOINT_recovery_cleaned);
 	log->chain = recovery->chain;
 	log->opened_end = recovery->report->end;
-	atomic_store_explicit(&log->time_ns, recovery->chain.time_ns, memory_order_relaxed);
+	atomic_store_explicit(&log->time_ns, recovery->report->last_time_ns, memory_order_relaxed);
 	log->durable_seq = recovery->chain.seq;
 	log->durable_lsn = recovery->report->end;
 	log->watermark_seq = recovery->chain.seq;
@@ -306,6 +306,15 @@ open_base(struct log *log, void *context, struct log_report *report, struct log_
 	    manifest.segment_oldest);
 }
 
+/* By MANIFEST's time runs may be gone that were kept for so long: it must not come again. */
+static void
+open_time(const struct log *log, struct log_report *report)
+{
+	uint64_t time_ns = log->manifest.value.manifest.time;
+	if (time_ns > report->last_time_ns && !plant(AGE_FORGOTTEN))
+		report->last_time_ns = time_ns;
+}
+
 static enum froe_err
 open_all(struct log *log, log_replay_fn *replay, void *context, struct lsn from,
     struct log_report *report, struct froe_fault *fault)
@@ -326,6 +335,7 @@ open_all(struct log *log, log_replay_fn *replay, void *context, struct lsn from,
 	failpoint_pass(FAILPOINT_recovery_loaded);
 	recovery_init(&recovery, log->env, &log->paths, log->store.id, &options, report);
 	err = recovery_run(&recovery, fault);
+	open_time(log, report);
 	failpoint_pass(FAILPOINT_recovery_replayed);
 	if (err == FROE_OK && !log->options.read_only)
 		err = open_writable(log, &recovery, fault);
@@ -340,6 +350,7 @@ log_new(struct io_env *env, const struct log_options *options)
 	log->env = env;
 	log->options = *options;
 	log->lock = -1;
+	atomic_init(&log->alarm_ns, UINT64_MAX);
 	log_read_init(log);
 	map_init(&log->reopened);
 	pthread_mutex_init(&log->reopened_lock, NULL);

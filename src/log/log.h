@@ -115,7 +115,7 @@ struct log_report {
 	uint64_t records;
 	uint64_t bytes;        /* of frames */
 	uint64_t last_frame_seq;
-	uint64_t last_time_ns; /* engine time of the last frame */
+	uint64_t last_time_ns; /* engine time there has been: of the last frame, or MANIFEST's */
 	struct lsn end;        /* where the next frame goes */
 	bool created;          /* the store is new */
 	bool clean;            /* the last frame was a clean stop */
@@ -206,6 +206,12 @@ uint64_t log_payload_bytes_max(const struct log *log);
 void log_tick(struct log *log, uint64_t mono_ns);
 uint64_t log_deadline_ns(const struct log *log);
 
+/* Engine time also passes while nothing is logged, and old runs become older. The owner says so
+ * each turn, and again when it has come to log_alarm_ns() (UINT64_MAX: need not): housekeeping,
+ * which waits for that time, is woken then. */
+void log_pass_time(struct log *log, uint64_t now_ns);
+uint64_t log_alarm_ns(const struct log *log);
+
 /* Age of the oldest write in flight, the watermark's too, for the latency watchdog. 0: none. */
 uint64_t log_write_age_ns(const struct log *log, uint64_t mono_ns);
 
@@ -257,6 +263,7 @@ struct log_snapshot_ref {
 struct log_manifest {
 	uint64_t segment_oldest;              /* the first that lies in log/ */
 	uint64_t cold; /* the newest cold file: it and those it names are valid; 0: none */
+	uint64_t time_ns; /* engine time by which runs were past retention; never decreases */
 	struct log_snapshot_ref snapshots[2]; /* the newest, and the one before it */
 };
 struct log_manifest log_manifest_read(const struct log *log);

@@ -74,7 +74,8 @@ struct log {
 	struct slots watermark;
 	struct shelf shelf;
 	struct lsn opened_end;    /* where this process went on */
-	_Atomic uint64_t time_ns; /* engine time of the newest durable frame */
+	_Atomic uint64_t time_ns; /* engine time at the owner's last turn; at first, last_time_ns */
+	_Atomic uint64_t alarm_ns; /* engine time to wake housekeeping at; UINT64_MAX: none */
 	pthread_mutex_t reopened_lock;
 	struct {
 		_Atomic uint64_t faults;
@@ -128,8 +129,11 @@ void log_read_release(struct log *log);
 /* The owner takes a new set, if there is one. */
 void log_read_turn(struct log *log);
 
-/* For retention. */
+/* For retention. Engine time is not durable by itself: what is decided by it is kept in MANIFEST
+ * with the decision, and a start goes on from there. */
 uint64_t log_time_ns(const struct log *log);
+/* Wakes housekeeping when engine time has come there, instead of any other time. Not the owner. */
+void log_set_alarm(struct log *log, uint64_t at_ns);
 void log_note_reopened(struct log *log, uint64_t run_key);
 /* So many of its records that do so lie in a segment that was retired. */
 void log_forget_reopened(struct log *log, uint64_t run_key, uint32_t records);

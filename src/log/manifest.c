@@ -10,6 +10,7 @@ log_manifest_read(const struct log *log)
 	return (struct log_manifest){
 	    .segment_oldest = value->manifest.segment_oldest,
 	    .cold = value->manifest.cold,
+	    .time_ns = value->manifest.time,
 	    .snapshots =
 		{
 		    {
@@ -34,6 +35,7 @@ log_manifest_write(struct log *log, const struct log_manifest *manifest, struct 
 {
 	struct slots_value before = log->manifest.value, value = before;
 	froe_assert(manifest->segment_oldest >= value.manifest.segment_oldest);
+	froe_assert(manifest->time_ns >= value.manifest.time);
 	if (log->manifest_failed)
 		return fault_set(fault, FROE_IO, "MANIFEST could not be written before: restart");
 	value.manifest.segment_oldest = manifest->segment_oldest;
@@ -44,6 +46,7 @@ log_manifest_write(struct log *log, const struct log_manifest *manifest, struct 
 	value.manifest.before_lsn = manifest->snapshots[1].lsn.v;
 	value.manifest.before_frame = manifest->snapshots[1].frame_seq;
 	value.manifest.cold = manifest->cold;
+	value.manifest.time = manifest->time_ns;
 	enum froe_err err = slots_write(&log->manifest, &value, fault);
 	if (err == FROE_OK)
 		err = slots_write(&log->manifest, &value, fault);
@@ -77,6 +80,34 @@ uint64_t
 log_time_ns(const struct log *log)
 {
 	return atomic_load_explicit(&log->time_ns, memory_order_relaxed);
+}
+
+/* An alarm that is set while this one goes off stays set: the next turn sees it. */
+void
+log_pass_time(struct log *log, uint64_t now_ns)
+{
+	uint64_t alarm_ns = atomic_load_explicit(&log->alarm_ns, memory_order_relaxed);
+	atomic_store_explicit(&log->time_ns, now_ns, memory_order_relaxed);
+	if (alarm_ns > now_ns ||
+	    !atomic_compare_exchange_strong_explicit(&log->alarm_ns, &alarm_ns, UINT64_MAX,
+		memory_order_relaxed, memory_order_relaxed))
+		return;
+	if (log->wake != NULL)
+		log->wake(log->wake_context);
+}
+
+uint64_t
+log_alarm_ns(const struct log *log)
+{
+	return atomic_load_explicit(&log->alarm_ns, memory_order_relaxed);
+}
+
+/* The owner sleeps until the earlier one at most: only if it is to wake sooner is it told. */
+void
+log_set_alarm(struct log *log, uint64_t at_ns)
+{
+	if (at_ns < atomic_exchange_explicit(&log->alarm_ns, at_ns, memory_order_relaxed))
+		log_wake(log);
 }
 
 void

@@ -350,10 +350,9 @@ repair_cold_rename(struct repair *repair, const struct repair_list *list, struct
 	manifest.manifest.cold = 0;
 	if (list->count > 0) {
 		manifest.manifest.cold = repair->manifest.value.manifest.cold + 1;
-		err = cold_begin(&writer, repair->env, &repair->paths, repair->store.id,
-		    manifest.manifest.cold, fault);
-		if (err == FROE_OK)
-			err = cold_finish(&writer, list->segments, list->count, &file, fault);
+		cold_begin(&writer, repair->env, &repair->paths, repair->store.id,
+		    manifest.manifest.cold);
+		err = cold_finish(&writer, list->segments, list->count, &file, fault);
 		cold_free(file);
 	}
 	return err == FROE_OK ? slots_write(&repair->manifest, &manifest, fault) : err;

@@ -1,7 +1,8 @@
 /*
  * SURVEY   once: which runs were reopened in the log that was there at the start? Their closing is
  *          not their last word. (Those of this process are noted when they are appended.)
- * PLAN     is the oldest segment's time over, and may it go? Or are cold files to be merged?
+ * PLAN     is the oldest segment's time over, and may it go? Or are cold files to be merged? If
+ *          not: when will it be? Then the log wakes us, even if nothing is logged until then.
  * SCAN     read it, verifying: which runs, which records, which runs closed.
  * COPY     records of runs that stay go to a new cold file, run by run; runs that go and have
  *          records in older cold files are named in it.
@@ -11,9 +12,14 @@
  *
  * A run goes when its closing is past retention. A record of a run whose earlier records are gone
  * goes too: records of a run are kept all or none, so its predecessor tells.
+ *
+ * "Past" is a matter of engine time as the log's owner tells it, which a crash might take back: so
+ * the time by which it was judged goes into MANIFEST together with the judgement, and no later
+ * process begins before it (docs/decisions/0012-age-in-manifest.md).
  */
 #include "log/retention_int.h"
 
+#include "base/duration.h"
 #include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/plant.h"
@@ -28,6 +34,10 @@
 /* Old segments that go one after the other leave a file each: so many, and a merge comes first. */
 #define RETENTION_FILES_CROWDED 64u
 #define RETENTION_COPY_RECORDS 512u
+/* How often it looks whether what is due can be done. */
+#define RETENTION_LOOKS 10u /* while a run is kept */
+#define RETENTION_LOOK_NS_MIN (NS_PER_S / 10)
+#define RETENTION_LOOK_NS_MAX (60 * NS_PER_S)
 
 /* ------------------------------------------------------------------------------------- failures */
 
@@ -40,7 +50,8 @@ retention_fail(struct retention *retention, enum froe_err err, const struct froe
 		io_file_close(retention->log->env, retention->hold);
 	retention->hold = -1;
 	retention->state = RETENTION_PLAN;
-	if (err == FROE_IN_USE || err == FROE_NO_SPACE)
+	retention->waits = err == FROE_IN_USE || err == FROE_NO_SPACE;
+	if (retention->waits)
 		return false; /* tried again */
 	pthread_mutex_lock(&retention->lock);
 	retention->stats.failed = true;
@@ -137,24 +148,24 @@ retention_bytes(const struct retention *retention)
 static uint64_t
 retention_cutoff(const struct retention *retention)
 {
-	uint64_t now_ns = log_time_ns(retention->log);
 	uint64_t keep_ns = retention->options.keep_ns;
 	if (retention->options.bytes_max != 0 &&
 	    retention_bytes(retention) > retention->options.bytes_max)
-		return now_ns;
-	return now_ns > keep_ns ? now_ns - keep_ns : 0;
+		return retention->now_ns;
+	return retention->now_ns > keep_ns ? retention->now_ns - keep_ns : 0;
 }
 
-/* Is everything in the oldest segment older than the cutoff? The next one's first frame tells. */
+/* Everything in a segment that is sealed is as old as the next one's first frame, or older. */
 static enum froe_err
-retention_due(struct retention *retention, uint64_t no, bool *ret_due, struct froe_fault *fault)
+retention_peek(struct retention *retention, uint64_t no, struct froe_fault *fault)
 {
+	if (retention->peeked == no)
+		return FROE_OK;
 	enum froe_err err = scan_begin(retention, no + 1, fault);
-	uint64_t time_ns = 0;
 	if (err == FROE_OK)
-		err = scan_peek_time(retention, &time_ns, fault);
+		err = scan_peek(retention, fault);
 	reader_close(&retention->reader);
-	*ret_due = err == FROE_OK && time_ns != 0 && time_ns <= retention->cutoff_ns;
+	retention->peeked = err == FROE_OK ? no : 0;
 	return err;
 }
 
@@ -169,14 +180,14 @@ static bool
 retention_begin(struct retention *retention, enum retention_state state, uint64_t no)
 {
 	struct froe_fault fault;
-	enum froe_err err;
+	enum froe_err err = FROE_OK;
 	if (!retention_take_hold(retention, &fault))
 		return retention_fail(retention, fault.code, &fault);
 	retention->retiring = no;
 	retention->newest = log_manifest_read(retention->log).cold + 1;
-	err = cold_begin(&retention->writer, retention->log->env, &retention->log->paths,
-	    retention->log->store.id, retention->newest, &fault);
-	if (err == FROE_OK && no != 0)
+	cold_begin(&retention->writer, retention->log->env, &retention->log->paths,
+	    retention->log->store.id, retention->newest);
+	if (no != 0)
 		err = scan_begin(retention, no, &fault);
 	if (err != FROE_OK)
 		return retention_fail(retention, err, &fault);
@@ -189,8 +200,8 @@ retention_begin(struct retention *retention, enum retention_state state, uint64_
 static bool
 plan_merge(struct retention *retention, bool *ret_more)
 {
-	retention->merged_at_ns = retention->cutoff_ns;
 	bool wanted = retention_wants_merge(retention);
+	retention->tidy = !wanted;
 	if (wanted)
 		retention_collect_victims(retention);
 	else
@@ -199,30 +210,57 @@ plan_merge(struct retention *retention, bool *ret_more)
 	return wanted;
 }
 
-static bool
-retention_plan(struct retention *retention, uint64_t index_seq)
+/* UINT64_MAX: never. */
+static uint64_t
+later(uint64_t time_ns, uint64_t by_ns)
+{
+	return time_ns < UINT64_MAX - by_ns ? time_ns + by_ns : UINT64_MAX;
+}
+
+/* When the oldest segment's time is over; UINT64_MAX: that is not what it waits for. */
+static enum froe_err
+plan_segment(struct retention *retention, uint64_t *ret_due_ns, struct froe_fault *fault)
 {
 	struct log_manifest manifest = log_manifest_read(retention->log);
 	uint64_t no = manifest.segment_oldest;
+	*ret_due_ns = UINT64_MAX;
+	if (no > manifest.snapshots[1].number || no >= log_sealed(retention->log))
+		return FROE_OK;
+	enum froe_err err = retention_peek(retention, no, fault);
+	if (err != FROE_OK)
+		return err;
+	if (retention->next_ns > retention->cutoff_ns)
+		*ret_due_ns = later(retention->next_ns, retention->options.keep_ns);
+	else if (retention->next_seq <= retention->index_seq + 1)
+		*ret_due_ns = retention->now_ns;
+	else
+		retention->waits = true;
+	return FROE_OK;
+}
+
+static bool
+retention_plan(struct retention *retention, uint64_t index_seq)
+{
 	struct froe_fault fault;
-	bool due, more;
+	uint64_t due_ns;
+	bool more;
+	retention->now_ns = log_time_ns(retention->log);
 	retention->cutoff_ns = retention_cutoff(retention);
 	retention->index_seq = index_seq;
-	if (retention->cutoff_ns == 0)
-		return false;
-	if (retention->set->count >= RETENTION_FILES_CROWDED && plan_merge(retention, &more))
+	retention->waits = false;
+	bool crowded = retention->set->count >= RETENTION_FILES_CROWDED;
+	if (crowded && !retention->tidy && plan_merge(retention, &more))
 		return more;
-	if (no <= manifest.snapshots[1].number && no < log_sealed(retention->log)) {
-		enum froe_err err = retention_due(retention, no, &due, &fault);
-		if (err != FROE_OK)
-			return retention_fail(retention, err, &fault);
-		if (due && retention->next_seq <= index_seq + 1)
-			return retention_begin(retention, RETENTION_SCAN, no);
-	}
-	if (retention->merged_at_ns == retention->cutoff_ns)
-		return false; /* nothing has aged since the last look */
-	plan_merge(retention, &more);
-	return more;
+	enum froe_err err = plan_segment(retention, &due_ns, &fault);
+	if (err != FROE_OK)
+		return retention_fail(retention, err, &fault);
+	if (due_ns <= retention->now_ns)
+		return retention_begin(
+		    retention, RETENTION_SCAN, log_manifest_read(retention->log).segment_oldest);
+	if (!retention->tidy && plan_merge(retention, &more))
+		return more;
+	log_set_alarm(retention->log, due_ns);
+	return false;
 }
 
 /* ------------------------------------------------------------------------------------ a segment */
@@ -345,6 +383,8 @@ retention_commit(struct retention *retention)
 	    retention_finish(retention, files, members, &count, &manifest.cold, &fault);
 	if (retention->retiring != 0)
 		manifest.segment_oldest = retention->retiring + 1;
+	if (manifest.time_ns < retention->now_ns)
+		manifest.time_ns = retention->now_ns;
 	if (err == FROE_OK)
 		err = log_manifest_write(retention->log, &manifest, &fault);
 	failpoint_pass(FAILPOINT_retention_named);
@@ -354,6 +394,7 @@ retention_commit(struct retention *retention)
 		shelf_publish(&retention->log->shelf, retention->set);
 		retention_forget_reopened(retention);
 		log_wake(retention->log);
+		retention->tidy = false;
 		retention->state = RETENTION_DRAIN;
 	} else if (count > staying) {
 		cold_free((struct cold_file *)(uintptr_t)files[staying]);
@@ -532,6 +573,21 @@ bool
 retention_holds(const struct retention *retention)
 {
 	return retention->hold >= 0;
+}
+
+bool
+retention_waits(const struct retention *retention)
+{
+	return retention->waits;
+}
+
+uint64_t
+retention_look_ns(const struct retention *retention)
+{
+	uint64_t look_ns = retention->options.keep_ns / RETENTION_LOOKS;
+	if (look_ns < RETENTION_LOOK_NS_MIN)
+		return RETENTION_LOOK_NS_MIN;
+	return look_ns < RETENTION_LOOK_NS_MAX ? look_ns : RETENTION_LOOK_NS_MAX;
 }
 
 bool

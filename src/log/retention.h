@@ -31,8 +31,14 @@ struct retention *retention_open(struct log *log, const struct retention_options
 void retention_close(struct retention *retention);
 
 /* One piece of blocking work. `index_seq`: the frame up to which the index is durable. False: there
- * is nothing to do now; look again in a minute, or when a segment was sealed or a snapshot made. */
+ * is nothing to do before the log wakes housekeeping, or a snapshot is made, or, if it waits, a
+ * while has passed. */
 bool retention_step(struct retention *retention, uint64_t index_seq);
+
+/* Is something due that cannot be done yet: the index is behind, a backup is made, there is no
+ * space? Then retention_look_ns() is the while. */
+bool retention_waits(const struct retention *retention);
+uint64_t retention_look_ns(const struct retention *retention);
 
 /* Is it inside a piece of work that excludes a backup, and the removal of snapshots? */
 bool retention_holds(const struct retention *retention);

@@ -51,9 +51,11 @@ struct retention {
 	struct log *log;
 	struct retention_options options;
 	enum retention_state state;
+	uint64_t now_ns; /* engine time at the last look */
 	uint64_t cutoff_ns;
 	uint64_t index_seq;
-	uint64_t merged_at_ns;
+	bool waits;
+	bool tidy; /* nothing of the newest set is to be merged: only another set can change that */
 	int hold; /* -1: not held */
 	struct cold_set *set; /* the newest one, as published */
 	/* the segment being read */
@@ -62,7 +64,9 @@ struct retention {
 	uint64_t scan_no;
 	uint64_t scan_at;
 	uint64_t scan_hash; /* of the last frame; 0: none */
-	uint64_t next_seq;  /* of the first frame of the segment after the oldest */
+	uint64_t peeked;    /* the segment that the next two are about; 0: none */
+	uint64_t next_seq;  /* of the first frame of the one after it */
+	uint64_t next_ns;   /* engine time of that */
 	/* what is being retired or merged */
 	uint64_t retiring; /* segment; 0: a merge */
 	uint64_t newest;   /* the cold file being made */
@@ -96,9 +100,8 @@ enum froe_err retired_clean(struct io_env *env, const struct paths *paths, uint6
 enum froe_err scan_begin(struct retention *retention, uint64_t no, struct froe_fault *fault);
 enum froe_err scan_frame(struct retention *retention, enum scan_result *ret_result,
     struct froe_fault *fault);
-/* Engine time and number of the first frame; 0: there is none yet. */
-enum froe_err scan_peek_time(struct retention *retention, uint64_t *ret_time_ns,
-    struct froe_fault *fault);
+/* Engine time and number of the first frame. */
+enum froe_err scan_peek(struct retention *retention, struct froe_fault *fault);
 
 /* retention_copy.c */
 void retention_judge(struct retention *retention);

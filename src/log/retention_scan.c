@@ -120,19 +120,14 @@ scan_frame(struct retention *retention, enum scan_result *ret_result, struct fro
 }
 
 enum froe_err
-scan_peek_time(struct retention *retention, uint64_t *ret_time_ns, struct froe_fault *fault)
+scan_peek(struct retention *retention, struct froe_fault *fault)
 {
 	struct log_frame_header header;
 	const uint8_t *frame;
-	enum froe_err err = reader_load(
-	    &retention->reader, SEG_HEADER_BYTES, LOG_BLOCK_BYTES, &frame, fault);
-	*ret_time_ns = 0;
-	if (err != FROE_OK || bytes_zero(frame, LOG_BLOCK_BYTES))
-		return err;
-	err = scan_load(retention, &frame, &header, fault);
+	enum froe_err err = scan_load(retention, &frame, &header, fault);
 	if (err != FROE_OK)
 		return err;
-	*ret_time_ns = header.time_ns;
+	retention->next_ns = header.time_ns;
 	retention->next_seq = header.seq;
 	return FROE_OK;
 }

@@ -35,6 +35,7 @@ struct slots_value {
 			uint64_t before_lsn;
 			uint64_t before_frame;
 			uint64_t cold; /* the newest cold file; 0: none */
+			uint64_t time; /* engine time by which runs were past retention; 0: none */
 		} manifest;
 		struct {
 			uint64_t durable_seq;

@@ -463,8 +463,6 @@ frames_advance(struct log *log)
 		}
 		log->durable_seq = frame->header.seq;
 		log->durable_lsn = end;
-		atomic_store_explicit(
-		    &log->time_ns, frame->header.time_ns, memory_order_relaxed);
 		failpoint_pass(FAILPOINT_commit_durable);
 		frame_release(log, frame);
 	}

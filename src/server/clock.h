@@ -1,10 +1,10 @@
 /*
  * server/clock: engine time: close to the wall clock, never decreasing, across restarts too.
  *
- * Purpose     Engine time T starts at max(last T in the log, wall) and advances with the boot-time
- *             clock, slewed towards the wall clock by at most 5 %. A jump of the wall clock by more
- *             than 10 s is not followed for a minute, and after that only by slewing; so no
- *             timer fires early or twice when somebody sets the clock.
+ * Purpose     Engine time T starts at max(last T that the log knows, wall) and advances with the
+ *             boot-time clock, slewed towards the wall clock by at most 5 %. A jump of the wall
+ *             clock by more than 10 s is not followed for a minute, and after that only by slewing;
+ *             so no timer fires early or twice when somebody sets the clock.
  * Threading   its owner only.
  * See         docs/durability.md, clock
  */

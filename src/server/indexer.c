@@ -148,6 +148,15 @@ indexer_keep(struct indexer *indexer, uint64_t keep_ns)
 }
 
 void
+indexer_age(struct indexer *indexer, uint64_t time_ns)
+{
+	if (atomic_load_explicit(&indexer->age_ns, memory_order_relaxed) >= time_ns)
+		return;
+	atomic_store_explicit(&indexer->age_ns, time_ns, memory_order_relaxed);
+	io_wake(indexer->io);
+}
+
+void
 indexer_name(struct indexer *indexer, enum names_kind kind, uint64_t number, struct bytes name)
 {
 	froe_assert(!indexer->running);
@@ -503,10 +512,11 @@ indexer_rebuild(struct indexer *indexer)
 static uint64_t
 indexer_expire(struct indexer *indexer, uint64_t now_ns)
 {
-	uint64_t before_ns = indexer->newest_ns > indexer->keep_ns
-	    ? indexer->newest_ns - indexer->keep_ns
-	    : 0;
-	if (before_ns == indexer->swept_ns) /* no row has come since: nothing has expired */
+	uint64_t age_ns = atomic_load_explicit(&indexer->age_ns, memory_order_relaxed);
+	if (age_ns < indexer->newest_ns)
+		age_ns = indexer->newest_ns;
+	uint64_t before_ns = age_ns > indexer->keep_ns ? age_ns - indexer->keep_ns : 0;
+	if (before_ns == indexer->swept_ns) /* nothing has expired since */
 		return UINT64_MAX;
 	if (indexer->sweep_ns > now_ns)
 		return indexer->sweep_ns;

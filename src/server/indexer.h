@@ -8,7 +8,8 @@
  * Ownership   a posted job is the indexer's until it comes back from indexer_pop(); the caller then
  *             frees it with indexer_job_free(). Only questions come back.
  * Threading   indexer_post, indexer_pop, indexer_room: the hot thread. indexer_applied: any.
- *             indexer_step: the index thread, or the simulator in its place.
+ *             indexer_age: housekeeping. indexer_step: the index thread, or the simulator in its
+ *             place.
  * Invariants  applied F: every row of a frame below F is in the index, and perhaps some of F. Rows
  *             of F are put again after a restart. While the index is being made anew from the log,
  *             ids are found as far as it has got; lists wait for its end, a second at most.
@@ -114,6 +115,7 @@ struct indexer {
 	bool rebuild_told;           /* that it failed */
 	uint64_t keep_ns;            /* of a closed run; UINT64_MAX: for ever */
 	uint64_t newest_ns;          /* engine time of the newest row */
+	_Atomic uint64_t age_ns;     /* engine time that was told beside the rows */
 	uint64_t sweep_ns;           /* when closed runs are looked through, or gone on with */
 	uint64_t swept_ns;           /* closed before it: gone */
 	struct index_sweep sweep;
@@ -161,6 +163,9 @@ void indexer_source(struct indexer *indexer, const char *data, uint64_t until);
 
 /* Before indexer_start: rows of runs that have been closed for so long are dropped. */
 void indexer_keep(struct indexer *indexer, uint64_t keep_ns);
+/* It is so late in engine time, and no start will be before it: rows are dropped although none
+ * comes. Between indexer_start and indexer_stop; one thread, at each of its steps. */
+void indexer_age(struct indexer *indexer, uint64_t time_ns);
 
 /* How far lists are, and how far they have to come: frames. False: they are not being made anew. */
 bool indexer_behind(const struct indexer *indexer, uint64_t *ret_frame, uint64_t *ret_until);

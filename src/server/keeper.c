@@ -10,11 +10,6 @@
 /* Enough for the hot thread to go first wherever both want the same processor. */
 #define SLOW_NICE 10
 
-/* How often retention looks whether something has become old. */
-#define RETAIN_LOOKS 10u /* while a run is kept */
-#define RETAIN_LOOK_NS_MIN (NS_PER_S / 10)
-#define RETAIN_LOOK_NS_MAX (60 * NS_PER_S)
-
 static bool
 keeper_stops(const struct keeper *keeper)
 {
@@ -60,6 +55,7 @@ retain_step(struct keeper *keeper)
 	uint64_t applied = indexer_applied(keeper->indexer);
 	bool more = retention_step(keeper->retention, applied > 0 ? applied - 1 : 0);
 	struct retention_stats stats;
+	indexer_age(keeper->indexer, log_manifest_read(keeper->log).time_ns);
 	if (more || atomic_load_explicit(&keeper->retention_stopped, memory_order_relaxed))
 		return more;
 	retention_stats(keeper->retention, &stats);
@@ -98,6 +94,23 @@ slow_step(struct keeper *keeper)
 	return snapshot || retained;
 }
 
+/* How long there is nothing to do, unless somebody wakes us. */
+static uint64_t
+slow_rest_ns(struct keeper *keeper)
+{
+	uint64_t due_ns = snapshotter_due_ns(&keeper->snapshotter);
+	uint64_t now_ns = io_mono_ns(keeper->env);
+	if (due_ns != UINT64_MAX)
+		due_ns = due_ns > now_ns ? due_ns - now_ns : 1;
+	uint64_t scrub_ns = scrub_step(keeper->scrub, now_ns) - now_ns;
+	if (due_ns > scrub_ns)
+		due_ns = scrub_ns;
+	if (keeper->retention == NULL || !retention_waits(keeper->retention))
+		return due_ns;
+	uint64_t look_ns = retention_look_ns(keeper->retention);
+	return due_ns < look_ns ? due_ns : look_ns;
+}
+
 static void *
 slow_run(void *context)
 {
@@ -105,18 +118,8 @@ slow_run(void *context)
 	FROE_DROP(setpriority(PRIO_PROCESS, 0 /* on Linux: this thread */, SLOW_NICE),
 	    "it may be in the way then");
 	while (!keeper_stops(keeper)) {
-		if (slow_step(keeper))
-			continue;
-		uint64_t due_ns = snapshotter_due_ns(&keeper->snapshotter);
-		uint64_t now_ns = io_mono_ns(keeper->env);
-		if (due_ns != UINT64_MAX)
-			due_ns = due_ns > now_ns ? due_ns - now_ns : 1;
-		uint64_t scrub_ns = scrub_step(keeper->scrub, now_ns) - now_ns;
-		if (due_ns > scrub_ns)
-			due_ns = scrub_ns;
-		if (keeper->retention != NULL && due_ns > keeper->look_ns)
-			due_ns = keeper->look_ns;
-		sleep_for(&keeper->slow_work, due_ns);
+		if (!slow_step(keeper))
+			sleep_for(&keeper->slow_work, slow_rest_ns(keeper));
 	}
 	return NULL;
 }
@@ -144,16 +147,11 @@ slow_start(struct keeper *keeper, struct froe_fault *fault)
 }
 
 void
-keeper_retain(struct keeper *keeper, struct log *log, const struct indexer *indexer,
+keeper_retain(struct keeper *keeper, struct log *log, struct indexer *indexer,
     const struct retention_options *options)
 {
 	keeper->indexer = indexer;
 	keeper->retention = retention_open(log, options);
-	keeper->look_ns = options->keep_ns / RETAIN_LOOKS;
-	if (keeper->look_ns < RETAIN_LOOK_NS_MIN)
-		keeper->look_ns = RETAIN_LOOK_NS_MIN;
-	if (keeper->look_ns > RETAIN_LOOK_NS_MAX)
-		keeper->look_ns = RETAIN_LOOK_NS_MAX;
 }
 
 enum froe_err

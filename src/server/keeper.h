@@ -27,8 +27,7 @@ struct keeper {
 	struct retention *retention; /* NULL: everything is kept */
 	atomic_bool retention_stopped; /* and it was told; read by any thread */
 	struct scrub *scrub;
-	const struct indexer *indexer;
-	uint64_t look_ns; /* how often retention looks */
+	struct indexer *indexer;
 	pthread_t thread;
 	pthread_t slow_thread;
 	sem_t work;
@@ -44,7 +43,7 @@ enum froe_err keeper_start(struct keeper *keeper, struct shard *shard, const cha
     const struct snapshotter_options *snapshots, struct froe_fault *fault) FROE_CHECKED;
 
 /* Before keeper_start(): old segments go, once the index is past them. */
-void keeper_retain(struct keeper *keeper, struct log *log, const struct indexer *indexer,
+void keeper_retain(struct keeper *keeper, struct log *log, struct indexer *indexer,
     const struct retention_options *options);
 void keeper_stop(struct keeper *keeper);
 

@@ -254,6 +254,7 @@ shard_turn(struct shard *shard, uint64_t mono_ns)
 {
 	struct eng_command command = {.type = ENG_CMD_TIMER};
 	uint64_t now_ns = clock_read(&shard->clock, mono_ns);
+	log_pass_time(shard->log, now_ns);
 	bool hold = log_space(shard->log) >= LOG_SPACE_HARD && !plant(HOLD_IGNORED);
 	for (int i = 0; i < TURN_STEPS_MAX; i++) {
 		if (eng_next_deadline_ns(shard->eng) <= now_ns)
@@ -273,5 +274,7 @@ shard_turn(struct shard *shard, uint64_t mono_ns)
 uint64_t
 shard_deadline_ns(const struct shard *shard)
 {
-	return clock_mono_of(&shard->clock, eng_next_deadline_ns(shard->eng));
+	uint64_t timer_ns = eng_next_deadline_ns(shard->eng);
+	uint64_t alarm_ns = log_alarm_ns(shard->log);
+	return clock_mono_of(&shard->clock, timer_ns < alarm_ns ? timer_ns : alarm_ns);
 }

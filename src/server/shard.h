@@ -90,7 +90,7 @@ size_t shard_step(struct shard *shard, const struct eng_command *command); /* ho
  * room or of time (a turn has its limit); call again. */
 bool shard_turn(struct shard *shard, uint64_t mono_ns);
 
-/* Boot-time clock of the next timer; UINT64_MAX: none. */
+/* Boot-time clock of the next timer, or of what the log is to be told; UINT64_MAX: none. */
 uint64_t shard_deadline_ns(const struct shard *shard);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * A disk that is full: new runs are refused, then tasks are held; open runs and metrics are read;
- * when there is space again all goes on by itself. On an ext4 of its own, in a file: where that
+ * when there is space again all goes on by itself; and there is, when runs that have ended are past
+ * retention, whether anything is logged or not. On an ext4 of its own, in a file: where that
  * cannot be mounted the tests are skipped, and say so.
  */
 #include "system.h"
@@ -239,8 +240,7 @@ test_full__retention_makes_room(void **state)
 	server_init(&server);
 	remove_tree(server.dir);
 	snprintf(server.dir, sizeof(server.dir), "%.240s/data", disk.mount);
-	/* A fast disk needs longer to be full; from then on the written time stands still. */
-	const char *extra[] = {"--segment-bytes", "1048576", "--retention", "100ms"};
+	const char *extra[] = {"--segment-bytes", "1048576", "--retention", "1s"};
 	memcpy(server.extra, extra, sizeof(extra));
 	server_start(&server);
 	worker_open(&worker, &server, NULL, &echoes, 4);
@@ -269,12 +269,72 @@ test_full__retention_makes_room(void **state)
 	disk_close(&disk);
 }
 
+/* Runs, each ended before the next one, until one is refused. */
+static void
+run_until_refused(struct froe_client *client)
+{
+	struct froe_id run;
+	enum froe_err err;
+	unsigned count = 0;
+	while ((err = try_run(client, count, LARGE_BYTES, &run)) == FROE_OK) {
+		froe_event_free(await_run(client, run));
+		assert_true(++count < RUNS);
+	}
+	assert_int_equal(err, FROE_RESOURCE_EXHAUSTED);
+}
+
+/* The disk is full, all runs have ended, all new ones are refused: nothing is logged any more, so
+ * no record tells that time passes. */
+static void
+test_full__time_makes_room(void **state)
+{
+	struct gate gate = {.open = 1};
+	struct froe_task_def only = {
+	    .name = "only", .handler = echo_behind_gate, .context = &gate};
+	struct froe_workflow echoes = {.name = "echo", .tasks = &only, .task_count = 1};
+	struct disk disk;
+	struct server server;
+	struct worker worker;
+	struct froe_id run;
+	(void)state;
+	if (!disk_open(&disk, "64M")) {
+		skip();
+		return;
+	}
+	server_init(&server);
+	remove_tree(server.dir);
+	snprintf(server.dir, sizeof(server.dir), "%.240s/data", disk.mount);
+	const char *extra[] = {"--segment-bytes", "1048576", "--retention", "forever"};
+	memcpy(server.extra, extra, sizeof(extra));
+	server_start(&server);
+	worker_open(&worker, &server, NULL, &echoes, 4);
+	struct froe_client *client = client_open(&server, NULL);
+	run_until_refused(client);
+	/* Where filling the disk took longer than this, some of it is old already. */
+	server.extra[3] = "5s";
+	server_restart(&server);
+	uint64_t end_ms = now_ms() + 120000;
+	enum froe_err err;
+	while ((err = try_run(client, 1, LARGE_BYTES, &run)) != FROE_OK) {
+		assert_int_equal(err, FROE_RESOURCE_EXHAUSTED);
+		assert_true(now_ms() < end_ms);
+		sleep_ms(50);
+	}
+	froe_event_free(await_run(client, run));
+	assert_true(server_metric(&server, "froe_log_segment_oldest") > 1);
+	froe_client_close(client);
+	worker_close(&worker);
+	server_release(&server);
+	disk_close(&disk);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_full__comes_and_goes_by_itself),
 	    cmocka_unit_test(test_full__retention_makes_room),
+	    cmocka_unit_test(test_full__time_makes_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /*
  * A server with a retention of a second and small segments: the log turns over under load and
  * kill -9, a run that sleeps meanwhile is whole at its end, and what is past retention says so.
+ * When there is no load any more, what was left of it goes, too, and then nothing happens at all.
  */
 #include "system/system.h"
 
@@ -185,11 +186,98 @@ test_retention__a_sleeper_and_a_turning_log(void **state)
 	server_release(&server);
 }
 
+/* ---------------------------------------------------------------------------------- an idle one */
+
+/* The number of the older snapshot: segments up to it may be given up. */
+static uint64_t
+snapshot_before(const struct server *server)
+{
+	char path[400];
+	uint64_t lowest = UINT64_MAX;
+	struct dirent *entry;
+	snprintf(path, sizeof(path), "%s/shard-0000/ckpt", server->dir);
+	DIR *dir = opendir(path);
+	assert_non_null(dir);
+	while ((entry = readdir(dir)) != NULL) {
+		char *end;
+		uint64_t number = strtoull(entry->d_name, &end, 16);
+		if (strcmp(end, ".snap") == 0 && number < lowest)
+			lowest = number;
+	}
+	closedir(dir);
+	return lowest;
+}
+
+static uint64_t written; /* of all files looked at: when they were written last, their sizes */
+
+static int
+look_at(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
+{
+	uint64_t words[] = {(uint64_t)stat->st_mtim.tv_sec, (uint64_t)stat->st_mtim.tv_nsec,
+	    (uint64_t)stat->st_size, (uint64_t)stat->st_ino};
+	(void)path;
+	(void)ftw;
+	for (size_t i = 0; kind == FTW_F && i < sizeof(words) / sizeof(words[0]); i++)
+		written = (written ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15);
+	return 0;
+}
+
+/* Of the shard's files: what is different when one of them was written, came or went. */
+static uint64_t
+look(const struct server *server)
+{
+	char path[400];
+	snprintf(path, sizeof(path), "%s/shard-0000", server->dir);
+	written = 0;
+	assert_int_equal(nftw(path, look_at, 16, FTW_PHYS), 0);
+	return written;
+}
+
+static void
+await_rest(const struct server *server)
+{
+	uint64_t end_ms = now_ms() + 60000, before = look(server), now;
+	for (sleep_ms(1000); (now = look(server)) != before; sleep_ms(1000)) {
+		before = now;
+		assert_true(now_ms() < end_ms);
+	}
+}
+
+static void
+test_retention__an_idle_server(void **state)
+{
+	struct server server;
+	struct worker worker;
+	(void)state;
+	server_init(&server);
+	const char *extra[] = {"--segment-bytes", "1048576", "--retention", "1s"};
+	memcpy(server.extra, extra, sizeof(extra));
+	server_start(&server);
+	worker_open(&worker, &server, NULL, &echoes, 4);
+	struct froe_client *client = client_open(&server, NULL);
+	turn_over(client, 300);
+	uint64_t frames = server_metric(&server, "froe_log_frames_total");
+	uint64_t end_ms = now_ms() + 60000;
+	while (server_metric(&server, "froe_log_segment_oldest") != snapshot_before(&server) + 1) {
+		assert_true(now_ms() < end_ms);
+		sleep_ms(50);
+	}
+	await_rest(&server);
+	uint64_t rest = look(&server);
+	sleep_ms(3000); /* three times the retention */
+	assert_int_equal(look(&server), rest);
+	assert_int_equal(server_metric(&server, "froe_log_frames_total"), frames);
+	froe_client_close(client);
+	worker_close(&worker);
+	server_release(&server);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_retention__a_sleeper_and_a_turning_log),
+	    cmocka_unit_test(test_retention__an_idle_server),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

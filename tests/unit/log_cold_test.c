@@ -408,8 +408,7 @@ test_cold__repair_beside_a_leftover(void **state)
 	(void)state;
 	runs_of(chilled, newest, touched);
 	OK(world, paths_init(&paths, world->dir, &world->fault));
-	OK(world, cold_begin(&writer, world->env, &paths, world->report.store, newest + 1,
-		      &world->fault));
+	cold_begin(&writer, world->env, &paths, world->report.store, newest + 1);
 	OK(world, cold_finish(&writer, chilled->cold, chilled->cold_count, &file, &world->fault));
 	cold_free(file);
 	cold_hurt(chilled, newest, HURT_INDEX);

@@ -200,6 +200,7 @@ retention_stops(struct world *world)
 	manifest.snapshots[0].number = manifest.snapshots[1].number = log_sealed(world->log);
 	OK(world, log_manifest_write(world->log, &manifest, &world->fault));
 	struct retention *retention = retention_open(world->log, &options);
+	log_pass_time(world->log, world->now_ns);
 	for (unsigned idle = 0; idle < 3;) {
 		idle = retention_step(retention, UINT64_MAX - 1) ? 0 : idle + 1;
 		log_tick(world->log, io_mono_ns(world->env));
@@ -275,8 +276,7 @@ cold_make(struct world *world)
 	struct paths paths = paths_of(world);
 	struct cold_writer writer;
 	struct cold_file *file;
-	OK(world, cold_begin(
-		      &writer, world->env, &paths, world->report.store, COLD_NO, &world->fault));
+	cold_begin(&writer, world->env, &paths, world->report.store, COLD_NO);
 	for (uint64_t run = 1; run <= COLD_RUNS; run++) {
 		for (uint32_t no = 1; no <= 3; no++)
 			cold_put_one(world, &writer, run, no,
@@ -454,8 +454,8 @@ test_forge__cold_writer_with_an_error_anywhere(void **state)
 		struct cold_file *file = NULL;
 		uint64_t before = sim_operations(world->env);
 		sim_fail_after(world->env, at, FROE_IO);
-		err = cold_begin(&writer, world->env, &paths, world->report.store, COLD_NO,
-		    &world->fault);
+		cold_begin(&writer, world->env, &paths, world->report.store, COLD_NO);
+		err = FROE_OK;
 		for (uint32_t i = 1; i < 60 && err == FROE_OK; i++) {
 			struct log_record record = {.run_key = i, .run_event_no = 1};
 			size_t span = i % 20 == 0 ? 1200000 : 60000;

@@ -115,14 +115,6 @@ test_retention__reopened(void **state)
 	}
 }
 
-/* So many new runs, one record each. */
-static void
-story_fill(struct story *story, unsigned count, uint8_t flags)
-{
-	for (unsigned i = 0; i < count; i++)
-		assert_true(story_put(story, ++story->run_count, 20000, flags));
-}
-
 /* Time passes; what was put up to now is retired. */
 static void
 story_age(struct story *story)
@@ -212,23 +204,6 @@ test_retention__off_knows_nothing(void **state)
 	story_free(story);
 }
 
-/* What is past retention is told by the time of what is durable: a crash takes the rest back. */
-static void
-test_retention__counts_durable_time(void **state)
-{
-	struct story *story = story_new(77);
-	struct log *log = story->world->log;
-	struct log_entry entry = {.type = 7, .run_event_no = 1, .run_key = 1};
-	(void)state;
-	uint64_t before_ns = log_time_ns(log), now_ns = story->world->now_ns + 1000 * KEEP_NS;
-	entry.time_ns = now_ns;
-	log_append(log, now_ns, &entry, 1, NULL);
-	assert_int_equal(log_time_ns(log), before_ns);
-	world_settle(story->world);
-	assert_int_equal(log_time_ns(log), now_ns);
-	story_free(story);
-}
-
 /* Nothing goes that only one snapshot has, or that the index does not have. */
 static void
 test_retention__waits_for_snapshot_and_index(void **state)
@@ -309,9 +284,10 @@ test_retention__stops_at_damage(void **state)
 	story->world->now_ns += 2 * KEEP_NS;
 	assert_true(story_live(story, 300));
 	OK(story->world, story_snapshot(story));
+	story_turn(story);
 	while (retention_step(story->retention, UINT64_MAX - 1) &&
 	    story_stats(story).segments_retired == 0)
-		log_tick(story->world->log, io_mono_ns(story->world->env));
+		story_turn(story);
 	path = path_segment(&story->world->log->paths, story_stats(story).segment_oldest + 1);
 	assert_int_equal(
 	    sim_corrupt(story->world->env, path.text, 600000, bad, sizeof(bad)), FROE_OK);
@@ -635,9 +611,10 @@ test_retention__a_crowd_of_files(void **state)
 	story->world->now_ns += 2 * KEEP_NS;
 	story_fill(story, 100, 0);
 	OK(story->world, story_snapshot(story));
+	story_turn(story);
 	for (unsigned idle = 0; idle < 3;) {
 		idle = retention_step(story->retention, UINT64_MAX - 1) ? 0 : idle + 1;
-		log_tick(log, io_mono_ns(story->world->env));
+		story_turn(story);
 		size_t files = story_stats(story).cold_files;
 		most = files > most ? files : most;
 	}
@@ -661,6 +638,7 @@ test_retention__stops_at_damage_while_it_copies(void **state)
 	world->now_ns += 2 * KEEP_NS;
 	story_fill(story, 100, 0);
 	OK(world, story_snapshot(story));
+	story_turn(story);
 	while (story->retention->state != RETENTION_COPY)
 		assert_true(retention_step(story->retention, UINT64_MAX - 1));
 	assert_true(retention_holds(story->retention));
@@ -737,8 +715,8 @@ test_retention__closed_at_any_step(void **state)
 	for (unsigned steps = 1; steps < 400; steps += 1 + steps / 8) {
 		story_age_by_half(story);
 		for (unsigned i = 0; i < steps; i++) {
+			story_turn(story);
 			FROE_DROP(retention_step(story->retention, UINT64_MAX - 1), "or idle");
-			log_tick(world->log, io_mono_ns(world->env));
 		}
 		story_close(story);
 		OK(world, story_open(story));
@@ -759,7 +737,6 @@ main(void)
 	    cmocka_unit_test(test_retention__reopened_and_closed_again),
 	    cmocka_unit_test(test_retention__reopened_and_merged),
 	    cmocka_unit_test(test_retention__off_knows_nothing),
-	    cmocka_unit_test(test_retention__counts_durable_time),
 	    cmocka_unit_test(test_retention__waits_for_snapshot_and_index),
 	    cmocka_unit_test(test_retention__waits_for_a_backup),
 	    cmocka_unit_test(test_retention__stops_at_damage),

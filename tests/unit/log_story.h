@@ -183,12 +183,21 @@ story_snapshot_make(struct story *story)
 	OK(world, log_manifest_write(world->log, &manifest, &world->fault));
 }
 
+/* A turn of the log's owner. */
+static inline void
+story_turn(struct story *story)
+{
+	log_tick(story->world->log, io_mono_ns(story->world->env));
+	log_pass_time(story->world->log, story->world->now_ns);
+}
+
 static inline void
 story_retain(struct story *story)
 {
+	story_turn(story);
 	for (unsigned idle = 0; idle < 3;) {
 		idle = retention_step(story->retention, UINT64_MAX - 1) ? 0 : idle + 1;
-		log_tick(story->world->log, io_mono_ns(story->world->env));
+		story_turn(story);
 	}
 }
 
@@ -341,6 +350,14 @@ story_live(struct story *story, unsigned records)
 			return false;
 	}
 	return true;
+}
+
+/* So many new runs, one record each. */
+static inline void
+story_fill(struct story *story, unsigned count, uint8_t flags)
+{
+	for (unsigned i = 0; i < count; i++)
+		assert_true(story_put(story, ++story->run_count, 20000, flags));
 }
 
 /* ------------------------------------------------------------------------------ with cold files */

@@ -340,6 +340,32 @@ test_indexer__expires(void **state)
 	place_free(place);
 }
 
+/* They also go when no row comes, as soon as it is told how late it is. */
+static void
+test_indexer__expires_at_rest(void **state)
+{
+	struct place *place = place_new(true);
+	struct froe_fault fault;
+	(void)state;
+	assert_int_equal(io_open(place->env, &place->indexer.io, &fault), FROE_OK);
+	indexer_keep(&place->indexer, 10000);
+	for (uint64_t i = 1; i <= 5; i++)
+		put(place, i, "mail", i == 4 ? 0 : 2, i); /* closed at i * 1000 + 5 */
+	list_expect(place, 1u << 2, 6, "", (uint64_t[]){5, 3, 2, 1, 0});
+	indexer_age(&place->indexer, 13500);
+	uint64_t before_ns = io_mono_ns(place->env);
+	io_step(place->indexer.io, UINT64_MAX); /* it is woken */
+	assert_int_equal(io_mono_ns(place->env), before_ns);
+	for (int i = 0; i < 10; i++) {
+		indexer_step(&place->indexer);
+		sim_advance(place->env, 100 * NS_PER_MS);
+	}
+	list_expect(place, 1u << 2, 6, "", (uint64_t[]){5, 0});
+	list_expect(place, 1u << 0, 6, "", (uint64_t[]){4, 0});
+	io_close(place->indexer.io);
+	place_free(place);
+}
+
 /* Each row comes once, newest first, whatever the limit; the last page knows that it is. */
 static void
 test_indexer__cursors(void **state)
@@ -561,6 +587,7 @@ main(void)
 	    cmocka_unit_test(test_indexer__filters),
 	    cmocka_unit_test(test_indexer__rows_say_what_open_runs_are_at),
 	    cmocka_unit_test(test_indexer__expires),
+	    cmocka_unit_test(test_indexer__expires_at_rest),
 	    cmocka_unit_test(test_indexer__cursors),
 	    cmocka_unit_test(test_indexer__full_rings),
 	    cmocka_unit_test(test_indexer__close_with_work_left),

@@ -22,7 +22,14 @@ plant_name(enum plant plant)
 	return plant_names[plant];
 }
 
-/* Of dice of their own, so that the seeds of other kinds stay what they were. */
+/* Those that came later have dice of their own, so that the seeds of others stay what they were. */
+static bool
+is_late(unsigned kind)
+{
+	return kind == KIND_TOKENS || kind == KIND_INDEX || kind == KIND_AGED ||
+	    kind == KIND_AGE_KEPT;
+}
+
 static void
 draw_late_kinds(struct plan *plan)
 {
@@ -40,7 +47,7 @@ draw_kinds(struct plan *plan, struct dice *dice)
 	unsigned operations = shares[dice_below(dice, 5)], faults = shares[dice_below(dice, 5)];
 	for (unsigned kind = 0; kind < KIND_JOBS; kind++) {
 		unsigned share = kind_table[kind].class == 'O' ? operations : faults;
-		if (kind != KIND_TOKENS && kind != KIND_INDEX)
+		if (!is_late(kind))
 			plan->enabled[kind] = dice_hits(dice, share);
 	}
 	draw_late_kinds(plan);

@@ -171,6 +171,9 @@ check_clock(struct process *process)
 	if (process->clock_now_ns != (wall_ns > last_ns ? wall_ns : last_ns))
 		judge_fail(process->judge, "engine time starts at %" PRIu64 ", the log ended at %"
 		    PRIu64, process->clock_now_ns, last_ns);
+	if (last_ns > wall_ns && last_ns > process->model->time_ns &&
+	    last_ns == log_manifest_read(process->shard.log).time_ns)
+		judge_mark(process->judge, KIND_AGE_KEPT);
 	if (last_ns < process->model->time_ns)
 		judge_fail(process->judge, "the last frame is older than its events");
 }

@@ -90,6 +90,7 @@ struct process {
 	struct retention *retention; /* NULL: none */
 	uint64_t oldest;             /* segment, when the last one ended */
 	uint64_t snapshot;           /* in MANIFEST, durably */
+	uint64_t aged_ns;            /* there, too: engine time by which runs were past retention */
 	size_t recalled;             /* events that the log did not give back any more */
 	bool recalling;
 	struct list reads;           /* of old records, under way */
@@ -162,5 +163,8 @@ void process_index_clean(void);
 
 void process_seen(struct process *process, uint64_t conn); /* a heartbeat */
 void process_disconnect(struct process *process, uint64_t conn);
+
+/* Is nothing left that retention could give up if it were later? */
+bool process_aged(const struct process *process);
 
 #endif

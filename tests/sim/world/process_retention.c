@@ -204,10 +204,27 @@ process_retention_turn(struct process *process)
 		judge_fail(process->judge, "retention failed for no reason: %s", after.why);
 	if (after.segments_retired > before.segments_retired) {
 		judge_mark(process->judge, KIND_RETIRED);
+		if (process->model->time_ns + NS_PER_S <
+		    log_manifest_read(process->shard.log).time_ns)
+			judge_mark(process->judge, KIND_AGED);
 		judge_note(process->judge, "retired", after.segment_oldest, after.runs_gone,
 		    after.cold_files);
 	}
 	if (after.merges > before.merges)
 		judge_mark(process->judge, KIND_MERGED);
 	read_some(process);
+}
+
+bool
+process_aged(const struct process *process)
+{
+	struct retention_stats stats;
+	const struct log *log = process->shard.log;
+	struct log_manifest manifest = log_manifest_read(log);
+	uint64_t no = manifest.segment_oldest;
+	if (process->retention == NULL || no > manifest.snapshots[1].number ||
+	    no >= log_sealed(log))
+		return true;
+	retention_stats(process->retention, &stats);
+	return stats.failed;
 }

@@ -1,6 +1,6 @@
 /*
  * What a start promises of the files, looked at from outside: behind the end there is nothing but
- * zeros, and MANIFEST names no older snapshot than it did.
+ * zeros, MANIFEST names no older snapshot than it did, and engine time is not before what it said.
  */
 #include "base/mem.h"
 #include "io/file.h"
@@ -38,8 +38,11 @@ process_check_tail(struct process *process)
 void
 process_note_manifest(struct process *process)
 {
-	if (!process->failed && !process->dying)
-		process->snapshot = log_manifest_read(process->shard.log).snapshots[0].number;
+	struct log_manifest manifest = log_manifest_read(process->shard.log);
+	if (process->failed || process->dying)
+		return;
+	process->snapshot = manifest.snapshots[0].number;
+	process->aged_ns = manifest.time_ns;
 }
 
 void
@@ -49,4 +52,7 @@ process_check_manifest(struct process *process)
 	if (number < process->snapshot)
 		judge_fail(process->judge, "MANIFEST named snapshot %" PRIu64 ", names %" PRIu64,
 		    process->snapshot, number);
+	if (process->shard.clock.now_ns < process->aged_ns)
+		judge_fail(process->judge, "engine time starts at %" PRIu64 ", runs are past "
+		    "retention as of %" PRIu64, process->shard.clock.now_ns, process->aged_ns);
 }

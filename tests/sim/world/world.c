@@ -413,6 +413,25 @@ world_ending(struct world *world)
 	}
 }
 
+/* Nothing happens any more but that time passes: what it makes old goes. And the machine may come
+ * back with a clock that knows nothing of it. */
+static void
+world_age(struct world *world)
+{
+	if (!world->process.up || process_aged(&world->process))
+		return;
+	sim_advance(world->env, 2 * world->plan.keep_ns);
+	for (unsigned turns = 0; world->process.up && !process_aged(&world->process); turns++) {
+		world_turn(world);
+		if (turns > ENDING_TURNS_MAX)
+			judge_fail(&world->judge, "what is past retention stays");
+	}
+	if (!world->process.up || !plan_does(&world->plan, KIND_WALL))
+		return;
+	sim_wall_step(world->env, -(int64_t)(4 * world->plan.keep_ns));
+	world_end_process(world, DEATH_POWER);
+}
+
 /* Frames with an event each, one after the other, so that each tells that the one before it was
  * durable; the watermark does not. */
 static bool
@@ -549,6 +568,7 @@ world_run(struct tally *tally, uint64_t seed, const struct plan_options *options
 	for (unsigned turn = 0; turn < world->plan.turns; turn++)
 		world_turn(world);
 	world_ending(world);
+	world_age(world);
 	world_finish(world);
 	judge_note(&world->judge, "end", world_mono_ns(world), sim_digest(world->env),
 	    world->numbers);

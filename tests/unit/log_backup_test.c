@@ -348,7 +348,6 @@ marker_forge(struct world *world, size_t at, uint8_t value)
 		      world->env, BACKUP "/BACKUP", IO_OPEN_READ, &file, &world->fault));
 	OK(world, io_file_read(world->env, file, blocks, 8192, 0, &world->fault));
 	io_file_close(world->env, file);
-
 	blocks[at] = value;
 	block_close(blocks);
 	memcpy(blocks + 4096, blocks, 4096);

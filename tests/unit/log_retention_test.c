@@ -727,6 +727,34 @@ test_retention__closed_at_any_step(void **state)
 	story_free(story);
 }
 
+/* Closed when the new set was handed over, and when the owner has taken it and the old one was not
+ * fetched: for segments and for merges. */
+static void
+test_retention__closed_while_sets_change_hands(void **state)
+{
+	struct story *story = story_new(30);
+	unsigned merges = 0, segments = 0;
+	(void)state;
+	for (unsigned i = 0; i < 60; i++) {
+		if (i % 2 == 0)
+			story_age_by_half(story);
+		for (unsigned steps = 0; story->retention->state != RETENTION_DRAIN && steps < 3;)
+			steps = retention_step(story->retention, UINT64_MAX - 1) ? 0 : steps + 1;
+		if (story->retention->state == RETENTION_DRAIN) {
+			merges += story->retention->victim_count > 0;
+			segments += story->retention->retiring != 0;
+			if (i % 3 != 0)
+				log_read_turn(story->world->log);
+		}
+		story_restart(story);
+		if (i % 8 == 0)
+			story_check(story, UINT64_MAX);
+	}
+	assert_true(merges > 5 && segments > 5);
+	story_check(story, UINT64_MAX);
+	story_free(story);
+}
+
 int
 main(void)
 {
@@ -753,6 +781,7 @@ main(void)
 	    cmocka_unit_test(test_retention__stops_at_damage_while_it_merges),
 	    cmocka_unit_test(test_retention__copies_in_pieces),
 	    cmocka_unit_test(test_retention__closed_at_any_step),
+	    cmocka_unit_test(test_retention__closed_while_sets_change_hands),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -751,6 +751,41 @@ test_durable__random_life(void **state)
 	assert_true(evictions > 50);
 }
 
+/* Why a durable task is where it is: its first step without a result, in its slot or out of it. */
+static void
+test_durable__why_it_waits(void **state)
+{
+	struct driver d;
+	struct eng_condition event = on_event("paid"), sleep = on_sleep(1000);
+	struct eng_why why;
+	(void)state;
+	durable_open(&d, 2);
+	uint64_t run = driver_start(&d, "wf");
+	uint32_t task = driver_index(&d, run, "a");
+	assert_true(eng_why(d.eng, run, task, false, ENG_WHY_COUNT_MAX, &why));
+	assert_int_equal(why.kind, ENG_WHY_RUNS);
+	durable_wait(&d, run, "a", 1, &event, 1);
+	assert_int_equal(driver_push(&d, "paid", bytes_text("{}")), FROE_OK);
+	durable_wait(&d, run, "a", 2, &sleep, 1);
+	durable_wait(&d, run, "a", 3, &event, 1);
+	assert_true(eng_why(d.eng, run, task, false, ENG_WHY_COUNT_MAX, &why));
+	assert_int_equal(why.kind, ENG_WHY_WAIT);
+	assert_int_equal(why.count, 2); /* the first one has its result */
+	assert_int_equal(why.until_ns, d.now_ns + 1000 * MS);
+	driver_advance(&d, 1000 * MS);
+	assert_true(eng_why(d.eng, run, task, false, ENG_WHY_COUNT_MAX, &why));
+	assert_int_equal(why.count, 3);
+	assert_int_equal(why.until_ns, 0);
+	assert_int_equal(durable_evict(&d, run, "a", 3), FROE_OK);
+	assert_true(eng_why(d.eng, run, task, false, ENG_WHY_COUNT_MAX, &why));
+	assert_int_equal(why.kind, ENG_WHY_WAIT);
+	assert_int_equal(why.count, 3);
+	assert_int_equal(driver_push(&d, "paid", bytes_text("{}")), FROE_OK);
+	assert_true(eng_why(d.eng, run, task, false, ENG_WHY_COUNT_MAX, &why));
+	assert_int_equal(why.kind, ENG_WHY_RUNS);
+	driver_close(&d);
+}
+
 int
 main(void)
 {
@@ -777,6 +812,7 @@ main(void)
 	    cmocka_unit_test(test_durable__deliveries_are_capped),
 	    cmocka_unit_test(test_durable__approvals),
 	    cmocka_unit_test(test_durable__random_life),
+	    cmocka_unit_test(test_durable__why_it_waits),
 	};
 	return cmocka_run_group_tests_name("engine durable", tests, NULL, NULL);
 }

@@ -158,6 +158,9 @@ run_to_death(struct failpoint *test, struct froe_client *client, unsigned nth,
 		if (!start_run(test, client, n, trigger) ||
 		    !step_until(test, client, trigger, &died))
 			return false;
+		/* It comes up to a millisecond after the result: the server is not to die in it. */
+		if (!died && !wait_kind(test, 'A', n))
+			return refuse(test, "a completion was not acknowledged");
 		if (died != (n == nth))
 			return refuse(test, died ? "the server died too early"
 			                         : "the server did not die at its failpoint");

@@ -61,6 +61,7 @@ static const uint32_t bytes_of[KIND_COUNT] = {
 #define CHILDREN_MAX 10000u
 #define FILE_BYTES (64u << 20)
 #define STEP_BYTES (1u << 20)
+#define LONGEST_NS (60 * SAMPLES_NS_PER_S) /* so long a single result is waited for */
 #define WRITES_MAX 4u
 #define SLOTS (WRITES_MAX + 1u) /* those under way, and the one being filled */
 
@@ -287,6 +288,21 @@ client_report(const struct peers *peers)
 	return fflush(stdout) == 0;
 }
 
+/* Until the end; for longer while nothing has come back at all. */
+static bool
+client_goes_on(struct peers *peers)
+{
+	struct samples *samples = &peers->samples;
+	uint64_t span_ns = samples->end_ns - samples->begin_ns;
+
+	if (peers->ended || peers->now_ns < samples->end_ns)
+		return !peers->ended;
+	if (samples->took.count > 0 || span_ns >= LONGEST_NS)
+		return false;
+	samples->end_ns += span_ns + SAMPLES_NS_PER_S / 100;
+	return true;
+}
+
 static bool
 client_run(uint16_t port, const struct options *options)
 {
@@ -299,7 +315,7 @@ client_run(uint16_t port, const struct options *options)
 	peers.now_ns = samples_now_ns();
 	for (uint32_t i = 0; i < peers.count; i++)
 		client_start_all(&peers, &peers.lines[i]);
-	while (!peers.ended && peers.now_ns < peers.samples.end_ns)
+	while (client_goes_on(&peers))
 		peers_turn(&peers);
 	good = client_report(&peers);
 	peers_close(&peers);

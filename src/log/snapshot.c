@@ -261,6 +261,7 @@ struct snapshot_reader {
 	int file;
 	struct seg_header header;
 	uint64_t offset;
+	size_t extent; /* of the last frame */
 	uint64_t hash;
 	uint64_t frames;
 	uint64_t records;
@@ -321,16 +322,19 @@ reader_frame(struct snapshot_reader *reader, struct log_frame_header *ret_header
 	uint32_t block;
 	if (site.available < LOG_BLOCK_BYTES)
 		return reader_bad(reader, "it ends without a seal");
-	enum froe_err err = io_file_read(reader->env, reader->file, reader->buffer, LOG_BLOCK_BYTES,
-	    reader->offset, reader->fault);
+	/* As much as the frame before it had: most have the same. */
+	size_t have = reader->extent < site.available ? reader->extent : (size_t)site.available;
+	enum froe_err err = io_file_read(
+	    reader->env, reader->file, reader->buffer, have, reader->offset, reader->fault);
 	if (err != FROE_OK)
 		return err;
 	size_t extent = log_frame_extent(reader->buffer, &site);
-	if (extent > LOG_BLOCK_BYTES)
-		err = io_file_read(reader->env, reader->file, reader->buffer + LOG_BLOCK_BYTES,
-		    extent - LOG_BLOCK_BYTES, reader->offset + LOG_BLOCK_BYTES, reader->fault);
+	if (extent > have)
+		err = io_file_read(reader->env, reader->file, reader->buffer + have, extent - have,
+		    reader->offset + have, reader->fault);
 	if (err != FROE_OK)
 		return err;
+	reader->extent = extent;
 	enum log_frame_verdict verdict =
 	    log_frame_judge(reader->buffer, extent, &site, ret_header, &block);
 	if (verdict == LOG_FRAME_INCOMPATIBLE)
@@ -445,6 +449,7 @@ snapshot_read(struct io_env *env, const char *dir, struct uuid store, uint64_t n
 	    .env = env,
 	    .file = -1,
 	    .offset = SEG_HEADER_BYTES,
+	    .extent = LOG_BLOCK_BYTES,
 	    .loader = loader,
 	    .context = context,
 	    .fault = fault != NULL ? fault : &own,

@@ -390,7 +390,7 @@ abandon(struct round *round)
 static void
 run_round(struct round *round)
 {
-	static const char *const retention[] = {"--retention", "2s", NULL};
+	static const char *const retention[] = {"--retention", VERDICT_KEPT, NULL};
 	unsigned failed = round->crash->failed;
 
 	make_dir(round);

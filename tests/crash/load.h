@@ -36,7 +36,7 @@ struct load_run {
 	bool ended;         /* the final event came */
 	bool cancelled;     /* the cancel was acknowledged */
 	bool cancel_asked;
-	bool gone; /* the server did not know it, when it was asked for its end */
+	uint64_t gone_ns;   /* when the server did not know it, asked for its end; 0: it did */
 	uint64_t acknowledged_ns; /* when these came */
 	uint64_t ended_ns;
 	uint64_t cancelled_ns;
@@ -118,7 +118,7 @@ load_on_end(void *context, const struct froe_event *event, const struct froe_err
 
 	run->load->pending--;
 	if (event == NULL) {
-		run->gone = error->code == FROE_NOT_FOUND;
+		run->gone_ns = error->code == FROE_NOT_FOUND ? ledger_now_ns() : 0;
 		snprintf(run->text, sizeof(run->text), "%s", error->text);
 		return;
 	}

@@ -26,6 +26,8 @@
 #include <stdarg.h>
 
 #define VERDICT_SHOWN 20u
+#define VERDICT_KEPT_MS 2000u /* in rounds with retention */
+#define VERDICT_KEPT "2s"
 
 /* What the server has recorded of a task. */
 struct verdict_task {
@@ -148,17 +150,20 @@ verdict_of_run(const struct froe_id *task, const struct froe_id *run)
 }
 
 /*
- * The server kept it for a moment after its end, and kills followed one another so quickly that the
- * client could not ask in time: then it has ended, which a worker or the client's cancel was told.
+ * The server keeps it for VERDICT_KEPT_MS after its end, and kills followed one another so quickly
+ * that the client could not ask in time: then a worker has executed it that long before, or it was
+ * cancelled. (Strict where nothing is forgotten: in two of three rounds.)
  */
 static inline bool
 verdict_forgotten(const struct verdict *verdict, const struct load_run *run)
 {
-	if (!verdict->forgetful || !run->gone || run->ended)
+	if (!verdict->forgetful || run->gone_ns == 0 || run->ended)
 		return false;
 	for (size_t i = 0; i < verdict->event_count; i++) {
-		if (verdict->events[i].kind == 'A' &&
-		    verdict_of_run(&verdict->events[i].task, &run->id))
+		const struct ledger_event *event = &verdict->events[i];
+
+		if (event->kind == 'E' && verdict_of_run(&event->task, &run->id) &&
+		    event->ns + VERDICT_KEPT_MS * LEDGER_NS_PER_MS <= run->gone_ns)
 			return true;
 	}
 	return run->cancelled;

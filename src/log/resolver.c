@@ -319,7 +319,8 @@ resolver_places(const struct resolver *resolver, uint64_t run_key, uint32_t from
     struct log_place *to)
 {
 	const struct resolver_list *list = keyset_get_u64(&resolver->runs, run_key);
-	froe_assert(count == 0 || (list != NULL && count <= list->count - from));
+	froe_assert(count == 0 ||
+	    (list != NULL && from <= list->count && count <= list->count - from));
 	for (uint32_t i = 0; i < count; i++)
 		to[i] = place_unpack(list->places[from + i]);
 }

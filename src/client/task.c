@@ -126,11 +126,46 @@ held_new(struct froe_worker *worker, const Froe__Dispatch *dispatch)
 	return task;
 }
 
+static struct uuid
+held_key(const struct froe_task *task)
+{
+	struct uuid key;
+	memcpy(key.bytes, task->id.bytes, sizeof(key.bytes));
+	return key;
+}
+
+void
+held_add(struct froe_task *task)
+{
+	struct froe_worker *worker = task->worker;
+	list_push(&worker->tasks, &task->node);
+	task->same = map_get_uuid(&worker->tasks_by_id, held_key(task));
+	map_put_uuid(&worker->tasks_by_id, held_key(task), task);
+}
+
+static void
+held_remove(struct froe_task *task)
+{
+	struct map *map = &task->worker->tasks_by_id;
+	struct froe_task *newer = map_get_uuid(map, held_key(task));
+	froe_assert(newer != NULL);
+	list_remove(&task->node);
+	if (newer == task && task->same != NULL) {
+		map_put_uuid(map, held_key(task), task->same);
+	} else if (newer == task) {
+		map_remove_uuid(map, held_key(task));
+	} else {
+		while (newer->same != task)
+			newer = newer->same;
+		newer->same = task->same;
+	}
+}
+
 void
 held_free(struct froe_task *task)
 {
 	struct froe_worker *worker = task->worker;
-	list_remove(&task->node);
+	held_remove(task);
 	list_remove(&task->queue);
 	for (size_t i = 0; i < task->parent_count; i++)
 		mem_free(task->parents[i].fetched);

@@ -46,17 +46,15 @@ worker_serving(const struct froe_worker *worker)
 static struct froe_task *
 task_find(struct froe_worker *worker, ProtobufCBinaryData id, uint64_t lease)
 {
-	struct list *node;
 	struct froe_id task_id;
+	struct uuid key;
 	if (!wire_id_get(id, &task_id))
 		return NULL;
-	list_for_each(node, &worker->tasks)
-	{
-		struct froe_task *task = container_of(node, struct froe_task, node);
-		if (task->lease == lease && memcmp(&task->id, &task_id, sizeof(task_id)) == 0)
-			return task;
-	}
-	return NULL;
+	memcpy(key.bytes, task_id.bytes, sizeof(key.bytes));
+	struct froe_task *task = map_get_uuid(&worker->tasks_by_id, key);
+	while (task != NULL && task->lease != lease)
+		task = task->same;
+	return task;
 }
 
 /* The server took the lease back. */
@@ -320,7 +318,7 @@ worker_dispatch(struct froe_worker *worker, const Froe__Dispatch *dispatch)
 	if (task_find(worker, dispatch->task, dispatch->lease) != NULL)
 		return; /* this very lease is here already */
 	struct froe_task *task = held_new(worker, dispatch);
-	list_push(&worker->tasks, &task->node);
+	held_add(task);
 	worker->empty = false;
 	pool_push(worker, task);
 }
@@ -439,6 +437,7 @@ worker_new(struct froe_client *client, const struct froe_worker_options *options
 	worker->context = options->context;
 	worker->retry_ns = UINT64_MAX;
 	list_init(&worker->tasks);
+	map_init(&worker->tasks_by_id);
 	list_init(&worker->queue);
 	froe_assert(pthread_cond_init(&worker->work, NULL) == 0);
 	return worker;
@@ -745,6 +744,7 @@ worker_free(struct froe_worker *worker)
 	for (size_t i = 0; i < worker->put_count; i++)
 		buf_release(&worker->puts[i]);
 	froe_assert(pthread_cond_destroy(&worker->work) == 0);
+	map_release(&worker->tasks_by_id);
 	for (size_t i = 0; i < worker->slot_type_count; i++)
 		mem_free(worker->slot_types[i].type);
 	mem_free(worker->slot_types);

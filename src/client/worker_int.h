@@ -65,6 +65,7 @@ struct froe_worker {
 	uint64_t heartbeat_ns; /* the next */
 	uint64_t retry_ns;     /* of delayed results; UINT64_MAX: none */
 	struct list tasks;
+	struct map tasks_by_id; /* the newest lease of each; the others behind it (`same`) */
 	struct list queue;
 	unsigned calling; /* on_result calls under way */
 	unsigned running; /* handlers under way */
@@ -100,6 +101,7 @@ struct task_failure {
 
 struct froe_task {
 	struct list node;  /* worker->tasks */
+	struct froe_task *same; /* an older lease of the same task, which is held still; NULL: none */
 	struct list queue; /* worker->queue */
 	struct froe_worker *worker;
 	enum task_state state;
@@ -154,6 +156,7 @@ struct froe_task {
 
 /* ---- task.c */
 struct froe_task *held_new(struct froe_worker *worker, const Froe__Dispatch *dispatch);
+void held_add(struct froe_task *task);  /* to the worker's; with the lock */
 void held_free(struct froe_task *task); /* also out of the lists; with the lock */
 void held_cancel(struct froe_task *task, const char *reason);
 

@@ -101,7 +101,7 @@ struct task_failure {
 
 struct froe_task {
 	struct list node;  /* worker->tasks */
-	struct froe_task *same; /* an older lease of the same task, which is held still; NULL: none */
+	struct froe_task *same; /* an older lease of the same task, held still; NULL: none */
 	struct list queue; /* worker->queue */
 	struct froe_worker *worker;
 	enum task_state state;

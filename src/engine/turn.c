@@ -228,18 +228,34 @@ eng_step(struct eng *eng, const struct eng_command *command, uint64_t now_ns, ui
 #define EVENT_BYTES 112u
 
 /* RUN_STARTED has more fields than others: parent, child's number, two times; and texts, whose
- * tags and lengths take at most five bytes each. A child may inherit as much metadata as there can
- * be. */
+ * tags and lengths take at most TEXT_HEAD_BYTES each. */
 #define START_BYTES 64u
-#define INHERITED_BYTES_MAX (FROE_METADATA_BYTES_MAX + 2 * FROE_METADATA_PAIRS_MAX * 5)
+#define TEXT_HEAD_BYTES 5u
+#define INHERITED_BYTES_MAX                                                                        \
+	(FROE_METADATA_BYTES_MAX + 2 * FROE_METADATA_PAIRS_MAX * TEXT_HEAD_BYTES)
+
+/* The metadata that its parent's run has. Without a parent that holds the lease it is refused. */
+static size_t
+inherited_bytes(const struct eng *eng, const struct eng_start *start)
+{
+	struct eng_task *parent = eng_lease_find(eng, start->worker.v, &start->parent);
+	if (parent == NULL)
+		return 0;
+	const struct eng_run *run = task_run(parent);
+	const uint8_t *at = run->texts;
+	size_t size = 0;
+	for (uint32_t i = 0; i < run->text_count; i++)
+		size += metadata_next(&at).size + TEXT_HEAD_BYTES;
+	return size;
+}
 
 static size_t
-start_bytes(const struct eng_start *start)
+start_bytes(const struct eng *eng, const struct eng_start *start)
 {
 	size_t size = START_BYTES + start->input.size + start->key.size + start->child_key.size;
 	for (uint32_t i = 0; i < start->metadata_count; i++)
-		size += start->metadata[i].size + 5;
-	return size + (start->child ? INHERITED_BYTES_MAX : 0);
+		size += start->metadata[i].size + TEXT_HEAD_BYTES;
+	return size + (start->child ? inherited_bytes(eng, start) : 0);
 }
 
 /* Each run begins with the tasks that wait for no other. */
@@ -255,18 +271,19 @@ many_bytes(const struct eng *eng, const struct eng_command *command)
 		uint32_t roots = workflow != NULL
 		    ? workflow->versions[workflow->version_count - 1]->root_count
 		    : 0;
-		size += (1 + (size_t)roots) * EVENT_BYTES + start_bytes(start);
+		size += (1 + (size_t)roots) * EVENT_BYTES + start_bytes(eng, start);
 	}
 	return size;
 }
 
 /* A node with its label and its conditions; or an error that names two labels. */
 static size_t
-durable_bytes(const struct eng_command *command)
+durable_bytes(const struct eng *eng, const struct eng_command *command)
 {
 	size_t size = sizeof(struct froe_fault) + ENG_LABEL_BYTES_MAX + command->durable.value.size;
 	if (command->durable.kind == ENG_NODE_CHILD)
-		size += start_bytes(&command->durable.child) + INHERITED_BYTES_MAX + EVENT_BYTES;
+		size += start_bytes(eng, &command->durable.child) + INHERITED_BYTES_MAX +
+		    EVENT_BYTES;
 	for (uint32_t i = 0; i < command->durable.condition_count; i++) {
 		const struct eng_condition *condition = &command->durable.conditions[i];
 		size += condition->name.size + condition->data.size + 48;
@@ -320,10 +337,10 @@ replay_bytes(const struct eng_replay *replay)
 }
 
 static size_t
-command_payload(const struct eng_command *command)
+command_payload(const struct eng *eng, const struct eng_command *command)
 {
 	if (command->type == ENG_CMD_RUN_START)
-		return start_bytes(&command->run_start);
+		return start_bytes(eng, &command->run_start);
 	if (command->type == ENG_CMD_WORKFLOW_PUT)
 		return command->workflow_put.definition.encoded.size +
 		    command->workflow_put.definition.name.size;
@@ -348,7 +365,7 @@ command_payload(const struct eng_command *command)
 	if (command->type == ENG_CMD_APPROVAL_DECIDE)
 		return command->approval_decide.reason.size;
 	if (command->type == ENG_CMD_DURABLE_STEP)
-		return durable_bytes(command);
+		return durable_bytes(eng, command);
 	if (command->type == ENG_CMD_TOKEN_CREATE)
 		return token_payload(command);
 	if (command->type == ENG_CMD_WORKER_PAUSE)
@@ -397,7 +414,7 @@ eng_step_bytes_max(const struct eng *eng, const struct eng_command *command)
 	    command->type == ENG_CMD_SCHEDULE)
 		events += 2 * ENG_STEP_DOOMED_MAX + 2 * FROE_WORKFLOW_TASKS_MAX;
 	size_t size = events * EVENT_BYTES + command->actor.size +
-	    (plant(BOUND_SMALL) ? 0 : command_payload(command));
+	    (plant(BOUND_SMALL) ? 0 : command_payload(eng, command));
 	size += command->job.number != 0 ? EVENT_BYTES : 0; /* JOB_ADVANCED */
 	size += delivery_bytes(eng, command);
 	if (command->type == ENG_CMD_RUN_START_MANY)

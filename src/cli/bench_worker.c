@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SPAWN_MAX 500u /* children that a call starts: more may not fit one write of the log */
+#define SPAWN_MAX 1000u /* children that a call starts */
 #define TASKS_MAX 4
 
 static volatile sig_atomic_t worker_stop;

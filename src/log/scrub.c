@@ -1,8 +1,9 @@
 /*
  * A pass: segments from the oldest to the newest sealed one, a piece of up to a MiB a step; the two
  * snapshots; the cold files. MANIFEST is asked anew before each step: it is written by this thread,
- * so what it names is there. After each piece the machine rests for as long as the piece's bytes
- * take at its rate. After damage it goes on with the next file.
+ * so what it names is there. Pieces come in bursts, with gaps in which the log has the disk; after
+ * a burst the machine rests for as long as its bytes take at its rate, so that an idle server is idle
+ * for minutes on end. After damage it goes on with the next file.
  */
 #include "log/scrub.h"
 
@@ -17,7 +18,9 @@
 
 #define SCRUB_PIECE_BYTES (1u << 20)
 #define SCRUB_BYTES_PER_S_MIN (256u << 10)
-#define SCRUB_IDLE_S 10u
+#define SCRUB_BURST_BYTES (64u << 20)
+#define SCRUB_GAP_NS UINT64_C(50000000)
+#define SCRUB_PASS_REST_S 60u /* at least, after a pass */
 #define SCRUB_WEEK_S (7u * 86400u)
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -37,7 +40,8 @@ struct scrub {
 	uint64_t hash;
 	unsigned index; /* of the snapshot or cold file that is next */
 	uint64_t due_ns;
-	uint64_t pass_bytes;
+	uint64_t burst_bytes;
+	bool passed; /* the pass has just ended */
 };
 
 static void
@@ -223,6 +227,7 @@ scrub_piece(struct scrub *scrub)
 		if (!more) {
 			scrub_enter(scrub, SCRUB_SEGMENT);
 			scrub->no = log_manifest_read(scrub->log).segment_oldest;
+			scrub->passed = true;
 			atomic_fetch_add_explicit(
 			    &scrub->log->scrub.passes, 1, memory_order_relaxed);
 		}
@@ -245,6 +250,20 @@ scrub_rate(const struct scrub *scrub)
 		   : SCRUB_BYTES_PER_S_MIN;
 }
 
+/* After a piece: a gap; after a burst, which a pass's end ends too, what it has run ahead. */
+static uint64_t
+scrub_rest_ns(struct scrub *scrub)
+{
+	bool passed = scrub->passed;
+	if (!passed && scrub->burst_bytes < SCRUB_BURST_BYTES)
+		return SCRUB_GAP_NS;
+	uint64_t rest_ns = scrub->burst_bytes * NS_PER_S / scrub_rate(scrub);
+	uint64_t least_ns = passed ? SCRUB_PASS_REST_S * NS_PER_S : SCRUB_GAP_NS;
+	scrub->burst_bytes = 0;
+	scrub->passed = false;
+	return rest_ns > least_ns ? rest_ns : least_ns;
+}
+
 uint64_t
 scrub_step(struct scrub *scrub, uint64_t mono_ns)
 {
@@ -252,10 +271,8 @@ scrub_step(struct scrub *scrub, uint64_t mono_ns)
 		return scrub->due_ns;
 	uint64_t bytes = scrub_piece(scrub);
 	atomic_fetch_add_explicit(&scrub->log->scrub.bytes, bytes, memory_order_relaxed);
-	/* An idle server's housekeeping is idle, too. */
-	uint64_t rest_ns = bytes * NS_PER_S / scrub_rate(scrub);
-	uint64_t least_ns = bytes > 0 ? NS_PER_S : SCRUB_IDLE_S * NS_PER_S;
-	scrub->due_ns = mono_ns + (rest_ns > least_ns ? rest_ns : least_ns);
+	scrub->burst_bytes += bytes;
+	scrub->due_ns = mono_ns + scrub_rest_ns(scrub);
 	return scrub->due_ns;
 }
 

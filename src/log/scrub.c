@@ -2,8 +2,8 @@
  * A pass: segments from the oldest to the newest sealed one, a piece of up to a MiB a step; the two
  * snapshots; the cold files. MANIFEST is asked anew before each step: it is written by this thread,
  * so what it names is there. Pieces come in bursts, with gaps in which the log has the disk; after
- * a burst the machine rests for as long as its bytes take at its rate, so that an idle server is idle
- * for minutes on end. After damage it goes on with the next file.
+ * a burst the machine rests for as long as its bytes take at its rate, so that an idle server is
+ * idle for minutes on end. After damage it goes on with the next file.
  */
 #include "log/scrub.h"
 

@@ -314,6 +314,9 @@ indexer_list(struct indexer *indexer, struct indexer_job *job)
 static void
 indexer_find(struct indexer *indexer, struct indexer_job *job)
 {
+	mem_free(job->block); /* it was looked for before */
+	job->block = NULL;
+	job->found = false;
 	if (index_find(indexer->index, job->row.id, find_take, job) == FROE_CORRUPT)
 		indexer_anew(indexer, "the index is damaged: a row is not what was put");
 	job->behind = is_behind(indexer) && (!job->found || job->row.finished_ns == 0);

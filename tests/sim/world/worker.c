@@ -392,8 +392,8 @@ send_wrong(struct world *world, struct worker *worker)
 	if (fence == NULL || model_fence_current(&world->model, worker->number, fence))
 		return;
 	const struct worker_task *own = task_find(worker, fence);
-	if (own != NULL && own->stopping) /* it would say that a handler has ended that has not */
-		return;
+	if (own != NULL && (own->stopping || (own->exactly_once && !own->stopped && !own->zombie)))
+		return; /* it would say that a handler has ended that has not */
 	struct eng_command command =
 	    worker_command(world, worker, fence, ENG_CMD_TASK_COMPLETE);
 	command.task.bytes = bytes_text("\"stolen\"");

@@ -160,16 +160,17 @@ note_find(struct snapshotter *snapshotter)
 	}
 }
 
-/* Enough has come since the newest one: log, or time. The larger the state, the more log: half of
- * what a snapshot takes, so that a start never replays much longer than it loads. */
+/* Enough has come since the newest one: log, or time. The larger the state, the more log: as much
+ * as a snapshot takes, so that loading and saving it costs a constant part of what is logged, and
+ * a start replays about as long as it loads. */
 static bool
 worth_it(struct snapshotter *snapshotter, uint64_t segments)
 {
 	uint64_t bytes = segments * snapshotter->segment_bytes;
 	uint64_t enough = snapshotter->options.log_bytes;
 	uint64_t due_ns = snapshotter->last_ns + snapshotter->options.interval_ns;
-	if (enough < snapshotter->last_bytes / 2)
-		enough = snapshotter->last_bytes / 2;
+	if (enough < snapshotter->last_bytes)
+		enough = snapshotter->last_bytes;
 	if (bytes >= enough || io_mono_ns(snapshotter->env) >= due_ns)
 		return true;
 	snapshotter->due_ns = due_ns;

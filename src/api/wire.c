@@ -39,38 +39,35 @@ place_format(const struct place *place, char field[WIRE_FIELD_SIZE])
 	}
 }
 
-static bool
-take(struct bytes *from, uint64_t size, struct bytes *ret_taken)
+bool
+wire_field_take(struct bytes *from, struct wire_field *ret_field)
 {
+	uint64_t tag, size;
+	if (!varint_take(from, &tag) || tag >> 3 == 0 || tag >> 32 != 0)
+		return false;
+	*ret_field = (struct wire_field){.number = (uint32_t)(tag >> 3), .type = tag & 7};
+	switch (ret_field->type) {
+	case PROTOBUF_C_WIRE_TYPE_VARINT:
+		return varint_take(from, &ret_field->value);
+	case PROTOBUF_C_WIRE_TYPE_64BIT:
+		size = 8;
+		break;
+	case PROTOBUF_C_WIRE_TYPE_32BIT:
+		size = 4;
+		break;
+	case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
+		if (!varint_take(from, &size))
+			return false;
+		break;
+	default:
+		return false;
+	}
 	if (size > from->size)
 		return false;
-	*ret_taken = bytes_of(from->data, (size_t)size);
+	ret_field->content = bytes_of(from->data, (size_t)size);
 	from->data += size;
 	from->size -= (size_t)size;
 	return true;
-}
-
-/* One field: its number, and its content if it is delimited by a length. */
-static bool
-take_field(struct bytes *from, uint32_t *ret_number, bool *ret_delimited, struct bytes *ret_content)
-{
-	uint64_t tag, value;
-	if (!varint_take(from, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff)
-		return false;
-	*ret_number = (uint32_t)(tag >> 3);
-	*ret_delimited = (tag & 7) == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
-	switch (tag & 7) {
-	case PROTOBUF_C_WIRE_TYPE_VARINT:
-		return varint_take(from, &value);
-	case PROTOBUF_C_WIRE_TYPE_64BIT:
-		return take(from, 8, ret_content);
-	case PROTOBUF_C_WIRE_TYPE_32BIT:
-		return take(from, 4, ret_content);
-	case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
-		return varint_take(from, &value) && take(from, value, ret_content);
-	default:
-		return false; /* groups are of proto1 */
-	}
 }
 
 static bool
@@ -81,15 +78,13 @@ check_message(struct check *check, const ProtobufCMessageDescriptor *descriptor,
 	froe_assert(depth < WIRE_DEPTH_MAX && descriptor->n_fields <= FIELDS_MAX);
 	memset(counts, 0, descriptor->n_fields * sizeof(counts[0]));
 	while (message.size > 0) {
-		uint32_t number;
-		bool delimited;
-		struct bytes content = {0};
-		if (!take_field(&message, &number, &delimited, &content)) {
+		struct wire_field taken;
+		if (!wire_field_take(&message, &taken)) {
 			place_format(outer, check->field);
 			return false;
 		}
 		const ProtobufCFieldDescriptor *field =
-		    protobuf_c_message_descriptor_get_field(descriptor, number);
+		    protobuf_c_message_descriptor_get_field(descriptor, taken.number);
 		uint32_t *count = field != NULL ? &counts[field - descriptor->fields] : &unknown;
 		struct place place = {
 		    .outer = outer,
@@ -101,13 +96,13 @@ check_message(struct check *check, const ProtobufCMessageDescriptor *descriptor,
 			place_format(&place, check->field);
 			return false;
 		}
-		if (field == NULL || !delimited)
+		if (field == NULL || taken.type != PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED)
 			continue;
 		if (field->type == PROTOBUF_C_TYPE_MESSAGE &&
-		    !check_message(check, field->descriptor, content, &place, depth + 1))
+		    !check_message(check, field->descriptor, taken.content, &place, depth + 1))
 			return false;
 		if (field->type == PROTOBUF_C_TYPE_STRING && !check->text_bad &&
-		    !utf8_valid(content.data, content.size)) {
+		    !utf8_valid(taken.content.data, taken.content.size)) {
 			check->text_bad = true;
 			place_format(&place, check->field);
 		}

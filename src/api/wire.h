@@ -26,6 +26,17 @@
  * three-byte strings needs about 40 MiB. */
 #define WIRE_ARENA_BYTES_MAX ((size_t)64 << 20)
 
+/* One field as it stands in a message. */
+struct wire_field {
+	uint32_t number;
+	unsigned type;        /* PROTOBUF_C_WIRE_TYPE_* */
+	uint64_t value;       /* VARINT */
+	struct bytes content; /* of the others; words of a fixed size are left as they are */
+};
+
+/* From the front. False: it is cut off or garbled, or a group (of proto1). */
+bool wire_field_take(struct bytes *from, struct wire_field *ret_field);
+
 enum wire_result {
 	WIRE_GOOD,
 	WIRE_TEXT, /* the string at `field` is not UTF-8 text; everything else is good */

@@ -257,17 +257,23 @@ bench_print_samples(const char *what, const struct samples *samples, FILE *to)
 
 /* ------------------------------------------------------------------------------------ the loop */
 
+void
+bench_print_json(const struct load *load, FILE *to)
+{
+	fputs("{", to);
+	bench_print_plan_json(load->plan, to);
+	fputs(",", to);
+	samples_print_json(&load->samples, to);
+	fputs("}\n", to);
+}
+
 static void
 loop_report(const struct load *load)
 {
 	const struct bench_plan *plan = load->plan;
 
 	if (plan->json) {
-		fputs("{", stdout);
-		bench_print_plan_json(plan, stdout);
-		fputs(",", stdout);
-		samples_print_json(&load->samples, stdout);
-		fputs("}\n", stdout);
+		bench_print_json(load, stdout);
 	} else {
 		bench_print_plan(plan, stdout);
 		bench_print_samples("", &load->samples, stdout);

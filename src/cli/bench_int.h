@@ -175,6 +175,7 @@ void load_show_end(struct load *load);
 
 /* The plan's members of the JSON object, and the table's first line. */
 void bench_print_plan_json(const struct bench_plan *plan, FILE *to);
+void bench_print_json(const struct load *load, FILE *to); /* plan and percentiles, one line */
 void bench_print_plan(const struct bench_plan *plan, FILE *to);
 void bench_print_samples(const char *what, const struct samples *samples, FILE *to);
 

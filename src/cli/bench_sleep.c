@@ -102,11 +102,7 @@ sleeps_report(const struct load *load)
 	const struct bench_plan *plan = load->plan;
 
 	if (plan->json) {
-		fputs("{", stdout);
-		bench_print_plan_json(plan, stdout);
-		fputs(",", stdout);
-		samples_print_json(&load->samples, stdout);
-		fputs("}\n", stdout);
+		bench_print_json(load, stdout);
 		return;
 	}
 	printf("sleep: %llu tasks, due over %.1f s\n\n", (unsigned long long)plan->count,

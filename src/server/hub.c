@@ -107,9 +107,9 @@ hub_item_object(struct hub *hub, uint64_t frame, enum hub_item_kind kind, void *
 	item_push(hub, &item, NULL);
 }
 
-void
-hub_item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin, uint32_t number,
-    const ProtobufCMessage *message)
+static void
+reply_push(struct hub *hub, uint64_t frame, const struct eng_origin *origin, uint32_t number,
+    const ProtobufCMessage *message, bool late)
 {
 	struct hub_item item = {
 	    .frame = frame,
@@ -117,23 +117,23 @@ hub_item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin,
 	    .number = number,
 	    .conn = origin->conn,
 	    .request = origin->request,
+	    .late = late,
 	};
 	item_push(hub, &item, message);
+}
+
+void
+hub_item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin, uint32_t number,
+    const ProtobufCMessage *message)
+{
+	reply_push(hub, frame, origin, number, message, /* late= */ false);
 }
 
 void
 hub_item_reply_late(struct hub *hub, uint64_t frame, const struct eng_origin *origin,
     uint32_t number, const ProtobufCMessage *message)
 {
-	struct hub_item item = {
-	    .frame = frame,
-	    .kind = HUB_ITEM_EFFECT,
-	    .number = number,
-	    .conn = origin->conn,
-	    .request = origin->request,
-	    .late = true,
-	};
-	item_push(hub, &item, message);
+	reply_push(hub, frame, origin, number, message, /* late= */ true);
 }
 
 void

@@ -6,6 +6,7 @@
 #include "server/record_int.h"
 
 #include "api/definition.h"
+#include "api/wire.h"
 #include "base/varint.h"
 #include "proto/record.pb-c.h"
 
@@ -266,53 +267,13 @@ record_encode(const struct eng_event *event, struct buf *to)
 
 /* ----------------------------------------------------------------------------------- decoding */
 
-/* One field of a body, as it stands there. */
-struct wire_field {
-	uint64_t number;
-	unsigned type;
-	uint64_t value;       /* VARINT */
-	struct bytes content; /* LENGTH_PREFIXED */
-};
-
-/* False: the body is not one. Fixed words are of versions to come, whose fields are skipped. */
-static bool
-take_field(struct bytes *body, struct wire_field *field)
-{
-	uint64_t tag, size;
-	if (!varint_take(body, &tag) || tag >> 3 == 0 || tag >> 32 != 0)
-		return false;
-	*field = (struct wire_field){.number = tag >> 3, .type = tag & 7};
-	switch (field->type) {
-	case PROTOBUF_C_WIRE_TYPE_VARINT:
-		return varint_take(body, &field->value);
-	case PROTOBUF_C_WIRE_TYPE_64BIT:
-		size = 8;
-		break;
-	case PROTOBUF_C_WIRE_TYPE_32BIT:
-		size = 4;
-		break;
-	case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
-		if (!varint_take(body, &size))
-			return false;
-		break;
-	default:
-		return false;
-	}
-	if (size > body->size)
-		return false;
-	field->content = bytes_of(body->data, (size_t)size);
-	body->data += size;
-	body->size -= (size_t)size;
-	return true;
-}
-
 /* How many fields of that number there are from `field` on. */
 static uint32_t
 count_fields(struct bytes rest, const struct wire_field *field)
 {
 	struct wire_field next;
 	uint32_t count = 1;
-	while (rest.size > 0 && take_field(&rest, &next))
+	while (rest.size > 0 && wire_field_take(&rest, &next))
 		count += next.number == field->number;
 	return count;
 }
@@ -388,10 +349,10 @@ body_decode(const struct type_row *row, struct bytes body, struct arena *arena,
 	bool named = false;
 	while (body.size > 0) {
 		struct wire_field field;
-		if (!take_field(&body, &field))
+		if (!wire_field_take(&body, &field))
 			return fault_set(fault, FROE_CORRUPT, "it is cut off or garbled");
 		const ProtobufCFieldDescriptor *known = protobuf_c_message_descriptor_get_field(
-		    row->descriptor, (unsigned)field.number);
+		    row->descriptor, field.number);
 		if (known == NULL)
 			continue;
 		enum froe_err err =

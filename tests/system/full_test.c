@@ -70,6 +70,18 @@ disk_close(struct disk *disk)
 	assert_int_equal(unlink(disk->image), 0);
 }
 
+/* In segments of a MiB. */
+static void
+server_on_disk(struct server *server, const struct disk *disk, const char *retention)
+{
+	server_init(server);
+	remove_tree(server->dir);
+	snprintf(server->dir, sizeof(server->dir), "%.240s/data", disk->mount);
+	const char *extra[] = {"--segment-bytes", "1048576", "--retention", retention};
+	memcpy(server->extra, extra, sizeof(extra));
+	server_start(server);
+}
+
 /* Takes all but so much of what is free. */
 static void
 disk_fill(const struct disk *disk, uint64_t leave)
@@ -175,12 +187,7 @@ test_full__comes_and_goes_by_itself(void **state)
 		skip();
 		return;
 	}
-	server_init(&server);
-	remove_tree(server.dir);
-	snprintf(server.dir, sizeof(server.dir), "%.240s/data", disk.mount);
-	const char *extra[] = {"--segment-bytes", "1048576", "--retention", "forever"};
-	memcpy(server.extra, extra, sizeof(extra));
-	server_start(&server);
+	server_on_disk(&server, &disk, "forever");
 	worker_open(&worker, &server, NULL, &echoes, 4);
 	struct froe_client *client = client_open(&server, NULL);
 	while (count < 220)
@@ -237,12 +244,7 @@ test_full__retention_makes_room(void **state)
 		skip();
 		return;
 	}
-	server_init(&server);
-	remove_tree(server.dir);
-	snprintf(server.dir, sizeof(server.dir), "%.240s/data", disk.mount);
-	const char *extra[] = {"--segment-bytes", "1048576", "--retention", "1s"};
-	memcpy(server.extra, extra, sizeof(extra));
-	server_start(&server);
+	server_on_disk(&server, &disk, "1s");
 	worker_open(&worker, &server, NULL, &echoes, 4);
 	struct froe_client *client = client_open(&server, NULL);
 	uint64_t end_ms = now_ms() + 120000;
@@ -301,12 +303,7 @@ test_full__time_makes_room(void **state)
 		skip();
 		return;
 	}
-	server_init(&server);
-	remove_tree(server.dir);
-	snprintf(server.dir, sizeof(server.dir), "%.240s/data", disk.mount);
-	const char *extra[] = {"--segment-bytes", "1048576", "--retention", "forever"};
-	memcpy(server.extra, extra, sizeof(extra));
-	server_start(&server);
+	server_on_disk(&server, &disk, "forever");
 	worker_open(&worker, &server, NULL, &echoes, 4);
 	struct froe_client *client = client_open(&server, NULL);
 	run_until_refused(client);

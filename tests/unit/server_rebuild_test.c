@@ -167,6 +167,19 @@ test_rebuild__same_rows(void **state)
 	world_close(world);
 }
 
+/* Started again without its index, of which three slices are made anew. */
+static void
+world_half_rebuilt(struct world *world)
+{
+	world_settle(world);
+	world_stop(world);
+	index_lose(world);
+	world->index_stuck = true;
+	world_again(world);
+	for (int i = 0; i < 3; i++)
+		indexer_step(&world->indexer);
+}
+
 /* Step by step: ids first, lists when it is done, and what happens meanwhile beside it. */
 static void
 test_rebuild__while_we_serve(void **state)
@@ -180,13 +193,7 @@ test_rebuild__while_we_serve(void **state)
 		runs[i] = start_with_metadata(world, i, large);
 		say_complete(world, WORKER, hear_dispatch(world, WORKER), bytes_text("1"));
 	}
-	world_settle(world);
-	world_stop(world);
-	index_lose(world);
-	world->index_stuck = true;
-	world_again(world);
-	for (int i = 0; i < 3; i++)
-		indexer_step(&world->indexer);
+	world_half_rebuilt(world);
 	uint64_t frame, until;
 	assert_true(indexer_behind(&world->indexer, &frame, &until));
 	assert_true(frame > 0 && frame < until);
@@ -241,13 +248,7 @@ test_rebuild__end_is_still_to_come(void **state)
 		say_complete(world, WORKER, hear_dispatch(world, WORKER), bytes_text("1"));
 	}
 	say_complete(world, WORKER, fence, bytes_text("\"late\""));
-	world_settle(world);
-	world_stop(world);
-	index_lose(world);
-	world->index_stuck = true;
-	world_again(world);
-	for (int i = 0; i < 3; i++)
-		indexer_step(&world->indexer);
+	world_half_rebuilt(world);
 	assert_true(indexer_behind(&world->indexer, &frame, &until));
 	struct indexer_job *job = indexer_job_new(INDEXER_FIND);
 	job->row.id = first;

@@ -169,6 +169,25 @@ verdict_forgotten(const struct verdict *verdict, const struct load_run *run)
 	return run->cancelled;
 }
 
+/*
+ * A child's result is kept for VERDICT_KEPT_MS after the child's end: on a machine that stands still
+ * for that long, a parent that is tried again cannot have it, and fails. One that took less has no
+ * such excuse.
+ */
+static inline bool
+verdict_outlived(const struct verdict *verdict, const struct load_run *run)
+{
+	uint64_t kept_ns = VERDICT_KEPT_MS * LEDGER_NS_PER_MS;
+
+	if (!verdict->forgetful || (run->workflow != LEDGER_OF_PARENT &&
+				       run->workflow != LEDGER_OF_DURABLE))
+		return false;
+	if (run->gone_ns != 0) /* and then its own time was over, too */
+		return run->gone_ns - run->asked_ns >= 2 * kept_ns;
+	return run->ended && run->status == FROE_RUN_FAILED &&
+	    strcmp(run->text, "not found") == 0 && run->ended_ns - run->asked_ns >= kept_ns;
+}
+
 static inline void
 verdict_run(struct verdict *verdict, const struct load_run *run)
 {
@@ -180,7 +199,7 @@ verdict_run(struct verdict *verdict, const struct load_run *run)
 		verdict_fault(verdict, NULL, "a trigger was refused: %s", run->text);
 	else if (!run->acknowledged)
 		verdict_fault(verdict, NULL, "a trigger was never answered");
-	else if (verdict_forgotten(verdict, run))
+	else if (verdict_forgotten(verdict, run) || verdict_outlived(verdict, run))
 		return;
 	else if (!run->ended)
 		verdict_fault(verdict, &run->id, "LOST: acknowledged, but no end %s", run->text);
@@ -195,6 +214,45 @@ verdict_run(struct verdict *verdict, const struct load_run *run)
 }
 
 /* ------------------------------------------------------------------- 2: what the server says */
+
+/* After a start the index may need a moment: is it worth asking again? */
+static inline bool
+verdict_again(enum froe_err err, unsigned *tries)
+{
+	struct timespec span = {0, 20000000};
+
+	if (err != FROE_INDEX_BEHIND || ++*tries == 500)
+		return false;
+	nanosleep(&span, NULL);
+	return true;
+}
+
+static inline enum froe_err
+verdict_list(struct froe_client *client, const struct froe_list_options *options,
+    struct froe_run_page **ret_page, struct froe_error *error)
+{
+	enum froe_err err;
+	unsigned tries = 0;
+
+	do
+		err = froe_run_list(client, options, LOAD_CALL_MS, ret_page, error);
+	while (verdict_again(err, &tries));
+	return err;
+}
+
+static inline enum froe_err
+verdict_get(struct froe_client *client, struct froe_id run, struct froe_run_view **ret_view,
+    struct froe_error *error)
+{
+	enum froe_err err;
+	unsigned tries = 0;
+
+	do
+		err = froe_run_get(client, run, /* payloads = */ true, LOAD_CALL_MS, ret_view,
+		    error);
+	while (verdict_again(err, &tries));
+	return err;
+}
 
 static inline void
 verdict_view_task(struct verdict *verdict, const struct froe_run_view *view,
@@ -243,8 +301,7 @@ verdict_child(struct verdict *verdict, struct froe_client *client, struct froe_i
 	struct froe_run_view *view;
 	struct froe_error error;
 
-	if (froe_run_get(client, child, /* payloads = */ true, LOAD_CALL_MS, &view, &error) !=
-	    FROE_OK) {
+	if (verdict_get(client, child, &view, &error) != FROE_OK) {
 		if (verdict->forgetful && error.code == FROE_NOT_FOUND)
 			return;
 		verdict_fault(verdict, &child, "LOST: a child: %s", error.text);
@@ -255,23 +312,6 @@ verdict_child(struct verdict *verdict, struct froe_client *client, struct froe_i
 	for (size_t i = 0; i < view->task_count; i++)
 		verdict_view_task(verdict, view, &view->tasks[i], 0);
 	froe_run_view_free(view);
-}
-
-/* After a start the index may need a moment. */
-static inline enum froe_err
-verdict_list(struct froe_client *client, const struct froe_list_options *options,
-    struct froe_run_page **ret_page, struct froe_error *error)
-{
-	struct timespec span = {0, 20000000};
-	enum froe_err err;
-
-	for (unsigned tries = 0; tries < 500; tries++) {
-		err = froe_run_list(client, options, LOAD_CALL_MS, ret_page, error);
-		if (err != FROE_INDEX_BEHIND)
-			return err;
-		nanosleep(&span, NULL);
-	}
-	return err;
 }
 
 static inline void
@@ -346,10 +386,9 @@ verdict_view(struct verdict *verdict, struct froe_client *client, const struct l
 	struct froe_error error;
 	uint64_t not_before_ns = 0;
 
-	if (!run->acknowledged)
+	if (!run->acknowledged || verdict_outlived(verdict, run))
 		return;
-	if (froe_run_get(client, run->id, /* payloads = */ true, LOAD_CALL_MS, &view, &error) !=
-	    FROE_OK) {
+	if (verdict_get(client, run->id, &view, &error) != FROE_OK) {
 		if (error.code == FROE_NOT_FOUND &&
 		    ((verdict->forgetful && run->ended) || verdict_forgotten(verdict, run)))
 			return;

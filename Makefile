@@ -94,14 +94,17 @@ L_sched := sched base
 L_engine := engine sched cel base
 L_tls := tls base
 L_net := net tls io base llhttp
-L_api := api net tls llhttp index log io engine sched cel pb base
-L_server := server api net tls llhttp index log io engine sched cel pb base
+L_api := api net tls llhttp index log io engine sched cel pb pb_hatchet base
+L_server := server api net tls llhttp index log io engine sched cel pb pb_hatchet base
 L_client := client tls pb base
-L_cli := cli client server api net tls llhttp index log io engine sched cel pb base
+L_cli := cli client server api net tls llhttp index log io engine sched cel pb pb_hatchet base
 
+# proto/hatchet is for the server alone: libfroe does not carry it.
 PROTOS := $(wildcard proto/*.proto)
+HATCHET_PROTOS := $(wildcard proto/hatchet/*.proto)
 GEN_C := $(PROTOS:proto/%.proto=$(GEN)/proto/%.pb-c.c)
-GEN_H := $(GEN_C:.c=.h)
+HATCHET_C := $(HATCHET_PROTOS:proto/%.proto=$(GEN)/proto/%.pb-c.c)
+GEN_H := $(GEN_C:.c=.h) $(HATCHET_C:.c=.h)
 
 sources = $(wildcard src/$(1)/*.c)
 objects = $(patsubst src/%.c,$(OBJ)/%.o,$(call sources,$(1)))
@@ -117,7 +120,7 @@ help:
 
 # ----------------------------------------------------------------------------- generated code
 $(GEN)/proto/%.pb-c.c $(GEN)/proto/%.pb-c.h: proto/%.proto
-	@mkdir -p $(GEN)/proto
+	@mkdir -p $(@D)
 	$(Q)protoc-c --proto_path=proto --c_out=$(GEN)/proto $<
 
 $(OBJ)/gen/%.o: $(GEN)/proto/%.c | $(GEN_H)
@@ -152,6 +155,8 @@ endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_rule,$(f))))
 
 $(OBJ)/libpb.a: $(patsubst $(GEN)/proto/%.c,$(OBJ)/gen/%.o,$(GEN_C))
+	$(Q)rm -f $@; ar crs $@ $^
+$(OBJ)/libpb_hatchet.a: $(patsubst $(GEN)/proto/%.c,$(OBJ)/gen/%.o,$(HATCHET_C))
 	$(Q)rm -f $@; ar crs $@ $^
 $(OBJ)/libllhttp.a: $(addprefix $(OBJ)/llhttp/,llhttp.o api.o http.o)
 	$(Q)rm -f $@; ar crs $@ $^

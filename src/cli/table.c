@@ -21,6 +21,7 @@
 #define OPTIONS_SERVER                                                                             \
 	{"listen", "HOST:PORT", "where to listen (default 127.0.0.1:7077; port 0: any)"},          \
 	    {"io", "io_uring|posix", "the I/O backend (default: io_uring where it is allowed)"},   \
+	    {"poll-us", "N", "look so long for a quick client's next message, not asleep (200)"},  \
 	    {"segment-bytes", "N", "size of log segments, 1 MiB to 1 GiB (a new store only)"},     \
 	    {"cache-bytes", "N", "recent payloads kept in memory (64 MiB)"},                       \
 	    {"open-runs", "N", "runs that have not ended, at most; 0: any number (4000000)"},      \

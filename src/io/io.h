@@ -164,6 +164,7 @@ struct io {
 	const struct io_ops *ops;
 	struct io_env *env;
 	struct io_stats stats;
+	uint64_t poll_ns_max; /* 0: never; see io_poll */
 };
 
 static inline void
@@ -276,6 +277,14 @@ static inline void
 io_close(struct io *io) /* cancels what is active; no handler is called any more */
 {
 	io->ops->close(io);
+}
+
+/* A wait that is likely to be shorter than this may be spent looking: then what comes does not have
+ * to wake a core. A backend for which that is not quicker takes no notice. */
+static inline void
+io_poll(struct io *io, uint64_t ns_max)
+{
+	io->poll_ns_max = ns_max;
 }
 
 /* ---------------------------------------------------------- sockets, for composition and tests */

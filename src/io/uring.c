@@ -41,6 +41,11 @@
 #define URING_NS_PER_S UINT64_C(1000000000)
 #define URING_CHUNK_BYTES ((size_t)1 << 30)
 #define URING_SUBMIT_TRIES 1000
+#define URING_POLL_LOAD_MAX 2u /* completions in a turn, over the last ... */
+#define URING_POLL_TURNS 8u
+#define URING_POLL_LOOKS 32u /* between two looks at the clock, and if this lay between them ... */
+#define URING_POLL_AWAY_NS 50000u
+#define URING_POLL_PAUSE 64u /* ... then so many waits without */
 
 enum uring_tag {
 	URING_TAG_OP = 0,     /* user_data is a struct io_op */
@@ -62,6 +67,9 @@ struct uring {
 	bool woken_by_self;
 	bool in_step;
 	bool closing;
+	bool poll; /* the last wait was short */
+	unsigned poll_pause;
+	unsigned reaped; /* completions: a decaying sum over URING_POLL_TURNS turns */
 	unsigned under_way; /* entries whose last completion has not come */
 	struct io_op *starved;
 	uint8_t *registered;
@@ -509,6 +517,7 @@ uring_reap(struct uring *loop)
 	struct io_uring *ring = &loop->setup.ring;
 	unsigned count = io_uring_cq_ready(ring);
 
+	loop->reaped += count - loop->reaped / URING_POLL_TURNS;
 	while (count-- > 0) {
 		struct io_uring_cqe *entry = NULL;
 		if (io_uring_peek_cqe(ring, &entry) != 0 || entry == NULL)
@@ -565,6 +574,64 @@ uring_enter(struct uring *loop, uint64_t wait_ns)
 	    &loop->setup.ring, &first, 1, wait_ns == UINT64_MAX ? NULL : &timeout, NULL);
 }
 
+/*
+ * Busy polling, as KVM's halt polling does it for a machine: a core that sleeps while it waits
+ * takes some 50 us to wake, as much as what it waits for. So if the last wait was short, the next
+ * one is spent looking, as long as that pays at most. It is not done when many things come in a
+ * turn: then there is more than one client, they want the cores, and the loop has enough to do; nor
+ * for a while after somebody else was given this core meanwhile.
+ */
+static bool
+uring_may_poll(const struct uring *loop, uint64_t wait_ns)
+{
+	return loop->io.poll_ns_max > 0 && loop->reaped < URING_POLL_LOAD_MAX * URING_POLL_TURNS &&
+	    wait_ns > loop->io.poll_ns_max;
+}
+
+static bool
+uring_came(struct io_uring *ring)
+{
+	return (*(const volatile unsigned *)ring->sq.kflags & IORING_SQ_TASKRUN) != 0 ||
+	    io_uring_cq_ready(ring) > 0;
+}
+
+/* Looks until something has come, or the time is over. */
+static bool
+uring_poll(struct uring *loop, uint64_t began_ns)
+{
+	uint64_t now_ns = began_ns;
+
+	for (unsigned looks = 1; now_ns - began_ns < loop->io.poll_ns_max; looks++) {
+		if (uring_came(&loop->setup.ring))
+			return true;
+		if (looks % URING_POLL_LOOKS != 0)
+			continue;
+		uint64_t before_ns = now_ns;
+		now_ns = io_mono_ns(loop->io.env);
+		if (now_ns - before_ns > URING_POLL_AWAY_NS)
+			loop->poll_pause = URING_POLL_PAUSE;
+	}
+	return false;
+}
+
+static int
+uring_enter_polling(struct uring *loop, uint64_t wait_ns)
+{
+	uint64_t began_ns = io_mono_ns(loop->io.env);
+
+	if (loop->poll_pause > 0)
+		loop->poll_pause--;
+	if (loop->poll && loop->poll_pause == 0) {
+		int failed = io_uring_submit(&loop->setup.ring);
+		loop->io.stats.turns++;
+		if (failed < 0 || uring_poll(loop, began_ns))
+			return failed < 0 ? failed : uring_enter(loop, 0);
+	}
+	int result = uring_enter(loop, wait_ns);
+	loop->poll = io_mono_ns(loop->io.env) - began_ns < loop->io.poll_ns_max;
+	return result;
+}
+
 static void
 uring_step(struct io *io, uint64_t deadline_mono_ns)
 {
@@ -575,7 +642,9 @@ uring_step(struct io *io, uint64_t deadline_mono_ns)
 	loop->in_step = true;
 	uring_current = loop;
 	io->stats.turns++;
-	int failed = uring_enter(loop, uring_wait_ns(loop, deadline_mono_ns));
+	uint64_t wait_ns = uring_wait_ns(loop, deadline_mono_ns);
+	int failed = uring_may_poll(loop, wait_ns) ? uring_enter_polling(loop, wait_ns)
+						   : uring_enter(loop, wait_ns);
 	if (!uring_passes(failed))
 		uring_fatal(failed);
 	if (loop->woken_by_self)

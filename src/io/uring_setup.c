@@ -4,6 +4,7 @@
  * refused by the kernel, and so is every thread but this one.
  *
  * SINGLE_ISSUER, DEFER_TASKRUN   completions run in our io_uring_enter, never as an interruption
+ * TASKRUN_FLAG                   and that some have come shows without a call (uring_poll)
  * SUBMIT_ALL                     one bad entry does not hold up those behind it
  * R_DISABLED                     restrictions can be set only before the ring is enabled
  *
@@ -21,7 +22,7 @@
 
 #define URING_FLAGS                                                                                \
 	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED |       \
-	    IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE)
+	    IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_TASKRUN_FLAG)
 #define URING_FEATURES (IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_CQE_SKIP)
 #define URING_LENT_BYTES (URING_BUFFERS * sizeof(struct io_uring_buf))
 

@@ -338,6 +338,14 @@ open_loops(struct hot *hot, struct tls_context *tls, struct froe_fault *fault)
 	return edge_start(&hot->edge, &edge, fault);
 }
 
+/* With one core, whoever looks keeps those away who are looked for. */
+static void
+hot_poll(struct hot *hot)
+{
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		io_poll(hot->io, hot->options->poll_us * (NS_PER_S / 1000000));
+}
+
 enum froe_err
 hot_open(struct hot *hot, const struct server_options *options, struct tls_context *tls,
     struct io_env *env, enum froe_exit *ret_exit, struct froe_fault *fault)
@@ -354,6 +362,8 @@ hot_open(struct hot *hot, const struct server_options *options, struct tls_conte
 	failpoint_pass(FAILPOINT_recovery_key);
 	if (err == FROE_OK)
 		err = io_open(env, &hot->io, fault);
+	if (err == FROE_OK)
+		hot_poll(hot);
 	if (err == FROE_OK)
 		err = open_hub_and_index(hot, fault);
 	if (err == FROE_OK && options->retention_ns != UINT64_MAX) {

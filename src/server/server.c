@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define POLL_US_DEFAULT 200u /* a synced write, or waking a thread and what a client does then */
 #define RETENTION_NS_DEFAULT (UINT64_C(30) * 86400 * NS_PER_S)
 #define CACHE_BYTES_DEFAULT ((uint64_t)64 << 20)
 #define OPEN_RUNS_DEFAULT 4000000u /* about four gigabytes */
@@ -29,6 +30,7 @@ server_options_init(struct server_options *options)
 	    .open_runs = OPEN_RUNS_DEFAULT,
 	    .heartbeat_ms = FROE_HEARTBEAT_MS,
 	    .heartbeat_lost_ms = FROE_HEARTBEAT_LOST_MS,
+	    .poll_us = POLL_US_DEFAULT,
 	    .retention_ns = RETENTION_NS_DEFAULT,
 	    .reconnect_grace_ms = FROE_RECONNECT_GRACE_MS,
 	    .handshake_ms = CONN_HEAD_MS,

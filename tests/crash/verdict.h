@@ -170,7 +170,7 @@ verdict_forgotten(const struct verdict *verdict, const struct load_run *run)
 }
 
 /*
- * A child's result is kept for VERDICT_KEPT_MS after the child's end: on a machine that stands still
+ * A child's result is kept for VERDICT_KEPT_MS after the child's end: on a machine that stops
  * for that long, a parent that is tried again cannot have it, and fails. One that took less has no
  * such excuse.
  */
@@ -179,8 +179,8 @@ verdict_outlived(const struct verdict *verdict, const struct load_run *run)
 {
 	uint64_t kept_ns = VERDICT_KEPT_MS * LEDGER_NS_PER_MS;
 
-	if (!verdict->forgetful || (run->workflow != LEDGER_OF_PARENT &&
-				       run->workflow != LEDGER_OF_DURABLE))
+	if (!verdict->forgetful ||
+	    (run->workflow != LEDGER_OF_PARENT && run->workflow != LEDGER_OF_DURABLE))
 		return false;
 	if (run->gone_ns != 0) /* and then its own time was over, too */
 		return run->gone_ns - run->asked_ns >= 2 * kept_ns;

@@ -91,8 +91,8 @@ job_start(struct froe_client *client, enum froe_job_kind kind,
 	return job;
 }
 
-/* The same where the server dies at a step of the job, perhaps before its answer has gone out: so the
- * job's number is only known once it has started again. */
+/* The same where the server dies at a step of the job, perhaps before its answer has gone out: so
+ * the job's number is only known once it has started again. */
 static void
 job_start_to_die(struct froe_client *client, enum froe_job_kind kind,
     const struct froe_list_options *filter, const char *reason)

@@ -72,6 +72,39 @@ waker_main(void *context)
 	return NULL;
 }
 
+/* System calls of a turn that waits until something comes, or the deadline passes. */
+static uint64_t
+calls_of_turn(struct world *world, uint64_t deadline_ns)
+{
+	uint64_t turns = world->io->stats.turns;
+
+	io_step(world->io, deadline_ns);
+	return world->io->stats.turns - turns;
+}
+
+/* A wait that was polled has two calls; it is, after one that was short, and not after a long one.
+ * A signal, or others on the core, may come between: so each is tried. */
+static void
+test_loop__looks_after_a_short_wait(void **state)
+{
+	struct world *world = *state;
+	atomic_uint_fast64_t work = 0;
+	struct waker waker = {.target = world->io, .work = &work, .rounds = 1};
+	unsigned tries = 0;
+
+	while (calls_of_turn(world, io_mono_ns(world->env) + 2 * WORLD_POLL_NS) != 1)
+		assert_true(tries++ < 20);
+	for (uint64_t calls = 1; calls != 2; tries++) {
+		assert_true(tries < 1000);
+		assert_int_equal(
+		    pthread_create(&waker.thread, NULL, waker_main, &waker), 0);
+		calls = calls_of_turn(world, UINT64_MAX);
+		assert_int_equal(pthread_join(waker.thread, NULL), 0);
+	}
+	while (calls_of_turn(world, io_mono_ns(world->env) + 2 * WORLD_POLL_NS) != 1)
+		assert_true(tries++ < 1100);
+}
+
 /* Three threads announce work; without a deadline the loop must see all of it. The sum is read
  * before each step: a wake that was lost would leave the step waiting for ever. */
 static void
@@ -519,9 +552,13 @@ main(void)
 	const struct CMUnitTest posix[] = {
 	    cmocka_unit_test(test_loop__a_refused_ring_is_explained), TESTS(POSIX_TEST)};
 	const struct CMUnitTest uring[] = {TESTS(URING_TEST)};
+	const struct CMUnitTest polling[] = {POLLING_TEST(test_loop__looks_after_a_short_wait),
+	    TESTS(POLLING_TEST)};
 
 	int failed = cmocka_run_group_tests_name("io_loop posix", posix, NULL, NULL);
-	if (world_has_uring())
+	if (world_has_uring()) {
 		failed += cmocka_run_group_tests_name("io_loop io_uring", uring, NULL, NULL);
+		failed += cmocka_run_group_tests_name("io_loop polling", polling, NULL, NULL);
+	}
 	return failed;
 }

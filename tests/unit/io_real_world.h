@@ -168,8 +168,22 @@ world_teardown(void **state)
 }
 
 /* The same tests on both loops; where io_uring is refused, on one. */
+/* It looks before it sleeps, very long. */
+#define WORLD_POLL_NS (5 * MS)
+static inline int
+world_setup_polling(void **state)
+{
+	int failed = world_setup(state, io_env_uring());
+
+	if (failed == 0)
+		io_poll(((struct world *)*state)->io, WORLD_POLL_NS);
+	return failed;
+}
+
 #define POSIX_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup_posix, world_teardown)
 #define URING_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup_uring, world_teardown)
+#define POLLING_TEST(name)                                                                         \
+	cmocka_unit_test_setup_teardown(name, world_setup_polling, world_teardown)
 
 static inline bool
 world_has_uring(void)

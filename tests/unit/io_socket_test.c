@@ -750,9 +750,12 @@ main(void)
 {
 	const struct CMUnitTest posix[] = {TESTS(POSIX_TEST)};
 	const struct CMUnitTest uring[] = {TESTS(URING_TEST)};
+	const struct CMUnitTest polling[] = {TESTS(POLLING_TEST)};
 
 	int failed = cmocka_run_group_tests_name("io_socket posix", posix, NULL, NULL);
-	if (world_has_uring())
+	if (world_has_uring()) {
 		failed += cmocka_run_group_tests_name("io_socket io_uring", uring, NULL, NULL);
+		failed += cmocka_run_group_tests_name("io_socket polling", polling, NULL, NULL);
+	}
 	return failed;
 }

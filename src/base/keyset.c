@@ -95,7 +95,7 @@ slot_distance(const struct keyset *set, size_t at)
 }
 
 /* The slot of the key, or the empty one where it belongs. */
-static size_t
+static inline size_t
 slot_find(const struct keyset *set, struct key key, uint64_t hash)
 {
 	size_t mask = set->capacity - 1;
@@ -153,10 +153,11 @@ void
 keyset_reserve(struct keyset *set, size_t count)
 {
 	size_t capacity = set->capacity != 0 ? set->capacity : CAPACITY_MIN;
+	if (count <= set->capacity / 4 * 3)
+		return;
 	while (count > capacity / 4 * 3)
 		capacity *= 2;
-	if (capacity > set->capacity)
-		keyset_resize(set, capacity);
+	keyset_resize(set, capacity);
 }
 
 /* --------------------------------------------------------------------------------- one object */
@@ -183,6 +184,14 @@ keyset_get_uuid(const struct keyset *set, struct uuid key)
 	return keyset_get(set, key_load(set, &key));
 }
 
+static void
+slot_fill(struct keyset *set, size_t at, void *object, uint64_t hash)
+{
+	froe_assert(((at - hash) & (set->capacity - 1)) <= TAG_MASK);
+	set->slots[at] = slot_of(object, hash);
+	set->count++;
+}
+
 bool
 keyset_add(struct keyset *set, void *object)
 {
@@ -192,9 +201,7 @@ keyset_add(struct keyset *set, void *object)
 	size_t at = slot_find(set, key, hash);
 	if (set->slots[at] != 0)
 		return false;
-	froe_assert(((at - hash) & (set->capacity - 1)) <= TAG_MASK);
-	set->slots[at] = slot_of(object, hash);
-	set->count++;
+	slot_fill(set, at, object, hash);
 	return true;
 }
 
@@ -203,11 +210,13 @@ keyset_put(struct keyset *set, void *object)
 {
 	struct key key = key_of(set, object);
 	uint64_t hash = key_hash(key);
-	if (keyset_add(set, object))
-		return NULL;
+	keyset_reserve(set, set->count + 1);
 	size_t at = slot_find(set, key, hash);
 	void *was = object_of(set->slots[at]);
-	set->slots[at] = slot_of(object, hash);
+	if (was != NULL)
+		set->slots[at] = slot_of(object, hash);
+	else
+		slot_fill(set, at, object, hash);
 	return was;
 }
 

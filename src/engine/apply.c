@@ -41,7 +41,7 @@ task_timer_stop(struct eng *eng, struct eng_task *task)
 enum froe_err
 find_run(const struct apply *apply, struct eng_run **ret_run)
 {
-	struct eng_run *run = eng_run_get(apply->eng, apply->event->run);
+	struct eng_run *run = eng_run_recall(apply->eng, apply->event->run);
 	if (run == NULL)
 		return misfit(apply, "no such run");
 	if (apply->event->run_event_no != run->event_count + 1)
@@ -304,6 +304,8 @@ run_free(struct eng *eng, struct eng_run *run)
 		eng->counts.tasks[task->state]--;
 	}
 	list_remove(&run->link);
+	if (eng->recent == run)
+		eng->recent = NULL;
 	keyset_remove_u64(&eng->runs_by_key, run->key);
 	keyset_remove_uuid(&eng->runs_by_id, run->id);
 	eng->counts.runs--;

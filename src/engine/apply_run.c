@@ -145,6 +145,7 @@ run_enter(struct eng *eng, struct eng_run *run)
 	list_push(&eng->runs, &run->link);
 	froe_assert(keyset_add(&eng->runs_by_key, run));
 	froe_assert(keyset_add(&eng->runs_by_id, run));
+	eng->recent = run;
 	eng->counts.runs++;
 	run->version->workflow->runs++;
 	eng->counts.runs_open[run->status]++;
@@ -186,6 +187,7 @@ run_bind(struct eng *eng, struct eng_run *unbound, struct eng_version *version)
 	run->ties->run = run;
 	keyset_put(&eng->runs_by_key, run);
 	keyset_put(&eng->runs_by_id, run);
+	eng->recent = run;
 	stock_free(&eng->stock, unbound, sizeof(*unbound));
 	return run;
 }

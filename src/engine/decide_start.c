@@ -67,10 +67,12 @@ status_of(const struct eng *eng, uint64_t run, bool open, uint8_t closed)
 static bool
 id_known(struct eng_turn *turn, struct uuid id, struct eng_started *ret_started)
 {
+	if (turn->command->type != ENG_CMD_RUN_START_MANY)
+		return false;
 	const struct eng_run *run = eng_run_by_id(turn->eng, id);
 	const struct eng_closed *closed = keyset_get_uuid(&turn->eng->closed, id);
 	uint32_t tenant = run != NULL ? run_tenant(run)->id : closed != NULL ? closed->tenant : 0;
-	if (turn->command->type != ENG_CMD_RUN_START_MANY || tenant != turn->command->tenant.v)
+	if (tenant != turn->command->tenant.v)
 		return false; /* of another tenant's run nothing is told */
 	*ret_started = (struct eng_started){
 	    .run = run != NULL ? run->key : closed->key,
@@ -125,6 +127,8 @@ check_id(struct eng_turn *turn, const struct eng_start *start, struct batch *bat
 	if (eng_run_by_id(turn->eng, id) != NULL || keyset_get_uuid(&turn->eng->closed, id) != NULL)
 		return fault_set_field(
 		    fault, FROE_ALREADY_EXISTS, "run", "a run with this id was started before");
+	if (turn->command->type != ENG_CMD_RUN_START_MANY)
+		return FROE_OK; /* it is the only one */
 	if (map_get_uuid(&batch->ids, id) != NULL)
 		return fault_set_field(
 		    fault, FROE_INVALID_ARGUMENT, "run", "two runs of the request have this id");

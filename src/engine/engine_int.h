@@ -403,6 +403,7 @@ struct eng {
 	struct list runs;
 	struct keyset runs_by_key;
 	struct keyset runs_by_id;
+	struct eng_run *recent; /* an open run that was looked up; or NULL. Not state */
 	struct list workers;
 	struct map workers_by_id;
 	struct list leaving;
@@ -524,6 +525,8 @@ struct eng_worker *eng_worker_get(const struct eng *eng, uint64_t id);
 /* By its own id; NULL: no such worker, or it is leaving. */
 struct eng_worker *eng_worker_by_uuid(const struct eng *eng, uint32_t tenant, struct uuid id);
 struct eng_run *eng_run_get(const struct eng *eng, uint64_t key);
+/* The same, and it is found quickly the next time: a step's events are mostly of one run. */
+struct eng_run *eng_run_recall(struct eng *eng, uint64_t key);
 struct eng_run *eng_run_by_id(const struct eng *eng, struct uuid id);
 /* The task whose current lease this is, held by this worker; NULL: lapsed. */
 struct eng_task *eng_lease_find(const struct eng *eng, uint64_t worker,

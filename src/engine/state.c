@@ -258,7 +258,19 @@ eng_worker_by_uuid(const struct eng *eng, uint32_t tenant, struct uuid id)
 struct eng_run *
 eng_run_get(const struct eng *eng, uint64_t key)
 {
+	struct eng_run *recent = eng->recent;
+	if (recent != NULL && recent->key == key)
+		return recent;
 	return keyset_get_u64(&eng->runs_by_key, key);
+}
+
+struct eng_run *
+eng_run_recall(struct eng *eng, uint64_t key)
+{
+	struct eng_run *run = eng_run_get(eng, key);
+	if (run != NULL)
+		eng->recent = run;
+	return run;
 }
 
 struct eng_run *

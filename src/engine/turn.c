@@ -28,7 +28,7 @@ emit(struct eng_turn *turn, const struct eng_event *event)
 	else if (stored->type == ENG_EV_RUN_REPLAYED)
 		stored->run_event_no = event->run_event_no; /* its run is not there yet */
 	else if (stored->run != 0)
-		stored->run_event_no = eng_run_get(eng, stored->run)->event_count + 1;
+		stored->run_event_no = eng_run_recall(eng, stored->run)->event_count + 1;
 	enum froe_err err = eng_apply(eng, stored, &eng->fault);
 	if (err != FROE_OK)
 		froe_panic(__FILE__, __LINE__, __func__, eng->fault.text);

@@ -56,7 +56,8 @@ struct resolver {
 	uint64_t head; /* position of the next byte */
 	uint64_t *positions;
 	size_t position_count; /* a power of two */
-	/* The run of the newest record: a step's records are mostly of one run. */
+	/* The run that was asked for last: a step's records are mostly of one run. `last` is NULL
+	 * while it is not in the table. */
 	uint64_t last_key;
 	struct resolver_list *last;
 	struct keyset_batch batch; /* resolver_load_next */
@@ -128,11 +129,25 @@ list_grow(struct resolver *resolver, struct resolver_list *list, uint32_t capaci
 	return grown;
 }
 
+/* NULL: it has none. It is found quickly the next time. */
+static struct resolver_list *
+list_find(struct resolver *resolver, uint64_t run_key)
+{
+	if (resolver->last != NULL && resolver->last_key == run_key)
+		return resolver->last;
+	struct resolver_list *list = keyset_get_u64(&resolver->runs, run_key);
+	if (list != NULL) {
+		resolver->last_key = run_key;
+		resolver->last = list;
+	}
+	return list;
+}
+
 /* The run's list with room for so many more. */
 static struct resolver_list *
 list_require(struct resolver *resolver, uint64_t run_key, uint32_t count)
 {
-	struct resolver_list *list = keyset_get_u64(&resolver->runs, run_key);
+	struct resolver_list *list = list_find(resolver, run_key);
 	if (list == NULL) {
 		list = list_new(resolver, run_key, count > LIST_CAPACITY ? count : LIST_CAPACITY);
 		keyset_add(&resolver->runs, list);
@@ -143,6 +158,8 @@ list_require(struct resolver *resolver, uint64_t run_key, uint32_t count)
 			capacity = list->count + count;
 		list = list_grow(resolver, list, capacity);
 	}
+	resolver->last_key = run_key;
+	resolver->last = list;
 	return list;
 }
 
@@ -204,14 +221,10 @@ resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
 {
 	struct resolver_head head = {
 	    .event_seq = place.event_seq, .time_ns = time_ns, .type = type};
-	struct resolver_list *list = resolver->last;
-	if (resolver->last_key != run_key || list->count == list->capacity)
-		list = list_require(resolver, run_key, 1);
+	struct resolver_list *list = list_require(resolver, run_key, 1);
 	froe_assert(run_event_no == list->count + 1);
 	list->places[list->count++] = place_pack(place);
 	cache_push(resolver, &head, body);
-	resolver->last_key = run_key;
-	resolver->last = list;
 }
 
 void
@@ -257,12 +270,14 @@ resolver_load_next(struct resolver *resolver, uint64_t run_key, const struct log
 	list_load(list, places, count);
 	keyset_batch_add(&resolver->batch, list);
 	resolver->last_key = run_key;
+	resolver->last = NULL; /* it may not be in the table yet */
 }
 
 bool
 resolver_load_end(struct resolver *resolver)
 {
 	resolver->last_key = 0;
+	resolver->last = NULL;
 	bool once = keyset_batch_flush(&resolver->batch);
 	list_free(resolver, resolver->batch.left);
 	resolver->batch.left = NULL;
@@ -270,14 +285,14 @@ resolver_load_end(struct resolver *resolver)
 }
 
 static const struct resolver_list *
-list_with(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no)
+list_with(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no)
 {
-	const struct resolver_list *list = keyset_get_u64(&resolver->runs, run_key);
+	const struct resolver_list *list = list_find(resolver, run_key);
 	return list != NULL && run_event_no >= 1 && run_event_no <= list->count ? list : NULL;
 }
 
 bool
-resolver_place(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
+resolver_place(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
     struct log_place *ret_place)
 {
 	const struct resolver_list *list = list_with(resolver, run_key, run_event_no);
@@ -288,7 +303,7 @@ resolver_place(const struct resolver *resolver, uint64_t run_key, uint32_t run_e
 }
 
 bool
-resolver_record(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
+resolver_record(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
     struct resolver_record *ret_record)
 {
 	const struct resolver_list *list = list_with(resolver, run_key, run_event_no);
@@ -308,17 +323,17 @@ resolver_record(const struct resolver *resolver, uint64_t run_key, uint32_t run_
 }
 
 uint32_t
-resolver_count(const struct resolver *resolver, uint64_t run_key)
+resolver_count(struct resolver *resolver, uint64_t run_key)
 {
-	const struct resolver_list *list = keyset_get_u64(&resolver->runs, run_key);
+	const struct resolver_list *list = list_find(resolver, run_key);
 	return list != NULL ? list->count : 0;
 }
 
 void
-resolver_places(const struct resolver *resolver, uint64_t run_key, uint32_t from, uint32_t count,
+resolver_places(struct resolver *resolver, uint64_t run_key, uint32_t from, uint32_t count,
     struct log_place *to)
 {
-	const struct resolver_list *list = keyset_get_u64(&resolver->runs, run_key);
+	const struct resolver_list *list = list_find(resolver, run_key);
 	froe_assert(count == 0 ||
 	    (list != NULL && from <= list->count && count <= list->count - from));
 	for (uint32_t i = 0; i < count; i++)

@@ -41,7 +41,7 @@ void resolver_load_next(struct resolver *resolver, uint64_t run_key,
 bool resolver_load_end(struct resolver *resolver) FROE_CHECKED;
 
 /* False: the run or the record is unknown here. */
-bool resolver_place(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
+bool resolver_place(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
     struct log_place *ret_place);
 
 /* A record as its header and body say, if its bytes are still in memory. */
@@ -50,13 +50,13 @@ struct resolver_record {
 	uint64_t time_ns;
 	struct bytes body;
 };
-bool resolver_record(const struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
+bool resolver_record(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
     struct resolver_record *ret_record);
 
 /* How many records of the run are known; 0: it is not. */
-uint32_t resolver_count(const struct resolver *resolver, uint64_t run_key);
+uint32_t resolver_count(struct resolver *resolver, uint64_t run_key);
 /* Places of records from + 1 to from + count, which are known. */
-void resolver_places(const struct resolver *resolver, uint64_t run_key, uint32_t from,
+void resolver_places(struct resolver *resolver, uint64_t run_key, uint32_t from,
     uint32_t count, struct log_place *to);
 
 /* Forgets a run (the index has its places now). */

@@ -656,15 +656,15 @@ log_space(const struct log *log)
 		return LOG_SPACE_OK; /* read-only */
 	uint64_t size = log->segment->header.bytes, left = size - log->offset;
 	bool stuck = spares_stuck(&log->spares) && spares_ready(&log->spares) == 0;
+	if (!stuck)
+		return spares_scarce(&log->spares) ? LOG_SPACE_SOFT : LOG_SPACE_OK;
 	uint64_t reserve = size / 16 < READ_ONLY_BYTES ? size / 16 : READ_ONLY_BYTES;
-	if (stuck && left < reserve)
+	if (left < reserve)
 		return LOG_SPACE_READ_ONLY;
 	/* In small segments the largest step needs more than a quarter: what cannot be written
 	 * down is not to be begun. */
 	uint64_t largest = seg_frame_bytes(seg_step_bytes_max(size)) + LOG_BLOCK_BYTES;
-	if (stuck && (left < size / 4 || left < largest))
-		return LOG_SPACE_HARD;
-	return stuck || spares_scarce(&log->spares) ? LOG_SPACE_SOFT : LOG_SPACE_OK;
+	return left < size / 4 || left < largest ? LOG_SPACE_HARD : LOG_SPACE_SOFT;
 }
 
 bool

@@ -199,7 +199,7 @@ history_may_load(const struct history *history)
 static void
 history_load(struct history *history)
 {
-	const struct resolver *resolver = history->shard->resolver;
+	struct resolver *resolver = history->shard->resolver;
 	if (history->busy)
 		return;
 	history->busy = true;

@@ -185,7 +185,7 @@ state_apply(struct state *state, const struct log_record *record, struct eng_eve
 /* -------------------------------------------------------------------------------------- saving */
 
 void
-state_places_put(const struct resolver *resolver, uint64_t run, uint32_t from, uint32_t count,
+state_places_put(struct resolver *resolver, uint64_t run, uint32_t from, uint32_t count,
     struct buf *to)
 {
 	struct log_place places[PLACES_PUT];
@@ -206,7 +206,7 @@ struct saving {
 static enum froe_err
 save_places(struct saving *saving, uint64_t run, struct froe_fault *fault)
 {
-	const struct resolver *resolver = saving->state->resolver;
+	struct resolver *resolver = saving->state->resolver;
 	uint32_t count = resolver_count(resolver, run);
 	enum froe_err err = FROE_OK;
 	for (uint32_t at = 0; at < count && err == FROE_OK; at += PLACES_ROWS_MAX) {

@@ -45,7 +45,7 @@ enum froe_err state_apply(struct state *state, const struct log_record *record,
     struct froe_fault *fault) FROE_CHECKED;
 
 /* Encodes the places of the run's records from + 1 to from + count. */
-void state_places_put(const struct resolver *resolver, uint64_t run, uint32_t from,
+void state_places_put(struct resolver *resolver, uint64_t run, uint32_t from,
     uint32_t count, struct buf *to);
 
 /* Everything, as records of the snapshot. Once *stop is set (NULL: never) it ends with

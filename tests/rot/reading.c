@@ -71,7 +71,7 @@ compare_records(const void *a, const void *b)
 
 /* Of each run that has records, where the server thinks that they lie. */
 static uint64_t
-places_hash(const struct reading *reading, const struct resolver *resolver)
+places_hash(const struct reading *reading, struct resolver *resolver)
 {
 	uint64_t sum = 0;
 

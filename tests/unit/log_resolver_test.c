@@ -56,7 +56,7 @@ add(struct resolver *resolver, uint64_t event_seq, const struct added *added)
 
 /* True if it is cached; then it must be the very record. */
 static bool
-look(const struct resolver *resolver, uint64_t event_seq, const struct added *added)
+look(struct resolver *resolver, uint64_t event_seq, const struct added *added)
 {
 	struct resolver_record record;
 	if (!resolver_record(resolver, added->run, added->no, &record))

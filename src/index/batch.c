@@ -91,20 +91,20 @@ fold_one(struct fold *fold, struct buf *buf, const struct pending *pending)
 {
 	switch (pending->kind) {
 	case PENDING_PUT:
-		fold_put(fold, buf, &pending->run);
+		fold_put(fold, buf, pending->run);
 		return;
 	case PENDING_END:
-		fold_end(fold, &pending->run);
+		fold_end(fold, pending->run);
 		return;
 	case PENDING_TOUCH:
 		if (!fold->has) { /* its put comes later: the row waits for it, in no list */
 			fold->now = (struct index_run){
-			    .tenant = pending->run.tenant,
-			    .number = pending->run.number,
+			    .tenant = pending->tenant,
+			    .number = pending->number,
 			};
 			fold->has = fold->changed = true;
 		}
-		fold_workers(fold, buf, pending->run.workers);
+		fold_workers(fold, buf, pending->run->workers);
 		return;
 	case PENDING_DROP:
 		fold->has = false;
@@ -116,21 +116,6 @@ fold_one(struct fold *fold, struct buf *buf, const struct pending *pending)
 /* -------------------------------------------------------------------------------------- changes */
 
 static void
-change_push(struct index *index, const struct index_run *run, struct post_term term, bool add)
-{
-	if (index->change_count == index->change_capacity) {
-		size_t capacity = index->change_capacity != 0 ? index->change_capacity * 2 : 256;
-		index->changes = mem_resize(index->changes, capacity * sizeof(struct change));
-		index->change_capacity = capacity;
-	}
-	index->changes[index->change_count++] = (struct change){
-	    .key = post_key_of(run->tenant, term, run->number >> POST_BLOCK_BITS),
-	    .at = (uint16_t)(run->number & (POST_BLOCK_RUNS - 1)),
-	    .add = add,
-	};
-}
-
-static void
 terms_minus(struct index *index, const struct index_run *run, const struct post_term *terms,
     uint32_t count, const struct post_term *without, uint32_t without_count, bool add)
 {
@@ -140,7 +125,7 @@ terms_minus(struct index *index, const struct index_run *run, const struct post_
 		    without[at].dimension != terms[i].dimension))
 			at++;
 		if (at == without_count)
-			change_push(index, run, terms[i], add);
+			changes_push(&index->changes, run, terms[i], add);
 	}
 }
 
@@ -214,14 +199,14 @@ row_store(struct index *index, struct batch *batch, struct row_key *row_key,
 static int
 batch_run(struct index *index, struct batch *batch, size_t first, size_t count)
 {
-	const struct index_run *run = &index->pending[first]->run;
+	const struct pending *run = &index->pending[first];
 	struct row_key row_key = row_key_of(run->tenant, run->number);
 	struct fold fold = {0};
 	int code = row_load(batch, &row_key, &fold);
 	if (code != 0)
 		return code;
 	for (size_t i = first; i < first + count; i++)
-		fold_one(&fold, &index->workers, index->pending[i]);
+		fold_one(&fold, &index->workers, &index->pending[i]);
 	if (!fold.changed)
 		return 0;
 	/* Another id: the index is of a log that was put back and went another way. */
@@ -236,11 +221,11 @@ batch_runs(struct index *index, struct batch *batch)
 {
 	int code = 0;
 	for (size_t first = 0, next; first < index->pending_count && code == 0; first = next) {
-		const struct index_run *run = &index->pending[first]->run;
+		const struct pending *run = &index->pending[first];
 		next = first + 1;
 		while (next < index->pending_count &&
-		    index->pending[next]->run.number == run->number &&
-		    index->pending[next]->run.tenant == run->tenant)
+		    index->pending[next].number == run->number &&
+		    index->pending[next].tenant == run->tenant)
 			next++;
 		code = batch_run(index, batch, first, next - first);
 	}
@@ -303,69 +288,42 @@ batch_places(struct index *index, struct batch *batch)
 	return code;
 }
 
-static int
-change_compare(const void *left, const void *right)
-{
-	const struct change *a = left, *b = right;
-	int order = memcmp(a->key.bytes, b->key.bytes, POST_KEY_SIZE);
-	return order != 0 ? order : (a->at > b->at) - (a->at < b->at);
-}
-
-static void
-block_apply(struct block *block, const struct change *changes, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		uint64_t bit = UINT64_C(1) << (changes[i].at % 64);
-		if (changes[i].add)
-			block->words[changes[i].at / 64] |= bit;
-		else
-			block->words[changes[i].at / 64] &= ~bit;
-	}
-}
-
 /* The changes of one block. A new one is written with one look-up. */
 static int
-batch_block(struct batch *batch, struct change *changes, size_t count)
+batch_block(struct batch *batch, const struct changes *changes, struct change_block *to)
 {
 	uint8_t bytes[POST_VALUE_SIZE_MAX];
 	struct block block = {0};
-	MDB_val key = {.mv_data = changes->key.bytes, .mv_size = POST_KEY_SIZE};
-	block_apply(&block, changes, count);
-	MDB_val value = {.mv_data = bytes, .mv_size = block_encode(&block, changes->key, bytes)};
+	MDB_val key = {.mv_data = to->key.bytes, .mv_size = POST_KEY_SIZE};
+	changes_apply(changes, to, &block);
+	MDB_val value = {.mv_data = bytes, .mv_size = block_encode(&block, to->key, bytes)};
 	int code = value.mv_size > 0
 	    ? mdb_cursor_put(batch->lists, &key, &value, MDB_NOOVERWRITE)
 	    : mdb_cursor_get(batch->lists, &key, &value, MDB_SET_KEY);
 	if (code != MDB_KEYEXIST && (code != 0 || value.mv_data == bytes))
 		return code == MDB_NOTFOUND ? MDB_CORRUPTED : code;
-	if (!block_decode(bytes_of(changes->key.bytes, POST_KEY_SIZE),
+	if (!block_decode(bytes_of(to->key.bytes, POST_KEY_SIZE),
 	        bytes_of(value.mv_data, value.mv_size), &block))
 		return MDB_CORRUPTED;
-	block_apply(&block, changes, count);
+	changes_apply(changes, to, &block);
 	value = (MDB_val){
 	    .mv_data = bytes,
-	    .mv_size = block_encode(&block, changes->key, bytes),
+	    .mv_size = block_encode(&block, to->key, bytes),
 	};
 	if (value.mv_size == 0)
 		return mdb_cursor_del(batch->lists, 0);
-	key.mv_data = changes->key.bytes; /* it may point to what is about to move */
+	key.mv_data = to->key.bytes; /* it may point to what is about to move */
 	return mdb_cursor_put(batch->lists, &key, &value, 0);
 }
 
 static int
 batch_lists(struct index *index, struct batch *batch)
 {
+	struct changes *changes = &index->changes;
 	int code = 0;
-	if (index->change_count > 1)
-		qsort(index->changes, index->change_count, sizeof(index->changes[0]),
-		    change_compare);
-	for (size_t first = 0, next; first < index->change_count && code == 0; first = next) {
-		const uint8_t *key = index->changes[first].key.bytes;
-		next = first + 1;
-		while (next < index->change_count &&
-		    memcmp(index->changes[next].key.bytes, key, POST_KEY_SIZE) == 0)
-			next++;
-		code = batch_block(batch, &index->changes[first], next - first);
-	}
+	changes_sort(changes);
+	for (uint32_t i = 0; i < changes->block_count && code == 0; i++)
+		code = batch_block(batch, changes, &changes->blocks[i]);
 	return code;
 }
 
@@ -411,7 +369,8 @@ batch_write(struct index *index, uint64_t applied, bool complete)
 	int code = mdb_txn_begin(index->env, NULL, 0, &batch.txn);
 	if (code != 0)
 		return code;
-	index->place_count = index->change_count = 0;
+	index->place_count = 0;
+	changes_reset(&index->changes);
 	code = batch_open(index, &batch);
 	if (code == 0)
 		code = batch_runs(index, &batch);

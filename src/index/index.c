@@ -394,7 +394,7 @@ index_close(struct index *index)
 		    "costs a check at the next open");
 	mem_free(index->pending);
 	mem_free(index->places);
-	mem_free(index->changes);
+	changes_release(&index->changes);
 	arena_release(&index->arena);
 	buf_release(&index->row);
 	buf_release(&index->workers);

@@ -75,10 +75,15 @@ bool index_gone(const struct index *index);
  * closed, opened again), with the same id: the one with the highest seq stays, of equal ones the
  * last; the workers of all of them stay. So what is older may be put behind what is newer. */
 void index_put(struct index *index, const struct index_run *run);
+/* The same, of a run that is lent: it and its bytes stay until a commit has succeeded, or
+ * index_close. */
+void index_put_lent(struct index *index, const struct index_run *run);
 /* The end of a run that was put: its seq, status, finished_ns and places; unless it is newer. */
 void index_end(struct index *index, const struct index_run *run);
 /* A worker got a task of the run, which is put before or after. */
 void index_touch(struct index *index, uint32_t tenant, uint64_t number, struct bytes worker);
+/* The same, lent: tenant, number, and workers as a span of texts. */
+void index_touch_lent(struct index *index, const struct index_run *run);
 /* The run is no longer known. */
 void index_drop(struct index *index, uint32_t tenant, uint64_t number);
 /* index_drop for runs that were closed before a time, among the next `rows` rows of a sweep, which

@@ -24,9 +24,10 @@ enum pending_kind {
 };
 
 struct pending {
+	uint64_t number; /* the run's */
+	uint32_t tenant;
 	enum pending_kind kind;
-	struct index_run run;
-	uint64_t order;
+	const struct index_run *run; /* in the arena, or lent */
 };
 
 /* A new run's entry in the table of ids. */
@@ -38,9 +39,31 @@ struct place {
 
 /* A run comes into a list, or leaves it. */
 struct change {
-	struct post_key key;
-	uint16_t at; /* in the block */
+	uint32_t next; /* of its block */
+	uint16_t at;   /* in the block */
 	bool add;
+};
+
+/* A block of a list that a batch changes. */
+struct change_block {
+	uint64_t number;
+	struct post_term term;
+	uint32_t tenant;
+	uint32_t next;  /* of the same hash */
+	uint32_t first; /* of its changes, the newest */
+	struct post_key key;
+};
+
+#define CHANGES_NEWEST 8u
+struct changes {
+	struct change *all;
+	size_t count;
+	size_t capacity;
+	struct change_block *blocks;
+	uint32_t *heads; /* by hash: the newest block; as many as blocks have room */
+	uint32_t block_count;
+	size_t block_capacity; /* a power of two, or 0 */
+	uint32_t newest[CHANGES_NEWEST]; /* by dimension: the block that was looked for last */
 };
 
 struct index {
@@ -58,16 +81,14 @@ struct index {
 	char dir[PATH_MAX - 16];
 	/* What the next commit writes; its arena holds the runs. */
 	struct arena arena;
-	struct pending **pending;
+	struct pending *pending;
 	size_t pending_count;
 	size_t pending_capacity;
 	/* Of one attempt to write it. */
 	struct place *places;
 	size_t place_count;
 	size_t place_capacity;
-	struct change *changes;
-	size_t change_count;
-	size_t change_capacity;
+	struct changes changes;
 	struct buf row;
 	struct buf workers;
 };
@@ -77,6 +98,15 @@ enum froe_err index_fault(struct index *index, int code, const char *what,
     struct froe_fault *fault);
 enum froe_err index_damage(struct index *index, const char *what, struct froe_fault *fault);
 void index_settle(struct index *index); /* a commit succeeded */
+
+/* change.c. A run comes into a block, or leaves it, at most once between two resets. */
+void changes_push(struct changes *changes, const struct index_run *run, struct post_term term,
+    bool add);
+void changes_apply(const struct changes *changes, const struct change_block *to,
+    struct block *block);
+void changes_sort(struct changes *changes); /* blocks by key; nothing is pushed then */
+void changes_reset(struct changes *changes);
+void changes_release(struct changes *changes);
 
 /* pending.c: in order of runs, each run's calls in the order of time. */
 void pending_sort(struct index *index);

@@ -18,9 +18,9 @@ struct openset_node {
 void
 openset_init(struct openset *set)
 {
+	*set = (struct openset){0};
 	map_init(&set->nodes);
 	slab_init(&set->slab, sizeof(struct openset_node), 1024);
-	set->count = 0;
 }
 
 void
@@ -39,7 +39,19 @@ node_key(uint32_t tenant, uint32_t level)
 static struct openset_node *
 node_find(const struct openset *set, uint32_t tenant, uint32_t level, uint64_t at)
 {
+	const struct openset_recent *recent = &set->recent[at % OPENSET_RECENT];
+	if (level == 0 && recent->node != NULL && recent->at == at && recent->tenant == tenant)
+		return recent->node;
 	return map_get(&set->nodes, node_key(tenant, level), at);
+}
+
+static void
+node_recall(struct openset *set, uint32_t tenant, uint32_t level, uint64_t at,
+    struct openset_node *node)
+{
+	if (level == 0)
+		set->recent[at % OPENSET_RECENT] =
+		    (struct openset_recent){.at = at, .tenant = tenant, .node = node};
 }
 
 static struct openset_node *
@@ -50,6 +62,7 @@ node_require(struct openset *set, uint32_t tenant, uint32_t level, uint64_t at)
 		node = slab_alloc(&set->slab);
 		map_put(&set->nodes, node_key(tenant, level), at, node);
 	}
+	node_recall(set, tenant, level, at, node);
 	return node;
 }
 
@@ -89,6 +102,7 @@ kind_remove(struct openset *set, uint32_t tenant, uint32_t kind, uint64_t number
 		bool more = node->words[kind] != 0;
 		if (node_empty(node)) {
 			map_remove(&set->nodes, node_key(tenant, level), number >> BITS);
+			node_recall(set, tenant, level, number >> BITS, NULL);
 			slab_free(&set->slab, node);
 		}
 		if (more)

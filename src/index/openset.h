@@ -20,9 +20,16 @@
 
 #define OPENSET_KINDS 4u
 
+#define OPENSET_RECENT 64u
+
 struct openset {
 	struct map nodes; /* (level and tenant, number) -> struct openset_node */
 	struct slab slab;
+	struct openset_recent {
+		uint64_t at;
+		uint32_t tenant;
+		struct openset_node *node; /* NULL: none */
+	} recent[OPENSET_RECENT]; /* of level 0, by the lowest bits of `at`: runs are changed soon */
 	uint64_t count;   /* of runs in some kind */
 };
 

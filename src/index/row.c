@@ -33,22 +33,6 @@ value_good(struct bytes key, struct bytes value)
 	return le64_load(value.data) == value_hash(key, value.data, value.size);
 }
 
-uint64_t
-be_load(const uint8_t *from, int size)
-{
-	uint64_t word = 0;
-	for (int i = 0; i < size; i++)
-		word = word << 8 | from[i];
-	return word;
-}
-
-void
-be_store(uint8_t *to, uint64_t word, int size)
-{
-	for (int i = size; i-- > 0; word >>= 8)
-		to[i] = (uint8_t)word;
-}
-
 struct row_key
 row_key_of(uint32_t tenant, uint64_t number)
 {

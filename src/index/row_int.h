@@ -15,8 +15,10 @@
 #include "base/uuid.h"
 #include "index/index.h"
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define ROW_FORMAT 2u
 #define ROW_KEY_SIZE 12
@@ -37,9 +39,21 @@ struct row_meta {
 	uint64_t applied;
 };
 
-/* Words of keys: big-endian, so that the order of bytes is that of the numbers. */
-uint64_t be_load(const uint8_t *from, int size);
-void be_store(uint8_t *to, uint64_t word, int size);
+/* Words of keys, of `size` bytes: big-endian, so that the order of bytes is that of the numbers. */
+static inline uint64_t
+be_load(const uint8_t *from, size_t size)
+{
+	uint64_t big = 0;
+	memcpy(&big, from, size);
+	return be64toh(big) >> (8 * (sizeof(big) - size));
+}
+
+static inline void
+be_store(uint8_t *to, uint64_t word, size_t size)
+{
+	uint64_t big = htobe64(word << (8 * (sizeof(big) - size)));
+	memcpy(to, &big, size);
+}
 
 struct row_key row_key_of(uint32_t tenant, uint64_t number);
 uint64_t row_key_number(const struct row_key *key);

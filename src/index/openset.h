@@ -29,7 +29,7 @@ struct openset {
 		uint64_t at;
 		uint32_t tenant;
 		struct openset_node *node; /* NULL: none */
-	} recent[OPENSET_RECENT]; /* of level 0, by the lowest bits of `at`: runs are changed soon */
+	} recent[OPENSET_RECENT]; /* of level 0, by `at`: runs change soon after they began */
 	uint64_t count;   /* of runs in some kind */
 };
 

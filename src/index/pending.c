@@ -2,8 +2,8 @@
  * What the next commit is to write: runs in an arena, or lent.
  *
  * Sorting: by the numbers' bytes that differ, from the lowest, then by the tenants' (radix sort).
- * Each pass keeps the order of equals, so a run's calls stay in the order of time. A batch's numbers
- * differ in two bytes, its tenants mostly in none.
+ * Each pass keeps the order of equals, so a run's calls stay in the order of time. A batch's
+ * numbers differ in two bytes, its tenants mostly in none.
  */
 #include "index/index_int.h"
 

@@ -28,7 +28,7 @@ call_answer(struct froe_client *client, struct request *request, const Froe__Env
 	else if (call->take != NULL)
 		call->take(call, envelope);
 	call->done = true;
-	client_notify(client);
+	client_notify(client, &call->done);
 }
 
 void
@@ -47,7 +47,7 @@ call_wait(struct froe_client *client, struct call *call, struct request *request
 {
 	request->waited = true;
 	client_submit(client, request);
-	if (client_wait(client, &call->done, deadline_ns))
+	if (client_wait(client, &call->done, /* stop= */ NULL, deadline_ns))
 		return call->err;
 	bool waiting = request->state == REQUEST_WAITING && !request->repeated;
 	call_abandon(client, request);

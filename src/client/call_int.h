@@ -28,7 +28,7 @@ enum froe_err call_wait(struct froe_client *client, struct call *call, struct re
     uint64_t deadline_ns);
 request_answer call_answer;
 
-/* froe_run_await that also ends, with FROE_CANCELLED, once *stop is true. */
+/* froe_run_await that also ends, with FROE_CANCELLED, once *stop (may be NULL) is true. */
 enum froe_err run_await(struct froe_client *client, struct froe_id run, const bool *stop,
     int timeout_ms, struct froe_event **ret_end, struct froe_error *error);
 

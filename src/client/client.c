@@ -2,7 +2,7 @@
  * A turn: timers, then what is queued goes out, then one wait, then what came in is handled, then
  * what that produced goes out. Whoever makes a turn is the stepper; a thread that waits for an
  * answer in a client without a thread becomes the stepper itself, and one that finds another
- * stepping sleeps on `changed`.
+ * stepping sleeps until its own answer is there, or until nobody steps.
  */
 #include "client/client_int.h"
 #include "client/argument.h"
@@ -34,6 +34,7 @@ client_lock(struct froe_client *client)
 void
 client_unlock(struct froe_client *client)
 {
+	waiter_tell(client);
 	froe_assert(pthread_mutex_unlock(&client->lock) == 0);
 }
 
@@ -50,13 +51,6 @@ client_wake(struct froe_client *client)
 	if (client->stepping && !client_is_stepper(client))
 		FROE_DROP(
 		    write(client->wake_fd, &one, sizeof(one)), "a full counter wakes as well");
-}
-
-void
-client_notify(struct froe_client *client)
-{
-	if (client->waiters > 0)
-		froe_assert(pthread_cond_broadcast(&client->changed) == 0);
 }
 
 uint64_t
@@ -180,8 +174,7 @@ turn_receive(struct froe_client *client, int timeout_ms)
 	session_tick(client, now_ns);
 }
 
-/* One turn, with the lock. */
-static void
+void
 client_turn(struct froe_client *client, uint64_t deadline_ns)
 {
 	froe_assert(!client->stepping);
@@ -207,43 +200,6 @@ client_turn(struct froe_client *client, uint64_t deadline_ns)
 		client->inlining = false;
 		session_flush(client);
 	}
-	client_notify(client);
-}
-
-static void
-changed_wait(struct froe_client *client, uint64_t deadline_ns)
-{
-	client->waiters++;
-	if (deadline_ns == UINT64_MAX) {
-		froe_assert(pthread_cond_wait(&client->changed, &client->lock) == 0);
-	} else {
-		struct timespec at = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
-		    .tv_nsec = (long)(deadline_ns % 1000000000u)};
-		int result = pthread_cond_timedwait(&client->changed, &client->lock, &at);
-		froe_assert(result == 0 || result == ETIMEDOUT);
-	}
-	client->waiters--;
-}
-
-bool
-client_wait(struct froe_client *client, const bool *done, uint64_t deadline_ns)
-{
-	return client_wait_either(client, done, done, deadline_ns);
-}
-
-bool
-client_wait_either(struct froe_client *client, const bool *done, const bool *stop,
-    uint64_t deadline_ns)
-{
-	while (!*done && !*stop) {
-		if (deadline_ns != UINT64_MAX && clock_now_ns() >= deadline_ns)
-			return false;
-		if (client->threaded || client->stepping)
-			changed_wait(client, deadline_ns);
-		else
-			client_turn(client, deadline_ns);
-	}
-	return true;
 }
 
 enum froe_err
@@ -259,6 +215,7 @@ froe_client_step(struct froe_client *client, int timeout_ms, struct froe_error *
 		    "this client is being stepped already");
 	} else {
 		client_turn(client, client_deadline_ns(timeout_ms));
+		client_hand_over(client);
 	}
 	client_unlock(client);
 	return err;
@@ -393,12 +350,11 @@ client_new(const struct froe_client_options *options)
 	list_init(&client->later);
 	arena_init(&client->arena, (size_t)64 << 20);
 	dice_init(&client->dice);
-	pthread_condattr_t monotonic;
-	froe_assert(pthread_condattr_init(&monotonic) == 0);
-	froe_assert(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
+	list_init(&client->waiters);
+	list_init(&client->woken);
+	for (size_t i = 0; i < CLIENT_WAIT_ROWS; i++)
+		list_init(&client->waiting_for[i]);
 	froe_assert(pthread_mutex_init(&client->lock, NULL) == 0);
-	froe_assert(pthread_cond_init(&client->changed, &monotonic) == 0);
-	froe_assert(pthread_condattr_destroy(&monotonic) == 0);
 	return client;
 }
 
@@ -497,7 +453,6 @@ client_free(struct froe_client *client)
 		close(client->wake_fd);
 	if (client->epoll_fd >= 0)
 		close(client->epoll_fd);
-	froe_assert(pthread_cond_destroy(&client->changed) == 0);
 	froe_assert(pthread_mutex_destroy(&client->lock) == 0);
 	mem_free(client->address);
 	mem_free(client->tenant);

@@ -11,6 +11,7 @@
  *                watching, later.
  *             2. sent_count is the length of sent.
  *             3. session READY implies link OPEN.
+ *             4. `woken` is empty while the lock is open.
  */
 #ifndef CLIENT_CLIENT_INT_H
 #define CLIENT_CLIENT_INT_H
@@ -29,6 +30,8 @@
 
 #define CLIENT_MAGIC 0x66726f65636c6e74u
 #define CLIENT_REQUESTS_MAX (2u * FROE_WATCHES_MAX)
+#define CLIENT_WAIT_BITS 8
+#define CLIENT_WAIT_ROWS (1u << CLIENT_WAIT_BITS)
 
 enum session_state {
 	SESSION_DOWN,      /* until connect_at_ns */
@@ -38,11 +41,20 @@ enum session_state {
 	SESSION_READY,
 };
 
+/* A thread that sleeps. */
+struct waiter {
+	pthread_cond_t wake;
+	bool woken;
+	struct list woken_node; /* client->woken */
+	struct list node;       /* client->waiters, worker->idle */
+};
+
 struct froe_client {
 	uint64_t magic;
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* broadcast when a waiter's answer came or the stepper left */
-	unsigned waiters;
+	struct list waiters; /* threads in client_wait() that sleep */
+	struct list woken;   /* those that are to be told, before the lock is opened */
+	struct list waiting_for[CLIENT_WAIT_ROWS]; /* by address of what they wait for */
 	pthread_t thread;
 	pthread_t stepper;
 	bool threaded;
@@ -114,17 +126,31 @@ void client_finish(struct froe_client *client, struct request *request,
 /* Takes it out of the map and its list without an answer. */
 void client_forget(struct froe_client *client, struct request *request);
 
-void client_wake(struct froe_client *client);   /* the stepper, if it sleeps */
-void client_notify(struct froe_client *client); /* those who wait for an answer */
-
-/* Waits for a condition of any kind: true when *done, false at the deadline. UINT64_MAX: none. */
-bool client_wait(struct froe_client *client, const bool *done, uint64_t deadline_ns);
-bool client_wait_either(struct froe_client *client, const bool *done, const bool *stop,
-    uint64_t deadline_ns);
+void client_wake(struct froe_client *client); /* the stepper, if it sleeps */
+void client_turn(struct froe_client *client, uint64_t deadline_ns);
 uint64_t client_deadline_ns(int timeout_ms);
 
 /* FROE_FAILED_PRECONDITION on the stepper: a callback must not wait. */
 enum froe_err client_may_wait(const struct froe_client *client, struct froe_error *error);
+
+/* ---- wait.c: with the lock, which is open while a thread sleeps */
+
+/* Until *done or *stop (NULL: none), which whoever sets it tells by client_notify(); false: the
+ * deadline came first. UINT64_MAX: none. Steps the client if nobody else does. */
+bool client_wait(struct froe_client *client, const bool *done, const bool *stop,
+    uint64_t deadline_ns);
+void client_notify(struct froe_client *client, const bool *flag);
+
+/* Once: until a notification, the deadline, or that somebody must step. */
+void client_sleep(struct froe_client *client, const bool *done, const bool *stop,
+    uint64_t deadline_ns);
+void client_hand_over(struct froe_client *client); /* nobody steps any more: whoever waits is to */
+
+void waiter_init(struct waiter *waiter);
+void waiter_sleep(struct froe_client *client, struct waiter *waiter, uint64_t deadline_ns);
+void waiter_wake(struct froe_client *client, struct waiter *waiter);
+void waiter_tell(struct froe_client *client); /* those that were woken */
+void waiter_release(struct waiter *waiter);
 
 /* ---- session.c: call with the lock, on the stepper */
 void session_start(struct froe_client *client);

@@ -77,7 +77,7 @@ static void
 step_look(struct task_step *step)
 {
 	step->look = true;
-	client_notify(step->task->worker->client);
+	client_notify(step->task->worker->client, &step->look);
 }
 
 void
@@ -257,8 +257,8 @@ step_wait(struct task_step *step)
 			step_evict(step);
 			continue;
 		}
-		client_wait(
-		    client, &step->look, evict_ns < deadline_ns ? evict_ns : deadline_ns);
+		client_wait(client, &step->look, /* stop= */ NULL,
+		    evict_ns < deadline_ns ? evict_ns : deadline_ns);
 		step->look = false;
 		task_look(task);
 	}

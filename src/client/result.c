@@ -23,7 +23,7 @@ result_drop(struct froe_task *task, enum froe_err err)
 		worker->on_result(worker->context, task->id, task->attempt, err);
 		client_lock(worker->client);
 		worker->calling--;
-		client_notify(worker->client);
+		client_notify(worker->client, &worker->quiet);
 	}
 	held_free(task);
 }

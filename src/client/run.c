@@ -137,8 +137,7 @@ froe_run_await(struct froe_client *client, struct froe_id run, int timeout_ms,
 {
 	if (argument_missing(error, "client", client, "ret_end", ret_end, NULL))
 		return FROE_INVALID_ARGUMENT;
-	static const bool never = false;
-	return run_await(client, run, &never, timeout_ms, ret_end, error);
+	return run_await(client, run, /* stop= */ NULL, timeout_ms, ret_end, error);
 }
 
 enum froe_err
@@ -155,7 +154,7 @@ run_await(struct froe_client *client, struct froe_id run, const bool *stop, int 
 		struct request *request =
 		    watch_request(client, &run, /* changes= */ false, await_answer, &call);
 		client_submit(client, request);
-		bool ended = client_wait_either(
+		bool ended = client_wait(
 		    client, &call.done, stop, client_deadline_ns(timeout_ms));
 		if (call.done) {
 			err = call.err;

@@ -179,7 +179,7 @@ held_free(struct froe_task *task)
 	mem_free(task);
 	if (worker->draining && list_empty(&worker->tasks)) {
 		worker->empty = true;
-		client_notify(worker->client);
+		client_notify(worker->client, &worker->empty);
 	}
 }
 
@@ -197,7 +197,7 @@ held_cancel(struct froe_task *task, const char *reason)
 	if (task->fd >= 0)
 		FROE_DROP(write(task->fd, &one, sizeof(one)), "a fresh counter has room");
 	durable_wake(task);
-	client_notify(task->worker->client);
+	client_notify(task->worker->client, &task->cancelled);
 }
 
 /* With the lock: a lease lapses by the clock alone, even if nobody steps the client. */
@@ -240,12 +240,13 @@ froe_task_wait(struct froe_task *task, uint32_t timeout_ms)
 	uint64_t deadline_ns = clock_now_ns() + (uint64_t)timeout_ms * 1000000u;
 	client_lock(client);
 	uint64_t lapse_ns = guard_cancel_ns(task);
-	client_wait(client, &task->cancelled, deadline_ns < lapse_ns ? deadline_ns : lapse_ns);
+	client_wait(client, &task->cancelled, /* stop= */ NULL,
+	    deadline_ns < lapse_ns ? deadline_ns : lapse_ns);
 	while (!task->cancelled && clock_now_ns() < deadline_ns) {
 		task_look(task); /* the lapse moved away meanwhile, or has come */
 		lapse_ns = guard_cancel_ns(task);
-		client_wait(
-		    client, &task->cancelled, deadline_ns < lapse_ns ? deadline_ns : lapse_ns);
+		client_wait(client, &task->cancelled, /* stop= */ NULL,
+		    deadline_ns < lapse_ns ? deadline_ns : lapse_ns);
 	}
 	task_look(task);
 	bool cancelled = task->cancelled;

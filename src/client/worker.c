@@ -91,7 +91,7 @@ register_refused(struct froe_worker *worker, const struct froe_error *error)
 	if (!worker->settled && froe_err_class(error->code) != FROE_CLASS_RETRY) {
 		worker->refused = *error;
 		worker->settled = true;
-		client_notify(worker->client);
+		client_notify(worker->client, &worker->settled);
 	}
 }
 
@@ -135,7 +135,7 @@ register_answer(struct froe_client *client, struct request *request, const Froe_
 	if (worker->draining)
 		drain_submit(worker, /* leave= */ false, NULL, NULL);
 	steps_again(worker);
-	client_notify(client);
+	client_notify(client, &worker->settled);
 }
 
 /* The attempts held: all that the server has not taken back, answered results included. */
@@ -439,7 +439,7 @@ worker_new(struct froe_client *client, const struct froe_worker_options *options
 	list_init(&worker->tasks);
 	map_init(&worker->tasks_by_id);
 	list_init(&worker->queue);
-	froe_assert(pthread_cond_init(&worker->work, NULL) == 0);
+	list_init(&worker->idle);
 	return worker;
 }
 
@@ -599,7 +599,7 @@ worker_settle(struct froe_worker *worker, uint64_t deadline_ns, struct froe_erro
 	worker->settled = false;
 	if (client->state == SESSION_READY)
 		worker_ready(worker);
-	if (!client_wait(client, &worker->settled, deadline_ns)) {
+	if (!client_wait(client, &worker->settled, /* stop= */ NULL, deadline_ns)) {
 		return error_set(error, FROE_TIMEOUT,
 		    "the worker is not registered yet; it goes on trying");
 	}
@@ -717,9 +717,10 @@ froe_worker_stop(struct froe_worker *worker, uint32_t limit_ms)
 	if (worker->state == WORKER_SERVING)
 		drain_submit(worker, /* leave= */ false, NULL, NULL);
 	uint64_t deadline_ns = clock_now_ns() + (uint64_t)limit_ms * 1000000u;
-	if (!client_wait(client, &worker->empty, deadline_ns)) {
+	if (!client_wait(client, &worker->empty, /* stop= */ NULL, deadline_ns)) {
 		worker_cancel(worker);
-		client_wait(client, &worker->empty, clock_now_ns() + STOP_NOTICE_NS);
+		client_wait(client, &worker->empty, /* stop= */ NULL,
+		    clock_now_ns() + STOP_NOTICE_NS);
 	}
 	worker_leave(worker);
 	client_unlock(client);
@@ -743,7 +744,6 @@ worker_free(struct froe_worker *worker)
 		mem_free(worker->actions[i].name);
 	for (size_t i = 0; i < worker->put_count; i++)
 		buf_release(&worker->puts[i]);
-	froe_assert(pthread_cond_destroy(&worker->work) == 0);
 	map_release(&worker->tasks_by_id);
 	for (size_t i = 0; i < worker->slot_type_count; i++)
 		mem_free(worker->slot_types[i].type);
@@ -765,10 +765,10 @@ froe_worker_close(struct froe_worker *worker)
 	pool_stop(worker);
 	client_lock(client);
 	froe_assert(!client_is_stepper(client));
-	client->waiters++;
-	while (worker->calling > 0 || worker->running > 0)
-		froe_assert(pthread_cond_wait(&client->changed, &client->lock) == 0);
-	client->waiters--;
+	while (worker->calling > 0 || worker->running > 0) {
+		client_hand_over(client); /* to one that steps, if it was to be this thread */
+		client_sleep(client, &worker->quiet, /* stop= */ NULL, UINT64_MAX);
+	}
 	result_detach(worker);
 	tasks_free(worker);
 	client->worker = NULL;

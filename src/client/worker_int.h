@@ -72,12 +72,13 @@ struct froe_worker {
 	size_t released_count;     /* tasks whose slots are released: more attempts may run */
 	size_t exactly_once_count; /* tasks of that delivery */
 
-	pthread_cond_t work;
 	pthread_t *threads;
 	size_t thread_count;
 	size_t thread_capacity;
-	size_t idle;
+	struct list idle; /* threads without a task; the one that worked last is first */
+	bool called; /* one of the threads, which has not come yet */
 	bool stopping;
+	bool quiet; /* a name: it is told when `calling` or `running` has become less */
 };
 
 enum task_state {

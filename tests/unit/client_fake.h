@@ -23,6 +23,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -264,7 +265,8 @@ fake_main(void *argument)
 			going = order != 'e';
 			continue;
 		}
-		int fd = accept(fake->listen_fd, NULL, NULL);
+		int fd = accept(fake->listen_fd, NULL, NULL), one = 1;
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		pthread_mutex_lock(&fake->lock);
 		bool down = fake->down;
 		fake->conn_fd = down ? -1 : fd;

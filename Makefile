@@ -62,7 +62,7 @@ OUT := $(if $(filter rel,$(VARIANT)),$(B),$(B)/$(VARIANT))
 GEN := $(B)/gen
 Q := $(if $(V),,@)
 
-PKGS := liburing libxxhash lmdb libprotobuf-c ck openssl jansson
+PKGS := liburing libxxhash lmdb libprotobuf-c ck openssl jansson libnghttp2 zlib
 pkg_cflags = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 pkg_libs = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 

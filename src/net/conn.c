@@ -14,10 +14,11 @@
 
 static const struct sm_row CONN_TABLE[] = {
     [CONN_OPENING] = {"opening",
-        SM_TO(CONN_NATIVE) | SM_TO(CONN_HTTP) | SM_TO(CONN_HANDOVER) | SM_TO(CONN_FLUSHING) |
-            SM_TO(CONN_CLOSING)},
+        SM_TO(CONN_NATIVE) | SM_TO(CONN_HTTP) | SM_TO(CONN_HTTP2) | SM_TO(CONN_HANDOVER) |
+            SM_TO(CONN_FLUSHING) | SM_TO(CONN_CLOSING)},
     [CONN_NATIVE] = {"native", SM_TO(CONN_FLUSHING) | SM_TO(CONN_CLOSING)},
     [CONN_HTTP] = {"http", SM_TO(CONN_FLUSHING) | SM_TO(CONN_CLOSING)},
+    [CONN_HTTP2] = {"http2", SM_TO(CONN_FLUSHING) | SM_TO(CONN_CLOSING)},
     [CONN_HANDOVER] = {"handover", SM_TO(CONN_CLOSING) | SM_TO(CONN_CLOSED)},
     [CONN_FLUSHING] = {"flushing", SM_TO(CONN_CLOSING)},
     [CONN_CLOSING] = {"closing", SM_TO(CONN_CLOSED)},
@@ -100,6 +101,7 @@ conn_set_stats(const struct conn_set *set, struct conn_stats *ret_stats)
 	    .handed_over = counter_read(&set->count.handed_over),
 	    .native = counter_read(&set->count.native),
 	    .http = counter_read(&set->count.http),
+	    .http2 = counter_read(&set->count.http2),
 	    .secured = counter_read(&set->count.secured),
 	    .requests = counter_read(&set->count.requests),
 	    .received_bytes = counter_read(&set->count.received_bytes),
@@ -245,9 +247,13 @@ conn_ready(struct conn *conn)
 void
 conn_serve(struct conn *conn, enum conn_state protocol)
 {
-	froe_assert(protocol == CONN_NATIVE || protocol == CONN_HTTP);
 	sm_move(CONN_TABLE, &conn->state, protocol);
-	conn_count(protocol == CONN_NATIVE ? &conn->set->count.native : &conn->set->count.http, 1);
+	froe_assert(conn_serving(conn));
+	if (protocol == CONN_HTTP2)
+		conn_count(&conn->set->count.http2, 1);
+	else
+		conn_count(
+		    protocol == CONN_NATIVE ? &conn->set->count.native : &conn->set->count.http, 1);
 }
 
 static void
@@ -333,6 +339,24 @@ conn_timer_start(struct conn *conn, enum conn_timer timer)
 	list_remove(&deadline->node);
 	deadline->due_ns = conn->set->now_ns + conn->set->timer_ns[timer];
 	list_push(&conn->set->timers[timer], &deadline->node);
+	conn->expired &= (uint8_t)~(1u << timer);
+}
+
+/* From the end: most are later than those that are there. */
+void
+conn_timer_start_at(struct conn *conn, enum conn_timer timer, uint64_t due_ns)
+{
+	struct conn_deadline *deadline = &conn->deadlines[timer];
+	struct list *head = &conn->set->timers[timer], *after = head->prev;
+	froe_assert(conn->set->timer_ns[timer] == 0);
+	if (list_linked(&deadline->node) && deadline->due_ns == due_ns)
+		return;
+	list_remove(&deadline->node);
+	after = head->prev;
+	while (after != head && container_of(after, struct conn_deadline, node)->due_ns > due_ns)
+		after = after->prev;
+	deadline->due_ns = due_ns;
+	list_push(after->next, &deadline->node); /* before whatever comes after it */
 	conn->expired &= (uint8_t)~(1u << timer);
 }
 
@@ -531,6 +555,7 @@ conn_settle(struct conn *conn)
 	case CONN_OPENING:
 	case CONN_NATIVE:
 	case CONN_HTTP:
+	case CONN_HTTP2:
 	case CONN_FLUSHING:
 		conn_trim(&conn->input);
 		conn_settle_receive(conn);

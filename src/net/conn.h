@@ -14,7 +14,8 @@
  *             2. completion handlers record and put the conn on set->ready; conn_step decides.
  *             3. CONN_CLOSED: no op is active, no list holds the conn, the socket is closed or
  *                taken.
- *             4. a timer list is in order of its deadlines: each class has one duration.
+ *             4. a timer list is in order of its deadlines: a class has one duration, or is sorted
+ *                as its deadlines are set.
  *             5. input holds at most what its reader needs for one message, or CONN_INPUT_HIGH,
  *                plus what the kernel hands over in one turn. So much again may be encrypted still.
  *             6. with TLS outputs[filling] is plaintext and the other one is on its way; they are
@@ -50,6 +51,7 @@
 
 /*
  *   OPENING ──▶ NATIVE ──┐
+ *      │  ├───▶ HTTP2 ──┤
  *      │  └───▶ HTTP  ───┼──▶ FLUSHING ──▶ CLOSING ──▶ CLOSED
  *      ├───────▶ HANDOVER ──(taken)──────────────────▶ CLOSED
  *      └──────────▶ (any of them straight to CLOSING when it breaks)
@@ -58,6 +60,7 @@ enum conn_state {
 	CONN_OPENING,  /* the first bytes are awaited */
 	CONN_NATIVE,
 	CONN_HTTP,
+	CONN_HTTP2,
 	CONN_HANDOVER, /* receive is being cancelled; conn_take() once conn_takeable() */
 	CONN_FLUSHING, /* input is discarded; closes when the output is out */
 	CONN_CLOSING,  /* ops are being cancelled */
@@ -87,6 +90,7 @@ enum conn_timer {
 	CONN_TIMER_STALL,
 	CONN_TIMER_IDLE,
 	CONN_TIMER_LATE,
+	CONN_TIMER_CALL, /* whenever its owner says: conn_timer_start_at */
 	CONN_TIMER_COUNT,
 };
 
@@ -98,6 +102,7 @@ struct conn_stats {
 	uint64_t handed_over;
 	uint64_t native;       /* spoke the native protocol */
 	uint64_t http;
+	uint64_t http2;
 	uint64_t secured;      /* their TLS handshake was done */
 	uint64_t requests;     /* native messages and HTTP requests taken in */
 	uint64_t received_bytes;
@@ -116,7 +121,8 @@ struct conn_set {
 	uint32_t handshakes_left; /* in this turn */
 	/* Counters: written by the loop's thread only, relaxed; read from anywhere. */
 	struct {
-		_Atomic uint64_t open, accepted, adopted, handed_over, native, http, secured;
+		_Atomic uint64_t open, accepted, adopted, handed_over, native, http, http2;
+		_Atomic uint64_t secured;
 		_Atomic uint64_t requests;
 		_Atomic uint64_t received_bytes, sent_bytes;
 		_Atomic uint64_t closed[CONN_CLOSE_COUNT];
@@ -188,7 +194,7 @@ void conn_step(struct conn *conn);  /* folds in what the handlers recorded */
 /* After the owner's step: receive on or off, closing goes on. */
 void conn_settle(struct conn *conn);
 
-void conn_serve(struct conn *conn, enum conn_state protocol); /* OPENING -> NATIVE or HTTP */
+void conn_serve(struct conn *conn, enum conn_state protocol); /* OPENING -> one of the three */
 void conn_finish(struct conn *conn, enum conn_close reason);  /* close after the output is out */
 void conn_abort(struct conn *conn, enum conn_close reason);   /* close now */
 
@@ -202,6 +208,7 @@ bool conn_takeable(const struct conn *conn);
 int conn_take(struct conn *conn); /* the socket; the conn is CLOSED */
 
 void conn_timer_start(struct conn *conn, enum conn_timer timer); /* again: from now on */
+void conn_timer_start_at(struct conn *conn, enum conn_timer timer, uint64_t due_ns);
 void conn_timer_stop(struct conn *conn, enum conn_timer timer);
 bool conn_timer_active(const struct conn *conn, enum conn_timer timer);
 
@@ -224,7 +231,8 @@ bool conn_choked(struct conn *conn);
 static inline bool
 conn_serving(const struct conn *conn)
 {
-	return conn->state == CONN_NATIVE || conn->state == CONN_HTTP;
+	return conn->state == CONN_NATIVE || conn->state == CONN_HTTP ||
+	    conn->state == CONN_HTTP2;
 }
 
 static inline bool

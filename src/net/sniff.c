@@ -1,6 +1,7 @@
 #include "net/sniff.h"
 
 #include "net/frame.h"
+#include "net/http2.h"
 
 static const struct {
 	const char *text;
@@ -15,6 +16,7 @@ static const struct {
     {"PATCH ", 6, SNIFF_HTTP},
     {"DELETE ", 7, SNIFF_HTTP},
     {"OPTIONS ", 8, SNIFF_HTTP},
+    {HTTP2_PREFACE, HTTP2_PREFACE_SIZE, SNIFF_HTTP2},
     {"\x16\x03", 2, SNIFF_TLS}, /* a handshake record of any version */
 };
 

@@ -2,8 +2,9 @@
  * net/sniff: which protocol do a connection's first bytes speak?
  *
  * Purpose     The native preface, the start of an HTTP/1 request line (a known method and a space),
- *             or that of a TLS handshake record. Decides as soon as no other answer is possible, so
- *             a stray byte is refused at once. What TLS carries is sniffed again once decrypted.
+ *             HTTP/2's preface, or the start of a TLS handshake record. Decides as soon as no other
+ *             answer is possible, so a stray byte is refused at once. What TLS carries is sniffed
+ *             again once decrypted.
  */
 #ifndef NET_SNIFF_H
 #define NET_SNIFF_H
@@ -14,6 +15,7 @@ enum sniff {
 	SNIFF_MORE,
 	SNIFF_NATIVE, /* the whole preface is there */
 	SNIFF_HTTP,
+	SNIFF_HTTP2, /* the whole preface is there */
 	SNIFF_TLS,
 	SNIFF_UNKNOWN,
 };

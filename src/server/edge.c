@@ -26,6 +26,7 @@ edge_open(struct edge *edge, struct froe_fault *fault)
 	    .admin_listener = -1,
 	    .port = bridge_edge_port(edge->options.bridge),
 	    .ready = edge->options.ready,
+	    .gateway = edge->options.gateway,
 	    .connections_max = edge->options.connections_max,
 	    .tls = edge->options.tls,
 	    .plain = edge->options.plain,

@@ -22,6 +22,7 @@ struct edge_options {
 	struct io_env *env;   /* the loop's own io is opened on its thread */
 	struct bridge *bridge;
 	const atomic_bool *ready;
+	struct api_gateway *gateway; /* its own, as in loop_options */
 	uint32_t connections_max; /* 0: the default */
 	struct tls_context *tls;  /* these three as in loop_options */
 	enum loop_plain plain;

@@ -1,8 +1,8 @@
 /*
  * loop_input steps each ready connection:
  *   conn_step      what the kernel reported
- *   sniff          OPENING: native, HTTP, TLS (sniffed again once decrypted), handed over, or
- *                  closed with nothing
+ *   sniff          OPENING: native, HTTP, HTTP/2, TLS (sniffed again once decrypted), handed
+ *                  over, or closed with nothing
  *   session step   parses and posts; BLOCKED: it waits for loop_resume, AGAIN: it is stepped again
  *                  after the others
  *   conn_settle    receive on or off, closing one step further
@@ -13,6 +13,7 @@
  */
 #include "server/loop.h"
 
+#include "api/grpc_api.h"
 #include "api/http_api.h"
 #include "api/native.h"
 #include "api/wire.h"
@@ -52,14 +53,16 @@ struct link {
 	union {
 		struct native native;
 		struct http_api http;
+		struct grpc_api grpc;
 	};
-	enum { LINK_NONE, LINK_NATIVE, LINK_HTTP } session;
+	enum { LINK_NONE, LINK_NATIVE, LINK_HTTP, LINK_GRPC } session;
 };
 
 struct slot {
 	uint32_t generation;
 	uint32_t next_free;
-	struct link *link; /* NULL: free */
+	struct link *link; /* NULL: free, or a seat's */
+	struct api_seat *seat;
 };
 
 /* One listening socket. */
@@ -74,6 +77,10 @@ enum { GATE_PORT, GATE_ADMIN, GATE_COUNT };
 struct loop {
 	struct api_port port; /* first: what sessions post to; it refuses while stalled */
 	struct api_port *outer;
+	struct api_seats seats;
+	struct api_gateway *gateway;
+	struct api_gateway no_gateway; /* there are no methods */
+	struct grpc_codec *codec;      /* NULL: nobody has needed it */
 	struct conn_set set;
 	struct gate gates[GATE_COUNT];
 	struct strangers strangers;
@@ -134,6 +141,7 @@ slot_take(struct loop *loop, uint32_t *ret_slot)
 	else
 		loop->slots[slot = loop->slot_count++].generation = 1;
 	froe_assert(slot < loop->slots_max && loop->slots[slot].link == NULL);
+	froe_assert(loop->slots[slot].seat == NULL);
 	loop->used++;
 	*ret_slot = slot;
 	return true;
@@ -143,6 +151,7 @@ static void
 slot_give(struct loop *loop, uint32_t slot)
 {
 	loop->slots[slot].link = NULL;
+	loop->slots[slot].seat = NULL;
 	/* Invariant 1: handles of the old one hit nothing now. 0 is never used, so no handle is 0.
 	 */
 	if (++loop->slots[slot].generation == 0)
@@ -152,13 +161,47 @@ slot_give(struct loop *loop, uint32_t slot)
 	loop->used--;
 }
 
-static struct link *
+/* NULL: who had the handle is gone. */
+static struct slot *
 slot_find(const struct loop *loop, uint64_t handle)
 {
 	uint32_t slot = api_conn_slot(handle);
 	if (slot >= loop->slot_count || loop->slots[slot].generation != api_conn_generation(handle))
 		return NULL;
-	return loop->slots[slot].link;
+	return &loop->slots[slot];
+}
+
+/* -------------------------------------------------------------------------------- seats */
+
+static bool
+seat_take(struct api_seats *seats, struct api_seat *seat, uint64_t *ret_handle)
+{
+	struct loop *loop = container_of(seats, struct loop, seats);
+	uint32_t slot;
+	if (!slot_take(loop, &slot))
+		return false;
+	loop->slots[slot].seat = seat;
+	*ret_handle = api_conn_handle(loop->index, loop->slots[slot].generation, slot);
+	return true;
+}
+
+static void
+seat_give(struct api_seats *seats, uint64_t handle)
+{
+	struct loop *loop = container_of(seats, struct loop, seats);
+	struct slot *slot = slot_find(loop, handle);
+	froe_assert(slot != NULL && slot->seat != NULL);
+	slot_give(loop, api_conn_slot(handle));
+}
+
+/* What the gateway has not given back when the loop closes: nobody posts or hears any more. */
+static void
+seats_end(struct loop *loop)
+{
+	for (uint32_t i = 0; i < loop->slot_count; i++) {
+		if (loop->slots[i].seat != NULL)
+			slot_give(loop, i);
+	}
 }
 
 /* ---------------------------------------------------------------------------- accepting */
@@ -312,6 +355,10 @@ loop_open(struct loop **ret_loop, uint8_t index, struct io *io, const struct loo
 	if (loop->strangers.limits.reserved > slots_max / 12)
 		loop->strangers.limits.reserved = slots_max / 12;
 	loop->ready = options->ready;
+	loop->seats = (struct api_seats){.take = seat_take, .give = seat_give};
+	loop->gateway = options->gateway != NULL ? options->gateway : &loop->no_gateway;
+	loop->gateway->port = &loop->port;
+	loop->gateway->seats = &loop->seats;
 	arena_init(&loop->arena, WIRE_ARENA_BYTES_MAX);
 	slab_init(&loop->links, sizeof(struct link), LINKS_PER_SLAB);
 	loop->slots = mem_array(slots_max, sizeof(loop->slots[0]));
@@ -357,12 +404,14 @@ loop_close(struct loop *loop)
 	accept_stop(loop);
 	loop_resume(loop);
 	loop_input(loop);
+	seats_end(loop);
 	for (int turn = 0; loop->used > 0 || !accept_stopped(loop); turn++) {
 		froe_assert(turn < CLOSE_TURNS_MAX); /* the kernel owes us each completion */
 		io_step(loop->set.io, io_mono_ns(loop->set.io->env) + NS_PER_MS);
 		accept_stop(loop);
 		loop_input(loop);
 	}
+	grpc_codec_close(loop->codec);
 	tls_context_close(loop->tls);
 	tls_context_close(atomic_load_explicit(&loop->tls_new, memory_order_acquire));
 	strangers_release(&loop->strangers);
@@ -405,6 +454,23 @@ link_serve_http(struct loop *loop, struct link *link)
 	link->http.peer = link->peer;
 	if (refusal != NULL)
 		http_api_refuse(&link->http, refusal);
+}
+
+static void
+link_serve_grpc(struct loop *loop, struct link *link)
+{
+	conn_serve(&link->conn, CONN_HTTP2);
+	link->session = LINK_GRPC;
+	if (loop->codec == NULL)
+		loop->codec = grpc_codec_open();
+	grpc_api_open(&link->grpc, &(struct grpc_api_options){
+	    .conn = &link->conn,
+	    .gateway = loop->gateway,
+	    .codec = loop->codec,
+	    .handle = link_handle(loop, link),
+	    .peer = link->peer,
+	    .refusal = link_plain_refusal(loop, link),
+	});
 }
 
 static void
@@ -467,6 +533,12 @@ link_sniff(struct loop *loop, struct link *link)
 		else
 			link_serve_http(loop, link);
 		break;
+	case SNIFF_HTTP2:
+		if (loop->handover != NULL)
+			conn_handover(&link->conn);
+		else
+			link_serve_grpc(loop, link);
+		break;
 	case SNIFF_UNKNOWN:
 		conn_abort(&link->conn, CONN_CLOSE_UNKNOWN);
 		break;
@@ -496,6 +568,10 @@ link_step_session(struct link *link)
 		return native_step(&link->native);
 	case LINK_HTTP:
 		return http_api_step(&link->http);
+	case LINK_GRPC:
+		if (conn_ending(&link->conn))
+			return grpc_api_close(&link->grpc) ? API_IDLE : API_BLOCKED;
+		return grpc_api_step(&link->grpc);
 	case LINK_NONE:
 		return API_IDLE;
 	}
@@ -520,6 +596,12 @@ static void
 link_weigh(struct loop *loop, struct link *link)
 {
 	size_t bytes = sizeof(*link) + conn_held_bytes(&link->conn);
+	if (link->session == LINK_GRPC && link->grpc.known) {
+		strangers_known(&loop->strangers, &link->stranger, loop->set.now_ns);
+		return;
+	}
+	if (link->session == LINK_GRPC)
+		bytes += grpc_api_held_bytes(&link->grpc);
 	if (!strangers_hold(&loop->strangers, &link->stranger, bytes))
 		conn_abort(&link->conn, CONN_CLOSE_BUSY);
 }
@@ -578,6 +660,8 @@ loop_input(struct loop *loop)
 		count++;
 	while (count-- > 0 && (node = list_pop(&loop->set.ready)) != NULL)
 		link_step(loop, link_of(container_of(node, struct conn, ready)));
+	if (loop->gateway->turn != NULL && !loop->closing)
+		loop->gateway->turn(loop->gateway, loop->set.now_ns);
 	if (loop->draining)
 		accept_stop(loop);
 	else
@@ -612,9 +696,14 @@ void
 loop_deliver(struct loop *loop, const struct api_effect *effect)
 {
 	froe_assert(api_conn_loop(effect->conn) == loop->index);
-	struct link *link = slot_find(loop, effect->conn);
-	if (link == NULL)
+	struct slot *slot = slot_find(loop, effect->conn);
+	if (slot == NULL)
 		return;
+	if (slot->seat != NULL) {
+		slot->seat->deliver(slot->seat, effect);
+		return;
+	}
+	struct link *link = slot->link;
 	switch (link->session) {
 	case LINK_NATIVE:
 		native_deliver(&link->native, effect);
@@ -625,6 +714,9 @@ loop_deliver(struct loop *loop, const struct api_effect *effect)
 		http_api_deliver(&link->http, effect);
 		if (link->stranger.counted && effect->err == FROE_OK)
 			strangers_known(&loop->strangers, &link->stranger, loop->set.now_ns);
+		break;
+	case LINK_GRPC:
+		grpc_api_deliver(&link->grpc, effect);
 		break;
 	case LINK_NONE:
 		froe_never("an effect for a connection that has asked for nothing");
@@ -647,6 +739,10 @@ loop_deadline_ns(const struct loop *loop)
 	if (!list_empty(&loop->set.ready))
 		return 0;
 	uint64_t due_ns = conn_set_due_ns(&loop->set);
+	if (loop->gateway->due_ns != NULL) {
+		uint64_t gateway_ns = loop->gateway->due_ns(loop->gateway);
+		due_ns = gateway_ns < due_ns ? gateway_ns : due_ns;
+	}
 	for (int i = 0; i < GATE_COUNT; i++) {
 		uint64_t retry_ns = loop->gates[i].retry_ns;
 		if (retry_ns != 0 && retry_ns < due_ns)
@@ -670,6 +766,8 @@ loop_drain(struct loop *loop)
 		return;
 	loop->draining = true;
 	accept_stop(loop);
+	if (loop->gateway->drain != NULL)
+		loop->gateway->drain(loop->gateway);
 	for (uint32_t i = 0; i < loop->slot_count; i++) {
 		struct link *link = loop->slots[i].link;
 		if (link != NULL && link->conn.lingers)
@@ -680,6 +778,8 @@ loop_drain(struct loop *loop)
 			native_drain(&link->native);
 		else if (link->session == LINK_HTTP)
 			http_api_drain(&link->http);
+		else if (link->session == LINK_GRPC)
+			grpc_api_drain(&link->grpc);
 		else
 			conn_abort(&link->conn, CONN_CLOSE_DRAINED);
 	}
@@ -696,8 +796,12 @@ loop_held_bytes(const struct loop *loop)
 {
 	size_t held = 0;
 	for (uint32_t i = 0; i < loop->slot_count; i++) {
-		if (loop->slots[i].link != NULL)
-			held += conn_held_bytes(&loop->slots[i].link->conn);
+		const struct link *link = loop->slots[i].link;
+		if (link == NULL)
+			continue;
+		held += conn_held_bytes(&link->conn);
+		if (link->session == LINK_GRPC)
+			held += grpc_api_held_bytes(&link->grpc);
 	}
 	return held;
 }

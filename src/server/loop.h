@@ -23,6 +23,7 @@
 #ifndef SERVER_LOOP_H
 #define SERVER_LOOP_H
 
+#include "api/gateway.h"
 #include "api/port.h"
 #include "io/io.h"
 #include "net/conn.h"
@@ -48,6 +49,7 @@ struct loop_options {
 	int admin_listener;       /* of admin.sock, the same; -1: none */
 	struct api_port *port;
 	const atomic_bool *ready; /* what /readyz says */
+	struct api_gateway *gateway; /* gRPC's methods, borrowed until loop_close; NULL: none */
 	bool edge_only;           /* native connections are handed over too */
 	uint32_t connections_max; /* 0: LOOP_CONNECTIONS_MAX */
 	struct tls_context *tls;  /* as loop_set_tls; owned from here on; NULL: none */

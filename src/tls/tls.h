@@ -104,7 +104,8 @@ size_t tls_output_used(const struct tls *tls);
 
 /* The subject of the other side's verified certificate, "CN=worker-7,O=froe"; "" without one. */
 const char *tls_peer(const struct tls *tls);
-/* What both sides agreed to speak, "froe/1" or "http/1.1"; "" if the client did not ask. */
+/* What both sides agreed to speak, "froe/1", "http/1.1" or "h2"; "" if the client did not
+ * ask. */
 const char *tls_protocol(const struct tls *tls);
 
 void tls_trim(struct tls *tls, size_t kept); /* gives back empty buffers larger than `kept` */

@@ -14,7 +14,7 @@
 /* P-521, X448 and the finite fields cost the server up to forty times as much as these. */
 #define GROUPS "X25519:P-256:P-384"
 
-static const unsigned char PROTOCOLS[] = "\x06" "froe/1" "\x08" "http/1.1";
+static const unsigned char PROTOCOLS[] = "\x06" "froe/1" "\x08" "http/1.1" "\x02" "h2";
 static const unsigned char PROTOCOL_NATIVE[] = "\x06" "froe/1";
 
 /* ---------------------------------------------------------------------------------- files */

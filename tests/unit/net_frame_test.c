@@ -88,9 +88,20 @@ test_sniff__http_methods(void **state)
 		assert_int_equal(sniff(HTTP[i], strlen(HTTP[i])), SNIFF_HTTP);
 	}
 	static const char *const NEITHER[] = {"\x16\x04", "\x17\x03\x03", "get ", "GETX",
-	    "PRI * HTTP/2.0", "SSH-2.0-", "\r\n", " GET", "PURGE ", "F ", "GE ", "POT"};
+	    "PRI * HTTP/2.0\r\n\r\nXX", "PRI * HTTP/1.1", "SSH-2.0-", "\r\n", " GET", "PURGE ",
+	    "F ", "GE ", "POT"};
 	for (size_t i = 0; i < sizeof(NEITHER) / sizeof(NEITHER[0]); i++)
 		assert_int_equal(sniff(NEITHER[i], strlen(NEITHER[i])), SNIFF_UNKNOWN);
+}
+
+static void
+test_sniff__http2(void **state)
+{
+	(void)state;
+	static const char PREFACE[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+	for (size_t size = 1; size < 24; size++)
+		assert_int_equal(sniff(PREFACE, size), SNIFF_MORE);
+	assert_int_equal(sniff(PREFACE, 24), SNIFF_HTTP2);
 }
 
 static void
@@ -110,6 +121,7 @@ main(void)
 	    cmocka_unit_test(test_frame__length_at_its_limits),
 	    cmocka_unit_test(test_sniff__native_needs_the_whole_preface),
 	    cmocka_unit_test(test_sniff__http_methods),
+	    cmocka_unit_test(test_sniff__http2),
 	    cmocka_unit_test(test_sniff__tls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

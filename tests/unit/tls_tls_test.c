@@ -416,7 +416,7 @@ test_tls__protocols(void **state)
 	    {"\x02h2\x08http/1.1", "http/1.1"},
 	    {"\x08http/1.1", "http/1.1"},
 	    {"\x06" "froe/1", "froe/1"},
-	    {"\x02h2", NULL},
+	    {"\x02h2", "h2"},
 	    {"\x07smtp/25", NULL},
 	};
 	(void)state;

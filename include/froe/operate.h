@@ -101,14 +101,17 @@ struct froe_token_options {
 	size_t action_count;
 	uint64_t expires_ms;        /* from now; 0: 90 days; at most 366 days */
 	bool never_expires;
-	uint64_t reserved[4];       /* zero */
+	bool hatchet;               /* a JWT for Hatchet's SDKs; without roles: client and worker */
+	const char *advertise;      /* in it, [https://]HOST:PORT; NULL: the server's address */
+	uint64_t reserved[3];       /* zero */
 };
 
-#define FROE_TOKEN_TEXT_SIZE 68    /* with the terminating zero */
-#define FROE_TOKEN_ID_TEXT_SIZE 11 /* the same */
+#define FROE_TOKEN_TEXT_SIZE 68       /* with the terminating zero */
+#define FROE_TOKEN_JWT_TEXT_SIZE 1024 /* the same, at most */
+#define FROE_TOKEN_ID_TEXT_SIZE 11    /* the same */
 
 struct froe_token {
-	char text[FROE_TOKEN_TEXT_SIZE]; /* told once: the server keeps a digest only */
+	char text[FROE_TOKEN_JWT_TEXT_SIZE]; /* told once: the server keeps a digest only */
 	char id[FROE_TOKEN_ID_TEXT_SIZE];
 	uint64_t expires_ns; /* 0: never */
 };

@@ -244,6 +244,7 @@ clone_command(struct clone *clone, struct api_command *command)
 	case API_OP_TOKEN_CREATE:
 		clone_bytes(clone, &command->token_create.name);
 		clone_bytes(clone, &command->token_create.tenant);
+		clone_bytes(clone, &command->token_create.advertise);
 		clone_texts(clone, &command->token_create.actions,
 		    command->token_create.action_count);
 		break;

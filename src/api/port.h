@@ -94,6 +94,8 @@ struct api_command {
 			const struct bytes *actions;
 			uint32_t action_count;
 			uint64_t expires_ms; /* from now; UINT64_MAX: never */
+			bool hatchet;        /* as a JWT (api/jwt.h) */
+			struct bytes advertise; /* empty: the server's address */
 		} token_create;
 		struct {
 			uint64_t kid;

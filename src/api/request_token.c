@@ -4,6 +4,7 @@
 #include "api/request_int.h"
 
 #include "api/access.h"
+#include "api/jwt.h"
 #include "api/token.h"
 #include "froe/limits.h"
 
@@ -20,6 +21,8 @@ take_roles(const Froe__TokenCreate *create, struct api_command *command, struct 
 			    create->roles[i]);
 		command->token_create.roles |= role;
 	}
+	if (create->hatchet && create->n_roles == 0)
+		command->token_create.roles = (uint32_t)(ENG_ROLE_CLIENT | ENG_ROLE_WORKER);
 	if (command->token_create.roles == 0)
 		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "roles",
 		    "a token without a role may do nothing: give admin, client, worker, operator");
@@ -68,6 +71,25 @@ take_expiry(const Froe__TokenCreate *create, struct api_command *command, struct
 	return FROE_OK;
 }
 
+/* SDKs know one tenant by its id: there is none for all of them. */
+static enum froe_err
+take_hatchet(const Froe__TokenCreate *create, struct api_command *command, struct froe_fault *fault)
+{
+	struct bytes advertise = text_of(create->advertise);
+	command->token_create.hatchet = create->hatchet;
+	command->token_create.advertise = advertise;
+	if (!create->hatchet && advertise.size > 0)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "advertise",
+		    "only a token for Hatchet's SDKs says where the server is");
+	if (create->hatchet && bytes_equal(command->token_create.tenant, bytes_text(ENG_SCOPE_ALL)))
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "tenant",
+		    "a token for Hatchet's SDKs is for one tenant: say which");
+	const char *wrong = advertise.size > 0 ? jwt_address_fault(advertise) : NULL;
+	if (wrong != NULL)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "advertise", "%s", wrong);
+	return FROE_OK;
+}
+
 enum froe_err
 decode_token_create(const Froe__TokenCreate *create, struct arena *arena,
     struct api_command *command, struct froe_fault *fault)
@@ -86,6 +108,8 @@ decode_token_create(const Froe__TokenCreate *create, struct arena *arena,
 		err = take_patterns(create, arena, command, fault);
 	if (err == FROE_OK)
 		err = take_expiry(create, command, fault);
+	if (err == FROE_OK)
+		err = take_hatchet(create, command, fault);
 	return err;
 }
 

@@ -1,5 +1,7 @@
 #include "api/token.h"
 
+#include "base/base64.h"
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -7,7 +9,7 @@
 #define PREFIX "froe1_"
 #define PREFIX_SIZE (sizeof(PREFIX) - 1)
 #define KID_SIZE (TOKEN_KID_TEXT_SIZE - 1)
-#define SECRET_SIZE 43u
+#define SECRET_SIZE BASE64_SIZE(TOKEN_SECRET_BYTES)
 #define SUM_SIZE 6u
 #define KID_AT PREFIX_SIZE
 #define SECRET_AT (KID_AT + KID_SIZE + 1)
@@ -19,7 +21,6 @@ _Static_assert(KID_SIZE * 5 == TOKEN_KID_BITS, "five bits a character");
 /* Crockford's alphabet: no i, l, o, u. */
 static const char BASE32[] = "0123456789abcdefghjkmnpqrstvwxyz";
 static const char BASE62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-static const char BASE64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /* The polynomial of Ethernet, bit by bit: a token has 60 bytes of it. */
 static uint32_t
@@ -75,40 +76,6 @@ token_kid_parse(struct bytes text, uint64_t *ret_kid)
 	return kid != 0;
 }
 
-static void
-secret_format(const uint8_t secret[TOKEN_SECRET_BYTES], char to[SECRET_SIZE])
-{
-	uint32_t bits = 0, held = 0;
-	size_t at = 0;
-	for (size_t i = 0; i < TOKEN_SECRET_BYTES; i++) {
-		bits = bits << 8 | secret[i];
-		for (held += 8; held >= 6; held -= 6)
-			to[at++] = BASE64[bits >> (held - 6) & 63];
-	}
-	to[at++] = BASE64[bits << (6 - held) & 63];
-	froe_assert(at == SECRET_SIZE);
-}
-
-static bool
-secret_parse(const uint8_t *from, uint8_t ret_secret[TOKEN_SECRET_BYTES])
-{
-	uint32_t bits = 0, held = 0;
-	size_t at = 0;
-	for (size_t i = 0; i < SECRET_SIZE; i++) {
-		int value = digit(BASE64, from[i]);
-		if (value < 0)
-			return false;
-		bits = bits << 6 | (uint32_t)value;
-		held += 6;
-		if (held >= 8) {
-			held -= 8;
-			ret_secret[at++] = (uint8_t)(bits >> held);
-		}
-	}
-	/* What is left over is zero, so that a token has one text only. */
-	return (bits & ((1u << held) - 1)) == 0;
-}
-
 void
 token_mint(struct io_env *env, struct token *ret_token)
 {
@@ -125,7 +92,7 @@ token_format(const struct token *token, char text[TOKEN_TEXT_SIZE])
 	memcpy(text, PREFIX, PREFIX_SIZE);
 	token_kid_format(token->kid, text + KID_AT);
 	text[SECRET_AT - 1] = '_';
-	secret_format(token->secret, text + SECRET_AT);
+	base64url_encode(bytes_of(token->secret, TOKEN_SECRET_BYTES), text + SECRET_AT);
 	text[SUM_AT - 1] = '_';
 	sum_format(text, text + SUM_AT);
 	text[TOKEN_TEXT_SIZE - 1] = 0;
@@ -142,7 +109,7 @@ token_parse(struct bytes text, struct token *ret_token)
 	sum_format((const char *)text.data, sum);
 	return memcmp(sum, text.data + SUM_AT, SUM_SIZE) == 0 &&
 	    token_kid_parse(bytes_of(text.data + KID_AT, KID_SIZE), &ret_token->kid) &&
-	    secret_parse(text.data + SECRET_AT, ret_token->secret);
+	    base64url_decode(bytes_of(text.data + SECRET_AT, SECRET_SIZE), ret_token->secret);
 }
 
 void

@@ -6,6 +6,7 @@
 
 #include "base/duration.h"
 #include "base/fault.h"
+#include "server/access.h"
 #include "server/server.h"
 
 #include <arpa/inet.h>
@@ -81,6 +82,10 @@ read_options(const struct cli *cli, struct server_options *options)
 		options->listen = cli_text(cli, "listen");
 	if (strrchr(options->listen, ':') == NULL)
 		cli_usage(cli, "--listen: \"%s\" has no port: write HOST:PORT", options->listen);
+	options->advertise = cli_text(cli, "advertise");
+	if (options->advertise != NULL && access_advertise_fault(options->advertise) != NULL)
+		cli_usage(cli, "--advertise: \"%s\": %s", options->advertise,
+		    access_advertise_fault(options->advertise));
 	options->io = cli_text(cli, "io");
 	if (options->io != NULL && strcmp(options->io, "io_uring") != 0 &&
 	    strcmp(options->io, "posix") != 0)

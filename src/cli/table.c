@@ -20,6 +20,7 @@
 #define OPTION_OUTPUT {"output", "table|json|ids", "how to print (default table)"}
 #define OPTIONS_SERVER                                                                             \
 	{"listen", "HOST:PORT", "where to listen (default 127.0.0.1:7077; port 0: any)"},          \
+	    {"advertise", "HOST:PORT", "in Hatchet tokens: where clients reach it (--listen)"},    \
 	    {"io", "io_uring|posix", "the I/O backend (default: io_uring where it is allowed)"},   \
 	    {"poll-us", "N", "look so long for a quick client's next message, not asleep (200)"},  \
 	    {"segment-bytes", "N", "size of log segments, 1 MiB to 1 GiB (a new store only)"},     \
@@ -225,6 +226,8 @@ static const struct cli_option token_create_rows[] = {
     {"tenant", "NAME", "whose it is (default: the connection's); '*': all tenants"},
     {"pool", "LIST", "a worker's actions only: orders:ship, or 'orders:*'"},
     {"expires", "D|never", "from now (default 90d, at most 366d)"},
+    {"hatchet", NULL, "a JWT for Hatchet's SDKs; of the roles client and worker"},
+    {"advertise", "HOST:PORT", "in it; https:// before it: TLS (default: the server's)"},
     {"data", "DIR", "through its admin.sock, or its files when no server runs"},
     {"segment-bytes", "N", "of the store, where --data makes it"},
     OPTION_ADDRESS,

@@ -106,15 +106,17 @@ expiry_take(const struct cli *cli, struct froe_token_options *options)
 }
 
 static void
-token_print(const char *text, uint64_t expires_ns)
+token_print(const struct froe_token_options *options, const char *text, uint64_t expires_ns)
 {
 	char expires[TIMESTAMP_TEXT_SIZE];
 	timestamp_format(expires_ns, expires);
 	printf("%s\n", text);
 	fflush(stdout);
-	fprintf(stderr, "froe: it expires %s%s; it is not shown again: keep it in a file that only "
-	    "its user may read, and give that with --token-file\n", expires_ns != 0 ? "at " : "",
-	    expires_ns != 0 ? expires : "never");
+	fprintf(stderr,
+	    "froe: it expires %s%s; it is not shown again: keep it in a file that only "
+	    "its user may read, and give %s\n",
+	    expires_ns != 0 ? "at " : "", expires_ns != 0 ? expires : "never",
+	    options->hatchet ? "it to the SDK as HATCHET_CLIENT_TOKEN" : "that with --token-file");
 }
 
 /* No server has the directory: it is opened here. */
@@ -133,12 +135,14 @@ create_offline(const struct cli *cli, const struct froe_token_options *options)
 	    .action_count = options->action_count,
 	    .expires_ms = options->expires_ms,
 	    .never_expires = options->never_expires,
+	    .hatchet = options->hatchet,
+	    .advertise = options->advertise,
 	    .segment_bytes = cli_number(cli, "segment-bytes", 0, UINT64_C(1) << 30),
 	};
 	enum froe_err err =
 	    access_token_create(token_data(cli), &token, text, &expires_ns, &fault);
 	if (err == FROE_OK) {
-		token_print(text, expires_ns);
+		token_print(options, text, expires_ns);
 		return FROE_EXIT_OK;
 	}
 	fprintf(stderr, "froe: %s%s%s\n", fault.field, fault.field[0] != 0 ? ": " : "", fault.text);
@@ -159,7 +163,7 @@ create(const struct cli *cli, const struct froe_token_options *options)
 	if (client == NULL)
 		return status;
 	if (froe_token_create(client, options, -1, &token, &error) == FROE_OK) {
-		token_print(token.text, token.expires_ns);
+		token_print(options, token.text, token.expires_ns);
 		status = FROE_EXIT_OK;
 	} else {
 		status = cli_fail(&error);
@@ -181,10 +185,17 @@ cli_token_create(struct cli *cli)
 	    .role_count = roles.count,
 	    .actions = actions.list,
 	    .action_count = actions.count,
+	    .hatchet = cli_flag(cli, "hatchet"),
+	    .advertise = cli_text(cli, "advertise"),
 	};
+	if (options.hatchet && options.name == NULL)
+		options.name = "hatchet";
 	if (options.name == NULL)
 		cli_usage(cli, "--name is missing: say what the token is for");
-	if (roles.count == 0)
+	if (options.advertise != NULL && !options.hatchet)
+		cli_usage(cli, "--advertise is for --hatchet: other tokens do not say where the "
+			       "server is");
+	if (roles.count == 0 && !options.hatchet)
 		cli_usage(
 		    cli, "--role is missing: one or several of admin, client, worker, operator");
 	expiry_take(cli, &options);

@@ -39,6 +39,8 @@ froe_token_create(struct froe_client *client, const struct froe_token_options *o
 	create.n_actions = options->action_count;
 	create.has_expires_ms = options->expires_ms != 0;
 	create.expires_ms = options->expires_ms;
+	create.has_hatchet = create.hatchet = options->hatchet;
+	create.advertise = wire_text(options->advertise);
 	create.has_never_expires = create.never_expires = options->never_expires;
 	return call_make(
 	    client, &call, FROE__ENVELOPE__BODY_TOKEN_CREATE, &create.base, timeout_ms);

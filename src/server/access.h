@@ -14,6 +14,17 @@
 #include "base/bytes.h"
 
 #define ACCESS_SOCKET "admin.sock"
+#define ACCESS_ADDRESS_DEFAULT "127.0.0.1:7077"
+
+struct server_options;
+
+/* Where clients reach the server: what --advertise says, else its own address. With the scheme, so
+ * that it says whether TLS is spoken. */
+#define ACCESS_ADVERTISE_SIZE 160
+void access_advertise(const struct server_options *options, unsigned port,
+    char to[ACCESS_ADVERTISE_SIZE]);
+/* NULL: it is [http://|https://]HOST:PORT. Else what is wrong. */
+const char *access_advertise_fault(const char *text);
 
 /* Under the store's lock, after it was opened. */
 enum froe_err access_key(const char *dir, uint8_t key[32], bool *ret_created,
@@ -28,9 +39,11 @@ struct access_token {
 	size_t action_count;
 	uint64_t expires_ms; /* 0: the default */
 	bool never_expires;
+	bool hatchet;          /* as a JWT */
+	const char *advertise; /* in it; NULL: the default address */
 	uint64_t segment_bytes; /* of the store, if it is made now; 0: the default */
 };
-#define ACCESS_TOKEN_TEXT_SIZE 68
+#define ACCESS_TOKEN_TEXT_SIZE 1024
 
 /* Opens the store (making it if need be), takes one step, closes it. */
 enum froe_err access_token_create(const char *dir, const struct access_token *token,

@@ -295,6 +295,7 @@ open_loops(struct hot *hot, struct tls_context *tls, struct froe_fault *fault)
 	    io_listen(options->listen, &listener, &hot->listen_port, fault);
 	if (err != FROE_OK)
 		return err;
+	access_advertise(options, hot->listen_port, hot->hub.options.advertise);
 	hot->port = (struct hot_port){.port.post = hot_post, .hot = hot};
 	struct strangers_limits strangers = {
 	    .per_source = options->strangers_per_address,

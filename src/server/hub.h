@@ -27,11 +27,12 @@
 #define SERVER_HUB_H
 
 #include "api/port.h"
-#include "api/token.h"
+#include "api/jwt.h"
 #include "base/histogram.h"
 #include "base/map.h"
 #include "froe/limits.h"
 #include "sched/wheel.h"
+#include "server/access.h"
 #include "server/indexer.h"
 #include "server/shard.h"
 
@@ -40,6 +41,7 @@ struct hub_options {
 	uint32_t heartbeat_lost_ms;
 	uint32_t reconnect_grace_ms;
 	bool auth; /* false: everyone is an admin */
+	char advertise[ACCESS_ADVERTISE_SIZE]; /* where clients reach the server */
 	uint8_t token_key[TOKEN_KEY_BYTES];
 };
 
@@ -131,8 +133,7 @@ struct hub {
 	uint64_t refused_unsaid;
 	struct list refusals;      /* answers to failed log-ins that are held back */
 	uint64_t access_due_ns;    /* boot-time clock: tokens of open connections are looked at */
-	const struct token *minted; /* during TOKEN_CREATE */
-	uint64_t minted_expires_ns;
+	const struct jwt_claims *minted; /* during TOKEN_CREATE; no address: not as a JWT */
 	struct hub_stats stats;
 };
 

@@ -134,8 +134,8 @@ token_fault(struct hub *hub, struct bytes text, struct eng_token_view *ret_view,
 	uint8_t digest[TOKEN_DIGEST_BYTES];
 	struct token token = {0};
 	*ret_kid = 0;
-	if (!token_parse(text, &token))
-		return "not a token, or a mistyped one";
+	if (!token_parse(text, &token) && !jwt_parse(hub->options.token_key, text, &token))
+		return "not a token, or a mistyped one, or a JWT under another token.key";
 	*ret_kid = token.kid;
 	token_digest(hub->options.token_key, &token, digest);
 	bool known = eng_token(hub->shard->eng, token.kid, ret_view);
@@ -147,6 +147,20 @@ token_fault(struct hub *hub, struct bytes text, struct eng_token_view *ret_view,
 		return "a wrong secret, or made under another token.key";
 	bool over = ret_view->expires_ns != 0 && hub->shard->clock.now_ns >= ret_view->expires_ns;
 	return over ? "expired" : NULL;
+}
+
+/* With --auth off a token says nothing, but for a good JWT: Hatchet's SDKs have no other way to
+ * name their tenant. */
+static void
+open_scope(struct hub *hub, struct bytes text, struct bytes *scope)
+{
+	struct eng_token_view view;
+	struct token token;
+	uint64_t kid;
+	if (jwt_parse(hub->options.token_key, text, &token) &&
+	    token_fault(hub, text, &view, &kid) == NULL)
+		*scope = view.scope;
+	token_wipe(&token, sizeof(token));
 }
 
 /* NULL: *ret_who is who asks. Else what to tell whom nobody knows. */
@@ -161,6 +175,8 @@ hub_access_judge(struct hub *hub, const struct api_command *command, struct hub_
 	if (command->open.peer.local)
 		snprintf(ret_who->actor, sizeof(ret_who->actor), "admin.sock:%u",
 		    command->open.peer.uid);
+	if (!hub->options.auth)
+		open_scope(hub, command->open.token, &ret_who->scope);
 	if (command->open.peer.local || !hub->options.auth)
 		return NULL;
 	ret_who->why = "without a token";
@@ -359,10 +375,26 @@ scope_refused(const struct hub_conn *conn, struct bytes scope, uint32_t roles)
 	return NULL;
 }
 
+/* NULL: it is not to be a JWT. */
+static const char *
+advertised(
+    const struct hub *hub, const struct api_command *command, char to[JWT_ADDRESS_BYTES_MAX + 1])
+{
+	struct bytes given = command->token_create.advertise;
+	if (!command->token_create.hatchet)
+		return NULL;
+	if (given.size == 0)
+		return hub->options.advertise;
+	memcpy(to, given.data, given.size);
+	to[given.size] = 0;
+	return to;
+}
+
 bool
 hub_token_create(struct hub *hub, struct hub_conn *conn, const struct api_command *command)
 {
 	uint8_t digest[TOKEN_DIGEST_BYTES];
+	char address[JWT_ADDRESS_BYTES_MAX + 1];
 	struct token token;
 	struct bytes scope = command->token_create.tenant;
 	if (scope.size == 0)
@@ -370,6 +402,12 @@ hub_token_create(struct hub *hub, struct hub_conn *conn, const struct api_comman
 	const char *refused = scope_refused(conn, scope, command->token_create.roles);
 	if (refused != NULL) {
 		hub_queue_error(hub, &command->origin, FROE_FORBIDDEN, "tenant", refused);
+		return true;
+	}
+	const char *advertise = advertised(hub, command, address);
+	refused = advertise != NULL ? jwt_address_fault(bytes_text(advertise)) : NULL;
+	if (refused != NULL) { /* the server's own: what was given has been looked at */
+		hub_queue_error(hub, &command->origin, FROE_INVALID_ARGUMENT, "advertise", refused);
 		return true;
 	}
 	struct eng_command engine = {
@@ -391,8 +429,14 @@ hub_token_create(struct hub *hub, struct hub_conn *conn, const struct api_comman
 	if (command->token_create.expires_ms != UINT64_MAX)
 		engine.token_create.expires_ns = hub->shard->clock.now_ns +
 		    command->token_create.expires_ms * NS_PER_MS;
-	hub->minted = &token;
-	hub->minted_expires_ns = engine.token_create.expires_ns;
+	struct jwt_claims claims = {
+	    .token = &token,
+	    .tenant = scope,
+	    .address = advertise,
+	    .issued_ns = hub->shard->clock.now_ns,
+	    .expires_ns = engine.token_create.expires_ns,
+	};
+	hub->minted = &claims;
 	bool taken = hub_engine(hub, command, &engine);
 	hub->minted = NULL;
 	token_wipe(&token, sizeof(token));
@@ -403,14 +447,17 @@ void
 hub_token_created(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
 	Froe__TokenCreated created = FROE__TOKEN_CREATED__INIT;
-	char text[TOKEN_TEXT_SIZE], kid[TOKEN_KID_TEXT_SIZE];
+	char text[JWT_TEXT_SIZE], kid[TOKEN_KID_TEXT_SIZE];
 	froe_assert(hub->minted != NULL);
-	token_format(hub->minted, text);
-	token_kid_format(hub->minted->kid, kid);
+	if (hub->minted->address != NULL)
+		jwt_format(hub->options.token_key, hub->minted, text);
+	else
+		token_format(hub->minted->token, text);
+	token_kid_format(hub->minted->token->kid, kid);
 	created.token = text;
 	created.id = kid;
 	created.has_expires_ns = true;
-	created.expires_ns = hub->minted_expires_ns;
+	created.expires_ns = hub->minted->expires_ns;
 	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_TOKEN_CREATED,
 	    &created.base);
 	token_wipe(text, sizeof(text));

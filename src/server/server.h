@@ -16,6 +16,7 @@
 struct server_options {
 	const char *data;
 	const char *listen;
+	const char *advertise; /* where clients reach it; NULL: where it listens */
 	const char *io; /* NULL: io_uring, or posix where it is refused; "io_uring", "posix" */
 	bool auth_off;
 	bool dev;

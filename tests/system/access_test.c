@@ -4,6 +4,7 @@
  */
 #include "system/system.h"
 
+#include "base/base64.h"
 #include "base/bytes.h"
 #include "system/echo.h"
 
@@ -513,6 +514,106 @@ test_access__nothing_of_a_secret_is_kept(void **state)
 	server_release(&server);
 }
 
+/* ------------------------------------------------------------------------ for Hatchet's SDKs */
+
+/* By the command, as a user makes it. */
+static void
+hatchet_token(const struct server *server, const char *tenant, char jwt[FROE_TOKEN_JWT_TEXT_SIZE])
+{
+	const char *const words[] = {"token", "create", "--hatchet", "--tenant", tenant, "--data",
+	    server->dir, "--segment-bytes", "16777216", NULL};
+	assert_int_equal(run_froe(words, jwt, FROE_TOKEN_JWT_TEXT_SIZE), 0);
+	char *end = strchr(jwt, '\n');
+	assert_non_null(end);
+	*end = 0;
+}
+
+/* Is this text among its claims? They are for whoever has it to read. */
+static bool
+jwt_says(const char *jwt, const char *text)
+{
+	uint8_t payload[FROE_TOKEN_JWT_TEXT_SIZE] = {0};
+	const char *from = strchr(jwt, '.') + 1, *to = strrchr(jwt, '.');
+	assert_true(base64url_decode(bytes_of(from, (size_t)(to - from)), payload));
+	return strstr((const char *)payload, text) != NULL;
+}
+
+static void
+test_access__hatchet(void **state)
+{
+	struct server server;
+	struct froe_client *client;
+	char first[FROE_TOKEN_JWT_TEXT_SIZE], jwt[FROE_TOKEN_JWT_TEXT_SIZE], text[300];
+	(void)state;
+	auth_init(&server);
+	hatchet_token(&server, "acme", first); /* before any server ran */
+	assert_true(jwt_says(first, "\"grpc_broadcast_address\":\"127.0.0.1:7077\""));
+	server_start(&server);
+	hatchet_token(&server, "acme", jwt);
+	snprintf(text, sizeof(text), "\"server_url\":\"http://%s\"", server.address);
+	assert_true(jwt_says(jwt, text));
+
+	/* It is the token within that is judged: roles client and worker, in its tenant. */
+	froe_client_close(must_open(&server, first, "acme"));
+	assert_int_equal(try_open(&server, NULL, jwt, "other", &client), FROE_FORBIDDEN);
+	client = must_open(&server, jwt, NULL);
+	assert_int_equal(try_list(client), FROE_OK);
+	assert_int_equal(try_put(client, &echoes), FROE_OK);
+	assert_int_equal(try_start(client), FROE_OK);
+	assert_int_equal(froe_token_revoke(client, "0000000001", 5000, NULL), FROE_FORBIDDEN);
+	froe_client_close(client);
+
+	/* A claim that was changed. */
+	char *claim = strchr(jwt, '.') + 200;
+	*claim = *claim == 'A' ? 'B' : 'A';
+	assert_int_equal(try_open(&server, NULL, jwt, NULL, &client), FROE_UNAUTHENTICATED);
+
+	/* The same after a crash, until it is revoked. */
+	server_end(&server, SIGKILL);
+	server_start(&server);
+	froe_client_close(must_open(&server, first, NULL));
+	struct froe_token_list *list;
+	struct froe_client *admin = open_admin(&server);
+	assert_int_equal(froe_token_list(admin, 5000, &list, NULL), FROE_OK);
+	assert_int_equal(list->row_count, 2);
+	assert_string_equal(list->rows[0].name, "hatchet");
+	assert_int_equal(list->rows[0].role_count, 2);
+	assert_int_equal(froe_token_revoke(admin, list->rows[0].id, 5000, NULL), FROE_OK);
+	froe_token_list_free(list);
+	assert_int_equal(try_open(&server, NULL, first, NULL, &client), FROE_UNAUTHENTICATED);
+	froe_client_close(admin);
+	server_end(&server, SIGTERM);
+	server_release(&server);
+}
+
+/* With --auth off a token says nothing, but for this: whose tenant it is. */
+static void
+test_access__hatchet_without_access_control(void **state)
+{
+	struct server server;
+	struct froe_client *client;
+	char jwt[FROE_TOKEN_JWT_TEXT_SIZE];
+	(void)state;
+	server_init(&server);
+	server.extra[0] = "--advertise";
+	server.extra[1] = "https://froe.example:443";
+	server_start(&server);
+	hatchet_token(&server, "acme", jwt);
+	assert_true(jwt_says(jwt, "\"server_url\":\"https://froe.example:443\""));
+	assert_true(jwt_says(jwt, "\"grpc_broadcast_address\":\"froe.example:443\""));
+	client = must_open(&server, jwt, NULL);
+	assert_int_equal(try_put(client, &echoes), FROE_OK);
+	froe_client_close(client);
+	client = must_open(&server, NULL, "acme");
+	assert_int_equal(try_start(client), FROE_OK);
+	froe_client_close(client);
+	client = must_open(&server, "nonsense", NULL); /* default: nobody has put it there */
+	assert_int_equal(try_start(client), FROE_NOT_FOUND);
+	froe_client_close(client);
+	server_end(&server, SIGTERM);
+	server_release(&server);
+}
+
 /* ---------------------------------------------------------------------------------- strangers */
 
 /* A connection from 127.0.0.`host` that has said nothing. */
@@ -765,6 +866,8 @@ main(void)
 	    cmocka_unit_test(test_access__timeouts),
 	    cmocka_unit_test(test_access__audit),
 	    cmocka_unit_test(test_access__nothing_of_a_secret_is_kept),
+	    cmocka_unit_test(test_access__hatchet),
+	    cmocka_unit_test(test_access__hatchet_without_access_control),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

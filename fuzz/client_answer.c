@@ -4,11 +4,13 @@
  * Input: the bytes of an Envelope.
  *
  * It is refused, or every part of the copy can be read: texts end, counts count what is there. The
- * copy outlives the message.
+ * copy outlives the message. What base/message takes is good, and protobuf-c makes the same of it.
  */
 #include "fuzz/feed.h"
 
+#include "api/wire.h"
 #include "base/mem.h"
+#include "base/message.h"
 #include "client/error.h"
 #include "client/view.h"
 #include "client/wire.h"
@@ -118,6 +120,28 @@ copy_more(const Froe__Envelope *got)
 	}
 }
 
+static void
+check_alike(struct arena *arena, struct bytes from)
+{
+	const ProtobufCMessageDescriptor *type = &froe__envelope__descriptor;
+	char field[WIRE_FIELD_SIZE];
+	struct buf ours, theirs;
+	const ProtobufCMessage *message = message_decode(type, from, arena);
+	if (message == NULL)
+		return;
+	buf_init(&ours);
+	buf_init(&theirs);
+	froe_assert(wire_check(type, from, field) == WIRE_GOOD);
+	const ProtobufCMessage *other = wire_unpack(type, from, arena);
+	froe_assert(other != NULL);
+	message_push(message, &ours);
+	uint8_t *to = buf_reserve(&theirs, protobuf_c_message_get_packed_size(other));
+	buf_commit(&theirs, protobuf_c_message_pack(other, to));
+	froe_assert(bytes_equal(buf_bytes(&ours), buf_bytes(&theirs)));
+	buf_release(&ours);
+	buf_release(&theirs);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -126,6 +150,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct froe_run_page *page = NULL;
 	struct froe_event *event = NULL;
 	arena_init(&arena, (size_t)32 << 20);
+	check_alike(&arena, bytes_of(data, size));
+	arena_reset(&arena);
 	const Froe__Envelope *got = wire_decode(&arena, bytes_of(data, size));
 	if (got != NULL && got->body_case == FROE__ENVELOPE__BODY_RUN_VIEW)
 		run = run_view_copy(got->run_view);

@@ -1,7 +1,7 @@
 #include "api/envelope.h"
 
+#include "base/message.h"
 #include "base/varint.h"
-#include "proto/native.pb-c.h"
 
 #define LENGTH_DELIMITED 2u
 #define TAG_REQUEST (1u << 3) /* field 1, varint */
@@ -12,8 +12,7 @@ body_size(const struct api_effect *effect)
 	froe_assert((effect->message == NULL) || effect->packed.size == 0);
 	if (effect->message == NULL)
 		return effect->packed.size;
-	return effect->message_size != 0 ? effect->message_size
-	                                 : protobuf_c_message_get_packed_size(effect->message);
+	return effect->message_size != 0 ? effect->message_size : message_size(effect->message);
 }
 
 static size_t
@@ -55,28 +54,9 @@ envelope_encode(const struct api_effect *effect, struct buf *to)
 	at = varint_store(at, effect->number << 3 | LENGTH_DELIMITED);
 	at = varint_store(at, body);
 	if (effect->message != NULL)
-		at += protobuf_c_message_pack(effect->message, at);
+		at = message_encode(effect->message, at);
 	else if (body > 0)
 		at = (uint8_t *)memcpy(at, effect->packed.data, body) + body;
 	froe_assert(at == start + 4 + size);
 	buf_commit(to, 4 + size);
-}
-
-bool
-envelope_split(struct bytes frame, struct envelope_parts *ret_parts)
-{
-	uint64_t tag, size;
-	*ret_parts = (struct envelope_parts){0};
-	if (!varint_take(&frame, &tag))
-		return false;
-	if (tag == TAG_REQUEST &&
-	    (!varint_take(&frame, &ret_parts->request) || !varint_take(&frame, &tag)))
-		return false;
-	if ((tag & 7) != LENGTH_DELIMITED || tag >> 32 != 0 || !varint_take(&frame, &size) ||
-	    size != frame.size)
-		return false;
-	ret_parts->field = protobuf_c_message_descriptor_get_field(&froe__envelope__descriptor,
-	    (unsigned)(tag >> 3));
-	ret_parts->body = frame;
-	return ret_parts->field != NULL && ret_parts->field->type == PROTOBUF_C_TYPE_MESSAGE;
 }

@@ -20,14 +20,4 @@ size_t envelope_measure(struct api_effect *effect);
 /* Appends the whole frame: the length word and the Envelope. */
 void envelope_encode(const struct api_effect *effect, struct buf *to);
 
-struct envelope_parts {
-	uint64_t request;
-	const ProtobufCFieldDescriptor *field; /* of the body */
-	struct bytes body;
-};
-
-/* An Envelope as clients write it: the request's number, if any, and one body. False: it is written
- * in another way, or is none; whoever asks has it unpacked as any message. */
-bool envelope_split(struct bytes frame, struct envelope_parts *ret_parts);
-
 #endif

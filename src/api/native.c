@@ -1,7 +1,7 @@
 /*
  * native_step takes one whole frame after the other while it may:
- *   1. frame_next judges the length; wire_check and wire_unpack the bytes; a fault there is
- *      answered with an Error of request 0 and ends the connection.
+ *   1. frame_next judges the length; message_decode, or else wire_check and wire_unpack, the bytes;
+ *      a fault there is answered with an Error of request 0 and ends the connection.
  *   2. Ping, Pong and Credit are dealt with here; any other body becomes a command
  *      (api/request). A refused one is answered with a typed Error under its number.
  *   3. The number goes into the table, the command to the port. If the port has no room, both are
@@ -15,6 +15,7 @@
 #include "api/envelope.h"
 #include "api/request.h"
 #include "api/wire.h"
+#include "base/message.h"
 #include "net/frame.h"
 
 #include <stdarg.h>
@@ -321,40 +322,23 @@ field_in_body(const Froe__Envelope *envelope, const char *field)
 	return field;
 }
 
-/* The body alone is unpacked: an Envelope of its own around it is made here. NULL: it is bad. */
-static const Froe__Envelope *
-native_unpack_parts(const struct envelope_parts *parts, struct arena *arena,
-    enum wire_result *ret_result, char field[WIRE_FIELD_SIZE])
-{
-	const ProtobufCFieldDescriptor *body = parts->field;
-	*ret_result = wire_check_within(body->name, body->descriptor, parts->body, field);
-	if (*ret_result == WIRE_BAD)
-		return NULL;
-	ProtobufCMessage *message = wire_unpack(body->descriptor, parts->body, arena);
-	if (message == NULL)
-		return NULL;
-	Froe__Envelope *envelope = arena_alloc(arena, sizeof(*envelope));
-	froe__envelope__init(envelope);
-	envelope->has_request = parts->request != 0;
-	envelope->request = parts->request;
-	envelope->body_case = (Froe__Envelope__BodyCase)body->id;
-	memcpy((uint8_t *)envelope + body->offset, &message, sizeof(message));
-	return envelope;
-}
-
+/* What is written in the usual way is good; of all else wire_check says what is wrong with it. */
 static const Froe__Envelope *
 native_unpack(struct native *native, struct bytes frame, enum wire_result *ret_result,
     char field[WIRE_FIELD_SIZE])
 {
 	const ProtobufCMessageDescriptor *type = &froe__envelope__descriptor;
-	struct envelope_parts parts;
 	arena_reset(native->arena);
-	if (envelope_split(frame, &parts))
-		return native_unpack_parts(&parts, native->arena, ret_result, field);
-	*ret_result = wire_check(type, frame, field);
-	if (*ret_result == WIRE_BAD)
-		return NULL;
-	return (const void *)wire_unpack(type, frame, native->arena);
+	ProtobufCMessage *message = message_decode(type, frame, native->arena);
+	field[0] = 0;
+	*ret_result = WIRE_GOOD;
+	if (message == NULL) {
+		arena_reset(native->arena);
+		*ret_result = wire_check(type, frame, field);
+		if (*ret_result != WIRE_BAD)
+			message = wire_unpack(type, frame, native->arena);
+	}
+	return (const void *)message;
 }
 
 static enum taken

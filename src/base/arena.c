@@ -8,7 +8,6 @@
 
 struct arena_chunk {
 	struct arena_chunk *older;
-	size_t used;
 	size_t size;
 	_Alignas(max_align_t) uint8_t data[];
 };
@@ -19,6 +18,17 @@ arena_init(struct arena *arena, size_t limit)
 	*arena = (struct arena){.limit = limit};
 }
 
+/* The newest chunk is used from its beginning. */
+static void
+chunk_begin(struct arena *arena)
+{
+	size_t align = _Alignof(max_align_t);
+	size_t left = arena->limit != 0 ? (arena->limit - arena->taken) / align * align : SIZE_MAX;
+	struct arena_chunk *chunk = arena->chunks;
+	arena->next = chunk != NULL ? chunk->data : NULL;
+	arena->room = chunk == NULL ? 0 : chunk->size < left ? chunk->size : left;
+}
+
 void
 arena_release(struct arena *arena)
 {
@@ -27,6 +37,7 @@ arena_release(struct arena *arena)
 		mem_free(arena->chunks);
 		arena->chunks = older;
 	}
+	chunk_begin(arena);
 }
 
 void
@@ -39,13 +50,12 @@ arena_reset(struct arena *arena)
 	}
 	if (arena->chunks != NULL && arena->chunks->size > CHUNK_SIZE)
 		arena_release(arena);
-	if (arena->chunks != NULL)
-		arena->chunks->used = 0;
 	arena->taken = 0;
+	chunk_begin(arena);
 }
 
 void *
-arena_alloc(struct arena *arena, size_t size)
+arena_grow(struct arena *arena, size_t size)
 {
 	size_t align = _Alignof(max_align_t);
 	if (size > SIZE_MAX / 2)
@@ -53,19 +63,12 @@ arena_alloc(struct arena *arena, size_t size)
 	size = (size + align - 1) / align * align;
 	if (arena->limit != 0 && size > arena->limit - arena->taken)
 		return NULL;
-	struct arena_chunk *chunk = arena->chunks;
-	if (chunk == NULL || chunk->size - chunk->used < size) {
-		size_t room = size > CHUNK_SIZE ? size : CHUNK_SIZE;
-		chunk = mem_alloc(sizeof(*chunk) + room);
-		chunk->older = arena->chunks;
-		chunk->used = 0;
-		chunk->size = room;
-		arena->chunks = chunk;
-	}
-	void *block = chunk->data + chunk->used;
-	chunk->used += size;
-	arena->taken += size;
-	return block;
+	size_t room = size > CHUNK_SIZE ? size : CHUNK_SIZE;
+	struct arena_chunk *chunk = mem_alloc(sizeof(*chunk) + room);
+	*chunk = (struct arena_chunk){.older = arena->chunks, .size = room};
+	arena->chunks = chunk;
+	chunk_begin(arena);
+	return arena_alloc(arena, size);
 }
 
 void *

@@ -15,6 +15,8 @@ struct arena_chunk;
 
 struct arena {
 	struct arena_chunk *chunks; /* newest first; the oldest is kept by reset */
+	uint8_t *next;  /* free memory of the newest */
+	size_t room;    /* that may be taken there; a multiple of the alignment */
 	size_t taken;
 	size_t limit; /* 0: none */
 };
@@ -22,7 +24,23 @@ struct arena {
 void arena_init(struct arena *arena, size_t limit);
 void arena_release(struct arena *arena);
 void arena_reset(struct arena *arena);
-void *arena_alloc(struct arena *arena, size_t size); /* aligned, not zeroed; NULL over the limit */
+void *arena_grow(struct arena *arena, size_t size); /* arena_alloc where there is no room */
+
+/* Aligned, not zeroed; NULL over the limit. */
+static inline void *
+arena_alloc(struct arena *arena, size_t size)
+{
+	size_t align = _Alignof(max_align_t);
+	if (size > arena->room || arena->next == NULL) /* also nothing has an address */
+		return arena_grow(arena, size);
+	size = (size + align - 1) / align * align;
+	uint8_t *block = arena->next;
+	arena->next += size;
+	arena->room -= size;
+	arena->taken += size;
+	return block;
+}
+
 void *arena_copy(struct arena *arena, const void *data, size_t size);
 
 #endif

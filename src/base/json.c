@@ -38,11 +38,22 @@ utf8_length(const uint8_t *at, const uint8_t *end)
 	return 0;
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+/* The top bit of each byte that is zero; above the first such byte it may be wrong. */
+#define ZEROS(word) (((word) - EACH(1)) & ~(word))
+
 bool
 utf8_valid(const void *text, size_t size)
 {
 	const uint8_t *at = text, *end = size > 0 ? at + size : at; /* text may be NULL then */
 	while (at < end) {
+		if (end - at >= 8) { /* ASCII goes by eight at a time */
+			uint64_t word = le64_load(at);
+			if (((word | ZEROS(word)) & EACH(0x80)) == 0) {
+				at += 8;
+				continue;
+			}
+		}
 		size_t length = *at != 0 ? utf8_length(at, end) : 0;
 		if (length == 0)
 			return false;
@@ -71,10 +82,6 @@ scan_hex4(struct scan *s)
 	}
 	return true;
 }
-
-#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
-/* The top bit of each byte that is zero; above the first such byte it may be wrong. */
-#define ZEROS(word) (((word) - EACH(1)) & ~(word))
 
 /*
  * Past characters that stand for themselves, eight at a time: quotes, backslashes, control

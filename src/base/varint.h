@@ -30,6 +30,11 @@ varint_store(uint8_t *to, uint64_t value)
 static inline bool
 varint_take(struct bytes *from, uint64_t *ret_value)
 {
+	if (from->size > 0 && *from->data < 0x80) { /* as nearly all are */
+		*ret_value = *from->data++;
+		from->size--;
+		return true;
+	}
 	uint64_t value = 0;
 	for (unsigned shift = 0; shift < 64 && from->size > 0; shift += 7) {
 		uint8_t byte = *from->data++;

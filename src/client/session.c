@@ -462,7 +462,8 @@ session_frames(struct froe_client *client)
 	while (client->link.state == LINK_OPEN && link_frame(&client->link, &frame)) {
 		arena_reset(&client->arena);
 		const Froe__Envelope *envelope = wire_decode(&client->arena, frame);
-		/* Decoding has copied: callbacks may do what they like with the connection. */
+		/* Callbacks may do what they like with the connection: its bytes stay where they
+		 * are until more are received, and that is this thread's to do. */
 		link_frame_pop(&client->link);
 		if (envelope == NULL) {
 			fault_set(&fault, FROE_PROTOCOL,

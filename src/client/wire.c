@@ -1,5 +1,6 @@
 #include "client/wire.h"
 
+#include "base/message.h"
 #include "base/varint.h"
 
 #define TAG_REQUEST 0x08u       /* field 1, varint */
@@ -8,7 +9,7 @@
 size_t
 wire_frame_size(uint64_t request, uint32_t number, const ProtobufCMessage *body)
 {
-	size_t size = protobuf_c_message_get_packed_size(body);
+	size_t size = message_size(body);
 	size_t head = request != 0 ? 1 + varint_size(request) : 0;
 	return 4 + head + varint_size(TAG_BODY(number)) + varint_size(size) + size;
 }
@@ -31,7 +32,7 @@ wire_frame_pack(uint8_t *to, uint64_t request, uint32_t number, const ProtobufCM
 	while (varint_size(size) + size != rest)
 		size--;
 	at = varint_store(at, size);
-	froe_assert(protobuf_c_message_pack(body, at) == size);
+	froe_assert(message_encode(body, at) == to + frame_size);
 }
 
 static void *
@@ -47,9 +48,13 @@ wire_free(void *arena, void *block)
 	(void)block;
 }
 
+/* A newer server's messages may have fields that message_decode does not know. */
 const Froe__Envelope *
 wire_decode(struct arena *arena, struct bytes frame)
 {
+	const void *message = message_decode(&froe__envelope__descriptor, frame, arena);
+	if (message != NULL)
+		return message;
 	ProtobufCAllocator allocator = {wire_alloc, wire_free, arena};
 	return froe__envelope__unpack(&allocator, frame.size, frame.data);
 }

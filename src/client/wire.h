@@ -3,7 +3,7 @@
  *
  * Purpose     packs one message as a whole frame: length, request number, body; without building an
  *             Envelope, so that the body's size is computed once. Decoding goes into an arena.
- * Ownership   what wire_decode returns lives in the arena.
+ * Ownership   what wire_decode returns lives in the arena, and as long as the frame.
  * See         proto/native.proto
  */
 #ifndef CLIENT_WIRE_H

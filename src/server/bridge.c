@@ -21,6 +21,7 @@
 #include "server/bridge.h"
 
 #include "base/mem.h"
+#include "base/message.h"
 #include "server/loop.h"
 
 enum item_kind {
@@ -167,12 +168,11 @@ bridge_hot_pop(struct bridge *bridge)
 void
 bridge_hot_deliver(struct bridge *bridge, const struct api_effect *effect)
 {
-	size_t size = effect->message != NULL ? protobuf_c_message_get_packed_size(effect->message)
-	                                      : effect->packed.size;
+	size_t size = effect->message != NULL ? message_size(effect->message) : effect->packed.size;
 	struct bridge_item *item = mem_alloc(sizeof(*item) + size);
 	*item = (struct bridge_item){.kind = ITEM_EFFECT, .socket = -1, .effect = *effect};
 	if (effect->message != NULL)
-		protobuf_c_message_pack(effect->message, item->bytes);
+		message_encode(effect->message, item->bytes);
 	else if (size > 0)
 		memcpy(item->bytes, effect->packed.data, size);
 	item->effect.message = NULL;

@@ -8,6 +8,7 @@
 
 #include "base/failpoint.h"
 #include "base/mem.h"
+#include "base/message.h"
 
 #include <stdio.h>
 
@@ -92,10 +93,10 @@ static void
 item_push(struct hub *hub, const struct hub_item *item, const ProtobufCMessage *message)
 {
 	struct hub_item stored = *item;
-	stored.size = message != NULL ? protobuf_c_message_get_packed_size(message) : 0;
+	stored.size = message != NULL ? message_size(message) : 0;
 	buf_push(&hub->outbox, &stored, sizeof(stored));
 	if (stored.size > 0) {
-		protobuf_c_message_pack(message, buf_reserve(&hub->outbox, stored.size));
+		message_encode(message, buf_reserve(&hub->outbox, stored.size));
 		buf_commit(&hub->outbox, stored.size);
 	}
 }

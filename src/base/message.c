@@ -5,7 +5,6 @@
 #include "base/message.h"
 
 #include "base/json.h"
-#include "base/varint.h"
 
 #define VARINT PROTOBUF_C_WIRE_TYPE_VARINT
 #define FIXED PROTOBUF_C_WIRE_TYPE_64BIT
@@ -62,7 +61,7 @@ member(const ProtobufCMessage *message, unsigned offset)
 
 /* These read from the front, and return where the rest begins; NULL: it is cut off, or garbled. */
 
-static const uint8_t *
+static __attribute__((noinline)) const uint8_t *
 long_read(const uint8_t *at, const uint8_t *end, uint64_t *ret_value)
 {
 	struct bytes from = bytes_of(at, (size_t)(end - at));
@@ -88,6 +87,10 @@ short_read(const uint8_t *at, const uint8_t *end, uint64_t *ret_value)
 	if (at < end && *at < 0x80) {
 		*ret_value = *at;
 		return at + 1;
+	}
+	if (end - at >= 2 && at[1] < 0x80) {
+		*ret_value = (at[0] & 0x7fu) | (uint64_t)at[1] << 7;
+		return at + 2;
 	}
 	const uint8_t *rest = long_read(at, end, ret_value);
 	return rest != NULL && rest - at <= SHORT_BYTES_MAX && *ret_value <= UINT32_MAX ? rest
@@ -117,7 +120,7 @@ value_skip(const uint8_t *at, const uint8_t *end, unsigned wire)
 }
 
 /* A type has few ranges of numbers, and the last row of the table is only where they end. */
-static const ProtobufCFieldDescriptor *
+static __attribute__((noinline)) const ProtobufCFieldDescriptor *
 field_find(const ProtobufCMessageDescriptor *type, unsigned number)
 {
 	const ProtobufCIntRange *range = type->field_ranges;
@@ -144,7 +147,7 @@ fields_count(const uint8_t *at, const uint8_t *end, uint64_t tag)
 
 /* The place of a repeated field's next value. The array is made when the first one comes, for all;
  * `at`: behind its tag. NULL: they are too many. */
-static void *
+static __attribute__((noinline)) void *
 array_place(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, const uint8_t *at,
     const uint8_t *end, struct arena *arena)
 {
@@ -213,11 +216,11 @@ number_store(void *to, ProtobufCType type, uint64_t number)
 
 /* A value behind its tag. */
 static inline const uint8_t *
-value_decode(void *to, const ProtobufCFieldDescriptor *field, const uint8_t *at, const uint8_t *end,
-    struct arena *arena)
+value_decode(void *to, const ProtobufCFieldDescriptor *field, unsigned wire, const uint8_t *at,
+    const uint8_t *end, struct arena *arena)
 {
 	uint64_t number;
-	switch (wire_types[field->type]) {
+	switch (wire) {
 	case VARINT:
 		at = varint_read(at, end, &number);
 		number_store(to, field->type, number);
@@ -235,30 +238,39 @@ value_decode(void *to, const ProtobufCFieldDescriptor *field, const uint8_t *at,
 	}
 }
 
+/* The field that a tag belongs to; mostly it is the next one. NULL: there is none, or of another
+ * type. */
+static inline const ProtobufCFieldDescriptor *
+tag_field(
+    const ProtobufCMessageDescriptor *type, uint64_t tag, const ProtobufCFieldDescriptor *next)
+{
+	const ProtobufCFieldDescriptor *field = next;
+	if (field != type->fields + type->n_fields && tag == field_tag(field))
+		return field;
+	field = field_find(type, (unsigned)(tag >> 3));
+	return field != NULL && tag == field_tag(field) ? field : NULL;
+}
+
 ProtobufCMessage *
 message_decode(const ProtobufCMessageDescriptor *type, struct bytes from, struct arena *arena)
 {
 	const uint8_t *at = from.data, *end = from.size > 0 ? at + from.size : at;
-	const ProtobufCFieldDescriptor *next = type->fields, *last = next + type->n_fields;
+	const ProtobufCFieldDescriptor *field, *next = type->fields;
 	ProtobufCMessage *message = arena_alloc(arena, type->sizeof_message);
 	if (message == NULL)
 		return NULL;
 	type->message_init(message);
-	while (at < end) {
+	for (; at < end; next = field + 1) {
 		uint64_t tag;
-		if ((at = short_read(at, end, &tag)) == NULL)
-			return NULL;
-		const ProtobufCFieldDescriptor *field = next; /* in order, as mostly */
-		if (field == last || field->id != tag >> 3)
-			field = field_find(type, (unsigned)(tag >> 3));
-		if (field == NULL || tag != field_tag(field))
+		if ((at = short_read(at, end, &tag)) == NULL ||
+		    (field = tag_field(type, tag, next)) == NULL)
 			return NULL;
 		void *to = field->label == PROTOBUF_C_LABEL_REPEATED
 			       ? array_place(message, field, at, end, arena)
 			       : value_place(message, field);
-		if (to == NULL || (at = value_decode(to, field, at, end, arena)) == NULL)
+		if (to == NULL ||
+		    (at = value_decode(to, field, (unsigned)tag & 7, at, end, arena)) == NULL)
 			return NULL;
-		next = field + 1;
 	}
 	return message;
 }
@@ -384,4 +396,28 @@ message_push(const ProtobufCMessage *message, struct buf *to)
 {
 	uint8_t *begin = buf_reserve(to, message_size(message));
 	buf_commit(to, (size_t)(message_encode(message, begin) - begin));
+}
+
+/* ------------------------------------------------------------------------------ field by field */
+
+/* Where the content begins. There is room for a length of one byte, as most are. */
+size_t
+message_begin(struct buf *to, unsigned field)
+{
+	uint8_t *begin = buf_reserve(to, MESSAGE_HEAD_BYTES_MAX);
+	uint8_t *at = varint_store(begin, MESSAGE_TAG(field, LENGTH_PREFIXED));
+	buf_commit(to, (size_t)(at - begin) + 1);
+	return buf_used(to);
+}
+
+void
+message_end(struct buf *to, size_t begun)
+{
+	size_t size = buf_used(to) - begun, more = varint_size(size) - 1;
+	buf_reserve(to, more);
+	uint8_t *content = to->data + to->head + begun;
+	if (more > 0)
+		memmove(content + more, content, size);
+	buf_commit(to, more);
+	varint_store(content - 1, size);
 }

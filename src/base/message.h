@@ -17,7 +17,7 @@
 #define BASE_MESSAGE_H
 
 #include "base/arena.h"
-#include "base/bytes.h"
+#include "base/varint.h"
 
 #include <protobuf-c/protobuf-c.h>
 
@@ -33,5 +33,33 @@ uint8_t *message_encode(const ProtobufCMessage *message, uint8_t *to);
 
 /* Appends it to a buffer. */
 void message_push(const ProtobufCMessage *message, struct buf *to);
+
+/* Fields one by one, in the order of their numbers: for messages whose parts are at hand. */
+
+#define MESSAGE_TAG(field, wire) ((uint64_t)(field) << 3 | PROTOBUF_C_WIRE_TYPE_##wire)
+#define MESSAGE_HEAD_BYTES_MAX (2 * VARINT_BYTES_MAX) /* tag, and value or length */
+
+static inline void
+message_put_number(struct buf *to, unsigned field, uint64_t value)
+{
+	uint8_t *begin = buf_reserve(to, MESSAGE_HEAD_BYTES_MAX);
+	uint8_t *at = varint_store(begin, MESSAGE_TAG(field, VARINT));
+	buf_commit(to, (size_t)(varint_store(at, value) - begin));
+}
+
+static inline void
+message_put_bytes(struct buf *to, unsigned field, struct bytes content)
+{
+	uint8_t *begin = buf_reserve(to, MESSAGE_HEAD_BYTES_MAX + content.size);
+	uint8_t *at = varint_store(begin, MESSAGE_TAG(field, LENGTH_PREFIXED));
+	at = varint_store(at, content.size);
+	if (content.size > 0)
+		memcpy(at, content.data, content.size);
+	buf_commit(to, (size_t)(at - begin) + content.size);
+}
+
+/* What is pushed between the two is the field's content. */
+size_t message_begin(struct buf *to, unsigned field);
+void message_end(struct buf *to, size_t begun);
 
 #endif

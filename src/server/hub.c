@@ -45,6 +45,7 @@ hub_init(struct hub *hub, const struct hub_options *options)
 	hub->access_due_ns = UINT64_MAX;
 	arena_init(&hub->arena, 0);
 	buf_init(&hub->outbox);
+	buf_init(&hub->pushed);
 	buf_init(&hub->released);
 	buf_init(&hub->places);
 	buf_init(&hub->texts);
@@ -101,16 +102,9 @@ item_push(struct hub *hub, const struct hub_item *item, const ProtobufCMessage *
 	}
 }
 
-void
-hub_item_object(struct hub *hub, uint64_t frame, enum hub_item_kind kind, void *object)
-{
-	struct hub_item item = {.frame = frame, .kind = kind, .object = object};
-	item_push(hub, &item, NULL);
-}
-
-static void
-reply_push(struct hub *hub, uint64_t frame, const struct eng_origin *origin, uint32_t number,
-    const ProtobufCMessage *message, bool late)
+size_t
+hub_item_begin(struct hub *hub, uint64_t frame, const struct eng_origin *origin, uint32_t number,
+    bool late)
 {
 	struct hub_item item = {
 	    .frame = frame,
@@ -120,21 +114,33 @@ reply_push(struct hub *hub, uint64_t frame, const struct eng_origin *origin, uin
 	    .request = origin->request,
 	    .late = late,
 	};
-	item_push(hub, &item, message);
+	buf_push(&hub->outbox, &item, sizeof(item));
+	return buf_used(&hub->outbox);
+}
+
+void
+hub_item_end(struct hub *hub, size_t begun)
+{
+	uint8_t *body = hub->outbox.data + hub->outbox.head + begun;
+	size_t size = buf_used(&hub->outbox) - begun;
+	memcpy(body - sizeof(struct hub_item) + offsetof(struct hub_item, size), &size,
+	    sizeof(size));
+}
+
+void
+hub_item_object(struct hub *hub, uint64_t frame, enum hub_item_kind kind, void *object)
+{
+	struct hub_item item = {.frame = frame, .kind = kind, .object = object};
+	item_push(hub, &item, NULL);
 }
 
 void
 hub_item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin, uint32_t number,
     const ProtobufCMessage *message)
 {
-	reply_push(hub, frame, origin, number, message, /* late= */ false);
-}
-
-void
-hub_item_reply_late(struct hub *hub, uint64_t frame, const struct eng_origin *origin,
-    uint32_t number, const ProtobufCMessage *message)
-{
-	reply_push(hub, frame, origin, number, message, /* late= */ true);
+	size_t begun = hub_item_begin(hub, frame, origin, number, /* late= */ false);
+	message_push(message, &hub->outbox);
+	hub_item_end(hub, begun);
 }
 
 void
@@ -213,8 +219,8 @@ item_release(struct hub *hub, const struct hub_item *item, const uint8_t *bytes)
 	}
 }
 
-static void
-buf_shrink(struct buf *buf)
+void
+hub_buf_shrink(struct buf *buf)
 {
 	if (buf_used(buf) == 0 && buf->capacity > BUF_BYTES_KEPT)
 		buf_release(buf);
@@ -248,8 +254,8 @@ hub_release_durable(struct hub *hub)
 	}
 	hub->released_frame = durable;
 	buf_reset(&hub->released);
-	buf_shrink(&hub->released);
-	buf_shrink(&hub->outbox);
+	hub_buf_shrink(&hub->released);
+	hub_buf_shrink(&hub->outbox);
 }
 
 bool
@@ -856,6 +862,7 @@ hub_release(struct hub *hub)
 	map_release(&hub->watches);
 	map_release(&hub->workers);
 	buf_release(&hub->outbox);
+	buf_release(&hub->pushed);
 	buf_release(&hub->released);
 	buf_release(&hub->places);
 	buf_release(&hub->texts);

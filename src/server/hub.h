@@ -124,6 +124,7 @@ struct hub {
 	uint64_t gap_ns;           /* how long before this turn the last one was */
 	struct arena arena;        /* of one command or delivery */
 	struct buf released;       /* the outbox's item being let out */
+	struct buf pushed;         /* the push being sent */
 	struct buf places;         /* of one index row */
 	struct buf texts;          /* its metadata */
 	const struct api_command *command; /* being run: hooks relate effects to it */

@@ -176,12 +176,15 @@ struct hub_conn *hub_conn_find(const struct hub *hub, uint64_t handle);
 void hub_item_object(struct hub *hub, uint64_t frame, enum hub_item_kind kind, void *object);
 void hub_item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin,
     uint32_t number, const ProtobufCMessage *message);
-/* The same, for one who does not wait for the answer. */
-void hub_item_reply_late(struct hub *hub, uint64_t frame, const struct eng_origin *origin,
-    uint32_t number, const ProtobufCMessage *message);
+/* A reply whose message is pushed to hub->outbox between the two. late: nobody waits for it. */
+size_t hub_item_begin(struct hub *hub, uint64_t frame, const struct eng_origin *origin,
+    uint32_t number, bool late);
+void hub_item_end(struct hub *hub, size_t begun);
 /* The last that the connection hears. */
 void hub_item_close(struct hub *hub, uint64_t frame, uint64_t conn, uint32_t number,
     const ProtobufCMessage *message);
+/* An empty buffer that has grown large gives its memory back. */
+void hub_buf_shrink(struct buf *buf);
 /* A copy that ends with a zero byte, in the hub's arena. */
 char *hub_text(struct hub *hub, struct bytes text);
 /* Runs a command of the engine for a connection. False: no room now. */

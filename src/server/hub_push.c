@@ -12,6 +12,7 @@
 
 #include "api/envelope.h"
 #include "base/mem.h"
+#include "base/message.h"
 #include "server/record.h"
 
 struct hub_push *
@@ -271,12 +272,6 @@ record_size(const struct hub *hub, const struct hub_push *push, uint32_t record)
 	return place.size - LOG_RECORD_HEADER_BYTES;
 }
 
-static ProtobufCBinaryData
-binary(struct bytes bytes)
-{
-	return (ProtobufCBinaryData){bytes.size, (uint8_t *)(uintptr_t)bytes.data};
-}
-
 /* Which records travel with a dispatch: its input, then parents and errors as far as they fit. */
 struct dispatch_plan {
 	struct eng_dispatch view;
@@ -307,101 +302,127 @@ dispatch_plan(struct hub *hub, const struct hub_push *push, struct dispatch_plan
 	return true;
 }
 
-static Froe__ParentOutput *
-dispatch_parent(struct hub *hub, const struct hub_push *push, const struct eng_ref *ref, bool fits)
+/* The messages of every run's path are written field by field, by their numbers. */
+enum {
+	DISPATCH_TASK = 1,
+	DISPATCH_LEASE = 2,
+	DISPATCH_ACTION = 3,
+	DISPATCH_WORKFLOW = 4,
+	DISPATCH_NAME = 5,
+	DISPATCH_ATTEMPT = 6,
+	DISPATCH_RETRIES = 7,
+	DISPATCH_TIMEOUT_MS = 8,
+	DISPATCH_INPUT = 9,
+	DISPATCH_PARENTS = 10,
+	DISPATCH_ERRORS = 11,
+	DISPATCH_RUN = 12,
+	DISPATCH_PRIORITY = 13,
+	DISPATCH_METADATA = 20,
+	DISPATCH_INVOCATION = 30,
+	DISPATCH_DURABLE = 31,
+	DISPATCH_DELIVERY = 40,
+	PARENT_TASK = 1, /* ParentOutput */
+	PARENT_OUTPUT = 2,
+	PARENT_OMITTED = 3,
+	PARENT_SKIPPED = 4,
+	ERROR_TASK = 1, /* TaskError */
+	ERROR_ERROR = 2,
+	PAIR_KEY = 1,
+	PAIR_VALUE = 2,
+	EVENT_RUN = 1, /* RunEvent */
+	EVENT_STATUS = 2,
+	EVENT_FINAL = 3,
+	EVENT_TASK = 4,
+	EVENT_CHANGE = 5,
+	EVENT_TIME_NS = 6,
+	EVENT_ATTEMPT = 7,
+	EVENT_ERROR = 8,
+	EVENT_RESULT = 10,
+	EVENT_RESULT_OMITTED = 11,
+};
+
+static void
+put_parent(struct hub *hub, const struct hub_push *push, const struct eng_ref *ref, bool fits)
 {
-	Froe__ParentOutput *parent = arena_alloc(&hub->arena, sizeof(*parent));
+	struct buf *to = &hub->pushed;
+	size_t begun = message_begin(to, DISPATCH_PARENTS);
 	struct bytes body;
-	froe__parent_output__init(parent);
-	parent->task = hub_text(hub, ref->task);
+	message_put_bytes(to, PARENT_TASK, ref->task);
 	if (ref->skipped || ref->record == 0) {
-		parent->has_skipped = parent->skipped = true;
+		message_put_number(to, PARENT_SKIPPED, true);
 	} else if (!fits) {
-		parent->has_omitted = parent->omitted = true;
+		message_put_number(to, PARENT_OMITTED, true);
 	} else {
 		froe_assert(push_body(hub, push, ref->record, &body));
-		parent->has_output = true;
-		parent->output = binary(record_payload(body));
+		message_put_bytes(to, PARENT_OUTPUT, record_payload(body));
 	}
-	return parent;
+	message_end(to, begun);
 }
 
-static Froe__TaskError *
-dispatch_error(struct hub *hub, const struct hub_push *push, const struct eng_ref *ref, bool fits)
+static void
+put_error(struct hub *hub, const struct hub_push *push, const struct eng_ref *ref, bool fits)
 {
-	Froe__TaskError *error = arena_alloc(&hub->arena, sizeof(*error));
+	struct buf *to = &hub->pushed;
+	size_t begun = message_begin(to, DISPATCH_ERRORS);
 	struct bytes body;
-	froe__task_error__init(error);
-	error->task = hub_text(hub, ref->task);
+	message_put_bytes(to, ERROR_TASK, ref->task);
 	if (fits) {
 		froe_assert(push_body(hub, push, ref->record, &body));
-		error->error = hub_text(hub, record_text(body));
+		message_put_bytes(to, ERROR_ERROR, record_text(body));
 	}
-	return error;
+	message_end(to, begun);
 }
 
 static void
-dispatch_refs(struct hub *hub, const struct hub_push *push, const struct dispatch_plan *plan,
-    Froe__Dispatch *dispatch)
+put_refs(struct hub *hub, const struct hub_push *push, const struct dispatch_plan *plan)
 {
-	uint32_t count = plan->view.ref_count;
-	dispatch->parents = arena_alloc(&hub->arena, count * sizeof(*dispatch->parents));
-	dispatch->errors = arena_alloc(&hub->arena, count * sizeof(*dispatch->errors));
-	for (uint32_t i = 0; i < count; i++) {
-		const struct eng_ref *ref = &plan->view.refs[i];
-		if (ref->error)
-			dispatch->errors[dispatch->n_errors++] =
-			    dispatch_error(hub, push, ref, plan->fits[i]);
-		else
-			dispatch->parents[dispatch->n_parents++] =
-			    dispatch_parent(hub, push, ref, plan->fits[i]);
+	for (uint32_t i = 0; i < plan->view.ref_count; i++) {
+		if (!plan->view.refs[i].error)
+			put_parent(hub, push, &plan->view.refs[i], plan->fits[i]);
+	}
+	for (uint32_t i = 0; i < plan->view.ref_count; i++) {
+		if (plan->view.refs[i].error)
+			put_error(hub, push, &plan->view.refs[i], plan->fits[i]);
 	}
 }
 
 static void
-dispatch_metadata(struct hub *hub, const struct eng_dispatch *view, Froe__Dispatch *dispatch)
+put_metadata(struct buf *to, const struct eng_dispatch *view)
 {
-	size_t count = view->metadata_count / 2;
-	Froe__Pair *pairs = arena_alloc(&hub->arena, count * sizeof(*pairs));
-	dispatch->metadata = arena_alloc(&hub->arena, count * sizeof(Froe__Pair *));
-	dispatch->n_metadata = count;
-	for (size_t i = 0; i < count; i++) {
-		froe__pair__init(&pairs[i]);
-		pairs[i].key = hub_text(hub, view->metadata[2 * i]);
-		pairs[i].value = hub_text(hub, view->metadata[2 * i + 1]);
-		dispatch->metadata[i] = &pairs[i];
+	for (uint32_t i = 0; i < view->metadata_count / 2; i++) {
+		size_t begun = message_begin(to, DISPATCH_METADATA);
+		message_put_bytes(to, PAIR_KEY, view->metadata[2 * i]);
+		message_put_bytes(to, PAIR_VALUE, view->metadata[2 * i + 1]);
+		message_end(to, begun);
 	}
 }
 
 static void
-dispatch_fill(struct hub *hub, const struct hub_push *push, const struct dispatch_plan *plan,
-    Froe__Dispatch *dispatch)
+put_dispatch(struct hub *hub, const struct hub_push *push, const struct dispatch_plan *plan)
 {
 	const struct eng_dispatch *view = &plan->view;
+	struct buf *to = &hub->pushed;
 	struct bytes body;
-	froe__dispatch__init(dispatch);
-	dispatch->has_task = dispatch->has_lease = dispatch->has_attempt = true;
-	dispatch->has_retries = dispatch->has_timeout_ms = dispatch->has_input = true;
-	dispatch->has_run = dispatch->has_priority = true;
-	dispatch->has_delivery = view->delivery != ENG_AT_LEAST_ONCE;
-	dispatch->delivery = (Froe__Delivery)view->delivery;
-	dispatch->task = (ProtobufCBinaryData){16, arena_copy(&hub->arena, view->task.bytes, 16)};
-	dispatch->run = (ProtobufCBinaryData){16, arena_copy(&hub->arena, view->run.bytes, 16)};
-	dispatch->lease = push->lease;
-	dispatch->action = hub_text(hub, view->action);
-	dispatch->workflow = hub_text(hub, view->workflow);
-	dispatch->name = hub_text(hub, view->name);
-	dispatch->attempt = view->attempt;
-	dispatch->retries = view->retries;
-	dispatch->timeout_ms = view->timeout_ns / 1000000;
-	dispatch->priority = view->priority;
-	dispatch->has_durable = dispatch->has_invocation = view->durable;
-	dispatch->durable = view->durable;
-	dispatch->invocation = view->invocation;
 	froe_assert(push_body(hub, push, view->input, &body));
-	dispatch->input = binary(record_payload(body));
-	dispatch_refs(hub, push, plan, dispatch);
-	dispatch_metadata(hub, view, dispatch);
+	message_put_bytes(to, DISPATCH_TASK, bytes_of(view->task.bytes, sizeof(view->task.bytes)));
+	message_put_number(to, DISPATCH_LEASE, push->lease);
+	message_put_bytes(to, DISPATCH_ACTION, view->action);
+	message_put_bytes(to, DISPATCH_WORKFLOW, view->workflow);
+	message_put_bytes(to, DISPATCH_NAME, view->name);
+	message_put_number(to, DISPATCH_ATTEMPT, view->attempt);
+	message_put_number(to, DISPATCH_RETRIES, view->retries);
+	message_put_number(to, DISPATCH_TIMEOUT_MS, view->timeout_ns / 1000000);
+	message_put_bytes(to, DISPATCH_INPUT, record_payload(body));
+	put_refs(hub, push, plan);
+	message_put_bytes(to, DISPATCH_RUN, bytes_of(view->run.bytes, sizeof(view->run.bytes)));
+	message_put_number(to, DISPATCH_PRIORITY, view->priority);
+	put_metadata(to, view);
+	if (view->durable) {
+		message_put_number(to, DISPATCH_INVOCATION, view->invocation);
+		message_put_number(to, DISPATCH_DURABLE, true);
+	}
+	if (view->delivery != ENG_AT_LEAST_ONCE)
+		message_put_number(to, DISPATCH_DELIVERY, view->delivery);
 }
 
 static enum built
@@ -413,58 +434,59 @@ build_dispatch(struct hub *hub, struct hub_push *push, struct api_effect *effect
 		return GONE;
 	if (!push_require(hub, push, plan.records, plan.count))
 		return LOADING;
-	Froe__Dispatch *dispatch = arena_alloc(&hub->arena, sizeof(*dispatch));
-	dispatch_fill(hub, push, &plan, dispatch);
-	effect->message = &dispatch->base;
+	put_dispatch(hub, push, &plan);
+	effect->packed = buf_bytes(&hub->pushed);
 	return BUILT;
 }
 
-static Froe__RunEvent *
-event_new(struct hub *hub, struct hub_push *push)
+/* As far as all events are alike; a task's change has its name and its kind in between. */
+static void
+put_event(struct buf *to, const struct hub_push *push)
 {
-	Froe__RunEvent *event = arena_alloc(&hub->arena, sizeof(*event));
-	froe__run_event__init(event);
-	event->has_run = event->has_status = event->has_final = event->has_time_ns = true;
-	event->run = (ProtobufCBinaryData){16, push->id.bytes};
-	event->status = (Froe__RunStatus)push->status;
-	event->time_ns = push->time_ns;
-	event->final = push->kind == HUB_PUSH_CLOSED;
-	return event;
+	bool final = push->kind == HUB_PUSH_CLOSED;
+	message_put_bytes(to, EVENT_RUN, bytes_of(push->id.bytes, sizeof(push->id.bytes)));
+	message_put_number(to, EVENT_STATUS, push->status);
+	message_put_number(to, EVENT_FINAL, final);
+	if (!final && push->name.size != 0)
+		message_put_bytes(to, EVENT_TASK, push->name);
+	if (!final && push->change != NULL)
+		message_put_bytes(to, EVENT_CHANGE, bytes_text(push->change));
+	message_put_number(to, EVENT_TIME_NS, push->time_ns);
 }
 
 static enum built
 build_event(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 {
-	Froe__RunEvent *event = event_new(hub, push);
-	if (push->name.size != 0)
-		event->task = hub_text(hub, push->name);
-	event->change = (char *)(uintptr_t)push->change;
-	event->has_attempt = push->attempt != 0;
-	event->attempt = push->attempt;
-	event->error = push->error;
-	effect->message = &event->base;
+	struct buf *to = &hub->pushed;
+	put_event(to, push);
+	if (push->attempt != 0)
+		message_put_number(to, EVENT_ATTEMPT, push->attempt);
+	if (push->error != NULL)
+		message_put_bytes(to, EVENT_ERROR, bytes_text(push->error));
+	effect->packed = buf_bytes(to);
 	return BUILT;
 }
 
-/* False: larger than a message may be. */
-static bool
-closed_result(struct hub *hub, struct hub_push *push, Froe__RunEvent *event)
+/* Or that it is larger than a message may be. */
+static void
+put_result(struct hub *hub, const struct hub_push *push, bool omitted)
 {
+	struct buf *to = &hub->pushed;
 	struct result_part *parts =
 	    arena_alloc(&hub->arena, push->part_count * sizeof(struct result_part));
-	struct buf result;
-	for (uint32_t i = 0; i < push->part_count; i++) {
+	for (uint32_t i = 0; !omitted && i < push->part_count; i++) {
 		struct bytes body;
 		froe_assert(push_body(hub, push, push->parts[i].record, &body));
 		parts[i].task = push->parts[i].task;
 		parts[i].output = record_payload(body);
 	}
-	buf_init(&result);
-	event->has_result = result_build(parts, push->part_count, push->bare, &result);
-	event->result.len = buf_used(&result);
-	event->result.data = arena_copy(&hub->arena, result.data, result.size);
-	buf_release(&result);
-	return event->has_result;
+	size_t used = buf_used(to), begun = message_begin(to, EVENT_RESULT);
+	if (!omitted && result_build(parts, push->part_count, push->bare, to)) {
+		message_end(to, begun);
+		return;
+	}
+	to->size = to->head + used;
+	message_put_number(to, EVENT_RESULT_OMITTED, true);
 }
 
 /* Is the result too large to be sent, or can it not be read? Then nothing is read for it. */
@@ -488,16 +510,15 @@ build_closed(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 		records[i] = push->parts[i].record;
 	if (!omitted && !push_require(hub, push, records, push->part_count))
 		return LOADING;
-	Froe__RunEvent *event = event_new(hub, push);
-	effect->message = &event->base;
+	put_event(&hub->pushed, push);
 	if (push->status == ENG_COMPLETED) {
-		event->result_omitted = omitted || !closed_result(hub, push, event);
-		event->has_result_omitted = event->result_omitted;
+		put_result(hub, push, omitted);
 	} else if (push->part_count > 0 && !omitted) {
 		struct bytes body;
 		froe_assert(push_body(hub, push, records[0], &body));
-		event->error = hub_text(hub, record_text(body));
+		message_put_bytes(&hub->pushed, EVENT_ERROR, record_text(body));
 	}
+	effect->packed = buf_bytes(&hub->pushed);
 	return BUILT;
 }
 
@@ -591,8 +612,10 @@ hub_push_queue(struct hub *hub, struct hub_push *push)
 	} else if (push->kind == HUB_PUSH_UNWATCHED) {
 		hub_unwatched(hub, conn, push);
 	} else {
+		bool first = list_empty(&conn->pushes);
 		list_push(&conn->pushes, &push->link);
-		hub_push_pump(hub, conn);
+		if (first) /* else the first of them waits for the window, and so does this one */
+			hub_push_pump(hub, conn);
 	}
 }
 
@@ -626,17 +649,20 @@ hub_push_pump(struct hub *hub, struct hub_conn *conn)
 		struct hub_push *push = container_of(conn->pushes.next, struct hub_push, link);
 		struct api_effect effect = {.conn = conn->handle};
 		arena_reset(&hub->arena);
+		buf_reset(&hub->pushed);
 		enum built built = push_build(hub, push, &effect);
 		if (built == LOADING)
 			continue;
 		if (built == BUILT) {
 			size_t size = envelope_measure(&effect);
 			if (size > conn->window)
-				return;
+				break;
 			conn->window -= size;
 			dispatch_count(hub, push);
 			hub->deliver(hub->deliver_context, &effect);
 		}
 		hub_push_drop(hub, conn, push);
 	}
+	buf_reset(&hub->pushed);
+	hub_buf_shrink(&hub->pushed);
 }

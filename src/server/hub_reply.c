@@ -7,6 +7,8 @@
  */
 #include "server/hub_int.h"
 
+#include "base/message.h"
+
 void
 hub_error_fill(Froe__Error *error, enum froe_err err, const char *field, const char *text)
 {
@@ -47,25 +49,33 @@ reply_may_wait(const struct hub *hub)
 	    command->engine.type == ENG_CMD_TASK_FAIL;
 }
 
+/* Of Done, RunStarted and RunsStarted: every run's answers are written field by field. */
+enum {
+	DONE_POSITION = 1,
+	STARTED_RUN = 1,
+	STARTED_NUMBER = 2,
+	STARTED_POSITION = 3,
+	STARTED_CREATED = 20,
+	STARTED_STATUS = 21,
+	STARTED_MANY_RUNS = 1,
+	STARTED_MANY_POSITION = 2,
+};
+
 static void
-reply_late(struct hub *hub, const struct eng_effect *effect, uint64_t frame, uint32_t number,
-    const ProtobufCMessage *message)
+put_position(struct buf *to, unsigned field, uint64_t frame)
 {
-	if (reply_may_wait(hub))
-		hub_item_reply_late(hub, frame, &effect->origin, number, message);
-	else
-		hub_item_reply(hub, frame, &effect->origin, number, message);
+	uint8_t position[API_POSITION_BYTES];
+	api_position_encode(frame, position);
+	message_put_bytes(to, field, bytes_of(position, sizeof(position)));
 }
 
 static void
 reply_done(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
-	Froe__Done done = FROE__DONE__INIT;
-	uint8_t position[API_POSITION_BYTES];
-	api_position_encode(frame, position);
-	done.has_position = true;
-	done.position = (ProtobufCBinaryData){sizeof(position), position};
-	reply_late(hub, effect, frame, FROE__ENVELOPE__BODY_DONE, &done.base);
+	size_t begun = hub_item_begin(
+	    hub, frame, &effect->origin, FROE__ENVELOPE__BODY_DONE, reply_may_wait(hub));
+	put_position(&hub->outbox, DONE_POSITION, frame);
+	hub_item_end(hub, begun);
 }
 
 static void
@@ -101,16 +111,18 @@ reply_workflow_put(struct hub *hub, const struct eng_effect *effect, uint64_t fr
 	    &done.base);
 }
 
+#define FRAME_NONE UINT64_MAX /* without a position */
+
 static void
-started_fill(struct hub *hub, const struct eng_started *from, Froe__RunStarted *to)
+put_started(struct buf *to, const struct eng_started *started, uint64_t frame)
 {
-	froe__run_started__init(to);
-	to->has_run = to->has_number = to->has_created = to->has_status = true;
-	to->run = (ProtobufCBinaryData){sizeof(from->id.bytes),
-	    arena_copy(&hub->arena, from->id.bytes, sizeof(from->id.bytes))};
-	to->number = from->run;
-	to->created = from->created;
-	to->status = (Froe__RunStatus)from->status;
+	message_put_bytes(
+	    to, STARTED_RUN, bytes_of(started->id.bytes, sizeof(started->id.bytes)));
+	message_put_number(to, STARTED_NUMBER, started->run);
+	if (frame != FRAME_NONE)
+		put_position(to, STARTED_POSITION, frame);
+	message_put_number(to, STARTED_CREATED, started->created);
+	message_put_number(to, STARTED_STATUS, started->status);
 }
 
 /* The end of a run that was started before may have been. */
@@ -131,34 +143,26 @@ started_watch(struct hub *hub, const struct eng_effect *effect)
 static void
 reply_run_started(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
-	Froe__RunStarted started;
-	uint8_t position[API_POSITION_BYTES];
-	api_position_encode(frame, position);
-	started_fill(hub, effect->started, &started);
-	started.has_position = true;
-	started.position = (ProtobufCBinaryData){sizeof(position), position};
-	reply_late(hub, effect, frame, FROE__ENVELOPE__BODY_RUN_STARTED, &started.base);
+	size_t begun = hub_item_begin(
+	    hub, frame, &effect->origin, FROE__ENVELOPE__BODY_RUN_STARTED, reply_may_wait(hub));
+	put_started(&hub->outbox, effect->started, frame);
+	hub_item_end(hub, begun);
 	started_watch(hub, effect);
 }
 
 static void
 reply_runs_started(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
-	Froe__RunsStarted all = FROE__RUNS_STARTED__INIT;
-	uint32_t count = effect->started_count;
-	uint8_t position[API_POSITION_BYTES];
-	Froe__RunStarted *runs = arena_alloc(&hub->arena, count * sizeof(*runs));
-	all.runs = arena_alloc(&hub->arena, count * sizeof(Froe__RunStarted *));
-	all.n_runs = count;
-	for (uint32_t i = 0; i < count; i++) {
-		started_fill(hub, &effect->started[i], &runs[i]);
-		all.runs[i] = &runs[i];
+	struct buf *to = &hub->outbox;
+	size_t begun = hub_item_begin(
+	    hub, frame, &effect->origin, FROE__ENVELOPE__BODY_RUNS_STARTED, /* late= */ false);
+	for (uint32_t i = 0; i < effect->started_count; i++) {
+		size_t run = message_begin(to, STARTED_MANY_RUNS);
+		put_started(to, &effect->started[i], FRAME_NONE);
+		message_end(to, run);
 	}
-	api_position_encode(frame, position);
-	all.has_position = true;
-	all.position = (ProtobufCBinaryData){sizeof(position), position};
-	hub_item_reply(
-	    hub, frame, &effect->origin, FROE__ENVELOPE__BODY_RUNS_STARTED, &all.base);
+	put_position(to, STARTED_MANY_POSITION, frame);
+	hub_item_end(hub, begun);
 }
 
 static void

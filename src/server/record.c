@@ -7,7 +7,7 @@
 
 #include "api/definition.h"
 #include "api/wire.h"
-#include "base/varint.h"
+#include "base/message.h"
 #include "proto/record.pb-c.h"
 
 #include <inttypes.h>
@@ -187,29 +187,6 @@ record_member(const ProtobufCFieldDescriptor *field)
 
 /* ----------------------------------------------------------------------------------- encoding */
 
-/* A varint's field, or one of bytes, as the lowest bits of its tag say. */
-#define TAG(field, type) ((uint64_t)(field)->id << 3 | (type))
-#define FIELD_HEAD_BYTES_MAX (2 * VARINT_BYTES_MAX) /* tag, and value or length */
-
-static void
-put_varint(struct buf *to, const ProtobufCFieldDescriptor *field, uint64_t value)
-{
-	uint8_t *begin = buf_reserve(to, FIELD_HEAD_BYTES_MAX);
-	uint8_t *at = varint_store(begin, TAG(field, PROTOBUF_C_WIRE_TYPE_VARINT));
-	buf_commit(to, (size_t)(varint_store(at, value) - begin));
-}
-
-static void
-put_bytes(struct buf *to, const ProtobufCFieldDescriptor *field, struct bytes bytes)
-{
-	uint8_t *begin = buf_reserve(to, FIELD_HEAD_BYTES_MAX + bytes.size);
-	uint8_t *at = varint_store(begin, TAG(field, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED));
-	at = varint_store(at, bytes.size);
-	if (bytes.size > 0)
-		memcpy(at, bytes.data, bytes.size);
-	buf_commit(to, (size_t)(at - begin) + bytes.size);
-}
-
 static void
 put_list(struct buf *to, const ProtobufCFieldDescriptor *field, const struct eng_event *event,
     const struct record_member *member)
@@ -219,7 +196,7 @@ put_list(struct buf *to, const ProtobufCFieldDescriptor *field, const struct eng
 	memcpy(&items, (const uint8_t *)event + member->offset, sizeof(items));
 	memcpy(&count, (const uint8_t *)event + member->count_offset, sizeof(count));
 	for (uint32_t i = 0; i < count; i++)
-		put_bytes(to, field, items[i]);
+		message_put_bytes(to, field->id, items[i]);
 }
 
 /* A field is absent when it is zero or empty: that is also what an absent field decodes to. */
@@ -231,22 +208,22 @@ put_field(struct buf *to, const ProtobufCFieldDescriptor *field, const struct en
 	switch (member->kind) {
 	case MEMBER_U32:
 		if (le32_load(from) != 0)
-			put_varint(to, field, le32_load(from));
+			message_put_number(to, field->id, le32_load(from));
 		return;
 	case MEMBER_U64:
 		if (le64_load(from) != 0)
-			put_varint(to, field, le64_load(from));
+			message_put_number(to, field->id, le64_load(from));
 		return;
 	case MEMBER_UUID_IF:
 		if (bytes_zero(from, sizeof(struct uuid)))
 			return;
 		/* fall through */
 	case MEMBER_UUID:
-		put_bytes(to, field, bytes_of(from, sizeof(struct uuid)));
+		message_put_bytes(to, field->id, bytes_of(from, sizeof(struct uuid)));
 		return;
 	case MEMBER_BYTES:
 		if (((const struct bytes *)(const void *)from)->size != 0)
-			put_bytes(to, field, *(const struct bytes *)(const void *)from);
+			message_put_bytes(to, field->id, *(const struct bytes *)(const void *)from);
 		return;
 	case MEMBER_LIST:
 		put_list(to, field, event, member);

@@ -161,6 +161,19 @@ message_body(const struct message *message)
 	return body;
 }
 
+/* Every message has the bytes that protobuf-c would give it, whoever wrote them. */
+static inline void
+message_check(const struct message *message, const ProtobufCMessage *body)
+{
+	uint8_t *packed = mem_alloc(message->body.size + 1);
+	assert_int_equal(protobuf_c_message_get_packed_size(body), message->body.size);
+	assert_int_equal(protobuf_c_message_pack(body, packed), message->body.size);
+	if (message->body.size > 0)
+		assert_memory_equal(packed, message->body.data, message->body.size);
+	assert_int_equal(body->n_unknown_fields, 0);
+	mem_free(packed);
+}
+
 static inline void
 message_done(void *body)
 {
@@ -196,6 +209,7 @@ world_deliver(void *context, const struct api_effect *effect)
 	message.body = bytes_of(copy, size);
 	assert_true(message.size <= FROE_MESSAGE_BYTES_MAX);
 	void *body = message_body(&message);
+	message_check(&message, body);
 	world_check_promise(world, &message, body);
 	message_done(body);
 	if (message.number == FROE__ENVELOPE__BODY_DISPATCH ||

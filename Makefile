@@ -76,7 +76,8 @@ else
 SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DFROE_SLOW
 OPT ?= -O1
 endif
-CFLAGS_ALL = -std=gnu11 $(OPT) -g -fPIC $(HARDEN) $(SANFLAGS) -Iinclude -Isrc -I$(GEN) -I$(GEN)/proto \
+# Nobody interposes functions of a library that its own files call: so they may be inlined.
+CFLAGS_ALL = -std=gnu11 $(OPT) -g -fPIC -fno-semantic-interposition $(HARDEN) $(SANFLAGS) -Iinclude -Isrc -I$(GEN) -I$(GEN)/proto \
 	-DFROE_VERSION='"$(VERSION)"' $(if $(PLANTS),-DFROE_PLANTS) $(COVER) $(pkg_cflags) $(CFLAGS)
 COVER := $(if $(COVERAGE),--coverage)
 LDFLAGS_ALL = $(SANFLAGS) $(COVER) -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)

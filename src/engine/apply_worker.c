@@ -10,11 +10,11 @@ enum froe_err
 find_worker(const struct apply *apply, struct eng_worker **ret_worker)
 {
 	struct eng_worker *worker = eng_worker_get(apply->eng, apply->event->worker);
+	*ret_worker = worker;
 	if (worker == NULL)
 		return misfit(apply, "no such worker");
 	if (worker->leaving)
 		return misfit(apply, "the worker is leaving");
-	*ret_worker = worker;
 	return FROE_OK;
 }
 

@@ -4,12 +4,14 @@
  * is cancelled. A step that has been pending for the worker's evict_after asks for eviction: the
  * lease ends, the handler is told by way of a cancellation ("evicted"), and the task comes back as
  * another dispatch. A push may be lost with its connection, so that each new registration asks for
- * the pending steps again.
+ * the pending steps again. Results of steps that earlier attempts have taken come with the dispatch
+ * and are not asked for.
  */
 #include "client/start_int.h"
 #include "client/argument.h"
 #include "client/worker_int.h"
 
+#include "base/fingerprint.h"
 #include "base/json.h"
 #include "base/mem.h"
 
@@ -307,6 +309,38 @@ step_begin(struct task_step *step, struct froe_error *error)
 	return err;
 }
 
+static uint64_t
+step_fingerprint(const Froe__DurableStep *message)
+{
+	uint64_t fingerprint =
+	    fingerprint_begin((uint32_t)message->kind, bytes_text(wire_text_get(message->name)));
+	for (size_t i = 0; i < message->n_conditions; i++) {
+		const Froe__Condition *condition = message->conditions[i];
+		fingerprint = fingerprint_condition(fingerprint, (uint32_t)condition->kind,
+		    condition->sleep_ms, condition->until_ns,
+		    bytes_text(wire_text_get(condition->name)));
+	}
+	return fingerprint;
+}
+
+/* Its result came with the dispatch. A step that differs is the server's to refuse. */
+static void
+step_recall(struct task_step *step)
+{
+	const struct froe_task *task = step->task;
+	for (size_t i = 0; i < task->known_count && !step->done; i++) {
+		const struct task_known *known = &task->known[i];
+		if (known->node != step->message->node ||
+		    known->fingerprint != step_fingerprint(step->message))
+			continue;
+		Froe__NodeDone *done =
+		    froe__node_done__unpack(NULL, known->done.size, known->done.data);
+		froe_assert(done != NULL); /* packed by lay_known */
+		step_take(step, done);
+		froe__node_done__free_unpacked(done, NULL);
+	}
+}
+
 static enum froe_err
 step_make(struct task_step *step, struct froe_error *error)
 {
@@ -323,8 +357,11 @@ step_make(struct task_step *step, struct froe_error *error)
 			step->message->node = task->step_last + 1;
 		step->message->has_node = true;
 		task->step = step;
-		step_ask(step);
-		step_wait(step);
+		step_recall(step);
+		if (!step->done) {
+			step_ask(step);
+			step_wait(step);
+		}
 		task->step = NULL;
 		request_drop(client, step->asked);
 		request_drop(client, step->evict);

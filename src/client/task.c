@@ -91,12 +91,33 @@ lay_metadata(struct layout *layout, const Froe__Dispatch *dispatch, struct froe_
 	task->metadata_count = dispatch->n_metadata;
 }
 
+/* As they came: they are looked at when the handler takes the step. */
+static void
+lay_known(struct layout *layout, const Froe__Dispatch *dispatch, struct froe_task *task)
+{
+	struct task_known *known =
+	    lay(layout, NULL, dispatch->n_nodes * sizeof(*known), _Alignof(struct task_known));
+	for (size_t i = 0; i < dispatch->n_nodes; i++) {
+		const Froe__NodeDone *wire = dispatch->nodes[i];
+		size_t size = froe__node_done__get_packed_size(wire);
+		uint8_t *to = lay(layout, NULL, size, 1);
+		if (layout->base == NULL)
+			continue;
+		froe__node_done__pack(wire, to);
+		known[i] = (struct task_known){.node = wire->node,
+		    .fingerprint = wire->fingerprint, .done = bytes_of(to, size)};
+	}
+	task->known = known;
+	task->known_count = dispatch->n_nodes;
+}
+
 static void
 lay_task(struct layout *layout, const Froe__Dispatch *dispatch, struct froe_task *task)
 {
 	lay_parents(layout, dispatch, task);
 	lay_failures(layout, dispatch, task);
 	lay_metadata(layout, dispatch, task);
+	lay_known(layout, dispatch, task);
 	task->name = lay_text(layout, dispatch->name);
 	task->action = lay_text(layout, dispatch->action);
 	task->workflow = lay_text(layout, dispatch->workflow);

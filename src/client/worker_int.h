@@ -95,6 +95,13 @@ struct task_parent {
 	void *fetched; /* owned */
 };
 
+/* A step that the task has taken before. */
+struct task_known {
+	uint32_t node;
+	uint64_t fingerprint;
+	struct bytes done; /* NodeDone, encoded */
+};
+
 struct task_failure {
 	const char *task;
 	const char *error;
@@ -129,6 +136,8 @@ struct froe_task {
 	size_t failure_count;
 	struct froe_pair *metadata;
 	size_t metadata_count;
+	struct task_known *known;
+	size_t known_count;
 	bool durable;
 	uint32_t invocation;
 	bool exactly_once;

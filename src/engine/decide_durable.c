@@ -9,7 +9,7 @@
  */
 #include "engine/durable_int.h"
 
-#include "base/hash.h"
+#include "base/fingerprint.h"
 #include "base/plant.h"
 
 #include <inttypes.h>
@@ -77,23 +77,19 @@ step_label(const struct eng_command *command, struct label *label)
 	}
 }
 
-/* Kind and parameters, but for what a handler may rightly say otherwise each time: a memo's value,
- * the data for an approver, a child's input. */
 static uint64_t
 step_fingerprint(const struct eng_command *command)
 {
 	struct bytes name = command->durable.kind == ENG_NODE_CHILD
 	    ? command->durable.child.workflow
 	    : command->durable.name;
-	uint64_t hash = hash64(name.data, name.size, command->durable.kind);
+	uint64_t fingerprint = fingerprint_begin(command->durable.kind, name);
 	for (uint32_t i = 0; i < command->durable.condition_count; i++) {
 		const struct eng_condition *condition = &command->durable.conditions[i];
-		uint64_t words[] = {hash, condition->kind, condition->sleep_ms,
-		    condition->until_ns, condition->name.size};
-		hash = hash64(words, sizeof(words), 0);
-		hash = hash64(condition->name.data, condition->name.size, hash);
+		fingerprint = fingerprint_condition(fingerprint, condition->kind,
+		    condition->sleep_ms, condition->until_ns, condition->name);
 	}
-	return hash;
+	return fingerprint;
 }
 
 /* ------------------------------------------------------------------------------------ answering */

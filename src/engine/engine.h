@@ -668,6 +668,15 @@ struct eng_dispatch {
 bool eng_dispatch(struct eng *eng, uint64_t run, uint32_t task, uint64_t lease, uint64_t now_ns,
     struct eng_dispatch *ret_dispatch);
 
+/* Memos and waits of an open durable task that have their result, the first ones; how many. */
+struct eng_node_known {
+	uint32_t node, which;
+	uint32_t record; /* the result's */
+	uint64_t fingerprint;
+};
+uint32_t eng_nodes_known(const struct eng *eng, uint64_t run, uint32_t task,
+    struct eng_node_known *to, uint32_t most);
+
 bool eng_run_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
     uint64_t *ret_run); /* open runs */
 /* What eng_apply_logged() of an event of this run, of the start of one with this id, looks up: a

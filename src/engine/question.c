@@ -95,6 +95,29 @@ eng_dispatch(struct eng *eng, uint64_t key, uint32_t index, uint64_t lease, uint
 	return true;
 }
 
+uint32_t
+eng_nodes_known(const struct eng *eng, uint64_t key, uint32_t index, struct eng_node_known *to,
+    uint32_t most)
+{
+	const struct eng_run *run = eng_run_get(eng, key);
+	if (run == NULL || index >= run->version->task_count)
+		return 0;
+	const struct eng_durable *durable = run->tasks[index].durable;
+	uint32_t count = 0;
+	for (uint32_t i = 0; durable != NULL && i < durable->count && count < most; i++) {
+		const struct eng_durable_node *node = &durable->nodes[i];
+		if (node->result == 0 || node->kind == ENG_NODE_CHILD)
+			continue;
+		to[count++] = (struct eng_node_known){
+		    .node = i + 1,
+		    .record = node->result,
+		    .which = node->which,
+		    .fingerprint = node->fingerprint,
+		};
+	}
+	return count;
+}
+
 bool
 eng_run_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
     uint64_t *ret_run)

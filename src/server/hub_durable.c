@@ -6,6 +6,7 @@
  */
 #include "server/hub_int.h"
 
+#include "base/message.h"
 #include "server/record.h"
 
 static struct hub_push *
@@ -67,14 +68,14 @@ node_metadata(struct hub *hub, const struct eng_event *event, Froe__NodeDone *do
 
 /* What the record of the result says. It was written by this engine: it can be decoded. */
 static void
-node_result(struct hub *hub, struct hub_push *push, const struct resolver_record *from,
+node_result(struct hub *hub, uint64_t run, uint32_t number, const struct resolver_record *from,
     Froe__NodeDone *done)
 {
 	struct log_record record = {
 	    .type = from->type,
 	    .time_ns = from->time_ns,
-	    .run_key = push->run,
-	    .run_event_no = push->record,
+	    .run_key = run,
+	    .run_event_no = number,
 	    .body = from->body,
 	};
 	struct eng_event event;
@@ -88,8 +89,9 @@ node_result(struct hub *hub, struct hub_push *push, const struct resolver_record
 	done->time_ns = event.time_ns;
 	node_metadata(hub, &event, done);
 	if (!uuid_is_nil(event.child)) {
-		push->child = event.child;
-		done->has_status = true;
+		done->has_child = done->has_status = true;
+		done->child = (ProtobufCBinaryData){
+		    sizeof(event.child.bytes), arena_copy(&hub->arena, event.child.bytes, 16)};
 		done->status = child_status((enum eng_reason)event.reason);
 	}
 	if (event.type != ENG_EV_APPROVAL_DECIDED)
@@ -115,11 +117,47 @@ hub_node_fill(struct hub *hub, struct hub_push *push, const struct resolver_reco
 	done->which = push->which;
 	done->has_stored = push->stored;
 	done->stored = push->stored;
-	if (push->record != 0)
-		node_result(hub, push, record, done);
 	done->has_child = !uuid_is_nil(push->child);
 	done->child = (ProtobufCBinaryData){16, push->child.bytes};
+	if (push->record != 0)
+		node_result(hub, push->run, push->record, record, done);
 	effect->message = &done->base;
+}
+
+/* One of them, as a field of the message in hub->pushed. */
+static void
+known_put(struct hub *hub, const struct hub_push *push, const struct eng_node_known *known,
+    const struct resolver_record *record, unsigned field)
+{
+	Froe__NodeDone done = FROE__NODE_DONE__INIT;
+	done.has_node = done.has_state = done.has_which = done.has_fingerprint = true;
+	done.node = known->node;
+	done.state = FROE__NODE_STATE__NODE_DONE;
+	done.which = known->which;
+	done.fingerprint = known->fingerprint;
+	node_result(hub, push->run, known->record, record, &done);
+	size_t begun = message_begin(&hub->pushed, field);
+	message_push(&done.base, &hub->pushed);
+	message_end(&hub->pushed, begun);
+}
+
+/* The steps that the task has taken, so that its handler need not ask for each again: the first
+ * ones, as far as they are in memory and take little. */
+void
+hub_nodes_put(struct hub *hub, const struct hub_push *push, unsigned field)
+{
+	struct eng_node_known known[HUB_NODES_KNOWN_MAX];
+	struct resolver_record record;
+	size_t size = 0;
+	uint32_t count = eng_nodes_known(
+	    hub->shard->eng, push->run, push->task, known, HUB_NODES_KNOWN_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		if (!resolver_record(hub->shard->resolver, push->run, known[i].record, &record) ||
+		    size + record.body.size > HUB_NODES_KNOWN_BYTES)
+			continue;
+		known_put(hub, push, &known[i], &record, field);
+		size += record.body.size;
+	}
 }
 
 static Froe__ApprovalRow *

@@ -15,6 +15,9 @@
 /* Payloads and error texts that travel with one dispatch; the rest is fetched by TaskOutputGet.
  * What is left is for the names of 1000 parents. */
 #define HUB_DISPATCH_BYTES_MAX (FROE_MESSAGE_BYTES_MAX - (512u << 10))
+/* Steps that travel with a dispatch, and what their records may take. */
+#define HUB_NODES_KNOWN_MAX 64u
+#define HUB_NODES_KNOWN_BYTES (16u << 10)
 #define HUB_NO_RUN "no run of the tenant has this id, or it is past retention"
 /* Changes and ends of watched runs that wait for one connection. */
 #define HUB_EVENT_BYTES_MAX ((size_t)1 << 20)
@@ -242,6 +245,7 @@ void hub_unwatched(struct hub *hub, struct hub_conn *conn, struct hub_push *push
 /* hub_durable.c */
 void hub_node_answer(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
 void hub_node_done(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
+void hub_nodes_put(struct hub *hub, const struct hub_push *push, unsigned field);
 void hub_node_fill(struct hub *hub, struct hub_push *push, const struct resolver_record *record,
     struct api_effect *effect);
 void hub_approval_list(struct hub *hub, struct hub_conn *conn, const struct api_command *command);

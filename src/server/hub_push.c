@@ -320,6 +320,7 @@ enum {
 	DISPATCH_METADATA = 20,
 	DISPATCH_INVOCATION = 30,
 	DISPATCH_DURABLE = 31,
+	DISPATCH_NODES = 32,
 	DISPATCH_DELIVERY = 40,
 	PARENT_TASK = 1, /* ParentOutput */
 	PARENT_OUTPUT = 2,
@@ -420,6 +421,7 @@ put_dispatch(struct hub *hub, const struct hub_push *push, const struct dispatch
 	if (view->durable) {
 		message_put_number(to, DISPATCH_INVOCATION, view->invocation);
 		message_put_number(to, DISPATCH_DURABLE, true);
+		hub_nodes_put(hub, push, DISPATCH_NODES);
 	}
 	if (view->delivery != ENG_AT_LEAST_ONCE)
 		message_put_number(to, DISPATCH_DELIVERY, view->delivery);

@@ -1,6 +1,8 @@
 #include "client_fake.h"
 
 #include "client/worker_int.h"
+
+#include "base/fingerprint.h"
 #include "froe/froe.h"
 
 #include <poll.h>
@@ -671,6 +673,90 @@ test_worker__misuse_is_refused(void **state)
 	rig_close(&rig);
 }
 
+/* ----------------------------------------------------------------------------- durable tasks */
+
+static void
+dispatch_durable(struct fake *fake)
+{
+	Froe__Dispatch message = FROE__DISPATCH__INIT;
+	Froe__NodeDone memo = FROE__NODE_DONE__INIT, wait = FROE__NODE_DONE__INIT;
+	Froe__NodeDone other = FROE__NODE_DONE__INIT;
+	Froe__NodeDone *nodes[] = {&memo, &wait, &other};
+	memo.has_node = memo.has_state = memo.has_payload = memo.has_fingerprint = true;
+	memo.node = 1;
+	memo.state = FROE__NODE_STATE__NODE_DONE;
+	memo.payload = wire_bytes("[1]", 3);
+	memo.fingerprint = fingerprint_begin(FROE__NODE_KIND__NODE_MEMO, bytes_text("plan"));
+	wait = memo;
+	wait.node = 2;
+	wait.has_which = true;
+	wait.which = 1;
+	wait.payload = wire_bytes("{\"e\":1}", 7);
+	wait.fingerprint = fingerprint_begin(FROE__NODE_KIND__NODE_WAIT, bytes_text(""));
+	wait.fingerprint = fingerprint_condition(wait.fingerprint, FROE_ON_SLEEP, 0, 77,
+	    bytes_text(""));
+	wait.fingerprint = fingerprint_condition(wait.fingerprint, FROE_ON_EVENT, 0, 0,
+	    bytes_text("paid"));
+	other = memo;
+	other.node = 3;
+	message.has_task = message.has_run = message.has_lease = message.has_attempt = true;
+	message.has_durable = message.durable = message.has_input = true;
+	message.task = wire_bytes(TASK, 16);
+	message.run = wire_bytes(RUN, 16);
+	message.lease = 5;
+	message.action = wire_text("w:t");
+	message.attempt = 2;
+	message.input = wire_bytes("{}", 2);
+	message.n_nodes = 3;
+	message.nodes = nodes;
+	fake_send(fake, 0, FROE__ENVELOPE__BODY_DISPATCH, &message);
+}
+
+/* The first two steps are known; the third is another one than it was: that is for the server. */
+static enum froe_err
+handler_recalls(struct froe_task *task, void *context)
+{
+	struct rig *rig = context;
+	struct froe_condition conditions[] = {{.kind = FROE_ON_SLEEP, .until_ns = 77},
+	    {.kind = FROE_ON_EVENT, .name = "paid"}};
+	struct froe_durable_result result;
+	struct froe_bytes plan;
+	struct froe_error error;
+	assert_int_equal(froe_task_memo_get(task, "plan", &plan, &error), FROE_OK);
+	assert_int_equal(plan.size, 3);
+	assert_memory_equal(plan.data, "[1]", 3);
+	assert_int_equal(froe_task_await(task, conditions, 2, &result, &error), FROE_OK);
+	assert_int_equal(result.which, 1);
+	assert_memory_equal(result.payload.data, "{\"e\":1}", 7);
+	assert_int_equal(fake_count(&rig->fake, FROE__ENVELOPE__BODY_DURABLE_STEP), 0);
+	assert_int_equal(froe_task_sleep(task, 5, &error), FROE_NONDETERMINISM);
+	assert_string_equal(error.text, "another step");
+	return FROE_TASK_FAILED;
+}
+
+static bool
+script_differs(struct fake *fake, const Froe__Envelope *envelope)
+{
+	if (envelope->body_case != FROE__ENVELOPE__BODY_DURABLE_STEP)
+		return script_worker(fake, envelope);
+	assert_int_equal(envelope->durable_step->node, 3);
+	fake_error(fake, envelope->request, FROE_NONDETERMINISM, "another step");
+	return true;
+}
+
+static void
+test_worker__known_steps_are_not_asked_for(void **state)
+{
+	(void)state;
+	struct rig rig = {0};
+	fake_open(&rig.fake, script_differs, &rig.stage);
+	rig_open(&rig, handler_recalls, 1, false);
+	dispatch_durable(&rig.fake);
+	fake_await(&rig.fake, &rig.stage.reported, 1);
+	assert_int_equal(fake_count(&rig.fake, FROE__ENVELOPE__BODY_DURABLE_STEP), 1);
+	rig_close(&rig);
+}
+
 int
 main(void)
 {
@@ -692,6 +778,7 @@ main(void)
 	    cmocka_unit_test(test_worker__a_refresh_of_unknown_outcome_is_told_so),
 	    cmocka_unit_test(test_worker__stop_lets_handlers_finish),
 	    cmocka_unit_test(test_worker__stop_cancels_at_its_limit),
+	    cmocka_unit_test(test_worker__known_steps_are_not_asked_for),
 	    cmocka_unit_test(test_worker__misuse_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,8 @@
  */
 #include "server_hub_world.h"
 
+#include "base/fingerprint.h"
+
 static const struct flow_task DURABLE[] = {{.name = "send", .retries = 2, .durable = true}};
 
 static void
@@ -120,6 +122,43 @@ test_hub_durable__memo(void **state)
 		world_close(world);
 	}
 	mem_free((void *)(uintptr_t)value.data);
+}
+
+/* What an attempt has done goes with the next one's dispatch: what is in memory, and is small. */
+static void
+test_hub_durable__dispatch_brings_what_is_known(void **state)
+{
+	static const size_t caches[] = {16 << 20, 0};
+	struct bytes large = text_large(HUB_NODES_KNOWN_BYTES, 'v'), small = bytes_text("[1]");
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct world *world = world_open(caches[i]);
+		durable_begin(world, WINDOW);
+		Froe__Dispatch *dispatch;
+		struct eng_fence fence = durable_run(world);
+		hear(world, WORKER, say_memo(world, WORKER, fence, 1, &large),
+		    FROE__ENVELOPE__BODY_NODE_DONE);
+		hear(world, WORKER, say_memo(world, WORKER, fence, 2, &small),
+		    FROE__ENVELOPE__BODY_NODE_DONE);
+		hear(world, WORKER, say_wait(world, WORKER, fence, 3, ENG_CONDITION_EVENT, "k"),
+		    FROE__ENVELOPE__BODY_NODE_DONE);
+		say_fail(world, WORKER, fence, "again");
+		dispatch = hear_body(world, WORKER, 0, FROE__ENVELOPE__BODY_DISPATCH);
+		assert_int_equal(dispatch->n_nodes, i == 0 ? 1 : 0);
+		for (size_t k = 0; k < dispatch->n_nodes; k++) {
+			const Froe__NodeDone *node = dispatch->nodes[k];
+			assert_int_equal(node->node, 2);
+			assert_int_equal(node->state, FROE__NODE_STATE__NODE_DONE);
+			assert_false(node->stored);
+			assert_true(node->fingerprint ==
+			    fingerprint_begin(ENG_NODE_MEMO, bytes_text("memo")));
+			assert_int_equal(node->payload.len, small.size);
+			assert_memory_equal(node->payload.data, small.data, small.size);
+		}
+		message_done(dispatch);
+		world_close(world);
+	}
+	mem_free((void *)(uintptr_t)large.data);
 }
 
 /* Results wait for the window, as all pushes do; answers too. */
@@ -310,6 +349,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_hub_durable__memo),
+	    cmocka_unit_test(test_hub_durable__dispatch_brings_what_is_known),
 	    cmocka_unit_test(test_hub_durable__window),
 	    cmocka_unit_test(test_hub_durable__asked_again),
 	    cmocka_unit_test(test_hub_durable__evicted_over_a_restart),

@@ -327,10 +327,10 @@ struct bytes
 eng_worker_name(const struct eng *eng, uint64_t id)
 {
 	struct eng_worker *worker = eng_worker_get(eng, id);
+	if (worker != NULL)
+		return worker->name;
 	const struct eng_left *left = map_get_u64(&eng->left, id);
-	if (worker == NULL && left == NULL)
-		return bytes_of(NULL, 0);
-	return worker != NULL ? worker->name : left->name;
+	return left != NULL ? left->name : bytes_of(NULL, 0);
 }
 
 /* Behind the number, where the last page ended: at once, unless that one was decided meanwhile. */

@@ -2,14 +2,27 @@
 
 #define SIZE_BYTES 2u
 
+size_t
+texts_size(struct bytes text)
+{
+	return SIZE_BYTES + text.size;
+}
+
+void
+texts_store(uint8_t *to, struct bytes text)
+{
+	froe_assert(text.size <= TEXT_BYTES_MAX);
+	le16_store(to, (uint16_t)text.size);
+	if (text.size > 0)
+		memcpy(to + SIZE_BYTES, text.data, text.size);
+}
+
 void
 texts_push(struct buf *to, struct bytes text)
 {
-	uint8_t size[SIZE_BYTES];
-	froe_assert(text.size <= TEXT_BYTES_MAX);
-	le16_store(size, (uint16_t)text.size);
-	buf_push(to, size, sizeof(size));
-	buf_push(to, text.data, text.size);
+	size_t size = texts_size(text);
+	texts_store(buf_reserve(to, size), text);
+	buf_commit(to, size);
 }
 
 bool

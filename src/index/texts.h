@@ -17,6 +17,8 @@
 #define TEXT_BYTES_MAX UINT16_MAX
 
 void texts_push(struct buf *to, struct bytes text);
+size_t texts_size(struct bytes text); /* what it takes of a span */
+void texts_store(uint8_t *to, struct bytes text);
 bool texts_next(struct bytes *at, struct bytes *ret_text); /* false: that was the last */
 bool texts_good(struct bytes span, uint32_t *ret_count);
 bool texts_have(struct bytes span, struct bytes text);

@@ -35,7 +35,6 @@ hub_init(struct hub *hub, const struct hub_options *options)
 	list_init(&hub->reads);
 	list_init(&hub->reading);
 	list_init(&hub->forgets);
-	map_init(&hub->forgets_by_run);
 	list_init(&hub->jobs);
 	list_init(&hub->jobs_over);
 	wheel_init(&hub->job_wheel, 0);

@@ -115,8 +115,9 @@ struct hub {
 	uint32_t job_steps;
 	bool stopping;             /* jobs rest, and nobody waits for them */
 	struct list forgets;       /* closed runs whose places the index does not have yet */
-	struct map forgets_by_run; /* run -> the newest of its `forgets` */
 	struct list backlog;       /* index rows that did not fit the ring */
+	struct indexer_job *rows;  /* index rows of the frame being built: in the outbox, or NULL */
+	uint64_t rows_frame;       /* which */
 	uint64_t index_applied;    /* of the index when it was opened: hub_replays() */
 	uint64_t reads_last;
 	uint32_t reads_held;       /* of `reads`: not posted yet */

@@ -11,13 +11,41 @@
 #include "base/mem.h"
 #include "index/texts.h"
 
-/* A closed run's places are forgotten here once the index has them. A run that was replayed and has
- * closed again has several: the newest, which hub->forgets_by_run names, is the one that counts. */
+/* Places of a frame's closed runs are forgotten here once the index has them. A run that goes
+ * on meanwhile, replayed, has more records then: the end that comes with them counts. */
 struct hub_forget {
 	struct list link;
-	uint64_t run;
 	uint64_t frame;
+	uint32_t count;
+	struct {
+		uint64_t run;
+		uint32_t records;
+	} runs[];
 };
+
+/* The frame's rows, to which more may be added: the frame is not durable yet. */
+static struct indexer_job *
+index_rows(struct hub *hub, uint64_t frame)
+{
+	if (hub->rows == NULL || hub->rows_frame != frame) {
+		hub->rows = indexer_rows_job(frame);
+		hub->rows_frame = frame;
+		hub_item_object(hub, frame, HUB_ITEM_INDEX, hub->rows);
+	}
+	return hub->rows;
+}
+
+/* The same, of a frame that is replayed. */
+static struct indexer_job *
+index_rows_replayed(struct hub *hub, uint64_t frame)
+{
+	if (hub->rows == NULL || hub->rows_frame != frame) {
+		hub->rows = indexer_rows_job(frame);
+		hub->rows_frame = frame;
+		list_push(&hub->backlog, &hub->rows->link);
+	}
+	return hub->rows;
+}
 
 /* It has no version before it begins. */
 static bool
@@ -27,9 +55,9 @@ run_scheduled(const struct eng_run_info *info)
 }
 
 /* A run's row, as it is after the run's record number `seq`. */
-static struct indexer_job *
-index_job(struct hub *hub, uint64_t run, const struct eng_run_info *info, uint64_t frame,
-    uint32_t seq, enum eng_status status, uint64_t finished_ns)
+static struct indexer_entry *
+index_put_row(struct hub *hub, struct indexer_job *job, uint64_t run,
+    const struct eng_run_info *info, uint32_t seq, enum eng_status status, uint64_t finished_ns)
 {
 	struct eng_version_view version;
 	uint32_t number;
@@ -57,11 +85,11 @@ index_job(struct hub *hub, uint64_t run, const struct eng_run_info *info, uint64
 		row.seq = count;
 	}
 	uint32_t kinds = finished_ns == 0 ? indexer_kinds(status, run_scheduled(info)) : 0;
-	return indexer_put_job(&row, kinds, frame);
+	return indexer_rows_put(job, &row, kinds);
 }
 
-static struct indexer_job *
-index_job_started(struct hub *hub, const struct eng_event *event, uint64_t frame)
+static struct indexer_entry *
+index_started(struct hub *hub, struct indexer_job *job, const struct eng_event *event)
 {
 	struct eng_run_info info = {
 	    .id = event->id,
@@ -75,25 +103,36 @@ index_job_started(struct hub *hub, const struct eng_event *event, uint64_t frame
 	    .metadata = event->metadata,
 	    .metadata_count = event->metadata_count,
 	};
-	return index_job(hub, event->run, &info, frame, event->run_event_no, ENG_QUEUED, 0);
+	return index_put_row(hub, job, event->run, &info, event->run_event_no, ENG_QUEUED, 0);
 }
 
-/* What an open run is at after the event's step; NULL: nothing of it changes with such an event. */
-static struct indexer_job *
-index_job_touched(struct hub *hub, const struct eng_event *event, uint64_t frame)
+static bool
+index_touches(const struct eng_event *event)
+{
+	return event->type == ENG_EV_TASK_ASSIGNED || event->type == ENG_EV_TASK_EVICTED ||
+	    event->type == ENG_EV_RUN_DUE;
+}
+
+/* What an open run is at after the event's step. NULL: it is not open any more. */
+static struct indexer_entry *
+index_touch_row(struct hub *hub, struct indexer_job *job, const struct eng_event *event)
 {
 	struct eng_run_info info;
 	enum eng_status status;
 	struct bytes worker = {0};
-	if ((event->type != ENG_EV_TASK_ASSIGNED && event->type != ENG_EV_TASK_EVICTED &&
-	        event->type != ENG_EV_RUN_DUE) ||
-	    !eng_run_info(hub->shard->eng, event->run, NULL, &info) ||
+	if (!eng_run_info(hub->shard->eng, event->run, NULL, &info) ||
 	    !eng_run_status(hub->shard->eng, event->run, &status))
 		return NULL;
 	if (event->type == ENG_EV_TASK_ASSIGNED)
 		worker = eng_worker_name(hub->shard->eng, event->worker);
-	return indexer_touch_job(info.tenant, event->run, worker,
-	    indexer_kinds(status, run_scheduled(&info)), frame);
+	return indexer_rows_touch(job, info.tenant, event->run, worker,
+	    indexer_kinds(status, run_scheduled(&info)));
+}
+
+static bool
+index_starts(const struct eng_event *event)
+{
+	return event->type == ENG_EV_RUN_STARTED || event->type == ENG_EV_RUN_REPLAYED;
 }
 
 /* What rows made from the log's files need, should the index be lost while we serve. */
@@ -112,48 +151,43 @@ index_job_named(const struct eng_event *event)
 void
 hub_index_event(struct hub *hub, const struct eng_event *event, uint64_t frame)
 {
-	struct indexer_job *job;
-	if (event->run == 0)
-		job = index_job_named(event);
-	else if (event->type == ENG_EV_RUN_STARTED || event->type == ENG_EV_RUN_REPLAYED)
-		job = index_job_started(hub, event, frame);
-	else
-		job = index_job_touched(hub, event, frame);
-	if (job != NULL)
-		hub_item_object(hub, frame, HUB_ITEM_INDEX, job);
+	struct indexer_job *named = event->run == 0 ? index_job_named(event) : NULL;
+	if (named != NULL)
+		hub_item_object(hub, frame, HUB_ITEM_INDEX, named);
+	else if (index_starts(event))
+		index_started(hub, index_rows(hub, frame), event);
+	else if (index_touches(event))
+		index_touch_row(hub, index_rows(hub, frame), event);
 }
 
 void
 hub_index_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
-	hub_item_object(hub, frame, HUB_ITEM_INDEX,
-	    index_job(hub, effect->run, &effect->info, frame, 0, effect->status,
-	        hub->shard->clock.now_ns));
+	index_put_row(hub, index_rows(hub, frame), effect->run, &effect->info, 0, effect->status,
+	    hub->shard->clock.now_ns);
 }
 
-/* Recovery. What the index has is not kept. */
+/* Recovery. What the index has is not kept; what the runs are at is told when all is replayed. */
 void
 hub_index_replayed(struct hub *hub, const struct eng_event *event, const struct eng_run_info *info,
     uint64_t frame)
 {
-	struct indexer_job *job = NULL;
+	struct indexer_entry *entry = NULL;
 	bool closed = event->type == ENG_EV_RUN_CLOSED;
 	if (frame < hub->index_applied) {
 		if (closed)
 			resolver_forget(hub->shard->resolver, event->run);
 		return;
 	}
-	if (event->type == ENG_EV_RUN_STARTED || event->type == ENG_EV_RUN_REPLAYED)
-		job = index_job_started(hub, event, frame);
+	if (index_starts(event))
+		entry = index_started(hub, index_rows_replayed(hub, frame), event);
 	else if (closed)
-		job = index_job(hub, event->run, info, frame, 0,
+		entry = index_put_row(hub, index_rows_replayed(hub, frame), event->run, info, 0,
 		    (enum eng_status)event->status, event->time_ns);
-	else
-		job = index_job_touched(hub, event, frame);
-	if (job == NULL)
-		return;
-	job->kinds = INDEXER_KEEP;
-	list_push(&hub->backlog, &job->link);
+	else if (index_touches(event))
+		entry = index_touch_row(hub, index_rows_replayed(hub, frame), event);
+	if (entry != NULL)
+		entry->kinds = INDEXER_KEEP;
 }
 
 /* ---------------------------------------------------------------------------------- forgetting */
@@ -161,39 +195,37 @@ hub_index_replayed(struct hub *hub, const struct eng_event *event, const struct 
 static void
 forget_later(struct hub *hub, const struct indexer_job *job)
 {
-	if (job->op != INDEXER_PUT || job->row.finished_ns == 0)
+	if (job->closed == 0)
 		return;
-	struct hub_forget *forget = mem_zalloc(sizeof(*forget));
-	forget->run = job->row.number;
-	forget->frame = job->frame;
+	struct hub_forget *forget =
+	    mem_alloc(sizeof(*forget) + job->closed * sizeof(forget->runs[0]));
+	*forget = (struct hub_forget){.frame = job->frame};
+	for (const struct indexer_entry *at = job->first; at != NULL; at = at->next) {
+		if (at->change != INDEXER_PUT || at->run.finished_ns == 0)
+			continue;
+		forget->runs[forget->count].run = at->run.number;
+		forget->runs[forget->count++].records = at->run.seq;
+	}
 	list_push(&hub->forgets, &forget->link);
-	map_put_u64(&hub->forgets_by_run, forget->run, forget);
-}
-
-void
-hub_index_forget(struct hub *hub, uint64_t run)
-{
-	enum eng_status status;
-	if (!eng_run_status(hub->shard->eng, run, &status) &&
-	    map_get_u64(&hub->forgets_by_run, run) == NULL)
-		resolver_forget(hub->shard->resolver, run);
 }
 
 static void
 forget_applied(struct hub *hub)
 {
 	uint64_t applied = indexer_applied(hub->indexer);
+	struct resolver *resolver = hub->shard->resolver;
 	while (!list_empty(&hub->forgets)) {
 		struct hub_forget *forget =
 		    container_of(hub->forgets.next, struct hub_forget, link);
 		if (forget->frame >= applied)
 			return;
-		uint64_t run = forget->run;
+		for (uint32_t i = 0; i < forget->count; i++) {
+			if (resolver_count(resolver, forget->runs[i].run) ==
+			    forget->runs[i].records)
+				resolver_forget(resolver, forget->runs[i].run);
+		}
 		list_remove(&forget->link);
-		if (map_get_u64(&hub->forgets_by_run, run) == forget)
-			map_remove_u64(&hub->forgets_by_run, run);
 		mem_free(forget);
-		hub_index_forget(hub, run); /* a replay may have opened it again */
 	}
 }
 
@@ -205,6 +237,8 @@ void
 hub_index_post(struct hub *hub, struct indexer_job *job)
 {
 	forget_later(hub, job);
+	if (job == hub->rows)
+		hub->rows = NULL; /* it is another thread's now */
 	if (!list_empty(&hub->backlog) || !indexer_post(hub->indexer, job))
 		list_push(&hub->backlog, &job->link);
 }
@@ -236,6 +270,7 @@ void
 hub_index_start(struct hub *hub)
 {
 	struct list *at, *next;
+	hub->rows = NULL;
 	eng_runs_open(hub->shard->eng, run_opened, hub->indexer);
 	index_names(hub);
 	for (at = hub->backlog.next; at != &hub->backlog; at = next) {
@@ -245,8 +280,10 @@ hub_index_start(struct hub *hub)
 			forget_later(hub, job);
 			continue;
 		}
-		if (job->row.finished_ns != 0)
-			resolver_forget(hub->shard->resolver, job->row.number);
+		for (const struct indexer_entry *row = job->first; row != NULL; row = row->next) {
+			if (row->run.finished_ns != 0)
+				resolver_forget(hub->shard->resolver, row->run.number);
+		}
 		list_remove(at);
 		indexer_job_free(job);
 	}
@@ -273,5 +310,4 @@ hub_index_release_all(struct hub *hub)
 		indexer_job_free(container_of(at, struct indexer_job, link));
 	while ((at = list_pop(&hub->forgets)) != NULL)
 		mem_free(container_of(at, struct hub_forget, link));
-	map_release(&hub->forgets_by_run);
 }

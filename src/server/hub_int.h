@@ -209,7 +209,6 @@ void hub_index_closed(struct hub *hub, const struct eng_effect *effect, uint64_t
 void hub_index_replayed(struct hub *hub, const struct eng_event *event,
     const struct eng_run_info *info, uint64_t frame);
 /* Places of a closed run that the index has; unless it is open, or the index does not. */
-void hub_index_forget(struct hub *hub, uint64_t run);
 void hub_index_post(struct hub *hub, struct indexer_job *job); /* its frame is durable */
 void hub_index_start(struct hub *hub);
 void hub_index_turn(struct hub *hub);

@@ -111,20 +111,22 @@ replay_refused(struct hub *hub, const struct eng_command *command, struct froe_f
 }
 
 /* The resolver knows the run again; unless the engine refuses. A run that went on may have ended in
- * the same step: its places are forgotten when the index has them. */
+ * the same step, and one that the resolver knew still is about to be forgotten: their places are
+ * forgotten when the index has them. */
 static void
 replay_step(struct hub *hub, const struct eng_command *command, const struct history *history)
 {
 	const struct eng_replay *replay = &command->run_replay;
 	const struct eng *eng = hub->shard->eng;
 	uint64_t closed_ns = eng_closed_ns(eng, replay->run);
-	if (resolver_count(hub->shard->resolver, replay->key) == 0)
+	bool unknown = resolver_count(hub->shard->resolver, replay->key) == 0;
+	if (unknown)
 		resolver_load(
 		    hub->shard->resolver, replay->key, history->places, history->count);
 	arena_reset(&hub->arena);
 	bool quiet = shard_step(hub->shard, command) == 0;
-	if (quiet || eng_closed_ns(eng, replay->run) == closed_ns)
-		hub_index_forget(hub, replay->key);
+	if (unknown && (quiet || eng_closed_ns(eng, replay->run) == closed_ns))
+		resolver_forget(hub->shard->resolver, replay->key);
 }
 
 enum froe_err

@@ -48,6 +48,7 @@ indexer_open(struct indexer *indexer, struct io_env *env, const char *dir, struc
 	openset_init(&indexer->open);
 	names_init(&indexer->names);
 	list_init(&indexer->parked);
+	list_init(&indexer->taken);
 	ring_init(&indexer->jobs, INDEXER_CAPACITY);
 	ring_init(&indexer->answers, INDEXER_CAPACITY);
 	atomic_store(&indexer->applied, *ret_applied);
@@ -70,13 +71,29 @@ is_question(const struct indexer_job *job)
 	return job->op == INDEXER_FIND || job->op == INDEXER_LIST;
 }
 
+/* Rows of a frame that is larger than all the room have it alone. */
+static bool
+rows_fit(const struct indexer *indexer, uint32_t count)
+{
+	uint32_t used = atomic_load_explicit(&indexer->rows, memory_order_relaxed);
+	return used == 0 || (uint64_t)used + count < INDEXER_CAPACITY;
+}
+
 bool
 indexer_post(struct indexer *indexer, struct indexer_job *job)
 {
+	uint32_t count = job->count;
 	bool question = is_question(job);
-	if (!ring_push(&indexer->jobs, job))
+	if (count > 0 && !rows_fit(indexer, count))
 		return false;
-	bool urgent = question || ring_used(&indexer->jobs) >= BATCH_ROWS;
+	/* Counted before they can be taken. */
+	uint32_t used = count +
+	    atomic_fetch_add_explicit(&indexer->rows, count, memory_order_relaxed);
+	if (!ring_push(&indexer->jobs, job)) {
+		atomic_fetch_sub_explicit(&indexer->rows, count, memory_order_relaxed);
+		return false;
+	}
+	bool urgent = question || used >= BATCH_ROWS;
 	atomic_bool *flag = urgent ? &indexer->asked : &indexer->told;
 	if (!atomic_exchange_explicit(flag, true, memory_order_acq_rel) && indexer->running)
 		io_wake(indexer->io);
@@ -86,7 +103,10 @@ indexer_post(struct indexer *indexer, struct indexer_job *job)
 unsigned
 indexer_room(const struct indexer *indexer)
 {
-	return ring_room(&indexer->jobs);
+	unsigned room = ring_room(&indexer->jobs);
+	uint32_t used = atomic_load_explicit(&indexer->rows, memory_order_relaxed);
+	unsigned left = used < INDEXER_CAPACITY ? INDEXER_CAPACITY - 1 - used : 0;
+	return left < room ? left : room;
 }
 
 struct indexer_job *
@@ -163,6 +183,15 @@ indexer_name(struct indexer *indexer, enum names_kind kind, uint64_t number, str
 	names_put(&indexer->names, kind, number, name);
 }
 
+/* What was lent of them is needed no more. */
+static void
+taken_free(struct indexer *indexer)
+{
+	struct list *at;
+	while ((at = list_pop(&indexer->taken)) != NULL)
+		indexer_job_free(container_of(at, struct indexer_job, link));
+}
+
 /* A new index, into which everything is put again. What was taken up to now is in frames up to
  * pending_frame, and those are durable; what is still to come is of that frame or behind it. */
 static void
@@ -172,6 +201,7 @@ indexer_anew(struct indexer *indexer, const char *what)
 	uint64_t applied;
 	enum froe_err err = indexer->data != NULL ? FROE_OK : FROE_UNSUPPORTED;
 	index_close(indexer->index);
+	taken_free(indexer);
 	if (index_delete(indexer->dir, &fault) != FROE_OK)
 		err = fault.code;
 	failpoint_pass(FAILPOINT_index_deleted);
@@ -219,6 +249,7 @@ indexer_commit(struct indexer *indexer)
 		commit_failed(indexer, &fault);
 		return false;
 	}
+	taken_free(indexer);
 	indexer->retry_ns = 0;
 	indexer->first_pending_ns = 0;
 	atomic_store_explicit(&indexer->applied, indexer->pending_frame, memory_order_release);
@@ -229,34 +260,44 @@ indexer_commit(struct indexer *indexer)
 }
 
 static void
-indexer_drop(struct indexer *indexer, const struct index_run *row)
+entry_drop(struct indexer *indexer, const struct index_run *row)
 {
 	index_drop(indexer->index, row->tenant, row->number);
 	if (indexer->rebuild != NULL)
 		rebuild_drop(indexer->rebuild, row->number);
 }
 
+static void
+entry_take(struct indexer *indexer, const struct indexer_entry *entry)
+{
+	const struct index_run *row = &entry->run;
+	uint64_t time_ns = row->finished_ns != 0 ? row->finished_ns : row->created_ns;
+	if (time_ns > indexer->newest_ns)
+		indexer->newest_ns = time_ns;
+	if (entry->change == INDEXER_PUT)
+		index_put_lent(indexer->index, row);
+	else if (entry->change == INDEXER_DROP)
+		entry_drop(indexer, row);
+	else if (row->workers.size > 0)
+		index_touch_lent(indexer->index, row);
+	if (entry->kinds != INDEXER_KEEP)
+		openset_put(&indexer->open, row->tenant, row->number, entry->kinds);
+}
+
 /* Rows, and what the runs are at: each in the order it was posted. */
 static void
 indexer_take(struct indexer *indexer, struct indexer_job *job)
 {
-	const struct index_run *row = &job->row;
-	uint64_t time_ns = row->finished_ns != 0 ? row->finished_ns : row->created_ns;
-	if (time_ns > indexer->newest_ns)
-		indexer->newest_ns = time_ns;
-	if (job->op == INDEXER_PUT)
-		index_put(indexer->index, row);
-	else if (job->op == INDEXER_DROP)
-		indexer_drop(indexer, row);
-	else if (row->workers.size > 0)
-		index_touch(indexer->index, row->tenant, row->number, row->workers);
-	if (job->kinds != INDEXER_KEEP)
-		openset_put(&indexer->open, row->tenant, row->number, job->kinds);
+	for (const struct indexer_entry *at = job->first; at != NULL; at = at->next)
+		entry_take(indexer, at);
+	atomic_fetch_sub_explicit(&indexer->rows, job->count, memory_order_relaxed);
 	froe_assert(job->frame >= indexer->pending_frame);
 	indexer->pending_frame = job->frame;
-	if (indexer->first_pending_ns == 0 && index_pending(indexer->index) > 0)
+	list_push(&indexer->taken, &job->link);
+	if (index_pending(indexer->index) == 0)
+		taken_free(indexer);
+	else if (indexer->first_pending_ns == 0)
 		indexer->first_pending_ns = io_mono_ns(indexer->env);
-	indexer_job_free(job);
 }
 
 static void
@@ -479,6 +520,7 @@ rebuild_finish(struct indexer *indexer)
 	} else if (err != FROE_OK) {
 		commit_failed(indexer, &fault); /* and then here again */
 	} else {
+		taken_free(indexer);
 		journal(JOURNAL_INFO, "index_rebuilt", "the index is complete");
 		rebuild_later(indexer, 0, 0);
 		indexer->rebuild_told = false;
@@ -651,6 +693,7 @@ indexer_close(struct indexer *indexer)
 	openset_release(&indexer->open);
 	names_release(&indexer->names);
 	index_close(indexer->index);
+	taken_free(indexer);
 	mem_free(indexer->dir);
 	mem_free(indexer->data);
 }

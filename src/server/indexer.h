@@ -39,10 +39,8 @@
 #define INDEXER_CAPACITY (1u << 16)
 
 enum indexer_op {
-	INDEXER_PUT,   /* a run's row, and what it is at */
-	INDEXER_TOUCH, /* what an open run is at; workers: the name of the one that got it */
-	INDEXER_DROP,  /* the run is no longer known */
-	INDEXER_NAME,  /* of a workflow or a worker */
+	INDEXER_ROWS, /* what a frame brings */
+	INDEXER_NAME, /* of a workflow or a worker */
 	INDEXER_FIND,
 	INDEXER_LIST,
 };
@@ -59,6 +57,22 @@ enum indexer_kind {
 uint32_t indexer_kinds(enum eng_status status, bool scheduled);
 /* Of a run that is open. */
 enum eng_status indexer_status(uint32_t kinds);
+
+enum indexer_change {
+	INDEXER_PUT,   /* a run's row, and what it is at */
+	INDEXER_TOUCH, /* what an open run is at; workers: the one that got it */
+	INDEXER_DROP,  /* the run is no longer known */
+};
+
+/* Its bytes lie in the job's chunks, as it does; workers are a span of texts. */
+struct indexer_entry {
+	struct indexer_entry *next;
+	enum indexer_change change;
+	uint32_t kinds;
+	struct index_run run;
+};
+
+struct indexer_chunk;
 
 struct indexer_row {
 	struct index_run run; /* without places */
@@ -79,12 +93,16 @@ struct api_command;
 struct indexer_job {
 	enum indexer_op op;
 	struct list link;  /* the poster's */
-	uint64_t frame;    /* PUT, TOUCH, DROP: of the record */
+	uint64_t frame;    /* ROWS: of the records */
 	uint64_t cookie;   /* the poster's */
 	uint64_t due_ns;   /* LIST: of a parked one */
-	struct index_run row; /* its bytes lie in `block`, or behind the job */
+	struct indexer_entry *first; /* ROWS, in the order of their records */
+	struct indexer_entry *last;
+	struct indexer_chunk *chunks;
+	uint32_t count;
+	uint32_t closed;   /* of them: rows of runs that have ended */
+	struct index_run row; /* FIND, NAME: its bytes lie in `block`, or behind the job */
 	void *block;
-	uint32_t kinds;    /* PUT, TOUCH */
 	bool found;
 	bool behind;       /* it may be there, but the index is being made anew */
 	struct indexer_list *list; /* LIST; owned */
@@ -100,12 +118,14 @@ struct indexer {
 	atomic_bool told;   /* the index thread looks at the ring before it sleeps without end */
 	atomic_bool asked;  /* it was woken for a question and has not looked yet */
 	atomic_bool stop;
+	_Atomic uint32_t rows;    /* in the ring of jobs */
 	_Atomic uint64_t applied; /* frame */
 	_Atomic uint64_t rebuilt; /* frame that the rebuild has reached */
 	_Atomic uint64_t until;   /* frame that it is to reach; 0: none is under way */
 	struct openset open; /* the index thread's, once it runs */
 	uint64_t pending_frame;
 	uint64_t first_pending_ns;
+	struct list taken;   /* jobs whose rows are lent to the index, until they are committed */
 	char *dir;
 	struct uuid store;
 	struct names names;
@@ -140,7 +160,15 @@ void indexer_close(struct indexer *indexer);
 struct indexer_job *indexer_job_new(enum indexer_op op);
 void indexer_job_free(struct indexer_job *job);
 
-/* A row to put: all that it points to is copied. */
+/* Rows of a frame: all that they point to is copied. None is added once the job was posted. What is
+ * added last may be changed until the next one is. */
+struct indexer_job *indexer_rows_job(uint64_t frame);
+struct indexer_entry *indexer_rows_put(struct indexer_job *job, const struct index_run *row,
+    uint32_t kinds);
+/* Of the run that was put just before, it goes into its row. */
+struct indexer_entry *indexer_rows_touch(struct indexer_job *job, uint32_t tenant, uint64_t run,
+    struct bytes worker, uint32_t kinds);
+/* Of one row. */
 struct indexer_job *indexer_put_job(const struct index_run *row, uint32_t kinds, uint64_t frame);
 struct indexer_job *indexer_touch_job(uint32_t tenant, uint64_t run, struct bytes worker,
     uint32_t kinds, uint64_t frame);

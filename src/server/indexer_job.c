@@ -7,6 +7,19 @@
 #include "base/mem.h"
 #include "index/texts.h"
 
+/* Rows lie one behind the other, so that a frame's are a few allocations, whichever thread frees
+ * them. */
+struct indexer_chunk {
+	struct indexer_chunk *older;
+	size_t used;
+	size_t size;
+	_Alignas(struct indexer_entry) uint8_t bytes[];
+};
+
+/* The first one's; each further one is twice as large, up to the limit. */
+#define CHUNK_BYTES_MIN 1024u
+#define CHUNK_BYTES_MAX 65536u
+
 uint32_t
 indexer_kinds(enum eng_status status, bool scheduled)
 {
@@ -39,6 +52,11 @@ indexer_job_free(struct indexer_job *job)
 {
 	if (job->list != NULL)
 		arena_release(&job->list->arena);
+	while (job->chunks != NULL) {
+		struct indexer_chunk *older = job->chunks->older;
+		mem_free(job->chunks);
+		job->chunks = older;
+	}
 	mem_free(job->list);
 	mem_free(job->block);
 	mem_free(job);
@@ -70,43 +88,135 @@ indexer_row_keep(struct index_run *kept, const struct index_run *row, uint8_t *t
 	kept->places = bytes_keep(&to, row->places);
 }
 
-/* One allocation a job: there may be many a second. */
-static struct indexer_job *
-row_job(enum indexer_op op, const struct index_run *row, uint32_t kinds, uint64_t frame)
+/* ----------------------------------------------------------------------------------------- rows */
+
+struct indexer_job *
+indexer_rows_job(uint64_t frame)
 {
-	struct indexer_job *job = mem_alloc(sizeof(*job) + indexer_row_bytes(row));
-	*job = (struct indexer_job){.op = op, .frame = frame, .kinds = kinds};
-	indexer_row_keep(&job->row, row, (uint8_t *)(job + 1));
+	struct indexer_job *job = indexer_job_new(INDEXER_ROWS);
+	job->frame = frame;
 	return job;
+}
+
+static struct indexer_chunk *
+chunk_new(const struct indexer_chunk *older, size_t size)
+{
+	size_t room = older != NULL ? older->size * 2 : CHUNK_BYTES_MIN;
+	if (room > CHUNK_BYTES_MAX)
+		room = CHUNK_BYTES_MAX;
+	if (room < size)
+		room = size;
+	struct indexer_chunk *chunk = mem_alloc(sizeof(*chunk) + room);
+	chunk->older = (struct indexer_chunk *)(uintptr_t)older;
+	chunk->used = 0;
+	chunk->size = room;
+	return chunk;
+}
+
+static uint8_t *
+rows_alloc(struct indexer_job *job, size_t size)
+{
+	size_t align = _Alignof(struct indexer_entry);
+	struct indexer_chunk *chunk = job->chunks;
+	size = (size + align - 1) / align * align;
+	if (chunk == NULL || chunk->size - chunk->used < size)
+		chunk = job->chunks = chunk_new(chunk, size);
+	uint8_t *bytes = chunk->bytes + chunk->used;
+	chunk->used += size;
+	return bytes;
+}
+
+static struct indexer_entry *
+rows_add(struct indexer_job *job, enum indexer_change change, const struct index_run *row,
+    uint32_t kinds)
+{
+	struct indexer_entry *entry =
+	    (void *)rows_alloc(job, sizeof(*entry) + indexer_row_bytes(row));
+	entry->next = NULL;
+	entry->change = change;
+	entry->kinds = kinds;
+	indexer_row_keep(&entry->run, row, (uint8_t *)(entry + 1));
+	if (job->last != NULL)
+		job->last->next = entry;
+	else
+		job->first = entry;
+	job->last = entry;
+	job->count++;
+	return entry;
+}
+
+struct indexer_entry *
+indexer_rows_put(struct indexer_job *job, const struct index_run *row, uint32_t kinds)
+{
+	job->closed += row->finished_ns != 0 ? 1 : 0;
+	return rows_add(job, INDEXER_PUT, row, kinds);
+}
+
+/* The row of an open run, put just now and held by nobody yet; or NULL. */
+static struct indexer_entry *
+rows_fresh(const struct indexer_job *job, uint32_t tenant, uint64_t run)
+{
+	struct indexer_entry *last = job->last;
+	bool fresh = last != NULL && last->change == INDEXER_PUT && last->run.number == run &&
+	    last->run.tenant == tenant && last->run.finished_ns == 0 &&
+	    last->run.workers.size == 0;
+	return fresh ? last : NULL;
+}
+
+struct indexer_entry *
+indexer_rows_touch(struct indexer_job *job, uint32_t tenant, uint64_t run, struct bytes worker,
+    uint32_t kinds)
+{
+	struct index_run row = {.tenant = tenant, .number = run};
+	struct indexer_entry *entry = rows_fresh(job, tenant, run);
+	if (entry == NULL)
+		entry = rows_add(job, INDEXER_TOUCH, &row, kinds);
+	if (worker.size > 0 && worker.size <= TEXT_BYTES_MAX) {
+		uint8_t *text = rows_alloc(job, texts_size(worker));
+		texts_store(text, worker);
+		entry->run.workers = bytes_of(text, texts_size(worker));
+	}
+	entry->kinds = kinds;
+	return entry;
 }
 
 struct indexer_job *
 indexer_put_job(const struct index_run *row, uint32_t kinds, uint64_t frame)
 {
-	return row_job(INDEXER_PUT, row, kinds, frame);
+	struct indexer_job *job = indexer_rows_job(frame);
+	indexer_rows_put(job, row, kinds);
+	return job;
 }
 
 struct indexer_job *
 indexer_touch_job(uint32_t tenant, uint64_t run, struct bytes worker, uint32_t kinds,
     uint64_t frame)
 {
-	struct index_run row = {.tenant = tenant, .number = run, .workers = worker};
-	return row_job(INDEXER_TOUCH, &row, kinds, frame);
+	struct indexer_job *job = indexer_rows_job(frame);
+	indexer_rows_touch(job, tenant, run, worker, kinds);
+	return job;
 }
 
 struct indexer_job *
 indexer_drop_job(uint32_t tenant, uint64_t run, uint64_t frame)
 {
+	struct indexer_job *job = indexer_rows_job(frame);
 	struct index_run row = {.tenant = tenant, .number = run};
-	return row_job(INDEXER_DROP, &row, 0, frame);
+	rows_add(job, INDEXER_DROP, &row, 0);
+	return job;
 }
 
 struct indexer_job *
 indexer_name_job(enum names_kind kind, uint64_t number, struct bytes name)
 {
+	struct indexer_job *job = mem_alloc(sizeof(*job) + name.size);
 	struct index_run row = {.tenant = (uint32_t)kind, .number = number, .workflow = name};
-	return row_job(INDEXER_NAME, &row, INDEXER_KEEP, 0);
+	*job = (struct indexer_job){.op = INDEXER_NAME};
+	indexer_row_keep(&job->row, &row, (uint8_t *)(job + 1));
+	return job;
 }
+
+/* ---------------------------------------------------------------------------------------- lists */
 
 struct indexer_job *
 indexer_list_job(void)

@@ -87,11 +87,11 @@ place_free(struct place *place)
 	mem_free(place);
 }
 
-static struct indexer_job *
-row_job(uint64_t number, const char *workflow, uint8_t status, uint64_t frame)
+static struct index_run
+row_of(uint64_t number, const char *workflow, uint8_t status)
 {
 	bool closed = status >= 2;
-	struct index_run row = {
+	return (struct index_run){
 	    .number = number,
 	    .tenant = TENANT,
 	    .id = uuid_of(number),
@@ -102,6 +102,12 @@ row_job(uint64_t number, const char *workflow, uint8_t status, uint64_t frame)
 	    .seq = 1 + status,
 	    .places = closed ? bytes_text("twelve bytes") : bytes_of(NULL, 0),
 	};
+}
+
+static struct indexer_job *
+row_job(uint64_t number, const char *workflow, uint8_t status, uint64_t frame)
+{
+	struct index_run row = row_of(number, workflow, status);
 	return indexer_put_job(&row, indexer_kinds((enum eng_status)status, false), frame);
 }
 
@@ -310,6 +316,71 @@ test_indexer__rows_say_what_open_runs_are_at(void **state)
 	    indexer_post(&place->indexer, indexer_drop_job(TENANT, 3, 4)));
 	list_expect(place, 0, 0, "", (uint64_t[]){2, 1, 0});
 	assert_int_equal(indexer_applied(&place->indexer), 4);
+	place_free(place);
+}
+
+static struct indexer_entry *
+rows_put(struct indexer_job *job, uint64_t number, uint8_t status)
+{
+	struct index_run row = row_of(number, "mail", status);
+	return indexer_rows_put(job, &row, indexer_kinds((enum eng_status)status, false));
+}
+
+/* A frame's rows come at once, whatever room they take; who got a run that was put just before is
+ * in its row. */
+static void
+test_indexer__rows_of_a_frame(void **state)
+{
+	struct place *place = place_new(true);
+	struct indexer_job *rows = indexer_rows_job(3);
+	uint32_t running = indexer_kinds(ENG_RUNNING, false);
+	unsigned room = indexer_room(&place->indexer);
+	(void)state;
+	for (uint64_t i = 1; i <= 1000; i++) {
+		rows_put(rows, i, 0);
+		indexer_rows_touch(rows, TENANT, i, bytes_text("w-1"), running);
+	}
+	assert_int_equal(rows->count, 1000);
+	indexer_rows_touch(rows, TENANT, 1000, bytes_text("w-2"), running); /* a second one */
+	indexer_rows_touch(rows, TENANT, 7, bytes_text("w-2"), running);
+	assert_int_equal(rows->count, 1002);
+	rows_put(rows, 1000, 2);
+	indexer_rows_touch(rows, TENANT, 1000, bytes_text("w-3"), 0); /* of one that has ended */
+	assert_int_equal(rows->count, 1004);
+	assert_int_equal(rows->closed, 1);
+	assert_true(indexer_post(&place->indexer, rows));
+	assert_int_equal(indexer_room(&place->indexer), room - 1004);
+	struct indexer_job *job = list_now(place, 1u << 1, 1000, 8, "");
+	assert_int_equal(indexer_room(&place->indexer), room);
+	assert_int_equal(job->list->row_count, 7);
+	assert_int_equal(job->list->rows[0].run.workers.size, 10); /* w-1, w-2 */
+	assert_int_equal(job->list->rows[1].run.workers.size, 5);
+	indexer_job_free(job);
+	job = list_now(place, 1u << 2, 1000, 0, "");
+	assert_int_equal(job->list->row_count, 1);
+	assert_int_equal(job->list->rows[0].run.workers.size, 15);
+	indexer_job_free(job);
+	place_free(place);
+}
+
+/* More rows than there is room for wait, unless they are the only ones. */
+static void
+test_indexer__rows_without_room(void **state)
+{
+	struct place *place = place_new(true);
+	struct indexer_job *more = indexer_rows_job(2), *many = indexer_rows_job(1);
+	(void)state;
+	for (uint64_t i = 1; i <= 2 * INDEXER_CAPACITY; i++)
+		rows_put(many, i, 0);
+	rows_put(more, 1, 2);
+	assert_true(indexer_post(&place->indexer, many));
+	assert_int_equal(indexer_room(&place->indexer), 0);
+	assert_false(indexer_post(&place->indexer, more));
+	ask_find(place, 1, 1); /* a question takes none of it */
+	indexer_step(&place->indexer);
+	indexer_job_free(answer(place));
+	assert_true(indexer_post(&place->indexer, more));
+	list_expect(place, 1u << 2, 0, "", (uint64_t[]){1, 0});
 	place_free(place);
 }
 
@@ -586,6 +657,8 @@ main(void)
 	    cmocka_unit_test(test_indexer__a_frame_half_applied),
 	    cmocka_unit_test(test_indexer__filters),
 	    cmocka_unit_test(test_indexer__rows_say_what_open_runs_are_at),
+	    cmocka_unit_test(test_indexer__rows_of_a_frame),
+	    cmocka_unit_test(test_indexer__rows_without_room),
 	    cmocka_unit_test(test_indexer__expires),
 	    cmocka_unit_test(test_indexer__expires_at_rest),
 	    cmocka_unit_test(test_indexer__cursors),

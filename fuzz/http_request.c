@@ -27,7 +27,8 @@ parse(struct http_scan *scan, struct bytes input)
 		return outcome;
 	froe_assert(why != NULL);
 	froe_assert(why[0] != 0);
-	froe_assert(outcome.status == 400 || outcome.status == 413 || outcome.status == 414 ||
+	froe_assert(outcome.status == 400 || outcome.status == 411 || outcome.status == 413 ||
+	    outcome.status == 414 ||
 	    outcome.status == 431 || outcome.status == 505);
 	return outcome;
 }
@@ -43,7 +44,10 @@ inside(struct bytes part, struct bytes whole)
 static void
 check_request(const struct outcome *outcome, struct bytes input)
 {
-	struct bytes head = bytes_of(input.data, outcome->size);
+	struct bytes body = outcome->request.body;
+	struct bytes head = bytes_of(input.data, outcome->size - body.size);
+	froe_assert(outcome->size >= body.size);
+	froe_assert(inside(body, input));
 	froe_assert(outcome->size >= sizeof("GET / HTTP/1.0\r\n\r\n") - 1);
 	froe_assert(outcome->size <= input.size);
 	froe_assert(memcmp(head.data + head.size - 4, "\r\n\r\n", 4) == 0);

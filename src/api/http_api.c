@@ -2,11 +2,32 @@
 
 #include <strings.h>
 
+#define BODY_STEP_BYTES ((size_t)64 << 10)
+
 void
 http_api_open(struct http_api *http, struct conn *conn, struct api_port *port,
     const atomic_bool *ready, uint64_t handle)
 {
 	*http = (struct http_api){.conn = conn, .port = port, .ready = ready, .handle = handle};
+	rest_open(&http->rest, port, ready, handle);
+}
+
+void
+http_api_release(struct http_api *http)
+{
+	rest_release(&http->rest);
+}
+
+bool
+http_api_close(struct http_api *http)
+{
+	return rest_close(&http->rest);
+}
+
+bool
+http_api_known(const struct http_api *http)
+{
+	return http->rest.session == REST_OPEN;
 }
 
 void
@@ -95,13 +116,25 @@ static const struct {
 };
 
 static bool
+route_rest(struct http_api *http, const struct http_request *request)
+{
+	http->head = request->method == HTTP_METHOD_HEAD;
+	http->keep_alive = request->keep_alive;
+	http->rest.peer = http->peer;
+	rest_begin(&http->rest, request);
+	return true;
+}
+
+static bool
 route(struct http_api *http, const struct http_request *request)
 {
 	bool head = request->method == HTTP_METHOD_HEAD;
+	if (rest_serves(request->path))
+		return route_rest(http, request);
 	for (size_t i = 0; i < sizeof(ROUTES) / sizeof(ROUTES[0]); i++) {
 		if (!bytes_equal(request->path, bytes_text(ROUTES[i].path)))
 			continue;
-		if (request->method != HTTP_METHOD_OTHER)
+		if (head || request->method == HTTP_METHOD_GET)
 			return ROUTES[i].answer(http, request);
 		answer(http, (struct http_response){
 		    .status = 405,
@@ -113,7 +146,7 @@ route(struct http_api *http, const struct http_request *request)
 	}
 	answer(http, (struct http_response){
 	    .status = 404,
-	    .body = bytes_text("there are /healthz, /readyz and /metrics\n"),
+	    .body = bytes_text("there are /healthz, /readyz, /metrics and /api/v1\n"),
 	    .head = head,
 	    .keep_alive = request->keep_alive,
 	});
@@ -135,18 +168,56 @@ reads(struct http_api *http)
 {
 	if (conn_output_used(http->conn) == 0)
 		http->unsent = 0;
-	return conn_serving(http->conn) && !http->waiting && !conn_choked(http->conn) &&
-	    http->unsent < HTTP_PIPELINE_MAX;
+	return conn_serving(http->conn) && !http->waiting && http->rest.call == NULL &&
+	    !conn_choked(http->conn) && http->unsent < HTTP_PIPELINE_MAX;
 }
 
-/* While the rest of a head is awaited its time runs; between requests only the idle time does. */
+/* While the rest of a head is awaited its time runs; between requests only the idle time does. A
+ * body has that time for each BODY_STEP_BYTES. */
 static void
 watch_head(struct http_api *http, bool awaited)
 {
-	if (!awaited)
+	size_t have = buf_used(&http->conn->input);
+	bool goes_on = http->scan.head_size != 0 &&
+	    (http->awaited < http->scan.head_size || have >= http->awaited + BODY_STEP_BYTES);
+	if (!awaited) {
 		conn_timer_stop(http->conn, CONN_TIMER_HEAD);
-	else if (!conn_timer_active(http->conn, CONN_TIMER_HEAD))
+	} else if (goes_on || !conn_timer_active(http->conn, CONN_TIMER_HEAD)) {
 		conn_timer_start(http->conn, CONN_TIMER_HEAD);
+		http->awaited = have;
+	}
+}
+
+/* A client that asks first whether its body is wanted is told so, once. */
+static void
+tell_continue(struct http_api *http)
+{
+	static const char LINE[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	if (!http->scan.expects || http->told)
+		return;
+	http->told = true;
+	buf_push(conn_output(http->conn), LINE, sizeof(LINE) - 1);
+}
+
+static enum api_progress
+step_rest(struct http_api *http)
+{
+	struct rest_answer done;
+	enum api_progress progress = rest_step(&http->rest);
+	if (rest_done(&http->rest, &done)) {
+		answer(http, (struct http_response){
+		    .status = done.status,
+		    .type = done.type,
+		    .extra = done.extra,
+		    .body = done.body,
+		    .head = http->head,
+		    .keep_alive = http->keep_alive && !http->rest.cut,
+		});
+		rest_end(&http->rest);
+	}
+	if (http->rest.cut && http->rest.call == NULL)
+		conn_finish(http->conn, CONN_CLOSE_DRAINED);
+	return progress;
 }
 
 static enum api_progress
@@ -163,6 +234,8 @@ step_requests(struct http_api *http)
 		case HTTP_PARSE_MORE:
 			if (conn->ended)
 				conn_finish(conn, CONN_CLOSE_PEER);
+			else
+				tell_continue(http);
 			return API_IDLE;
 		case HTTP_PARSE_BAD:
 			refuse(http, status, why);
@@ -177,10 +250,15 @@ step_requests(struct http_api *http)
 		conn_timer_stop(conn, CONN_TIMER_HEAD);
 		bool taken = route(http, &request);
 		http->scan = (struct http_scan){0};
+		http->awaited = 0;
+		http->told = false;
 		if (!taken)
 			return API_BLOCKED; /* parsed again then */
 		buf_pop(&conn->input, size);
 		conn_count(&conn->set->count.requests, 1);
+		enum api_progress progress = step_rest(http);
+		if (progress != API_IDLE)
+			return progress;
 	}
 	return API_IDLE;
 }
@@ -190,8 +268,11 @@ http_api_step(struct http_api *http)
 {
 	if (!conn_serving(http->conn))
 		return API_IDLE;
-	enum api_progress progress = step_requests(http);
-	if (http->drain && !http->waiting && buf_used(&http->conn->input) == 0)
+	enum api_progress progress = step_rest(http);
+	if (progress == API_IDLE)
+		progress = step_requests(http);
+	if (http->drain && !http->waiting && http->rest.call == NULL &&
+	    buf_used(&http->conn->input) == 0)
 		conn_finish(http->conn, CONN_CLOSE_DRAINED);
 	bool reading = progress == API_IDLE && reads(http);
 	watch_head(http, reading && buf_used(&http->conn->input) > 0);
@@ -217,9 +298,15 @@ answer_refused(struct http_api *http, enum froe_err err)
 void
 http_api_deliver(struct http_api *http, const struct api_effect *effect)
 {
-	if (!http->waiting || effect->request != http->asked || !conn_serving(http->conn))
+	if (!conn_serving(http->conn))
 		return;
-	froe_assert(effect->number == API_METRICS_NUMBER);
+	if (effect->number != API_METRICS_NUMBER) {
+		rest_deliver(&http->rest, effect);
+		conn_ready(http->conn);
+		return;
+	}
+	if (!http->waiting || effect->request != http->asked)
+		return;
 	http->waiting = false;
 	if (effect->err != FROE_OK)
 		answer_refused(http, effect->err);

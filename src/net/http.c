@@ -6,8 +6,10 @@
  * 2. Give the whole head to llhttp (strict) once, with callbacks that note the target, Host and
  *    whether a body was announced. It refuses bad tokens, Transfer-Encoding beside Content-Length,
  *    a repeated Content-Length and what else its grammar forbids.
- * 3. Refuse what llhttp lets through and this server does not want: bodies, other versions, a
- *    missing or repeated Host.
+ * 3. Refuse what llhttp lets through and this server does not want: bodies in chunks, or of methods
+ *    that have none, other versions, a missing or repeated Host.
+ * 4. Wait for as many bytes as Content-Length says: that is the body. The head is parsed again
+ *    then, for the input may have moved.
  */
 #include "net/http.h"
 
@@ -126,8 +128,11 @@ struct head {
 	unsigned authorizations;
 	bool in_authorization; /* the field whose value comes */
 	bool complete;
-	bool body;
+	bool chunked;
 	bool keep_alive;
+	bool in_expect;
+	struct bytes expect;
+	uint64_t body_size;
 };
 
 static int
@@ -153,6 +158,7 @@ on_header_field(llhttp_t *parser, const char *at, size_t size)
 	head->hosts += is_field(at, size, "host");
 	head->in_authorization = is_field(at, size, "authorization");
 	head->authorizations += head->in_authorization;
+	head->in_expect = is_field(at, size, "expect");
 	return 0;
 }
 
@@ -160,11 +166,12 @@ static int
 on_header_value(llhttp_t *parser, const char *at, size_t size)
 {
 	struct head *head = parser->data;
-	if (!head->in_authorization)
+	struct bytes *value = head->in_authorization ? &head->authorization : &head->expect;
+	if (!head->in_authorization && !head->in_expect)
 		return 0;
-	if (head->authorization.size == 0)
-		head->authorization.data = (const uint8_t *)at;
-	head->authorization.size += size;
+	if (value->size == 0)
+		value->data = (const uint8_t *)at;
+	value->size += size;
 	return 0;
 }
 
@@ -176,9 +183,10 @@ on_headers_complete(llhttp_t *parser)
 	head->complete = true;
 	head->keep_alive = parser->http_minor != 0 ? (parser->flags & F_CONNECTION_CLOSE) == 0
 	                                           : (parser->flags & F_CONNECTION_KEEP_ALIVE) != 0;
-	head->body = (parser->flags & F_TRANSFER_ENCODING) != 0 ||
-	    ((parser->flags & F_CONTENT_LENGTH) != 0 && parser->content_length != 0);
-	return 1; /* no body follows: none is accepted */
+	head->chunked = (parser->flags & F_TRANSFER_ENCODING) != 0;
+	if ((parser->flags & F_CONTENT_LENGTH) != 0)
+		head->body_size = parser->content_length;
+	return 1; /* the body is not the parser's */
 }
 
 static const llhttp_settings_t SETTINGS = {
@@ -191,9 +199,41 @@ static const llhttp_settings_t SETTINGS = {
 static enum http_method
 method_of(const llhttp_t *parser)
 {
-	if (parser->method == (uint8_t)HTTP_GET)
-		return HTTP_METHOD_GET;
-	return parser->method == (uint8_t)HTTP_HEAD ? HTTP_METHOD_HEAD : HTTP_METHOD_OTHER;
+	static const struct {
+		uint8_t number;
+		enum http_method method;
+	} METHODS[] = {
+	    {HTTP_GET, HTTP_METHOD_GET},
+	    {HTTP_HEAD, HTTP_METHOD_HEAD},
+	    {HTTP_POST, HTTP_METHOD_POST},
+	    {HTTP_PUT, HTTP_METHOD_PUT},
+	    {HTTP_PATCH, HTTP_METHOD_PATCH},
+	    {HTTP_DELETE, HTTP_METHOD_DELETE},
+	};
+	for (size_t i = 0; i < sizeof(METHODS) / sizeof(METHODS[0]); i++) {
+		if (parser->method == METHODS[i].number)
+			return METHODS[i].method;
+	}
+	return HTTP_METHOD_OTHER;
+}
+
+static bool
+takes_body(enum http_method method)
+{
+	return method >= HTTP_METHOD_POST && method <= HTTP_METHOD_DELETE;
+}
+
+/* NULL: a body that is taken, or none. */
+static const char *
+body_objection(const struct head *head, enum http_method method, unsigned *ret_status)
+{
+	*ret_status = 413;
+	if (!takes_body(method))
+		return head->chunked || head->body_size > 0 ? "nothing here takes a body" : NULL;
+	if (head->body_size > HTTP_BODY_BYTES_MAX)
+		return "the body is larger than 4 MiB and 256 KiB";
+	*ret_status = 411;
+	return head->chunked ? "a body comes with its Content-Length here, not in chunks" : NULL;
 }
 
 /* NULL: the head is one we serve. */
@@ -210,10 +250,7 @@ head_objection(const struct head *head, const llhttp_t *parser, unsigned *ret_st
 		return "more than one Authorization";
 	if (head->target.size == 0 || head->target.data[0] != '/')
 		return "the target is not a path";
-	*ret_status = 413;
-	if (head->body)
-		return "nothing here takes a body";
-	return NULL;
+	return body_objection(head, method_of(parser), ret_status);
 }
 
 /* Spaces behind a field's value are not of it (RFC 9110, 5.5); llhttp takes off those before it. */
@@ -242,15 +279,19 @@ request_fill(const struct head *head, const llhttp_t *parser, struct http_reques
 		ret_request->query = bytes_of(mark + 1, head->target.size - path_size - 1);
 }
 
-enum http_result
-http_parse(struct http_scan *scan, struct bytes input, struct http_request *ret_request,
-    size_t *ret_size, unsigned *ret_status, const char **ret_why)
+static bool
+is_continue(struct bytes expect)
 {
-	size_t size;
-	enum http_result result = head_end(scan, input, &size, ret_status, ret_why);
-	if (result != HTTP_PARSE_REQUEST)
-		return result;
+	static const char VALUE[] = "100-continue";
+	expect = value_trimmed(expect);
+	return expect.size == sizeof(VALUE) - 1 &&
+	    strncasecmp((const char *)expect.data, VALUE, expect.size) == 0;
+}
 
+static enum http_result
+head_parse(struct bytes input, size_t size, struct http_request *ret_request,
+    struct head *ret_head, unsigned *ret_status, const char **ret_why)
+{
 	struct head head = {0};
 	llhttp_t parser;
 	llhttp_init(&parser, HTTP_REQUEST, &SETTINGS);
@@ -267,7 +308,33 @@ http_parse(struct http_scan *scan, struct bytes input, struct http_request *ret_
 	if (objection != NULL)
 		return bad(status, objection, ret_status, ret_why);
 	request_fill(&head, &parser, ret_request);
-	*ret_size = size;
+	*ret_head = head;
+	return HTTP_PARSE_REQUEST;
+}
+
+enum http_result
+http_parse(struct http_scan *scan, struct bytes input, struct http_request *ret_request,
+    size_t *ret_size, unsigned *ret_status, const char **ret_why)
+{
+	struct head head;
+	enum http_result result;
+	bool known = scan->head_size != 0;
+	if (!known) {
+		result = head_end(scan, input, &scan->head_size, ret_status, ret_why);
+		if (result != HTTP_PARSE_REQUEST)
+			return result;
+	}
+	if (known && input.size - scan->head_size < scan->body_size)
+		return HTTP_PARSE_MORE;
+	result = head_parse(input, scan->head_size, ret_request, &head, ret_status, ret_why);
+	if (result != HTTP_PARSE_REQUEST)
+		return result;
+	scan->body_size = head.body_size;
+	scan->expects = is_continue(head.expect);
+	if (input.size - scan->head_size < scan->body_size)
+		return HTTP_PARSE_MORE;
+	ret_request->body = bytes_of(input.data + scan->head_size, scan->body_size);
+	*ret_size = scan->head_size + scan->body_size;
 	return HTTP_PARSE_REQUEST;
 }
 
@@ -283,10 +350,14 @@ status_text(unsigned status)
 	case 403: return "Forbidden";
 	case 404: return "Not Found";
 	case 405: return "Method Not Allowed";
+	case 409: return "Conflict";
+	case 411: return "Length Required";
 	case 413: return "Content Too Large";
 	case 414: return "URI Too Long";
+	case 429: return "Too Many Requests";
 	case 431: return "Request Header Fields Too Large";
 	case 500: return "Internal Server Error";
+	case 501: return "Not Implemented";
 	case 503: return "Service Unavailable";
 	case 505: return "HTTP Version Not Supported";
 	default: froe_never("a status without a text");

@@ -3,14 +3,15 @@
  *
  * Purpose     Takes one request head after the other from a buffer, by llhttp in strict mode behind
  *             checks of our own (bare LF, lone CR, obs-fold, NUL, limits, Host), and writes whole
- *             responses. Requests with a body are refused. No routes here.
+ *             responses. A body is taken from POST, PUT, PATCH and DELETE, by its Content-Length
+ *             alone. No routes here.
  * Ownership   a request borrows from the input.
- * Invariants  1. a head is parsed once, when it is complete; it is scanned for its end
- *                incrementally.
+ * Invariants  1. a head is scanned for its end incrementally, and parsed when it is complete, and
+ *                once more when its body is.
  *             2. what llhttp is given has only CRLF line ends and no folded line.
  * Units       a request line's length excludes its CRLF; a head's fields include theirs.
- * Failure     an HTTP status: 400, 413, 414, 431, 505. The connection is to be closed after it:
- *             where the next request starts is not certain any more.
+ * Failure     an HTTP status: 400, 411, 413, 414, 431, 505. The connection is to be closed after
+ *             it: where the next request starts is not certain any more.
  */
 #ifndef NET_HTTP_H
 #define NET_HTTP_H
@@ -22,11 +23,16 @@
 #define HTTP_LINE_BYTES_MAX 8192u
 #define HTTP_FIELDS_BYTES_MAX 16384u
 #define HTTP_FIELDS_MAX 64u
+#define HTTP_BODY_BYTES_MAX ((4u << 20) + (256u << 10))
 #define HTTP_PIPELINE_MAX 8u /* requests taken in before their answers have been sent */
 
 enum http_method {
 	HTTP_METHOD_GET,
 	HTTP_METHOD_HEAD,
+	HTTP_METHOD_POST,
+	HTTP_METHOD_PUT,
+	HTTP_METHOD_PATCH,
+	HTTP_METHOD_DELETE,
 	HTTP_METHOD_OTHER, /* well-formed, but nothing here answers it */
 };
 
@@ -35,6 +41,7 @@ struct http_request {
 	struct bytes path;  /* without the query */
 	struct bytes query; /* after the '?', or empty */
 	struct bytes authorization; /* the field's value, or empty */
+	struct bytes body;
 	bool keep_alive;
 };
 
@@ -50,6 +57,9 @@ struct http_scan {
 	size_t line_size;   /* of the request line; 0: not yet complete */
 	size_t fields;      /* complete header lines, */
 	size_t fields_size; /* and their bytes with CRLF */
+	size_t head_size;   /* 0: the head is not yet complete */
+	size_t body_size;
+	bool expects;       /* the client waits for a 100 before it sends the body */
 };
 
 /* REQUEST: *ret_size bytes are to be popped. BAD: *ret_status and *ret_why (static text). */

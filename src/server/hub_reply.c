@@ -92,6 +92,8 @@ reply_welcome(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	welcome.epoch = hub->shard->report.epoch;
 	welcome.message_bytes_max = FROE_MESSAGE_BYTES_MAX;
 	welcome.requests_max = FROE_REQUESTS_MAX;
+	welcome.tenant = hub_text(
+	    hub, eng_tenant_name(hub->shard->eng, (struct eng_tenant_id){effect->tenant}));
 	welcome.heartbeat_ms = hub->options.heartbeat_ms;
 	welcome.heartbeat_lost_ms = hub->options.heartbeat_lost_ms;
 	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_WELCOME, &welcome.base);

@@ -567,6 +567,8 @@ link_step_session(struct link *link)
 			return native_close(&link->native) ? API_IDLE : API_BLOCKED;
 		return native_step(&link->native);
 	case LINK_HTTP:
+		if (conn_ending(&link->conn))
+			return http_api_close(&link->http) ? API_IDLE : API_BLOCKED;
 		return http_api_step(&link->http);
 	case LINK_GRPC:
 		if (conn_ending(&link->conn))
@@ -583,6 +585,8 @@ link_free(struct loop *loop, struct link *link)
 {
 	if (link->session == LINK_NATIVE)
 		native_release(&link->native);
+	else if (link->session == LINK_HTTP)
+		http_api_release(&link->http);
 	list_remove(&link->waiting);
 	strangers_gone(&loop->strangers, &link->stranger);
 	conn_release(&link->conn);
@@ -602,6 +606,8 @@ link_weigh(struct loop *loop, struct link *link)
 	}
 	if (link->session == LINK_GRPC)
 		bytes += grpc_api_held_bytes(&link->grpc);
+	if (link->session == LINK_HTTP)
+		bytes += rest_held_bytes(&link->http.rest);
 	if (!strangers_hold(&loop->strangers, &link->stranger, bytes))
 		conn_abort(&link->conn, CONN_CLOSE_BUSY);
 }
@@ -712,7 +718,9 @@ loop_deliver(struct loop *loop, const struct api_effect *effect)
 		break;
 	case LINK_HTTP:
 		http_api_deliver(&link->http, effect);
-		if (link->stranger.counted && effect->err == FROE_OK)
+		if (link->stranger.counted &&
+		    (effect->number == API_METRICS_NUMBER ? effect->err == FROE_OK
+		                                          : http_api_known(&link->http)))
 			strangers_known(&loop->strangers, &link->stranger, loop->set.now_ns);
 		break;
 	case LINK_GRPC:
@@ -802,6 +810,8 @@ loop_held_bytes(const struct loop *loop)
 		held += conn_held_bytes(&link->conn);
 		if (link->session == LINK_GRPC)
 			held += grpc_api_held_bytes(&link->grpc);
+		if (link->session == LINK_HTTP)
+			held += rest_held_bytes(&link->http.rest);
 	}
 	return held;
 }

@@ -124,9 +124,81 @@ test_http__methods(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("HEAD / HTTP/1.0\r\n\r\n", 19).request.method, HTTP_METHOD_HEAD);
-	assert_int_equal(parse("DELETE / HTTP/1.0\r\n\r\n", 21).request.method, HTTP_METHOD_OTHER);
+	assert_int_equal(parse("DELETE / HTTP/1.0\r\n\r\n", 21).request.method, HTTP_METHOD_DELETE);
+	assert_int_equal(parse("PATCH / HTTP/1.0\r\n\r\n", 20).request.method, HTTP_METHOD_PATCH);
+	assert_int_equal(parse("PUT / HTTP/1.0\r\n\r\n", 18).request.method, HTTP_METHOD_PUT);
+	assert_int_equal(parse("TRACE / HTTP/1.0\r\n\r\n", 20).request.method, HTTP_METHOD_OTHER);
 	assert_int_equal(parse("POST / HTTP/1.0\r\nContent-Length: 0\r\n\r\n", 38).request.method,
-	    HTTP_METHOD_OTHER);
+	    HTTP_METHOD_POST);
+}
+
+#define POST(more) "POST /x HTTP/1.1\r\n" HOST more "\r\n"
+
+/* It is whole with its last byte, and what follows is not of it. */
+static void
+test_http__a_body_comes_in_parts(void **state)
+{
+	(void)state;
+	static const char TEXT[] = POST("Content-Length: 5\r\n") "abcdeGET";
+	size_t head = strlen(TEXT) - 8;
+	struct http_request request;
+	struct http_scan scan = {0};
+	unsigned status;
+	const char *why;
+	size_t size;
+	for (size_t i = 1; i < head + 5; i++) {
+		char *copy = mem_copy(TEXT, i);
+		assert_int_equal(
+		    http_parse(&scan, bytes_of(copy, i), &request, &size, &status, &why),
+		    HTTP_PARSE_MORE);
+		mem_free(copy);
+	}
+	assert_int_equal(scan.head_size, head);
+	assert_int_equal(http_parse(&scan, bytes_text(TEXT), &request, &size, &status, &why),
+	    HTTP_PARSE_REQUEST);
+	assert_int_equal(size, head + 5);
+	assert_int_equal(request.body.size, 5);
+	assert_memory_equal(request.body.data, "abcde", 5);
+	assert_false(scan.expects);
+}
+
+static void
+test_http__bodies_that_are_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		unsigned status;
+		const char *text;
+	} CASES[] = {
+	    {411, POST("Transfer-Encoding: chunked\r\n") "0\r\n\r\n"},
+	    {400, POST("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n") "0\r\n\r\n"},
+	    {411, POST("Transfer-Encoding: gzip\r\n") "a"},
+	    {400, POST("Content-Length: 1\r\nContent-Length: 1\r\n") "a"},
+	    {400, POST("Content-Length: 1, 1\r\n") "a"},
+	    {413, POST("Content-Length: 4456449\r\n")},
+	    {413, POST("Content-Length: 18446744073709551615\r\n")},
+	    {413, "TRACE /x HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\na"},
+	};
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++)
+		expect_bad(CASES[i].status, CASES[i].text, strlen(CASES[i].text));
+	struct outcome largest = parse(POST("Content-Length: 4456448\r\n"),
+	    strlen(POST("Content-Length: 4456448\r\n")));
+	assert_int_equal(largest.result, HTTP_PARSE_MORE);
+}
+
+static void
+test_http__a_client_may_ask_before_it_sends(void **state)
+{
+	(void)state;
+	static const char TEXT[] = POST("Expect: 100-Continue \r\nContent-Length: 1\r\n");
+	struct http_request request;
+	struct http_scan scan = {0};
+	unsigned status;
+	const char *why;
+	size_t size;
+	assert_int_equal(http_parse(&scan, bytes_text(TEXT), &request, &size, &status, &why),
+	    HTTP_PARSE_MORE);
+	assert_true(scan.expects);
 }
 
 static void
@@ -372,6 +444,10 @@ test_http__response_of_each_status(void **state)
 	    {403, "HTTP/1.1 403 Forbidden\r\n"},
 	    {404, "HTTP/1.1 404 Not Found\r\n"},
 	    {405, "HTTP/1.1 405 Method Not Allowed\r\n"},
+	    {409, "HTTP/1.1 409 Conflict\r\n"},
+	    {411, "HTTP/1.1 411 Length Required\r\n"},
+	    {429, "HTTP/1.1 429 Too Many Requests\r\n"},
+	    {501, "HTTP/1.1 501 Not Implemented\r\n"},
 	    {413, "HTTP/1.1 413 Content Too Large\r\n"},
 	    {414, "HTTP/1.1 414 URI Too Long\r\n"},
 	    {431, "HTTP/1.1 431 Request Header Fields Too Large\r\n"},
@@ -400,6 +476,9 @@ main(void)
 	    cmocka_unit_test(test_http__cut_at_every_byte),
 	    cmocka_unit_test(test_http__keep_alive),
 	    cmocka_unit_test(test_http__methods),
+	    cmocka_unit_test(test_http__a_body_comes_in_parts),
+	    cmocka_unit_test(test_http__bodies_that_are_refused),
+	    cmocka_unit_test(test_http__a_client_may_ask_before_it_sends),
 	    cmocka_unit_test(test_http__smuggling_is_refused),
 	    cmocka_unit_test(test_http__versions),
 	    cmocka_unit_test(test_http__request_line_at_its_limit),

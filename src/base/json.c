@@ -54,7 +54,7 @@ utf8_valid(const void *text, size_t size)
 				continue;
 			}
 		}
-		size_t length = *at != 0 ? utf8_length(at, end) : 0;
+		size_t length = *at - 1u < 0x7f ? 1 : *at != 0 ? utf8_length(at, end) : 0;
 		if (length == 0)
 			return false;
 		at += length;

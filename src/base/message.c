@@ -61,14 +61,21 @@ member(const ProtobufCMessage *message, unsigned offset)
 
 /* These read from the front, and return where the rest begins; NULL: it is cut off, or garbled. */
 
-static __attribute__((noinline)) const uint8_t *
+static const uint8_t *
 long_read(const uint8_t *at, const uint8_t *end, uint64_t *ret_value)
 {
-	struct bytes from = bytes_of(at, (size_t)(end - at));
-	if (!varint_take(&from, ret_value))
-		return NULL;
-	bool long_most = from.data == at + VARINT_BYTES_MAX;
-	return long_most && from.data[-1] > 1 ? NULL : from.data; /* 65 bits */
+	uint64_t value = 0;
+	if (end - at > (ptrdiff_t)VARINT_BYTES_MAX)
+		end = at + VARINT_BYTES_MAX;
+	for (unsigned shift = 0; at < end; shift += 7) {
+		uint64_t byte = *at++;
+		value |= (byte & 0x7f) << shift;
+		if (byte < 0x80) {
+			*ret_value = value;
+			return shift == 63 && byte > 1 ? NULL : at; /* 65 bits */
+		}
+	}
+	return NULL;
 }
 
 static inline const uint8_t *
@@ -120,7 +127,7 @@ value_skip(const uint8_t *at, const uint8_t *end, unsigned wire)
 }
 
 /* A type has few ranges of numbers, and the last row of the table is only where they end. */
-static __attribute__((noinline)) const ProtobufCFieldDescriptor *
+static const ProtobufCFieldDescriptor *
 field_find(const ProtobufCMessageDescriptor *type, unsigned number)
 {
 	const ProtobufCIntRange *range = type->field_ranges;
@@ -147,7 +154,7 @@ fields_count(const uint8_t *at, const uint8_t *end, uint64_t tag)
 
 /* The place of a repeated field's next value. The array is made when the first one comes, for all;
  * `at`: behind its tag. NULL: they are too many. */
-static __attribute__((noinline)) void *
+static void *
 array_place(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, const uint8_t *at,
     const uint8_t *end, struct arena *arena)
 {
@@ -223,7 +230,8 @@ value_decode(void *to, const ProtobufCFieldDescriptor *field, unsigned wire, con
 	switch (wire) {
 	case VARINT:
 		at = varint_read(at, end, &number);
-		number_store(to, field->type, number);
+		if (at != NULL)
+			number_store(to, field->type, number);
 		return at;
 	case LENGTH_DELIMITED:
 		at = size_read(at, end, &number);
@@ -238,39 +246,31 @@ value_decode(void *to, const ProtobufCFieldDescriptor *field, unsigned wire, con
 	}
 }
 
-/* The field that a tag belongs to; mostly it is the next one. NULL: there is none, or of another
- * type. */
-static inline const ProtobufCFieldDescriptor *
-tag_field(
-    const ProtobufCMessageDescriptor *type, uint64_t tag, const ProtobufCFieldDescriptor *next)
-{
-	const ProtobufCFieldDescriptor *field = next;
-	if (field != type->fields + type->n_fields && tag == field_tag(field))
-		return field;
-	field = field_find(type, (unsigned)(tag >> 3));
-	return field != NULL && tag == field_tag(field) ? field : NULL;
-}
-
 ProtobufCMessage *
 message_decode(const ProtobufCMessageDescriptor *type, struct bytes from, struct arena *arena)
 {
 	const uint8_t *at = from.data, *end = from.size > 0 ? at + from.size : at;
-	const ProtobufCFieldDescriptor *field, *next = type->fields;
+	const ProtobufCFieldDescriptor *next = type->fields, *last = next + type->n_fields;
 	ProtobufCMessage *message = arena_alloc(arena, type->sizeof_message);
 	if (message == NULL)
 		return NULL;
 	type->message_init(message);
-	for (; at < end; next = field + 1) {
+	while (at < end) {
 		uint64_t tag;
-		if ((at = short_read(at, end, &tag)) == NULL ||
-		    (field = tag_field(type, tag, next)) == NULL)
+		if ((at = short_read(at, end, &tag)) == NULL)
+			return NULL;
+		const ProtobufCFieldDescriptor *field = next; /* in order, as mostly */
+		if (field == last || field->id != tag >> 3)
+			field = field_find(type, (unsigned)(tag >> 3));
+		if (field == NULL || wire_types[field->type] != (tag & 7))
 			return NULL;
 		void *to = field->label == PROTOBUF_C_LABEL_REPEATED
-			       ? array_place(message, field, at, end, arena)
-			       : value_place(message, field);
+		    ? array_place(message, field, at, end, arena)
+		    : value_place(message, field);
 		if (to == NULL ||
 		    (at = value_decode(to, field, (unsigned)tag & 7, at, end, arena)) == NULL)
 			return NULL;
+		next = field + 1;
 	}
 	return message;
 }

@@ -22,6 +22,7 @@
 
 #define PUSH_WINDOW_MIN ((uint64_t)8 << 20)
 #define FLUSH_SIZE ((size_t)64 << 10)
+#define BODY_KEPT ((size_t)1 << 20) /* a larger buffer is given back */
 #define TURN_MS_MAX 5000 /* a sleeping stepper looks at its timers at least this often */
 
 void
@@ -76,6 +77,15 @@ uint64_t
 client_request_id(struct froe_client *client)
 {
 	return ++client->request_last;
+}
+
+struct buf *
+client_body(struct froe_client *client)
+{
+	buf_reset(&client->body);
+	if (client->body.capacity > BODY_KEPT)
+		buf_release(&client->body);
+	return &client->body;
 }
 
 static struct list *
@@ -349,6 +359,7 @@ client_new(const struct froe_client_options *options)
 	list_init(&client->watching);
 	list_init(&client->later);
 	arena_init(&client->arena, (size_t)64 << 20);
+	buf_init(&client->body);
 	dice_init(&client->dice);
 	list_init(&client->waiters);
 	list_init(&client->woken);
@@ -449,6 +460,7 @@ client_free(struct froe_client *client)
 	tls_context_close(client->tls);
 	map_release(&client->requests);
 	arena_release(&client->arena);
+	buf_release(&client->body);
 	if (client->wake_fd >= 0)
 		close(client->wake_fd);
 	if (client->epoll_fd >= 0)

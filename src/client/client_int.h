@@ -105,6 +105,7 @@ struct froe_client {
 	uint64_t later_ns;  /* when they are tried again */
 	size_t sent_count;
 	struct arena arena; /* of the frame being answered */
+	struct buf body;    /* of the request being made */
 	struct dice dice;
 	struct froe_worker *worker;
 };
@@ -118,6 +119,7 @@ bool client_is_stepper(const struct froe_client *client);
 void client_submit(struct froe_client *client, struct request *request);
 void client_submit_first(struct froe_client *client, struct request *request);
 uint64_t client_request_id(struct froe_client *client);
+struct buf *client_body(struct froe_client *client); /* empty: for the body of one request */
 
 /* Ends a request: out of its list and the map, answered, freed. */
 void client_finish(struct froe_client *client, struct request *request,

@@ -14,6 +14,7 @@
 #include "base/fingerprint.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/message.h"
 
 #include <stdio.h>
 
@@ -29,6 +30,7 @@ struct task_result {
 struct task_step {
 	struct froe_task *task;
 	Froe__DurableStep *message;
+	const struct start *start; /* the child that it starts; NULL: it starts none */
 	uint64_t asked; /* request under way; 0: none */
 	uint64_t evict; /* the same, of its eviction */
 	uint64_t evict_ns;
@@ -176,13 +178,24 @@ step_answer(struct froe_client *client, struct request *request, const Froe__Env
 	step_look(step);
 }
 
+#define STEP_CHILD 8u /* DurableStep.child, its last field */
+
 static void
 step_ask(struct task_step *step)
 {
 	struct froe_client *client = step->task->worker->client;
+	struct buf *body = client_body(client);
 	step->asked = client_request_id(client);
-	client_submit(client, request_new(step->asked, FROE__ENVELOPE__BODY_DURABLE_STEP,
-	    &step->message->base, step_answer, step));
+	message_push(&step->message->base, body);
+	if (step->start != NULL) {
+		const struct froe_id *id = &step->start->options->id;
+		bool given = !bytes_zero(id->bytes, sizeof(id->bytes));
+		size_t begun = message_begin(body, STEP_CHILD);
+		start_put(body, step->start, given ? id : NULL);
+		message_end(body, begun);
+	}
+	client_submit(client, request_encoded(step->asked, FROE__ENVELOPE__BODY_DURABLE_STEP,
+	    buf_bytes(body), step_answer, step));
 }
 
 void
@@ -501,11 +514,9 @@ froe_task_child_start(struct froe_task *task, const struct froe_run_options *opt
 	if (argument_missing(error, "task", task, "options", options, "ret_child", ret_child, NULL))
 		return FROE_INVALID_ARGUMENT;
 	Froe__DurableStep message = FROE__DURABLE_STEP__INIT;
-	Froe__RunStart start;
-	struct task_step step = {
-	    .task = task, .message = &message, .evict_ns = UINT64_MAX, .spawn = true};
-	struct arena arena;
-	bool given = !bytes_zero(options->id.bytes, sizeof(options->id.bytes));
+	const struct start start = {.options = options};
+	struct task_step step = {.task = task, .message = &message, .start = &start,
+	    .evict_ns = UINT64_MAX, .spawn = true};
 	if (options->workflow == NULL)
 		return error_set_field(
 		    error, FROE_INVALID_ARGUMENT, "workflow", "the child's workflow is missing");
@@ -516,14 +527,9 @@ froe_task_child_start(struct froe_task *task, const struct froe_run_options *opt
 		    "an input of %zu bytes is over the limit of %u", options->input.size,
 		    FROE_PAYLOAD_BYTES_MAX);
 	}
-	arena_init(&arena, 0);
-	start_fill(&arena, &(struct start){.options = options}, given ? &options->id : NULL,
-	    &start);
 	message.has_kind = true;
 	message.kind = FROE__NODE_KIND__NODE_CHILD;
-	message.child = &start;
 	enum froe_err err = step_make(&step, error);
-	arena_release(&arena);
 	if (err == FROE_OK) {
 		ret_child->node = message.node;
 		ret_child->run = step.child;
@@ -565,14 +571,14 @@ froe_task_child_await(struct froe_task *task, const struct froe_child *child,
 	if (argument_missing(error, "task", task, "child", child, "ret_result", ret_result, NULL))
 		return FROE_INVALID_ARGUMENT;
 	Froe__DurableStep message = FROE__DURABLE_STEP__INIT;
-	Froe__RunStart start = FROE__RUN_START__INIT;
-	struct task_step step = {.task = task, .message = &message, .evict_ns = UINT64_MAX};
+	const struct froe_run_options options = {.workflow = child->workflow};
+	const struct start start = {.options = &options};
+	struct task_step step = {
+	    .task = task, .message = &message, .start = &start, .evict_ns = UINT64_MAX};
 	message.has_kind = true;
 	message.kind = FROE__NODE_KIND__NODE_CHILD;
 	message.has_node = true;
 	message.node = child->node;
-	message.child = &start;
-	start.workflow = wire_text(child->workflow);
 	enum froe_err err = step_make(&step, error);
 	if (err != FROE_OK)
 		return err;

@@ -1,78 +1,104 @@
 #include "client/request.h"
 
 #include "base/mem.h"
+#include "base/message.h"
 
 #define WATCH_FRAME_SIZE_MAX 64u
 
 #define BODY(name) FROE__ENVELOPE__BODY_##name
 
-/* TaskComplete and TaskFail are made harmless by their fence, RunStart by the run's id. */
+/* By the number of the body; one that is not there is no request of ours. TaskComplete and TaskFail
+ * are made harmless by their fence, RunStart by the run's id. */
+#define KIND(name, by, ...)                                                                        \
+	[BODY(name)] = {.number = BODY(name), .answer = BODY(by), ##__VA_ARGS__}
 static const struct request_kind kinds[] = {
-    {BODY(PING), BODY(PONG), .repeat = false, .worker = false},
-    {BODY(WORKFLOW_PUT), BODY(WORKFLOW_PUT_DONE), .repeat = true, .worker = false},
-    {BODY(RUN_START), BODY(RUN_STARTED), .repeat = true, .worker = false},
-    {BODY(RUN_START_MANY), BODY(RUNS_STARTED), .repeat = true, .worker = false},
-    {BODY(RUN_GET), BODY(RUN_VIEW), .repeat = true, .worker = false},
-    {BODY(RUN_LIST), BODY(RUN_PAGE), .repeat = true, .worker = false},
-    {BODY(RUN_CANCEL), BODY(DONE), .repeat = true, .worker = false},
-    {BODY(RUN_WATCH), BODY(_NOT_SET), .repeat = true, .worker = false},
-    {BODY(RUN_UNWATCH), BODY(DONE), .repeat = false, .worker = false},
-    {BODY(TASK_OUTPUT_GET), BODY(TASK_OUTPUT), .repeat = true, .worker = false},
-    {BODY(WORKER_REGISTER), BODY(WORKER_REGISTERED), .repeat = false, .worker = false},
-    {BODY(WORKER_DRAIN), BODY(DONE), .repeat = false, .worker = true},
-    {BODY(HEARTBEAT), BODY(DONE), .repeat = false, .worker = true},
-    {BODY(TASK_COMPLETE), BODY(DONE), .repeat = true, .worker = true},
-    {BODY(TASK_FAIL), BODY(DONE), .repeat = true, .worker = true},
-    {BODY(TASK_REFRESH), BODY(TASK_REFRESHED), .repeat = false, .worker = true},
-    {BODY(TOKEN_CREATE), BODY(TOKEN_CREATED), .repeat = false, .worker = false},
-    {BODY(TOKEN_LIST), BODY(TOKEN_PAGE), .repeat = true, .worker = false},
-    {BODY(TOKEN_REVOKE), BODY(DONE), .repeat = false, .worker = false},
-    {BODY(RUN_REPLAY), BODY(DONE), .repeat = false, .worker = false},
-    {BODY(RUN_CANCEL_MANY), BODY(JOB_STARTED), .repeat = false, .worker = false},
-    {BODY(RUN_REPLAY_MANY), BODY(JOB_STARTED), .repeat = false, .worker = false},
-    {BODY(JOB_GET), BODY(JOB_VIEW), .repeat = true, .worker = false},
-    {BODY(JOB_LIST), BODY(JOB_PAGE), .repeat = true, .worker = false},
-    {BODY(JOB_CANCEL), BODY(DONE), .repeat = false, .worker = false},
-    {BODY(TASK_STREAM), BODY(DONE), .repeat = true, .worker = true},
-    {BODY(STREAM_GET), BODY(STREAM_PAGE), .repeat = true, .worker = false},
-    {BODY(TASK_LOG), BODY(DONE), .repeat = false, .worker = true},
-    {BODY(TASK_RELEASE), BODY(DONE), .repeat = true, .worker = true},
-    {BODY(WORKER_LIST), BODY(WORKER_PAGE), .repeat = true, .worker = false},
-    {BODY(WORKER_GET), BODY(WORKER_VIEW), .repeat = true, .worker = false},
-    {BODY(WORKER_PAUSE), BODY(DONE), .repeat = true, .worker = false},
-    {BODY(WHY), BODY(WHY_VIEW), .repeat = true, .worker = false},
-    {BODY(DURABLE_STEP), BODY(NODE_DONE), .repeat = true, .worker = true},
-    {BODY(TASK_EVICT), BODY(DONE), .repeat = true, .worker = true},
-    {BODY(EVENT_PUSH), BODY(EVENT_PUSHED), .repeat = false, .worker = false},
-    {BODY(WORKFLOW_LIST), BODY(WORKFLOW_PAGE), .repeat = true, .worker = false},
-    {BODY(WORKFLOW_GET), BODY(WORKFLOW_VIEW), .repeat = true, .worker = false},
-    {BODY(APPROVAL_LIST), BODY(APPROVAL_PAGE), .repeat = true, .worker = false},
-    {BODY(APPROVAL_DECIDE), BODY(DONE), .repeat = false, .worker = false},
+    KIND(PING, PONG),
+    KIND(WORKFLOW_PUT, WORKFLOW_PUT_DONE, .repeat = true),
+    KIND(RUN_START, RUN_STARTED, .repeat = true),
+    KIND(RUN_START_MANY, RUNS_STARTED, .repeat = true),
+    KIND(RUN_GET, RUN_VIEW, .repeat = true),
+    KIND(RUN_LIST, RUN_PAGE, .repeat = true),
+    KIND(RUN_CANCEL, DONE, .repeat = true),
+    KIND(RUN_WATCH, _NOT_SET, .repeat = true),
+    KIND(RUN_UNWATCH, DONE),
+    KIND(TASK_OUTPUT_GET, TASK_OUTPUT, .repeat = true),
+    KIND(WORKER_REGISTER, WORKER_REGISTERED),
+    KIND(WORKER_DRAIN, DONE, .worker = true),
+    KIND(HEARTBEAT, DONE, .worker = true),
+    KIND(TASK_COMPLETE, DONE, .repeat = true, .worker = true),
+    KIND(TASK_FAIL, DONE, .repeat = true, .worker = true),
+    KIND(TASK_REFRESH, TASK_REFRESHED, .worker = true),
+    KIND(TOKEN_CREATE, TOKEN_CREATED),
+    KIND(TOKEN_LIST, TOKEN_PAGE, .repeat = true),
+    KIND(TOKEN_REVOKE, DONE),
+    KIND(RUN_REPLAY, DONE),
+    KIND(RUN_CANCEL_MANY, JOB_STARTED),
+    KIND(RUN_REPLAY_MANY, JOB_STARTED),
+    KIND(JOB_GET, JOB_VIEW, .repeat = true),
+    KIND(JOB_LIST, JOB_PAGE, .repeat = true),
+    KIND(JOB_CANCEL, DONE),
+    KIND(TASK_STREAM, DONE, .repeat = true, .worker = true),
+    KIND(STREAM_GET, STREAM_PAGE, .repeat = true),
+    KIND(TASK_LOG, DONE, .worker = true),
+    KIND(TASK_RELEASE, DONE, .repeat = true, .worker = true),
+    KIND(WORKER_LIST, WORKER_PAGE, .repeat = true),
+    KIND(WORKER_GET, WORKER_VIEW, .repeat = true),
+    KIND(WORKER_PAUSE, DONE, .repeat = true),
+    KIND(WHY, WHY_VIEW, .repeat = true),
+    KIND(DURABLE_STEP, NODE_DONE, .repeat = true, .worker = true),
+    KIND(TASK_EVICT, DONE, .repeat = true, .worker = true),
+    KIND(EVENT_PUSH, EVENT_PUSHED),
+    KIND(WORKFLOW_LIST, WORKFLOW_PAGE, .repeat = true),
+    KIND(WORKFLOW_GET, WORKFLOW_VIEW, .repeat = true),
+    KIND(APPROVAL_LIST, APPROVAL_PAGE, .repeat = true),
+    KIND(APPROVAL_DECIDE, DONE),
 };
 
 const struct request_kind *
 request_kind(uint32_t number)
 {
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (kinds[i].number == number)
-			return &kinds[i];
-	}
-	return NULL;
+	bool known = number < sizeof(kinds) / sizeof(kinds[0]) && kinds[number].number != 0;
+	return known ? &kinds[number] : NULL;
+}
+
+/* The body is still to be written, to *ret_body. */
+static struct request *
+request_begin(uint64_t id, uint32_t number, size_t body_size, uint8_t **ret_body)
+{
+	froe_assert(id > 0);
+	size_t size = wire_frame_size(id, number, body_size);
+	size_t capacity = size > WATCH_FRAME_SIZE_MAX ? size : WATCH_FRAME_SIZE_MAX;
+	struct request *request = mem_alloc(sizeof(*request) + capacity);
+	const struct request_kind *kind = request_kind(number);
+	*request = (struct request){
+	    .id = id, .number = number, .size = size, .capacity = capacity};
+	request->worker = kind != NULL && kind->worker;
+	*ret_body = wire_frame_begin(request->frame, id, number, body_size);
+	return request;
 }
 
 struct request *
 request_new(uint64_t id, uint32_t number, const ProtobufCMessage *body, request_answer *answer,
     void *context)
 {
-	froe_assert(id > 0);
-	size_t size = wire_frame_size(id, number, body);
-	size_t capacity = size > WATCH_FRAME_SIZE_MAX ? size : WATCH_FRAME_SIZE_MAX;
-	struct request *request = mem_alloc(sizeof(*request) + capacity);
-	*request = (struct request){.id = id, .number = number, .answer = answer,
-	    .context = context, .size = size, .capacity = capacity};
-	const struct request_kind *kind = request_kind(number);
-	request->worker = kind != NULL && kind->worker;
-	wire_frame_pack(request->frame, id, number, body, size);
+	uint8_t *to;
+	struct request *request = request_begin(id, number, message_size(body), &to);
+	message_encode(body, to);
+	request->answer = answer;
+	request->context = context;
+	return request;
+}
+
+struct request *
+request_encoded(uint64_t id, uint32_t number, struct bytes body, request_answer *answer,
+    void *context)
+{
+	uint8_t *to;
+	struct request *request = request_begin(id, number, body.size, &to);
+	if (body.size > 0)
+		memcpy(to, body.data, body.size);
+	request->answer = answer;
+	request->context = context;
 	return request;
 }
 
@@ -91,7 +117,9 @@ request_watch(struct request *request)
 	watch.has_changes = request->run.changes;
 	watch.changes = request->run.changes;
 	request->number = FROE__ENVELOPE__BODY_RUN_WATCH;
-	request->size = wire_frame_size(request->id, request->number, &watch.base);
+	size_t body_size = message_size(&watch.base);
+	request->size = wire_frame_size(request->id, request->number, body_size);
 	froe_assert(request->size <= request->capacity);
-	wire_frame_pack(request->frame, request->id, request->number, &watch.base, request->size);
+	message_encode(&watch.base,
+	    wire_frame_begin(request->frame, request->id, request->number, body_size));
 }

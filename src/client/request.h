@@ -66,6 +66,8 @@ const struct request_kind *request_kind(uint32_t number);
 
 struct request *request_new(uint64_t id, uint32_t number, const ProtobufCMessage *body,
     request_answer *answer, void *context);
+struct request *request_encoded(uint64_t id, uint32_t number, struct bytes body,
+    request_answer *answer, void *context);
 void request_free(struct request *request);
 
 /* Turns it into a RunWatch of request->run. */

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/message.h"
 
 #define RETRY_NS ((uint64_t)200 * 1000000)
 
@@ -31,20 +32,25 @@ result_drop(struct froe_task *task, enum froe_err err)
 static void result_answer(struct froe_client *client, struct request *request,
     const Froe__Envelope *envelope, const struct froe_error *error);
 
+/* TaskComplete is written field by field, since every task ends with one. */
+enum {
+	COMPLETE_TASK = 1,
+	COMPLETE_LEASE = 2,
+	COMPLETE_OUTPUT = 3,
+};
+
 static void
 result_complete(struct froe_task *task)
 {
 	struct froe_client *client = task->worker->client;
-	Froe__TaskComplete complete = FROE__TASK_COMPLETE__INIT;
-	complete.has_task = true;
-	complete.task = wire_id(&task->id);
-	complete.has_lease = true;
-	complete.lease = task->lease;
-	complete.has_output = true;
-	complete.output = task->output_size > 0 ? wire_bytes(task->output, task->output_size) :
-	    wire_bytes("null", 4);
-	client_submit(client, request_new(client_request_id(client),
-	    FROE__ENVELOPE__BODY_TASK_COMPLETE, &complete.base, result_answer, task));
+	struct buf *body = client_body(client);
+	message_put_bytes(body, COMPLETE_TASK, bytes_of(task->id.bytes, sizeof(task->id.bytes)));
+	message_put_number(body, COMPLETE_LEASE, task->lease);
+	message_put_bytes(body, COMPLETE_OUTPUT,
+	    task->output_size > 0 ? bytes_of(task->output, task->output_size)
+				  : bytes_text("null"));
+	client_submit(client, request_encoded(client_request_id(client),
+	    FROE__ENVELOPE__BODY_TASK_COMPLETE, buf_bytes(body), result_answer, task));
 }
 
 /* A text that the wire takes: what is not UTF-8 becomes "?". */

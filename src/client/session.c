@@ -8,6 +8,7 @@
 #include "client/client_int.h"
 
 #include "base/mem.h"
+#include "base/message.h"
 
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -134,8 +135,10 @@ static void
 session_push(struct froe_client *client, uint64_t request, uint32_t number,
     const ProtobufCMessage *body)
 {
-	size_t size = wire_frame_size(request, number, body);
-	wire_frame_pack(buf_reserve(&client->link.out, size), request, number, body, size);
+	size_t body_size = message_size(body);
+	size_t size = wire_frame_size(request, number, body_size);
+	uint8_t *to = buf_reserve(&client->link.out, size);
+	message_encode(body, wire_frame_begin(to, request, number, body_size));
 	buf_commit(&client->link.out, size);
 }
 

@@ -4,6 +4,7 @@
 #include "client/worker_int.h"
 
 #include "base/mem.h"
+#include "base/message.h"
 #include "base/uuid.h"
 
 static bool
@@ -61,61 +62,87 @@ started_view(struct request *request, const Froe__RunStarted *wire,
 
 /* ------------------------------------------------------------------------------------ encoding */
 
+/* RunStart is written field by field, since every run begins with one. */
+enum {
+	START_WORKFLOW = 1,
+	START_INPUT = 2,
+	START_PRIORITY = 3,
+	START_RUN_TIMEOUT_MS = 4,
+	START_WAIT = 5,
+	START_RUN = 6,
+	START_METADATA = 20,
+	START_KEY = 21,
+	START_KEY_TTL_MS = 22,
+	START_KEY_UNTIL_END = 23,
+	START_START_NS = 24,
+	START_DELAY_MS = 25,
+	START_PARENT = 26,
+	START_PARENT_LEASE = 27,
+	START_CHILD_INDEX = 28,
+	START_CHILD_KEY = 29,
+	PAIR_KEY = 1,
+	PAIR_VALUE = 2,
+	MANY_RUNS = 1, /* RunStartMany */
+};
+
 static void
-start_metadata(struct arena *arena, const struct froe_run_options *options, Froe__RunStart *start)
+put_if(struct buf *to, unsigned field, uint64_t value)
 {
-	size_t count = options->metadata_count;
-	Froe__Pair *pairs = arena_alloc(arena, count * sizeof(*pairs));
-	start->metadata = arena_alloc(arena, count * sizeof(Froe__Pair *));
-	start->n_metadata = count;
-	for (size_t i = 0; i < count; i++) {
-		froe__pair__init(&pairs[i]);
-		pairs[i].key = wire_text(wire_text_get(options->metadata[i].key));
-		pairs[i].value = wire_text(wire_text_get(options->metadata[i].value));
-		start->metadata[i] = &pairs[i];
+	if (value != 0)
+		message_put_number(to, field, value);
+}
+
+static void
+put_text(struct buf *to, unsigned field, const char *text)
+{
+	message_put_bytes(to, field, bytes_text(wire_text_get(text)));
+}
+
+static void
+put_metadata(struct buf *to, const struct froe_run_options *options)
+{
+	for (size_t i = 0; i < options->metadata_count; i++) {
+		size_t begun = message_begin(to, START_METADATA);
+		put_text(to, PAIR_KEY, options->metadata[i].key);
+		put_text(to, PAIR_VALUE, options->metadata[i].value);
+		message_end(to, begun);
 	}
 }
 
 static void
-start_parent(const struct start *from, Froe__RunStart *start)
+put_parent(struct buf *to, const struct start *start)
 {
-	if (from->parent == NULL)
-		return;
-	start->has_parent = start->has_parent_lease = true;
-	start->parent = wire_id(&from->parent->id);
-	start->parent_lease = from->parent->lease;
-	start->has_child_index = from->child_key == NULL;
-	start->child_index = from->child_index;
-	start->child_key = wire_text(from->child_key);
+	const struct froe_task *parent = start->parent;
+	message_put_bytes(to, START_PARENT, bytes_of(parent->id.bytes, sizeof(parent->id.bytes)));
+	message_put_number(to, START_PARENT_LEASE, parent->lease);
+	if (start->child_key == NULL)
+		message_put_number(to, START_CHILD_INDEX, start->child_index);
+	else
+		put_text(to, START_CHILD_KEY, start->child_key);
 }
 
 void
-start_fill(struct arena *arena, const struct start *from, const struct froe_id *id,
-    Froe__RunStart *start)
+start_put(struct buf *to, const struct start *start, const struct froe_id *id)
 {
-	const struct froe_run_options *options = from->options;
-	froe__run_start__init(start);
-	start->workflow = wire_text(wire_text_get(options->workflow));
-	start->has_input = options->input.size > 0;
-	start->input = wire_bytes(options->input.data, options->input.size);
-	start->has_priority = options->priority != 0;
-	start->priority = options->priority;
-	start->has_run_timeout_ms = options->run_timeout_ms != 0;
-	start->run_timeout_ms = options->run_timeout_ms;
-	start->has_wait = start->wait = from->wait;
-	start->has_run = id != NULL;
+	const struct froe_run_options *options = start->options;
+	put_text(to, START_WORKFLOW, options->workflow);
+	if (options->input.size > 0)
+		message_put_bytes(
+		    to, START_INPUT, bytes_of(options->input.data, options->input.size));
+	put_if(to, START_PRIORITY, options->priority);
+	put_if(to, START_RUN_TIMEOUT_MS, options->run_timeout_ms);
+	put_if(to, START_WAIT, start->wait);
 	if (id != NULL)
-		start->run = wire_id(id);
-	start->key = wire_text(options->key);
-	start->has_key_ttl_ms = options->key_ttl_ms != 0;
-	start->key_ttl_ms = options->key_ttl_ms;
-	start->has_key_until_end = start->key_until_end = options->key_until_end;
-	start->has_start_ns = options->start_ns != 0;
-	start->start_ns = options->start_ns;
-	start->has_delay_ms = options->delay_ms != 0;
-	start->delay_ms = options->delay_ms;
-	start_metadata(arena, options, start);
-	start_parent(from, start);
+		message_put_bytes(to, START_RUN, bytes_of(id->bytes, sizeof(id->bytes)));
+	put_metadata(to, options);
+	if (options->key != NULL)
+		put_text(to, START_KEY, options->key);
+	put_if(to, START_KEY_TTL_MS, options->key_ttl_ms);
+	put_if(to, START_KEY_UNTIL_END, options->key_until_end);
+	put_if(to, START_START_NS, options->start_ns);
+	put_if(to, START_DELAY_MS, options->delay_ms);
+	if (start->parent != NULL)
+		put_parent(to, start);
 }
 
 enum froe_err
@@ -142,16 +169,13 @@ start_request(struct froe_client *client, const struct start *from, request_answ
 		err = call_room(client, from->options->input.size, error);
 	if (err != FROE_OK)
 		return err;
-	Froe__RunStart start;
-	struct arena arena;
 	struct froe_id id = start_id(client, from);
-	arena_init(&arena, 0);
-	start_fill(&arena, from, &id, &start);
-	struct request *request = request_new(client_request_id(client),
-	    FROE__ENVELOPE__BODY_RUN_START, &start.base, answer, context);
+	struct buf *body = client_body(client);
+	start_put(body, from, &id);
+	struct request *request = request_encoded(client_request_id(client),
+	    FROE__ENVELOPE__BODY_RUN_START, buf_bytes(body), answer, context);
 	request->run.run = id;
 	request->worker = from->parent != NULL;
-	arena_release(&arena);
 	*ret_request = request;
 	return FROE_OK;
 }
@@ -230,13 +254,8 @@ static enum froe_err
 many_request(struct froe_client *client, const struct start *starts, struct many *many,
     struct call *call, struct request **ret_request)
 {
-	Froe__RunStartMany message = FROE__RUN_START_MANY__INIT;
-	struct arena arena;
+	struct buf *body = client_body(client);
 	enum froe_err err = FROE_OK;
-	arena_init(&arena, 0);
-	Froe__RunStart *runs = arena_alloc(&arena, many->count * sizeof(*runs));
-	message.runs = arena_alloc(&arena, many->count * sizeof(Froe__RunStart *));
-	message.n_runs = many->count;
 	for (size_t i = 0; i < many->count && err == FROE_OK; i++) {
 		err = start_check(starts[i].options, call->error);
 		if (err == FROE_OK)
@@ -244,20 +263,19 @@ many_request(struct froe_client *client, const struct start *starts, struct many
 		if (err != FROE_OK)
 			break;
 		many->ids[i] = start_id(client, &starts[i]);
-		start_fill(&arena, &starts[i], &many->ids[i], &runs[i]);
-		message.runs[i] = &runs[i];
+		size_t begun = message_begin(body, MANY_RUNS);
+		start_put(body, &starts[i], &many->ids[i]);
+		message_end(body, begun);
 	}
-	size_t size = err == FROE_OK ? froe__run_start_many__get_packed_size(&message) : 0;
-	if (err == FROE_OK && size > FROE_MESSAGE_BYTES_MAX - 64)
+	if (err == FROE_OK && buf_used(body) > FROE_MESSAGE_BYTES_MAX - 64)
 		err = error_set(call->error, FROE_TOO_LARGE,
 		    "%zu runs take %zu bytes together; a message has at most %u: start fewer at a "
-		    "time", many->count, size, FROE_MESSAGE_BYTES_MAX);
+		    "time", many->count, buf_used(body), FROE_MESSAGE_BYTES_MAX);
 	if (err == FROE_OK) {
-		*ret_request = request_new(client_request_id(client),
-		    FROE__ENVELOPE__BODY_RUN_START_MANY, &message.base, many_answer, call);
+		*ret_request = request_encoded(client_request_id(client),
+		    FROE__ENVELOPE__BODY_RUN_START_MANY, buf_bytes(body), many_answer, call);
 		(*ret_request)->worker = starts[0].parent != NULL;
 	}
-	arena_release(&arena);
 	return err;
 }
 

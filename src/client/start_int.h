@@ -21,9 +21,8 @@ struct start {
 /* What a caller gave, before anything of it is read. */
 enum froe_err start_check(const struct froe_run_options *options, struct froe_error *error);
 
-/* The message borrows from `from`, id (NULL: the server finds one) and arena. */
-void start_fill(struct arena *arena, const struct start *from, const struct froe_id *id,
-    Froe__RunStart *start);
+/* Appends a RunStart's body. id NULL: the server finds one. */
+void start_put(struct buf *to, const struct start *start, const struct froe_id *id);
 
 /* With the lock. */
 enum froe_err start_request(struct froe_client *client, const struct start *start,

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/message.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ struct layout {
 static void *
 lay(struct layout *layout, const void *data, size_t size, size_t align)
 {
-	layout->used = (layout->used + align - 1) / align * align;
+	layout->used = (layout->used + align - 1) & ~(align - 1); /* a power of two */
 	uint8_t *at = layout->base != NULL ? layout->base + layout->used : NULL;
 	layout->used += size;
 	if (at != NULL && data != NULL && size > 0)
@@ -99,11 +100,11 @@ lay_known(struct layout *layout, const Froe__Dispatch *dispatch, struct froe_tas
 	    lay(layout, NULL, dispatch->n_nodes * sizeof(*known), _Alignof(struct task_known));
 	for (size_t i = 0; i < dispatch->n_nodes; i++) {
 		const Froe__NodeDone *wire = dispatch->nodes[i];
-		size_t size = froe__node_done__get_packed_size(wire);
+		size_t size = message_size(&wire->base);
 		uint8_t *to = lay(layout, NULL, size, 1);
 		if (layout->base == NULL)
 			continue;
-		froe__node_done__pack(wire, to);
+		message_encode(&wire->base, to);
 		known[i] = (struct task_known){.node = wire->node,
 		    .fingerprint = wire->fingerprint, .done = bytes_of(to, size)};
 	}

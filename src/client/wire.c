@@ -1,38 +1,30 @@
 #include "client/wire.h"
 
 #include "base/message.h"
-#include "base/varint.h"
 
 #define TAG_REQUEST 0x08u       /* field 1, varint */
 #define TAG_BODY(number) ((uint64_t)(number) << 3 | 2) /* length-delimited */
 
 size_t
-wire_frame_size(uint64_t request, uint32_t number, const ProtobufCMessage *body)
+wire_frame_size(uint64_t request, uint32_t number, size_t body_size)
 {
-	size_t size = message_size(body);
 	size_t head = request != 0 ? 1 + varint_size(request) : 0;
-	return 4 + head + varint_size(TAG_BODY(number)) + varint_size(size) + size;
+	return 4 + head + varint_size(TAG_BODY(number)) + varint_size(body_size) + body_size;
 }
 
-void
-wire_frame_pack(uint8_t *to, uint64_t request, uint32_t number, const ProtobufCMessage *body,
-    size_t frame_size)
+uint8_t *
+wire_frame_begin(uint8_t *to, uint64_t request, uint32_t number, size_t body_size)
 {
-	froe_assert(frame_size - 4 <= UINT32_MAX);
+	size_t size = wire_frame_size(request, number, body_size) - 4;
 	uint8_t *at = to + 4;
-	le32_store(to, (uint32_t)(frame_size - 4));
+	froe_assert(size <= UINT32_MAX);
+	le32_store(to, (uint32_t)size);
 	if (request != 0) {
 		*at++ = TAG_REQUEST;
 		at = varint_store(at, request);
 	}
 	at = varint_store(at, TAG_BODY(number));
-	/* What is left is the length and the body; the length's own size is at most five bytes. */
-	size_t rest = (size_t)(to + frame_size - at);
-	size_t size = rest - 1;
-	while (varint_size(size) + size != rest)
-		size--;
-	at = varint_store(at, size);
-	froe_assert(message_encode(body, at) == to + frame_size);
+	return varint_store(at, body_size);
 }
 
 static void *

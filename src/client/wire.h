@@ -1,8 +1,8 @@
 /*
  * client/wire: envelopes of the native protocol as bytes and back.
  *
- * Purpose     packs one message as a whole frame: length, request number, body; without building an
- *             Envelope, so that the body's size is computed once. Decoding goes into an arena.
+ * Purpose     a frame around a message: length, request number, body; without building an Envelope.
+ *             Decoding goes into an arena.
  * Ownership   what wire_decode returns lives in the arena, and as long as the frame.
  * See         proto/native.proto
  */
@@ -17,10 +17,10 @@
 #define WIRE_PREFACE "FROE\0\1\r\n"
 #define WIRE_PREFACE_SIZE 8
 
-/* A body's field number in Envelope: FROE__ENVELOPE__BODY_*. */
-size_t wire_frame_size(uint64_t request, uint32_t number, const ProtobufCMessage *body);
-void wire_frame_pack(uint8_t *to, uint64_t request, uint32_t number, const ProtobufCMessage *body,
-    size_t frame_size);
+/* A frame around a body of so many bytes: what it takes, and where the body is to be written to.
+ * number: the body's field in Envelope, FROE__ENVELOPE__BODY_*. */
+size_t wire_frame_size(uint64_t request, uint32_t number, size_t body_size);
+uint8_t *wire_frame_begin(uint8_t *to, uint64_t request, uint32_t number, size_t body_size);
 
 /* NULL: not an envelope, or too large for the arena. */
 const Froe__Envelope *wire_decode(struct arena *arena, struct bytes frame);

@@ -192,6 +192,17 @@ fake_take(struct fake *fake, const Froe__Envelope *envelope)
 	return go_on;
 }
 
+/* It has the bytes that protobuf-c would give it, whoever wrote it. */
+static inline void
+fake_check(const Froe__Envelope *envelope, const uint8_t *bytes, size_t size)
+{
+	uint8_t *packed = mem_alloc(size + 1);
+	assert_int_equal(froe__envelope__get_packed_size(envelope), size);
+	assert_int_equal(froe__envelope__pack(envelope, packed), size);
+	assert_memory_equal(packed, bytes, size);
+	mem_free(packed);
+}
+
 /* Takes whole frames off the front. */
 static inline bool
 fake_frames(struct fake *fake, struct buf *in, bool *greeted)
@@ -208,6 +219,7 @@ fake_frames(struct fake *fake, struct buf *in, bool *greeted)
 			return true;
 		Froe__Envelope *envelope = froe__envelope__unpack(NULL, size, bytes.data + 4);
 		assert_non_null(envelope);
+		fake_check(envelope, bytes.data + 4, size);
 		bool go_on = fake_take(fake, envelope);
 		froe__envelope__free_unpacked(envelope, NULL);
 		buf_pop(in, 4 + size);

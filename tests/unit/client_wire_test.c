@@ -5,6 +5,7 @@
 #include "client/wire.h"
 
 #include "base/mem.h"
+#include "base/message.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,11 +23,12 @@ expect_packed(uint64_t request, size_t size)
 	char *reason = mem_zalloc(size + 1);
 	memset(reason, 'x', size);
 	cancel.reason = reason;
-	size_t frame_size =
-	    wire_frame_size(request, FROE__ENVELOPE__BODY_RUN_CANCEL, &cancel.base);
+	size_t body_size = message_size(&cancel.base);
+	size_t frame_size = wire_frame_size(request, FROE__ENVELOPE__BODY_RUN_CANCEL, body_size);
 	uint8_t *frame = mem_alloc(frame_size);
-	wire_frame_pack(
-	    frame, request, FROE__ENVELOPE__BODY_RUN_CANCEL, &cancel.base, frame_size);
+	uint8_t *body =
+	    wire_frame_begin(frame, request, FROE__ENVELOPE__BODY_RUN_CANCEL, body_size);
+	assert_ptr_equal(message_encode(&cancel.base, body), frame + frame_size);
 	assert_int_equal(le32_load(frame), frame_size - 4);
 	arena_init(&arena, 0);
 	const Froe__Envelope *envelope =

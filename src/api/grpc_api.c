@@ -84,21 +84,18 @@ pull(struct grpc_api *session)
 	}
 }
 
-/* True: its methods wait for room. */
-static bool
+static void
 pass(struct grpc_api *session)
 {
 	struct conn *conn = session->conn;
 	struct froe_fault fault;
-	bool stalled = grpc_step(session->grpc, conn_output_used(conn), conn->set->now_ns);
-	if (!stalled && !conn_choked(conn) &&
-	    grpc_receive(session->grpc, &conn->input, &fault) != FROE_OK) {
-		pull(session); /* the GOAWAY that says why */
+	enum froe_err err = FROE_OK;
+	grpc_step(session->grpc, conn_output_used(conn), conn->set->now_ns);
+	if (!conn_choked(conn))
+		err = grpc_receive(session->grpc, &conn->input, &fault);
+	pull(session); /* after a fault: the GOAWAY that says why */
+	if (err != FROE_OK)
 		conn_finish(conn, CONN_CLOSE_PROTOCOL);
-		return false;
-	}
-	pull(session);
-	return stalled;
 }
 
 static void
@@ -122,13 +119,12 @@ grpc_api_step(struct grpc_api *session)
 	enum api_progress progress = API_IDLE;
 	if (!conn_serving(conn))
 		return API_IDLE;
-	bool stalled = false;
 	session->stepping = true;
 	session->again = true;
 	ping_silent(session);
 	for (int i = 0; i < PASSES_MAX && session->again && conn_serving(conn); i++) {
 		session->again = false;
-		stalled = pass(session);
+		pass(session);
 	}
 	if (conn_serving(conn) && session->gateway->step != NULL)
 		progress = session->gateway->step(session->state);
@@ -139,6 +135,7 @@ grpc_api_step(struct grpc_api *session)
 		return API_IDLE;
 	watch_head(session);
 	watch_calls(session);
+	bool stalled = grpc_stalled(session->grpc);
 	conn->held = stalled || conn_choked(conn);
 	if (stalled || progress == API_BLOCKED)
 		return API_BLOCKED;

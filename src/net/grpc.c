@@ -78,6 +78,12 @@ grpc_find(struct grpc *grpc, uint32_t id)
 	return call != NULL && call->opened && !call->closed ? call : NULL;
 }
 
+bool
+grpc_stalled(const struct grpc *grpc)
+{
+	return !list_empty(&grpc->stalled);
+}
+
 uint64_t
 grpc_due_ns(const struct grpc *grpc)
 {
@@ -387,20 +393,20 @@ grpc_due(struct grpc *grpc, uint64_t due_ns)
 		grpc->due_ns = due_ns;
 }
 
-/* True: it waits for more to leave. */
-static bool
+/* So many bytes of the connection have left. */
+static void
 call_left(struct grpc_call *call, uint64_t left)
 {
-	if (call->mark_at > left)
-		return true;
-	froe_assert(call->written < call->mark);
-	call->written = call->mark;
-	list_remove(&call->marked);
-	if (call->pulled > call->mark)
-		call_mark(call);
-	if (call->method->written != NULL)
+	uint64_t before = call->written;
+	while (list_linked(&call->marked) && call->mark_at <= left) {
+		froe_assert(call->written < call->mark);
+		call->written = call->mark;
+		list_remove(&call->marked);
+		if (call->pulled > call->mark)
+			call_mark(call);
+	}
+	if (call->written > before && call->method->written != NULL)
 		call->method->written(call);
-	return false;
 }
 
 static void
@@ -506,7 +512,7 @@ step_gone(struct grpc *grpc)
 	}
 }
 
-bool
+void
 grpc_step(struct grpc *grpc, size_t unsent_bytes, uint64_t now_ns)
 {
 	uint64_t unsent = unsent_bytes < grpc->produced ? unsent_bytes : grpc->produced;
@@ -517,5 +523,4 @@ grpc_step(struct grpc *grpc, size_t unsent_bytes, uint64_t now_ns)
 	step_stalled(grpc);
 	step_writable(grpc);
 	step_gone(grpc);
-	return !list_empty(&grpc->stalled);
 }

@@ -172,11 +172,12 @@ void grpc_close(struct grpc *grpc, enum grpc_end end);
 enum froe_err grpc_receive(struct grpc *grpc, struct buf *input, struct froe_fault *fault)
     FROE_CHECKED;
 /* After grpc_receive: offers again what was refused, says what is writable, written and closed.
- * `unsent_bytes`: of what was pulled, so much has not left yet. True: methods wait for room. */
-bool grpc_step(struct grpc *grpc, size_t unsent_bytes, uint64_t now_ns);
+ * `unsent_bytes`: of what was pulled, so much has not left yet. */
+void grpc_step(struct grpc *grpc, size_t unsent_bytes, uint64_t now_ns);
 /* Appends the next bytes for the network; false: there are none now. */
 bool grpc_pull(struct grpc *grpc, struct buf *to);
 
+bool grpc_stalled(const struct grpc *grpc); /* methods wait for room: nothing is taken in */
 uint64_t grpc_due_ns(const struct grpc *grpc); /* when grpc_step is due for a deadline */
 void grpc_ping(struct grpc *grpc);             /* is anyone there? */
 /* No more calls; streams end with UNAVAILABLE, others are answered. */

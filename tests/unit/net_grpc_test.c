@@ -1,231 +1,7 @@
 /*
- * Calls between a struct grpc and a client, in memory: every byte passes through both HTTP/2 sides.
+ * Calls that go well, and clients that are slow, late or gone.
  */
-#include "net/grpc.h"
-
-#include "base/duration.h"
-#include "net/http2.h"
-
-#include "net_grpc_client.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#define NONE bytes_of(NULL, 0)
-
-/* What the methods saw. */
-struct world {
-	struct grpc *grpc;
-	struct grpc_codec *codec;
-	struct client client;
-	struct buf in;    /* to the server, not yet taken */
-	struct buf out;   /* from the server, not yet read */
-	uint64_t now_ns;
-	size_t unsent;    /* what the server is told of */
-	unsigned opened, closed, messages, readied, writables, halves, writtens;
-	enum grpc_end end; /* of the latest that closed */
-	uint64_t written;  /* of it */
-	bool later;        /* methods take nothing */
-	bool deny;         /* `open` refuses */
-	bool cut;          /* the server's bytes do not arrive */
-	struct grpc_call *stream; /* the latest that was opened */
-};
-
-static struct world *
-world_of(const struct grpc_call *call)
-{
-	return grpc_call_owner(call);
-}
-
-/* -------------------------------------------------------------------------------- methods */
-
-static void
-on_open(struct grpc_call *call)
-{
-	struct world *w = world_of(call);
-	w->opened++;
-	w->stream = call;
-	grpc_call_set_context(call, w);
-	if (w->deny)
-		grpc_finish(call, GRPC_UNAUTHENTICATED, "invalid auth token", NONE);
-}
-
-static enum grpc_taken
-on_echo(struct grpc_call *call, struct bytes message)
-{
-	struct world *w = world_of(call);
-	w->messages++;
-	if (w->later)
-		return GRPC_LATER;
-	if (grpc_call_method(call)->kind == GRPC_UNARY)
-		grpc_reply(call, message);
-	else
-		assert_true(grpc_send(call, message));
-	return GRPC_TAKEN;
-}
-
-static enum grpc_taken
-on_listen(struct grpc_call *call, struct bytes message)
-{
-	struct world *w = world_of(call);
-	(void)message;
-	w->messages++;
-	grpc_begin(call);
-	return GRPC_TAKEN;
-}
-
-static enum grpc_taken
-on_fail(struct grpc_call *call, struct bytes message)
-{
-	(void)message;
-	grpc_finish(call, GRPC_ALREADY_EXISTS, "l\xc3\xa4uft schon: 100%\n",
-	    bytes_text("\x08\x06xy"));
-	return GRPC_TAKEN;
-}
-
-static void
-on_half_close(struct grpc_call *call)
-{
-	world_of(call)->halves++;
-	grpc_finish(call, GRPC_OK, NULL, NONE);
-}
-
-static void
-on_writable(struct grpc_call *call)
-{
-	world_of(call)->writables++;
-}
-
-static void
-on_written(struct grpc_call *call)
-{
-	world_of(call)->writtens++;
-}
-
-static void
-on_close(struct grpc_call *call, enum grpc_end end)
-{
-	struct world *w = world_of(call);
-	w->closed++;
-	w->end = end;
-	w->written = grpc_written(call);
-	if (w->stream == call)
-		w->stream = NULL;
-}
-
-static const struct grpc_method METHODS[] = {
-    {"/t.Test/Echo", GRPC_UNARY, on_open, on_echo, .close = on_close},
-    {"/t.Test/Fail", GRPC_UNARY, on_open, on_fail, .close = on_close},
-    {"/t.Test/Listen", GRPC_SERVER_STREAM, on_open, on_listen, NULL, on_writable, on_written,
-        on_close},
-    {"/t.Test/Chat", GRPC_BIDI, on_open, on_echo, on_half_close, on_writable, on_written, on_close},
-};
-static const struct grpc_methods TABLE = {METHODS, sizeof(METHODS) / sizeof(METHODS[0])};
-
-/* ---------------------------------------------------------------------------------- world */
-
-static void
-on_ready(void *owner)
-{
-	struct world *w = owner;
-	w->readied++;
-}
-
-static void
-world_open_window(struct world *w, uint32_t window)
-{
-	*w = (struct world){.now_ns = NS_PER_S};
-	w->codec = grpc_codec_open();
-	w->grpc = grpc_open(&(struct grpc_options){.methods = &TABLE, .codec = w->codec,
-	    .owner = w, .ready = on_ready, .now_ns = w->now_ns});
-	client_open_window(&w->client, window);
-}
-
-static void
-world_open(struct world *w)
-{
-	world_open_window(w, 65535);
-}
-
-static void
-world_close(struct world *w)
-{
-	grpc_check(w->grpc);
-	grpc_close(w->grpc, GRPC_END_BROKEN);
-	assert_int_equal(w->opened, w->closed);
-	grpc_codec_close(w->codec);
-	client_close(&w->client);
-	buf_release(&w->in);
-	buf_release(&w->out);
-}
-
-static bool
-server_step(struct world *w, struct froe_fault *fault)
-{
-	bool stalled = grpc_step(w->grpc, w->unsent, w->now_ns);
-	enum froe_err err = FROE_OK;
-	if (!stalled)
-		err = grpc_receive(w->grpc, &w->in, fault);
-	while (buf_used(&w->out) < (1u << 20) && grpc_pull(w->grpc, &w->out))
-		;
-	grpc_check(w->grpc);
-	return err == FROE_OK;
-}
-
-/* Bytes to and fro until nobody has any. */
-static enum froe_err
-world_run(struct world *w)
-{
-	struct froe_fault fault = {.code = FROE_OK};
-	for (int i = 0; i < 4000; i++) {
-		buf_push(&w->in, buf_bytes(&w->client.out).data, buf_used(&w->client.out));
-		buf_reset(&w->client.out);
-		unsigned readied = w->readied;
-		size_t before = buf_used(&w->in);
-		if (!server_step(w, &fault))
-			return fault.code;
-		bool moved = readied != w->readied || buf_used(&w->in) != before;
-		if (!w->cut && buf_used(&w->out) > 0) {
-			assert_true(client_feed(&w->client, buf_bytes(&w->out)));
-			buf_reset(&w->out);
-			moved = true;
-		}
-		if (!moved && buf_used(&w->client.out) == 0)
-			return FROE_OK;
-	}
-	fail_msg("it does not come to rest");
-	return FROE_INTERNAL;
-}
-
-static void
-expect_message(const struct heard *heard, size_t at, struct bytes wanted)
-{
-	struct bytes message;
-	assert_true(client_message(heard, at, &message, NULL));
-	assert_true(bytes_equal(message, wanted));
-}
-
-static void
-expect_status(const struct heard *heard, const char *status)
-{
-	if (strcmp(heard->status, status) != 0)
-		print_message("status %s, message %s\n", heard->status, heard->message);
-	assert_string_equal(heard->status, status);
-	assert_true(heard->closed);
-	assert_int_equal(heard->code, NGHTTP2_NO_ERROR);
-}
-
-static struct heard *
-echo(struct world *w, struct bytes message)
-{
-	struct heard *heard = client_call(&w->client, "/t.Test/Echo", NULL);
-	client_say(&w->client, heard, message, true);
-	assert_int_equal(world_run(w), FROE_OK);
-	return heard;
-}
+#include "net_grpc_world.h"
 
 /* ---------------------------------------------------------------------------------- tests */
 
@@ -322,6 +98,420 @@ test_grpc__both_ways(void **state)
 	world_close(&w);
 }
 
+/* ------------------------------------------------------------------------------- messages */
+
+static void
+test_grpc__byte_by_byte(void **state)
+{
+	(void)state;
+	struct world w;
+	world_open(&w);
+	struct heard *heard = client_call(&w.client, "/t.Test/Chat", NULL);
+	const char *bytes = "\0\0\0\0\3abc\0\0\0\0\0\0\0\0\0\1z";
+	for (size_t i = 0; i < 19; i++) {
+		client_say_raw(&w.client, heard, bytes_of(bytes + i, 1), i == 18);
+		assert_int_equal(world_run(&w), FROE_OK);
+	}
+	expect_message(heard, 0, bytes_text("abc"));
+	expect_message(heard, 1, NONE);
+	expect_message(heard, 2, bytes_text("z"));
+	expect_status(heard, "0");
+	world_close(&w);
+}
+
+/* Four letters, in no order that could be foreseen. */
+static uint8_t *
+letters_new(size_t size)
+{
+	uint8_t *letters = mem_alloc(size);
+	uint32_t dice = 1;
+	for (size_t i = 0; i < size; i++) {
+		dice = dice * 1664525u + 1013904223u;
+		letters[i] = "acgt"[dice >> 30];
+	}
+	return letters;
+}
+
+static void
+test_grpc__the_largest_message(void **state)
+{
+	(void)state;
+	struct world w;
+	uint8_t *letters = letters_new(GRPC_MESSAGE_BYTES_MAX);
+	struct bytes largest = bytes_of(letters, GRPC_MESSAGE_BYTES_MAX);
+	world_open(&w);
+	struct heard *heard = echo(&w, largest);
+	expect_message(heard, 0, largest);
+	expect_status(heard, "0");
+	/* One byte more is refused by its prefix, before it is sent. */
+	uint8_t prefix[5];
+	client_prefix(prefix, false, GRPC_MESSAGE_BYTES_MAX + 1);
+	heard = client_call(&w.client, "/t.Test/Echo", NULL);
+	client_say_raw(&w.client, heard, bytes_of(prefix, 5), false);
+	assert_int_equal(world_run(&w), FROE_OK);
+	expect_status(heard, "8");
+	assert_non_null(strstr(heard->message, "4194305"));
+	assert_int_equal(w.end, GRPC_END_REFUSED);
+	world_close(&w);
+	mem_free(letters);
+}
+
+static void
+zipped_call(struct world *w, const char *encoding, int window_bits)
+{
+	const struct client_field fields[] = {{"grpc-encoding", encoding}, {NULL, NULL}};
+	uint8_t *letters = letters_new(100000);
+	struct buf zipped = client_zip(bytes_of(letters, 100000), window_bits);
+	struct heard *heard = client_call(&w->client, "/t.Test/Echo", fields);
+	client_say_zipped(&w->client, heard, buf_bytes(&zipped), true);
+	assert_int_equal(world_run(w), FROE_OK);
+	expect_message(heard, 0, bytes_of(letters, 100000)); /* who asks for no gzip gets none */
+	expect_status(heard, "0");
+	assert_string_equal(heard->encoding, "");
+	buf_release(&zipped);
+	mem_free(letters);
+}
+
+static void
+test_grpc__compressed_requests(void **state)
+{
+	(void)state;
+	struct world w;
+	world_open(&w);
+	zipped_call(&w, "gzip", MAX_WBITS + 16);
+	zipped_call(&w, "deflate", MAX_WBITS);
+	zipped_call(&w, "gzip", MAX_WBITS + 16);
+	/* With an encoding, a message may still be as it is. */
+	const struct client_field fields[] = {{"grpc-encoding", "gzip"}, {NULL, NULL}};
+	struct heard *heard = client_call(&w.client, "/t.Test/Echo", fields);
+	client_say(&w.client, heard, bytes_text("plain"), true);
+	assert_int_equal(world_run(&w), FROE_OK);
+	expect_message(heard, 0, bytes_text("plain"));
+	world_close(&w);
+}
+
+static void
+test_grpc__compressed_answers(void **state)
+{
+	(void)state;
+	struct world w;
+	const struct client_field fields[] = {
+	    {"grpc-accept-encoding", "identity, deflate,gzip"}, {NULL, NULL}};
+	uint8_t *letters = letters_new(100000);
+	struct bytes message;
+	bool zipped;
+	world_open(&w);
+	struct heard *heard = client_call(&w.client, "/t.Test/Chat", fields);
+	client_say(&w.client, heard, bytes_of(letters, 100000), false);
+	client_say(&w.client, heard, bytes_text("short"), true);
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_string_equal(heard->encoding, "gzip");
+	assert_true(client_message(heard, 0, &message, &zipped));
+	assert_true(zipped && message.size < 50000);
+	uint8_t *plain = mem_alloc(100000);
+	z_stream stream = {.next_in = (uint8_t *)(uintptr_t)message.data,
+	    .avail_in = (unsigned)message.size, .next_out = plain, .avail_out = 100000};
+	assert_int_equal(inflateInit2(&stream, MAX_WBITS + 16), Z_OK);
+	assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END);
+	inflateEnd(&stream);
+	assert_int_equal(stream.avail_out, 0);
+	assert_memory_equal(plain, letters, 100000);
+	assert_true(client_message(heard, 1, &message, &zipped));
+	assert_false(zipped);
+	world_close(&w);
+	mem_free(plain);
+	mem_free(letters);
+}
+
+/* ------------------------------------------------------------------------ time and absence */
+
+static void
+test_grpc__a_deadline_passes(void **state)
+{
+	(void)state;
+	struct world w;
+	const struct client_field fields[] = {{"grpc-timeout", "250m"}, {NULL, NULL}};
+	world_open(&w);
+	struct heard *heard = client_call(&w.client, "/t.Test/Listen", fields);
+	client_say(&w.client, heard, NONE, true);
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(grpc_due_ns(w.grpc), w.now_ns + 250 * NS_PER_MS);
+	w.now_ns += 250 * NS_PER_MS - 1;
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(w.closed, 0);
+	w.now_ns += 1;
+	assert_int_equal(world_run(&w), FROE_OK);
+	expect_status(heard, "4");
+	assert_int_equal(w.end, GRPC_END_DEADLINE);
+	assert_int_equal(grpc_due_ns(w.grpc), UINT64_MAX);
+	world_close(&w);
+}
+
+/* Half a message cannot be followed by a status. */
+static void
+test_grpc__a_deadline_within_a_message(void **state)
+{
+	(void)state;
+	struct world w;
+	const struct client_field fields[] = {{"grpc-timeout", "1S"}, {NULL, NULL}};
+	static const uint8_t zeroes[200000];
+	world_open(&w);
+	w.client.holds = true;
+	struct heard *heard = client_call(&w.client, "/t.Test/Listen", fields);
+	client_say(&w.client, heard, NONE, true);
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_true(grpc_send(w.stream, bytes_of(zeroes, sizeof(zeroes))));
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(buf_used(&heard->body), 65535);
+	w.now_ns += NS_PER_S;
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_true(heard->closed);
+	assert_int_equal(heard->code, NGHTTP2_CANCEL);
+	assert_int_equal(w.end, GRPC_END_DEADLINE);
+	assert_int_equal(w.written, 0);
+	world_close(&w);
+}
+
+static void
+test_grpc__a_client_cancels(void **state)
+{
+	(void)state;
+	struct world w;
+	static const uint8_t zeroes[60000];
+	world_open(&w);
+	w.client.holds = true;
+	struct heard *heard = client_call(&w.client, "/t.Test/Listen", NULL);
+	client_say(&w.client, heard, NONE, true);
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_true(grpc_send(w.stream, bytes_of(zeroes, sizeof(zeroes))));
+	assert_true(grpc_send(w.stream, bytes_of(zeroes, sizeof(zeroes))));
+	assert_int_equal(world_run(&w), FROE_OK);
+	client_reset(&w.client, heard, NGHTTP2_CANCEL);
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(w.end, GRPC_END_CANCELLED);
+	assert_int_equal(w.written, 1); /* the second did not reach it */
+	assert_int_equal(grpc_calls(w.grpc), 0);
+	world_close(&w);
+}
+
+/* Written is what has left, not what was queued or pulled. */
+static void
+test_grpc__written_when_it_has_left(void **state)
+{
+	(void)state;
+	struct world w;
+	world_open(&w);
+	w.unsent = SIZE_MAX;
+	struct heard *heard = client_call(&w.client, "/t.Test/Listen", NULL);
+	client_say(&w.client, heard, NONE, true);
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_true(grpc_send(w.stream, bytes_text("one")));
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_true(grpc_send(w.stream, bytes_text("two")));
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(grpc_written(w.stream), 0);
+	w.unsent = 5; /* within the second one's frame */
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(grpc_written(w.stream), 1);
+	assert_int_equal(w.writtens, 1);
+	w.unsent = 0;
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(grpc_written(w.stream), 2);
+	assert_int_equal(w.writtens, 2);
+	/* A call that is done is told so when its last message has left. */
+	w.unsent = SIZE_MAX;
+	assert_true(grpc_send(w.stream, bytes_text("three")));
+	grpc_finish(w.stream, GRPC_OK, NULL, NONE);
+	assert_int_equal(world_run(&w), FROE_OK);
+	expect_status(heard, "0");
+	assert_int_equal(w.closed, 0);
+	w.unsent = 0;
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(w.closed, 1);
+	assert_int_equal(w.end, GRPC_END_DONE);
+	assert_int_equal(w.written, 3);
+	world_close(&w);
+}
+
+static void
+test_grpc__a_slow_reader(void **state)
+{
+	(void)state;
+	struct world w;
+	static const uint8_t zeroes[10000];
+	struct bytes message = bytes_of(zeroes, sizeof(zeroes));
+	world_open(&w);
+	w.client.holds = true;
+	struct heard *heard = client_call(&w.client, "/t.Test/Listen", NULL);
+	client_say(&w.client, heard, NONE, true);
+	assert_int_equal(world_run(&w), FROE_OK);
+	size_t taken = 0;
+	for (int i = 0; i < 1000; i++)
+		taken += grpc_send(w.stream, message);
+	assert_in_range(taken * message.size, GRPC_CALL_QUEUED_MAX - 2 * message.size,
+	    GRPC_CALL_QUEUED_MAX + message.size);
+	assert_in_range(grpc_held_bytes(w.grpc), 1, 2 * GRPC_CALL_QUEUED_MAX);
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(w.writables, 0);
+	assert_int_equal(grpc_written(w.stream), 6);
+	client_release(&w.client);
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(w.writables, 1);
+	assert_int_equal(grpc_written(w.stream), taken);
+	assert_int_equal(buf_used(&heard->body), taken * (message.size + 5));
+	assert_true(grpc_send(w.stream, message));
+	world_close(&w);
+}
+
+static void
+test_grpc__a_reader_that_has_stopped(void **state)
+{
+	(void)state;
+	struct world w;
+	static const uint8_t zeroes[100000];
+	world_open(&w);
+	w.client.holds = true;
+	struct heard *heard = client_call(&w.client, "/t.Test/Listen", NULL);
+	client_say(&w.client, heard, NONE, true);
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_true(grpc_send(w.stream, bytes_of(zeroes, sizeof(zeroes))));
+	assert_int_equal(world_run(&w), FROE_OK);
+	w.now_ns += GRPC_STALL_MS * NS_PER_MS - 1;
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(w.closed, 0);
+	w.now_ns += 1;
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_true(heard->closed);
+	assert_int_equal(w.end, GRPC_END_STALLED);
+	assert_int_equal(w.written, 0);
+	world_close(&w);
+}
+
+static void
+test_grpc__no_room_for_a_message(void **state)
+{
+	(void)state;
+	struct world w;
+	world_open(&w);
+	w.later = true;
+	struct heard *chat = client_call(&w.client, "/t.Test/Chat", NULL);
+	client_say(&w.client, chat, bytes_text("a"), false);
+	client_say(&w.client, chat, bytes_text("b"), true);
+	struct heard *heard = client_call(&w.client, "/t.Test/Echo", NULL);
+	client_say(&w.client, heard, bytes_text("c"), true);
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_true(w.messages > 0);
+	assert_int_equal(w.taken, 0);
+	assert_true(buf_used(&w.in) > 0); /* what follows is not even taken in */
+	w.later = false;
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(w.taken, 3);
+	expect_message(chat, 0, bytes_text("a"));
+	expect_message(chat, 1, bytes_text("b"));
+	expect_message(heard, 0, bytes_text("c"));
+	expect_status(chat, "0");
+	expect_status(heard, "0");
+	world_close(&w);
+}
+
+/* The client goes while its message waits for room. */
+static void
+test_grpc__cancelled_while_it_waits(void **state)
+{
+	(void)state;
+	struct world w;
+	world_open(&w);
+	w.later = true;
+	struct heard *heard = client_call(&w.client, "/t.Test/Echo", NULL);
+	client_say(&w.client, heard, bytes_text("c"), true);
+	client_reset(&w.client, heard, NGHTTP2_CANCEL);
+	assert_int_equal(world_run(&w), FROE_OK);
+	w.later = false;
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(w.closed, 1);
+	world_close(&w);
+}
+
+static void
+test_grpc__the_connection_breaks(void **state)
+{
+	(void)state;
+	struct world w;
+	world_open(&w);
+	struct heard *heard = client_call(&w.client, "/t.Test/Listen", NULL);
+	client_say(&w.client, heard, NONE, true);
+	client_call(&w.client, "/t.Test/Chat", NULL);
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(w.opened, 2);
+	world_close(&w); /* closed as often as opened */
+	assert_int_equal(w.end, GRPC_END_BROKEN);
+}
+
+static void
+test_grpc__the_server_stops(void **state)
+{
+	(void)state;
+	struct world w;
+	world_open(&w);
+	struct heard *listen = client_call(&w.client, "/t.Test/Listen", NULL);
+	client_say(&w.client, listen, NONE, true);
+	w.later = true;
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_true(grpc_send(w.stream, bytes_text("last")));
+	struct heard *heard = client_call(&w.client, "/t.Test/Echo", NULL);
+	client_say(&w.client, heard, bytes_text("before"), true);
+	assert_int_equal(world_run(&w), FROE_OK);
+	grpc_drain(w.grpc);
+	assert_int_equal(world_run(&w), FROE_OK);
+	expect_message(listen, 0, bytes_text("last"));
+	expect_status(listen, "14");
+	assert_int_equal(w.end, GRPC_END_DRAINED);
+	assert_int_equal(w.client.goaways, 1);
+	assert_false(grpc_done(w.grpc)); /* a unary call is answered yet */
+	w.later = false;
+	assert_int_equal(world_run(&w), FROE_OK);
+	expect_message(heard, 0, bytes_text("before"));
+	assert_true(grpc_done(w.grpc));
+	world_close(&w);
+}
+
+static void
+test_grpc__pings(void **state)
+{
+	(void)state;
+	struct world w;
+	world_open(&w);
+	for (int i = 0; i < 500; i++) {
+		nghttp2_submit_ping(w.client.session, NGHTTP2_FLAG_NONE, NULL);
+		client_pull(&w.client);
+		assert_int_equal(world_run(&w), FROE_OK);
+	}
+	assert_int_equal(w.client.pings, 500);
+	grpc_ping(w.grpc);
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(w.client.pinged, 1);
+	assert_int_equal(w.client.goaways, 0);
+	world_close(&w);
+}
+
+static void
+test_grpc__many_calls_at_once(void **state)
+{
+	(void)state;
+	struct world w;
+	world_open(&w);
+	assert_int_equal(world_run(&w), FROE_OK);
+	for (unsigned i = 0; i < 2000; i++)
+		client_say(&w.client, client_call(&w.client, "/t.Test/Listen", NULL), NONE, true);
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(grpc_calls(w.grpc), 2000);
+	assert_in_range(grpc_held_bytes(w.grpc), 1, 10u << 20);
+	client_say(&w.client, client_call(&w.client, "/t.Test/Echo", NULL), bytes_text("x"), true);
+	assert_int_equal(world_run(&w), FROE_OK);
+	expect_message(&w.client.heard[2000], 0, bytes_text("x"));
+	world_close(&w);
+}
+
 int
 main(void)
 {
@@ -331,6 +521,22 @@ main(void)
 	    cmocka_unit_test(test_grpc__an_error_in_full),
 	    cmocka_unit_test(test_grpc__a_server_stream),
 	    cmocka_unit_test(test_grpc__both_ways),
+	    cmocka_unit_test(test_grpc__byte_by_byte),
+	    cmocka_unit_test(test_grpc__the_largest_message),
+	    cmocka_unit_test(test_grpc__compressed_requests),
+	    cmocka_unit_test(test_grpc__compressed_answers),
+	    cmocka_unit_test(test_grpc__a_deadline_passes),
+	    cmocka_unit_test(test_grpc__a_deadline_within_a_message),
+	    cmocka_unit_test(test_grpc__a_client_cancels),
+	    cmocka_unit_test(test_grpc__written_when_it_has_left),
+	    cmocka_unit_test(test_grpc__a_slow_reader),
+	    cmocka_unit_test(test_grpc__a_reader_that_has_stopped),
+	    cmocka_unit_test(test_grpc__no_room_for_a_message),
+	    cmocka_unit_test(test_grpc__cancelled_while_it_waits),
+	    cmocka_unit_test(test_grpc__the_connection_breaks),
+	    cmocka_unit_test(test_grpc__the_server_stops),
+	    cmocka_unit_test(test_grpc__pings),
+	    cmocka_unit_test(test_grpc__many_calls_at_once),
 	};
 	return cmocka_run_group_tests_name("grpc", tests, NULL, NULL);
 }

@@ -104,16 +104,38 @@ result_pairs(struct froe_task *task, Froe__Pair *const *wire, size_t count)
 	return (const void *)result_keep(task, pairs, count * sizeof(pairs[0]));
 }
 
+static uint64_t
+step_evict_ns(const struct task_step *step)
+{
+	if (!step->pending || step->evict != 0 || step->evict_ns == UINT64_MAX)
+		return UINT64_MAX;
+	return step->task->worker->draining ? 0 : step->evict_ns;
+}
+
+static void step_evict(struct task_step *step);
+
+/* What must be waited for. An eviction that is due at once is no reason to wake the handler. */
+static void
+step_pend(struct task_step *step)
+{
+	if (!step->pending)
+		step->evict_ns = clock_now_ns() + step->task->worker->evict_after_ns;
+	step->pending = true;
+	if (!step->spawn && step_evict_ns(step) <= clock_now_ns())
+		step_evict(step);
+	else
+		step_look(step);
+}
+
 static void
 step_take(struct task_step *step, const Froe__NodeDone *done)
 {
-	struct froe_worker *worker = step->task->worker;
 	FROE_DROP(wire_id_get(done->child, &step->child), "only a child step has one");
 	if (done->state == FROE__NODE_STATE__NODE_PENDING) {
-		if (!step->pending)
-			step->evict_ns = clock_now_ns() + worker->evict_after_ns;
-		step->pending = true;
-	} else if (done->state == FROE__NODE_STATE__NODE_ABSENT) {
+		step_pend(step);
+		return;
+	}
+	if (done->state == FROE__NODE_STATE__NODE_ABSENT) {
 		step->absent = true;
 	} else {
 		size_t pairs = done->n_metadata < FROE_METADATA_PAIRS_MAX ? done->n_metadata
@@ -244,14 +266,6 @@ step_evict(struct task_step *step)
 }
 
 /* ----------------------------------------------------------------------------------- waiting */
-
-static uint64_t
-step_evict_ns(const struct task_step *step)
-{
-	if (!step->pending || step->evict != 0 || step->evict_ns == UINT64_MAX)
-		return UINT64_MAX;
-	return step->task->worker->draining ? 0 : step->evict_ns;
-}
 
 static bool
 step_over(const struct task_step *step)

@@ -224,6 +224,7 @@ void log_stop(struct log *log, uint64_t now_ns);
  * segments, activates the next one ahead of need, watches free space. Returns true while there is
  * more to do; the caller sleeps until woken (wake_fn below) otherwise. Blocking I/O. */
 bool log_spares_step(struct log *log);
+uint64_t log_spares_rest_ns(const struct log *log, uint64_t took_ns); /* after such a step */
 
 /* Called by the owner when housekeeping has work (from log_flush). */
 void log_set_spares_wake(struct log *log, void (*wake)(void *context), void *context);

@@ -3,7 +3,8 @@
  * there are enough. Making: create new.tmp, allocate (lack of space shows here), write zeros over
  * all of it so that the file system has no extents left to convert, sync, rename to spare-NN.tmp,
  * sync the directory. Activating: write the header blocks into a spare, sync, rename to its
- * segment's name, sync the directory, hand it over.
+ * segment's name, sync the directory, hand it over. The zeros go in pieces with rests between them:
+ * the frames' own small writes, and their flushes, wait behind each.
  *
  * A crash leaves new.tmp (removed at open), or a spare with header blocks (overwritten when it is
  * activated), or a segment that nobody has written to (adopted at open).
@@ -17,8 +18,9 @@
 
 #include <stdio.h>
 
-#define SPARES_CHUNK_BYTES (1u << 20)
+#define SPARES_CHUNK_BYTES (256u << 10) /* so long may a frame's write have to wait */
 #define SPARES_RING 64u
+#define SPARES_REST 4u /* of the time for one piece of work, while there is no hurry */
 #define SPARES_READY 1u /* activated ahead of need */
 #define SPARES_SCARCE_PERCENT 5
 #define SPARES_SCARCE_SEGMENTS 4
@@ -367,6 +369,13 @@ spares_step(struct spares *spares)
 		return spares_finish(spares);
 	}
 	froe_never("all states are handled");
+}
+
+uint64_t
+spares_rest_ns(const struct spares *spares, uint64_t took_ns)
+{
+	bool hurry = spares_ready(spares) < SPARES_READY || spares_count(spares) == 0;
+	return hurry ? 0 : took_ns * SPARES_REST;
 }
 
 enum froe_err

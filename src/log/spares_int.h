@@ -67,6 +67,10 @@ enum froe_err spares_find(struct spares *spares, struct froe_fault *fault);
 /* One piece of blocking work. False: there is nothing to do, or nothing can be done now. */
 bool spares_step(struct spares *spares);
 
+/* How long to rest after a step with work in it, so that the disk is free for others: not at all
+ * when the writer may soon have to wait. */
+uint64_t spares_rest_ns(const struct spares *spares, uint64_t took_ns);
+
 /* Steps until a segment is ready; FROE_NO_SPACE if there is no room for one. */
 enum froe_err spares_require(struct spares *spares, struct froe_fault *fault);
 

@@ -700,6 +700,12 @@ log_write_age_ns(const struct log *log, uint64_t mono_ns)
 	return mono_ns - oldest_ns;
 }
 
+uint64_t
+log_spares_rest_ns(const struct log *log, uint64_t took_ns)
+{
+	return spares_rest_ns(&log->spares, took_ns);
+}
+
 bool
 log_spares_step(struct log *log)
 {

@@ -37,9 +37,14 @@ keeper_run(void *context)
 {
 	struct keeper *keeper = context;
 	while (!keeper_stops(keeper)) {
+		uint64_t began_ns = io_mono_ns(keeper->env);
 		bool more = log_spares_step(keeper->log);
+		uint64_t took_ns = io_mono_ns(keeper->env) - began_ns;
+		uint64_t rest_ns = log_spares_rest_ns(keeper->log, took_ns);
 		failpoint_pass(FAILPOINT_spare_step);
-		if (!more)
+		if (more && rest_ns > 0)
+			sleep_for(&keeper->work, rest_ns);
+		else if (!more)
 			sleep_for(
 			    &keeper->work, log_short_of_space(keeper->log) ? NS_PER_S : UINT64_MAX);
 	}

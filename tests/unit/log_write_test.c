@@ -199,6 +199,22 @@ test_log__room_is_a_promise(void **state)
 	world_free(world);
 }
 
+/* Spares are made with rests, but when one may be needed soon. */
+static void
+test_log__housekeeping_rests_unless_there_is_a_hurry(void **state)
+{
+	(void)state;
+	for (unsigned spares = 0; spares <= 2; spares += 2) {
+		struct world *world = world_sim(21);
+		world->options.spares = spares;
+		world_open(world);
+		world_settle(world);
+		assert_int_equal(log_spares_rest_ns(world->log, 0), 0);
+		assert_true((log_spares_rest_ns(world->log, 1000) > 1000) == (spares > 0));
+		world_free(world);
+	}
+}
+
 /* ------------------------------------------------------------------------------------ failures */
 
 static void
@@ -834,6 +850,7 @@ main(void)
 	    cmocka_unit_test(test_log__flush_groups_what_queued),
 	    cmocka_unit_test(test_log__inflight_is_bounded),
 	    cmocka_unit_test(test_log__room_is_a_promise),
+	    cmocka_unit_test(test_log__housekeeping_rests_unless_there_is_a_hurry),
 	    cmocka_unit_test(test_log__short_writes_are_continued),
 	    cmocka_unit_test(test_log__write_error_is_the_end),
 	    cmocka_unit_test(test_log__disk_full),

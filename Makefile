@@ -16,6 +16,7 @@
 #   make inject [CASES=N] [MODE=m]    every system call and allocation fails in turn (0: all)
 #   make eio [ROUNDS=N]      the disk fails under a server at work (loop-mounted ext4 and XFS)
 #   make disk-full [LEVELS=N] the disk fills up under a server at work, from so many levels
+#   make hatchet [ARGS=ts --case simple]   Hatchet's SDKs against froe; first tools/deps --all
 #   make soak [MINUTES=N]    half an hour of mixed load, kills, backups; memory and disk stay flat
 #   make fuzz TARGET=name SECONDS=n; make fuzz-all SECONDS=n; make fuzz-replay    libFuzzer; corpora
 #   make coverage [ARGS=--missed]   branches of log, engine, sched and the parsers that tests take
@@ -242,6 +243,11 @@ PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/system/*.c test
 BENCHES := $(patsubst bench/%.c,$(OUT)/bench/%,$(wildcard bench/*.c))
 test-build: all $(UNIT) $(PROGRAMS) $(BENCHES) $(ROT) $(POWER)
 .PHONY: test-build
+
+# Hatchet's SDKs, unmodified. What they run on is put into $(B)/hatchet by tools/deps --all.
+hatchet: $(OUT)/froe
+	@tests/hatchet/run --out $(OUT) $(ARGS)
+.PHONY: hatchet
 
 SEEDS ?= 2000
 FROM ?= 1

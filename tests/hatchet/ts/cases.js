@@ -1,0 +1,393 @@
+/*
+ * tests/hatchet/ts/cases: node cases.js [CASE...]: Hatchet's SDK for TypeScript against froe.
+ *
+ * The token and the address in it come from HATCHET_CLIENT_TOKEN. HATCHET_TEST_ENGINE names a
+ * command that ends the engine by kill -9 and starts it again; without it engine-restart is
+ * skipped. Workers are processes of their own (worker.js). A line for each case, then
+ * "N passed, N failed". Bounds of time are generous and only ever from below where order counts.
+ */
+'use strict';
+const assert = require('node:assert/strict');
+const { execFileSync, spawn } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { HatchetClient, Priority } = require('@hatchet-dev/typescript-sdk');
+const { define, needs, sleep } = require('./workflows');
+
+const CASE_MS = 90000;
+const tmp = fs.mkdtempSync(path.join(os.tmpdir(), 'froe-hatchet-ts-'));
+let hatchet;
+let w;
+let files = 0;
+
+/* A name that no file has yet. */
+function fresh() {
+  files += 1;
+  return path.join(tmp, `f${files}`);
+}
+
+function lines(file) {
+  return fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trim().split('\n') : [];
+}
+
+async function until(what, condition) {
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    await sleep(50);
+    if (until.over) throw new Error(`waiting ${what}`);
+  }
+}
+
+async function rejected(promise) {
+  try {
+    await promise;
+  } catch (error) {
+    return Array.isArray(error) ? error.join('; ') : String(error?.message ?? error);
+  }
+  throw new Error('the run did not fail');
+}
+
+async function status(id, wanted) {
+  await until(`for ${id} to be ${wanted}`, async () => {
+    const now = await hatchet.runs.get_status(id);
+    return now === wanted;
+  });
+}
+
+/* ------------------------------------------------------------------------------------ workers */
+
+const workers = new Set();
+
+async function workerStart(name, slots, wanted) {
+  const log = path.join(tmp, `${name}-${workers.size}.log`);
+  const child = spawn(
+    process.execPath,
+    [path.join(__dirname, 'worker.js'), name, String(slots), ...wanted],
+    { stdio: ['ignore', 'pipe', fs.openSync(log, 'a')] }
+  );
+  const worker = { child, log, output: '' };
+  worker.over = new Promise((resolve) => child.on('exit', resolve));
+  child.on('exit', () => workers.delete(worker));
+  workers.add(worker);
+  await new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('the worker was not ready in 60 s')), 60000);
+    child.stdout.on('data', (data) => {
+      fs.appendFileSync(log, data);
+      worker.output += data;
+      if (!/^ready$/m.test(worker.output)) return;
+      clearTimeout(timer);
+      resolve();
+    });
+    child.on('exit', (code) => reject(new Error(`the worker ended with status ${code}`)));
+  }).catch((error) => {
+    const said = fs.readFileSync(log, 'utf8').trim().split('\n').slice(-8).join('\n    ');
+    throw new Error(`${error.message}; the end of its log:\n    ${said}`);
+  });
+  return worker;
+}
+
+async function workerStop(worker, signal = 'SIGTERM') {
+  worker.child.kill(signal);
+  await worker.over;
+}
+
+/* -------------------------------------------------------------------------------------- cases */
+
+const cases = {
+  async simple() {
+    const out = await w.simple.run({ msg: 'hi' }, { additionalMetadata: { k: 'v' } });
+    assert.equal(out.msg, 'HI');
+    assert.equal(out.meta.k, 'v');
+  },
+
+  async dag() {
+    const out = await w.dag.run({ v: 1 });
+    assert.deepEqual(out, { a: { v: 2 }, B: { v: 20 }, c: { v: 200 }, d: { v: 220 } });
+  },
+
+  async retries() {
+    const file = fresh();
+    assert.deepEqual(await w.flaky.run({ file }), { tries: 2 });
+    const times = lines(file).map(Number);
+    assert.equal(times.length, 3);
+    assert.ok(times[2] - times[0] >= 1900, 'a second before each retry');
+  },
+
+  async 'non-retryable'() {
+    const file = fresh();
+    assert.match(await rejected(w.hopeless.run({ file })), /no use/);
+    assert.equal(lines(file).length, 1);
+  },
+
+  async 'on-failure'() {
+    const file = fresh();
+    assert.match(await rejected(w.failing.run({ file })), /it broke/);
+    await until('for the on-failure task', () => lines(file).length > 0);
+    assert.match(JSON.parse(lines(file)[0]).breaks, /it broke/);
+  },
+
+  async timeout() {
+    const file = fresh();
+    await rejected(w.late.run({ file }));
+    await until('for the abort', () => lines(file).length === 2);
+    assert.deepEqual(lines(file), ['began', 'aborted']);
+  },
+
+  async refresh() {
+    assert.deepEqual(await w.refreshed.run({}), { done: true });
+  },
+
+  async cancel() {
+    const file = fresh();
+    const run = await w.endless.runNoWait({ file });
+    const id = await run.getWorkflowRunId();
+    await until('for the start', () => lines(file).length === 1);
+    await hatchet.runs.cancel({ ids: [id] });
+    await until('for the abort', () => lines(file).length === 2);
+    await status(id, 'CANCELLED');
+  },
+
+  async children() {
+    const out = await w.fan.run({ n: 20 });
+    assert.deepEqual(out, { one: 14, many: 2470 });
+  },
+
+  async 'children-retry'() {
+    const file = fresh();
+    assert.deepEqual(await w.spawner.run({ file }), { v: 7, tries: 1 });
+    assert.equal(lines(file).length, 1, 'the child ran once');
+  },
+
+  async bulk() {
+    const inputs = Array.from({ length: 1000 }, (_, v) => ({ v }));
+    const out = await w.square.run(inputs);
+    assert.equal(out.length, 1000);
+    out.forEach((each, v) => assert.equal(each.v, v * v));
+  },
+
+  async events() {
+    const one = await hatchet.events.push('ts:one', { a: 1 }, { additionalMetadata: { k: 'v' } });
+    assert.match(one.eventId, /^[0-9a-f-]{36}$/);
+    assert.equal(one.key, 'ts:one');
+    const many = await hatchet.events.bulkPush('ts:many', [
+      { payload: { a: 1 } },
+      { payload: { a: 2 } },
+      { payload: { a: 3 } },
+    ]);
+    assert.equal(new Set(many.events.map((event) => event.eventId)).size, 3);
+  },
+
+  async logs() {
+    const { task } = await w.logs.run({});
+    const rows = await until('for three lines', async () => {
+      const list = await hatchet.logs.list(task);
+      return (list.rows ?? []).length >= 3 && list.rows;
+    });
+    for (const word of ['one', 'two', 'three'])
+      assert.ok(rows.some((row) => row.message.includes(`line ${word}`)), word);
+  },
+
+  async streaming() {
+    const file = fresh();
+    const run = await w.stream.runNoWait({ file, n: 50 });
+    let text = '';
+    const id = await run.getWorkflowRunId();
+    setTimeout(() => fs.writeFileSync(file, ''), 500);
+    for await (const chunk of hatchet.runs.subscribeToStream(id)) text += chunk;
+    assert.equal(text, Array.from({ length: 50 }, (_, i) => `${i};`).join(''));
+  },
+
+  async priority() {
+    const file = fresh();
+    const gate = fresh();
+    const worker = await workerStart('ts-one-slot', 1, ['queued']);
+    const first = w.queued.run({ file, gate, name: 'first' });
+    await until('for the first to have the slot', () => lines(file).length === 1);
+    const runs = [];
+    for (const [name, priority] of [
+      ['low', Priority.LOW],
+      ['low', Priority.LOW],
+      ['high', Priority.HIGH],
+      ['high', Priority.HIGH],
+    ]) {
+      const run = await w.queued.runNoWait({ file, name }, { priority });
+      await run.getWorkflowRunId();
+      runs.push(run);
+    }
+    fs.writeFileSync(gate, '');
+    await first;
+    await Promise.all(runs.map((run) => run.result()));
+    await workerStop(worker);
+    assert.deepEqual(lines(file), ['first', 'high', 'high', 'low', 'low']);
+  },
+
+  async 'durable-sleep'() {
+    const file = fresh();
+    const begun = Date.now();
+    assert.deepEqual(await w.nap.run({ file, sleep: '2s' }), { slept: true, v: 81 });
+    assert.ok(Date.now() - begun >= 1900);
+  },
+
+  async 'durable-event'() {
+    const key = `ts:waited:${process.pid}`;
+    const result = w.waiter.run({ key });
+    let over = false;
+    result.finally(() => {
+      over = true;
+    }).catch(() => {});
+    await until('for the event to be heard', async () => {
+      if (!over) await hatchet.events.push(key, { answer: 42 });
+      await sleep(200);
+      return over;
+    });
+    assert.match(JSON.stringify((await result).event), /"answer":42/);
+  },
+
+  async details() {
+    const run = await w.dag.runNoWait({ v: 5 });
+    const id = await run.getWorkflowRunId();
+    await run.result();
+    const details = await hatchet.runs.getDetails(id);
+    assert.equal(details.status, 'COMPLETED');
+    assert.equal(details.done, true);
+    assert.deepEqual(Object.keys(details.taskRuns).sort(), ['B', 'a', 'c', 'd']);
+    assert.equal(details.taskRuns.d.status, 'COMPLETED');
+    assert.deepEqual(details.taskRuns.d.output, { v: 660 });
+  },
+
+  async list() {
+    const mark = `m${process.pid}`;
+    const run = await w.simple.runNoWait({ msg: 'x' }, { additionalMetadata: { mark } });
+    const id = await run.getWorkflowRunId();
+    await run.result();
+    /* At once: a list never lags behind what its caller has been told. */
+    const { rows } = await hatchet.runs.list({ additionalMetadata: { mark } });
+    assert.equal(rows.length, 1);
+    assert.equal(rows[0].workflowRunExternalId, id);
+    assert.equal(rows[0].status, 'COMPLETED');
+    assert.ok(Date.parse(rows[0].finishedAt) >= Date.parse(rows[0].startedAt));
+    const one = await hatchet.runs.get(id);
+    assert.equal(one.run.status, 'COMPLETED');
+  },
+
+  async replay() {
+    const file = fresh();
+    const run = await w.gated.runNoWait({ file });
+    const id = await run.getWorkflowRunId();
+    assert.match(await rejected(run.result()), /not yet/);
+    fs.writeFileSync(file, '');
+    await hatchet.runs.replay({ ids: [id] });
+    await status(id, 'COMPLETED');
+    assert.deepEqual((await hatchet.runs.getDetails(id)).taskRuns['ts-gated'].output, { v: 1 });
+  },
+
+  async unknown() {
+    assert.match(await rejected(hatchet.run('ts-nobody-has-this', {})), /ts-nobody-has-this/);
+  },
+
+  async 'worker-restart'() {
+    const file = fresh();
+    const gate = fresh();
+    const first = await workerStart('ts-held-1', 5, ['held']);
+    const run = w.held.run({ file, gate });
+    await until('for the start', () => lines(file).length === 1);
+    await workerStop(first, 'SIGKILL'); /* without a word */
+    const second = await workerStart('ts-held-2', 5, ['held']);
+    await until('for another attempt', () => lines(file).length === 2);
+    fs.writeFileSync(gate, '');
+    assert.equal((await run).pid, second.child.pid);
+    await workerStop(second); /* in good order: the next run waits for the next worker */
+    const next = w.held.run({ file, gate });
+    const third = await workerStart('ts-held-3', 5, ['held']);
+    assert.equal((await next).pid, third.child.pid);
+    await workerStop(third);
+  },
+
+  /* The client and the worker of these runs stay up; the engine does not. */
+  async 'engine-restart'() {
+    const file = fresh();
+    const nap = fresh();
+    const runs = Array.from({ length: 20 }, (_, v) => w.slow.run({ file, v }));
+    const durable = w.nap.run({ file: nap, sleep: '5s' });
+    await until('for the middle', () => lines(file).length >= 10 && lines(nap).length === 1);
+    execFileSync('/bin/sh', ['-c', process.env.HATCHET_TEST_ENGINE], { stdio: 'inherit' });
+    const out = await Promise.all(runs);
+    out.forEach((each, v) => assert.equal(each.v, v));
+    assert.deepEqual(await durable, { slept: true, v: 81 });
+    assert.equal((await w.simple.run({ msg: 'after' })).msg, 'AFTER');
+  },
+};
+
+/* ----------------------------------------------------------------------------------- running */
+
+async function within(ms, name) {
+  let timer;
+  until.over = false;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => {
+      until.over = true;
+      setTimeout(() => reject(new Error(`not done within ${ms / 1000} s`)), 500);
+    }, ms);
+  });
+  try {
+    await Promise.race([cases[name](), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function main() {
+  const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(cases);
+  const strange = chosen.filter((name) => !cases[name]);
+  if (strange.length > 0 || !process.env.HATCHET_CLIENT_TOKEN) {
+    console.error(strange.length > 0
+      ? `there is no case ${strange.join(', ')}; there are ${Object.keys(cases).join(' ')}`
+      : 'HATCHET_CLIENT_TOKEN is not set: froe token create --hatchet makes one');
+    return 2;
+  }
+  hatchet = HatchetClient.init();
+  w = define(hatchet);
+  const wanted = [...new Set(chosen.flatMap((name) => needs[name]))];
+  let passed = 0;
+  let failed = 0;
+  let why;
+  if (wanted.length > 0)
+    await workerStart('ts-main', 50, wanted).catch((error) => {
+      why = error.message;
+    });
+  if (why) console.log(`no worker: ${why}`);
+  for (const name of chosen) {
+    const begun = Date.now();
+    if (name === 'engine-restart' && !process.env.HATCHET_TEST_ENGINE) {
+      console.log(`skipped ${name}: HATCHET_TEST_ENGINE is not set`);
+      continue;
+    }
+    try {
+      if (why && needs[name].length > 0) throw new Error('there is no worker');
+      await within(CASE_MS, name);
+      passed += 1;
+      console.log(`passed ${name} ${Date.now() - begun} ms`);
+    } catch (error) {
+      failed += 1;
+      const text = Array.isArray(error) ? error.join('; ') : error?.message ?? error;
+      console.log(`FAILED ${name}: ${text}`);
+    }
+  }
+  for (const worker of workers) worker.child.kill(failed > 0 ? 'SIGKILL' : 'SIGTERM');
+  await Promise.race([Promise.all([...workers].map((each) => each.over)), sleep(15000)]);
+  for (const worker of workers) worker.child.kill('SIGKILL');
+  if (failed === 0) fs.rmSync(tmp, { recursive: true, force: true });
+  else console.log(`logs of the workers are in ${tmp}`);
+  console.log(`${passed} passed, ${failed} failed`);
+  return failed > 0 || passed === 0 ? 1 : 0;
+}
+
+/* What is still being retried to an engine that is gone is not waited for. */
+main().then((code) => process.exit(code), (error) => {
+  console.error(error);
+  process.exit(1);
+});
+
+process.on('unhandledRejection', () => {}); /* of runs whose case has failed already */

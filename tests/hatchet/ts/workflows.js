@@ -1,0 +1,272 @@
+/*
+ * tests/hatchet/ts/workflows: what the workers of this program do.
+ *
+ * A task leaves a trace in the file that its input names, a line each time: how often it began,
+ * and what it saw, is known without asking the engine. `groups` says which worker serves what, and
+ * `needs` what a case needs, so that one case runs against an engine that can do no more than that.
+ */
+'use strict';
+const fs = require('node:fs');
+const { NonRetryableError } = require('@hatchet-dev/typescript-sdk');
+
+function mark(input, text) {
+  fs.appendFileSync(input.file, `${text}\n`);
+}
+
+function sleep(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(new Error('aborted'));
+    });
+  });
+}
+
+/* Until another process has made the file. */
+async function gate(path, signal) {
+  while (!fs.existsSync(path)) await sleep(20, signal);
+}
+
+function define(hatchet) {
+  const w = {};
+  w.simple = hatchet.task({
+    name: 'ts-Simple',
+    fn: (input, ctx) => ({ msg: input.msg.toUpperCase(), meta: ctx.additionalMetadata() }),
+  });
+
+  w.dag = hatchet.workflow({ name: 'ts-dag' });
+  const a = w.dag.task({ name: 'a', fn: (input) => ({ v: input.v + 1 }) });
+  const b = w.dag.task({
+    name: 'B',
+    parents: [a],
+    fn: async (_, ctx) => ({ v: (await ctx.parentOutput(a)).v * 10 }),
+  });
+  const c = w.dag.task({
+    name: 'c',
+    parents: [a],
+    fn: async (_, ctx) => ({ v: (await ctx.parentOutput(a)).v * 100 }),
+  });
+  w.dag.task({
+    name: 'd',
+    parents: [b, c],
+    fn: async (_, ctx) => ({
+      v: (await ctx.parentOutput(b)).v + (await ctx.parentOutput(c)).v,
+    }),
+  });
+
+  w.flaky = hatchet.task({
+    name: 'ts-flaky',
+    retries: 3,
+    backoff: { factor: 2, maxSeconds: 1 },
+    fn: (input, ctx) => {
+      mark(input, `${Date.now()}`);
+      if (ctx.retryCount() < 2) throw new Error(`boom ${ctx.retryCount()}`);
+      return { tries: ctx.retryCount() };
+    },
+  });
+
+  w.hopeless = hatchet.task({
+    name: 'ts-hopeless',
+    retries: 3,
+    fn: (input) => {
+      mark(input, 'began');
+      throw new NonRetryableError('no use');
+    },
+  });
+
+  w.failing = hatchet.workflow({ name: 'ts-failing' });
+  w.failing.task({
+    name: 'breaks',
+    fn: () => {
+      throw new Error('it broke');
+    },
+  });
+  w.failing.onFailure({
+    name: 'cleanup',
+    fn: (input, ctx) => {
+      mark(input, JSON.stringify(ctx.errors()));
+      return { cleaned: true };
+    },
+  });
+
+  w.late = hatchet.task({
+    name: 'ts-late',
+    executionTimeout: '1s',
+    fn: async (input, ctx) => {
+      mark(input, 'began');
+      try {
+        await sleep(60000, ctx.abortController.signal);
+      } catch (error) {
+        mark(input, 'aborted');
+        throw error;
+      }
+      return {};
+    },
+  });
+
+  w.refreshed = hatchet.task({
+    name: 'ts-refreshed',
+    executionTimeout: '2s',
+    fn: async (_, ctx) => {
+      await ctx.refreshTimeout('20s');
+      await sleep(4000, ctx.abortController.signal);
+      return { done: true };
+    },
+  });
+
+  w.endless = hatchet.task({
+    name: 'ts-endless',
+    executionTimeout: '10m',
+    fn: async (input, ctx) => {
+      mark(input, 'began');
+      try {
+        await sleep(600000, ctx.abortController.signal);
+      } catch (error) {
+        mark(input, 'aborted');
+        throw error;
+      }
+      return {};
+    },
+  });
+
+  w.square = hatchet.task({ name: 'ts-square', fn: (input) => ({ v: input.v * input.v }) });
+  w.fan = hatchet.task({
+    name: 'ts-fan',
+    fn: async (input, ctx) => {
+      const one = await Promise.all(
+        [1, 2, 3].map((v) => ctx.runChild(w.square, { v }, { key: `one-${v}` }))
+      );
+      const many = await ctx.bulkRunChildren(
+        Array.from({ length: input.n }, (_, v) => ({ workflow: w.square, input: { v } }))
+      );
+      return {
+        one: one.reduce((sum, r) => sum + r.v, 0),
+        many: many.reduce((sum, r) => sum + r.v, 0),
+      };
+    },
+  });
+
+  w.once = hatchet.task({
+    name: 'ts-once',
+    fn: (input) => {
+      mark(input, 'child');
+      return { v: 7 };
+    },
+  });
+  w.spawner = hatchet.task({
+    name: 'ts-spawner',
+    retries: 2,
+    fn: async (input, ctx) => {
+      const child = await ctx.runChild(w.once, input, { key: 'only' });
+      if (ctx.retryCount() < 1) throw new Error('after the child');
+      return { v: child.v, tries: ctx.retryCount() };
+    },
+  });
+
+  w.logs = hatchet.task({
+    name: 'ts-logs',
+    fn: async (_, ctx) => {
+      for (const line of ['one', 'two', 'three']) await ctx.logger.info(`line ${line}`);
+      return { task: ctx.taskRunExternalId() };
+    },
+  });
+
+  w.stream = hatchet.task({
+    name: 'ts-stream',
+    executionTimeout: '60s',
+    fn: async (input, ctx) => {
+      await gate(input.file, ctx.abortController.signal);
+      for (let i = 0; i < input.n; i += 1) await ctx.putStream(`${i};`);
+      await sleep(500); /* putStream does not wait until the engine has it */
+      return {};
+    },
+  });
+
+  w.queued = hatchet.task({
+    name: 'ts-queued',
+    fn: async (input) => {
+      mark(input, input.name);
+      if (input.gate) await gate(input.gate);
+      return {};
+    },
+  });
+
+  w.nap = hatchet.durableTask({
+    name: 'ts-nap',
+    executionTimeout: '10m',
+    fn: async (input, ctx) => {
+      mark(input, 'began');
+      await ctx.sleepFor(input.sleep);
+      const child = await ctx.runChild(w.square, { v: 9 });
+      return { slept: true, v: child.v };
+    },
+  });
+
+  w.waiter = hatchet.durableTask({
+    name: 'ts-waiter',
+    executionTimeout: '10m',
+    /* waitFor: waitForEvent of this version loses the payload with engines below v0.80.0. */
+    fn: async (input, ctx) => ({ event: await ctx.waitFor({ eventKey: input.key }) }),
+  });
+
+  w.gated = hatchet.task({
+    name: 'ts-gated',
+    fn: (input) => {
+      if (!fs.existsSync(input.file)) throw new Error('not yet');
+      return { v: 1 };
+    },
+  });
+
+  w.held = hatchet.task({
+    name: 'ts-held',
+    executionTimeout: '10m',
+    retries: 3,
+    fn: async (input, ctx) => {
+      mark(input, `${process.pid}`);
+      await gate(input.gate, ctx.abortController.signal);
+      return { pid: process.pid };
+    },
+  });
+
+  w.slow = hatchet.task({
+    name: 'ts-slow',
+    executionTimeout: '2m',
+    retries: 3,
+    fn: async (input, ctx) => {
+      mark(input, `${input.v}`);
+      await sleep(2000, ctx.abortController.signal);
+      return { v: input.v };
+    },
+  });
+  return w;
+}
+
+/* What a case needs of the worker that serves it. */
+const needs = {
+  simple: ['simple'],
+  dag: ['dag'],
+  retries: ['flaky'],
+  'non-retryable': ['hopeless'],
+  'on-failure': ['failing'],
+  timeout: ['late'],
+  refresh: ['refreshed'],
+  cancel: ['endless'],
+  children: ['fan', 'square'],
+  'children-retry': ['spawner', 'once'],
+  bulk: ['square'],
+  events: [],
+  logs: ['logs'],
+  streaming: ['stream'],
+  priority: [],
+  'durable-sleep': ['nap', 'square'],
+  'durable-event': ['waiter'],
+  details: ['dag'],
+  list: ['simple'],
+  replay: ['gated'],
+  unknown: [],
+  'worker-restart': [],
+  'engine-restart': ['slow', 'nap', 'square', 'simple'],
+};
+
+module.exports = { define, needs, sleep };

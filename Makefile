@@ -85,7 +85,7 @@ LDFLAGS_ALL = $(SANFLAGS) $(COVER) -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 LIBS = $(pkg_libs) -lpthread
 
 # ---------------------------------------------------------------- folders, from tools/layers.txt
-FOLDERS := base io log index cel sched engine tls net api server client cli
+FOLDERS := base io log index cel sched engine tls net api gateway server client cli
 lib = $(foreach f,$(1),$(OBJ)/lib$(f).a)
 L_base := base
 L_io := io base
@@ -97,9 +97,10 @@ L_engine := engine sched cel base
 L_tls := tls base
 L_net := net tls io base llhttp
 L_api := api net tls llhttp index log io engine sched cel pb pb_hatchet base
-L_server := server api net tls llhttp index log io engine sched cel pb pb_hatchet base
+L_gateway := gateway api net tls llhttp index log io engine sched cel pb pb_hatchet base
+L_server := server gateway api net tls llhttp index log io engine sched cel pb pb_hatchet base
 L_client := client tls pb base
-L_cli := cli client server api net tls llhttp index log io engine sched cel pb pb_hatchet base
+L_cli := cli client server gateway api net tls llhttp index log io engine sched cel pb pb_hatchet base
 
 # proto/hatchet is for the server alone: libfroe does not carry it.
 PROTOS := $(wildcard proto/*.proto)

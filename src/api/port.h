@@ -40,6 +40,10 @@ api_conn_slot(uint64_t conn)
 	return (uint32_t)conn & 0xffffffu;
 }
 
+/* Of the workers of a gateway, each of which has an id for its process alone: they come back after
+ * a while, and their calls come over any connection. */
+#define API_INCARNATION_ROAMING UINT64_C(0x676e696d616f72)
+
 enum api_op {
 	API_OP_OPEN,       /* a session said Hello: tenant, push window; answered with a Welcome */
 	API_OP_CLOSE,      /* the connection is gone; nothing is answered */
@@ -79,6 +83,12 @@ struct api_command {
 	enum api_op op;
 	struct eng_origin origin;
 	bool wait; /* RUN_START: also watch the run's end */
+	/* For a gateway, whose workers speak over any number of connections. `holder`: what is
+	 * said of a task is said for whoever has its lease, which is looked up, as is a child's
+	 * parent. */
+	bool holder;
+	uint32_t attempt;   /* holder: and of this attempt alone; 0: of any */
+	struct uuid worker; /* HEARTBEAT, WORKER_LEAVE: of this one; nil: the connection's */
 	union {
 		struct eng_command engine; /* the shard fills in tenant and worker */
 		struct {

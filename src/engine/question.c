@@ -2,6 +2,7 @@
  * engine/question: what others may ask of the state.
  */
 #include "engine/durable_int.h"
+#include "engine/holder.h"
 
 uint64_t
 eng_downtime_ns(const struct eng *eng)
@@ -434,6 +435,23 @@ eng_worker_holds(const struct eng *eng, uint64_t worker, struct uuid run)
 			return true;
 	}
 	return false;
+}
+
+bool
+eng_holder(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
+    struct eng_holder *ret_holder)
+{
+	uint32_t number;
+	const struct eng_run *run = eng_run_by_id(eng, uuid_run_of(id, &number));
+	if (run == NULL || run_tenant(run)->id != tenant.v || number == 0 ||
+	    number > run->version->task_count)
+		return false;
+	const struct eng_task *task = &run->tasks[number - 1];
+	const struct eng_worker *worker = task_worker(task);
+	if (worker == NULL || task->dropped)
+		return false;
+	*ret_holder = (struct eng_holder){{worker->id}, task->lease, task->attempt};
+	return true;
 }
 
 uint64_t

@@ -3,6 +3,7 @@
 #include "base/duration.h"
 #include "base/failpoint.h"
 #include "base/mem.h"
+#include "gateway/gateway.h"
 #include "io/file.h"
 #include "io/journal.h"
 #include "io/notify.h"
@@ -321,12 +322,14 @@ open_loops(struct hot *hot, struct tls_context *tls, struct froe_fault *fault)
 		return err;
 	}
 	bridge_init(&hot->bridge, hot->io, 0);
+	hot->gateway = gateway_open(hot->env);
 	loop_set_handover(hot->loop, hot_handover, hot);
 	struct edge_options edge = {
 	    .index = 1,
 	    .env = hot->env,
 	    .bridge = &hot->bridge,
 	    .ready = &hot->ready,
+	    .gateway = gateway_api(hot->gateway),
 	    .tls = tls,
 	    .plain = loop.plain,
 	    .connections_max = options->connections,
@@ -405,6 +408,7 @@ void
 hot_close(struct hot *hot)
 {
 	edge_stop(&hot->edge);
+	gateway_close(hot->gateway);
 	loop_close(hot->loop);
 	close_admin(hot);
 	bridge_release(&hot->bridge);

@@ -40,6 +40,7 @@ struct hot {
 	struct loop *loop;
 	struct bridge bridge;
 	struct edge edge;
+	struct gateway *gateway; /* of the edge */
 	struct hot_port port;
 	struct api_command *stalled; /* the edge's command that found no room */
 	bool refused;                /* loop 0's port has refused since the last resume */

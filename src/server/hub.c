@@ -630,7 +630,9 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 		break;
 	case ENG_CMD_WORKER_DRAIN:
 	case ENG_CMD_WORKER_LEAVE:
-		engine.worker.worker.v = conn->worker;
+		engine.worker.worker.v = hub_gateway_worker(hub, conn, command);
+		if (engine.worker.worker.v == 0 && !uuid_is_nil(command->worker))
+			return true;
 		engine.worker.lost = false;
 		break;
 	case ENG_CMD_TASK_COMPLETE:
@@ -676,7 +678,8 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 	case ENG_CMD_TOKEN_REVOKE:
 		froe_never("a session does not send this");
 	}
-	bool done = hub_engine(hub, command, &engine);
+	bool done = !hub_gateway_holder(hub, conn, command, &engine, starts) ||
+	    hub_engine(hub, command, &engine);
 	mem_free(starts);
 	return done;
 }
@@ -685,12 +688,17 @@ static void
 hub_heartbeat(struct hub *hub, struct hub_conn *conn, const struct api_command *command)
 {
 	Froe__Done done = FROE__DONE__INIT;
-	if (conn->worker == 0) {
+	uint64_t worker = hub_gateway_worker(hub, conn, command);
+	if (worker == 0 && !uuid_is_nil(command->worker))
+		return;
+	hub_worker_seen(hub, worker);
+	if (!hub_worker_attached(hub, worker)) {
 		hub_queue_error(hub, &command->origin, FROE_FAILED_PRECONDITION, "",
-		    "no worker is registered on this connection: send WorkerRegister first");
+		    uuid_is_nil(command->worker)
+		        ? "no worker is registered on this connection: send WorkerRegister first"
+		        : "the worker is not connected: listen again");
 		return;
 	}
-	hub_worker_seen(hub, conn->worker);
 	hub_queue_reply(hub, &command->origin, FROE__ENVELOPE__BODY_DONE, &done.base);
 }
 

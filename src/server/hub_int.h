@@ -344,10 +344,19 @@ void hub_workflows(struct hub *hub, const struct hub_conn *conn, const struct ap
 /* hub_metrics.c */
 void hub_metrics(struct hub *hub, const struct api_command *command);
 
+/* hub_gateway.c */
+/* What the command says of tasks is said for their holders. False: refused, and answered. `starts`:
+ * the array of RUN_START_MANY that may be written. */
+bool hub_gateway_holder(struct hub *hub, const struct hub_conn *conn,
+    const struct api_command *command, struct eng_command *engine, struct eng_start *starts);
+uint64_t hub_gateway_worker(struct hub *hub, const struct hub_conn *conn,
+    const struct api_command *command);
+
 /* hub_worker.c */
 void hub_worker_bind(struct hub *hub, struct hub_conn *conn, uint64_t worker);
 void hub_worker_unbind(struct hub *hub, struct hub_conn *conn);
 void hub_worker_seen(struct hub *hub, uint64_t worker);
+bool hub_worker_attached(const struct hub *hub, uint64_t worker);
 void hub_worker_leaving(struct hub *hub, uint64_t worker);
 void hub_worker_left(struct hub *hub, uint64_t worker);
 /* For how long a worker that hears nothing goes on; when this one, heard of so long ago, has

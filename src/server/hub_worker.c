@@ -3,8 +3,9 @@
  *
  * The engine sees no clock of connections. A worker whose connection broke has
  * reconnect_grace_ms to come back (after a restart of the server too); one that is connected and
- * silent for heartbeat_lost_ms is lost. Its timer is not moved by each heartbeat: when it fires and
- * the worker was seen since, it is armed for the rest.
+ * silent for heartbeat_lost_ms is lost. A gateway's workers take longer to come back, and go on
+ * working meanwhile: they have that time for it. A worker's timer is not moved by each heartbeat:
+ * when it fires and the worker was seen since, it is armed for the rest.
  */
 #include "server/hub_int.h"
 
@@ -29,6 +30,18 @@ worker_arm(struct hub *hub, struct hub_worker *worker, uint32_t ms)
 	wheel_insert(&hub->wheel, &worker->timer, hub->mono_ns + (uint64_t)ms * 1000000);
 }
 
+/* How long it may be without a connection. */
+static uint32_t
+worker_grace_ms(const struct hub *hub, uint64_t number)
+{
+	struct eng_worker_view view;
+	bool roams = eng_worker_view(hub->shard->eng, number, &view) &&
+	    view.incarnation == API_INCARNATION_ROAMING;
+	return roams && hub->options.heartbeat_lost_ms > hub->options.reconnect_grace_ms
+	    ? hub->options.heartbeat_lost_ms
+	    : hub->options.reconnect_grace_ms;
+}
+
 static void
 worker_unbind(struct hub *hub, uint64_t number)
 {
@@ -36,7 +49,7 @@ worker_unbind(struct hub *hub, uint64_t number)
 	if (worker == NULL)
 		return;
 	worker->conn = 0;
-	worker_arm(hub, worker, hub->options.reconnect_grace_ms);
+	worker_arm(hub, worker, worker_grace_ms(hub, number));
 }
 
 /* The worker has registered on this connection. Another one it had is its no more; another worker
@@ -69,6 +82,13 @@ hub_worker_seen(struct hub *hub, uint64_t number)
 	struct hub_worker *worker = map_get_u64(&hub->workers, number);
 	if (worker != NULL)
 		worker->seen_ns = hub->mono_ns;
+}
+
+bool
+hub_worker_attached(const struct hub *hub, uint64_t number)
+{
+	const struct hub_worker *worker = map_get_u64(&hub->workers, number);
+	return worker != NULL && worker->conn != 0;
 }
 
 /* Whatever it still says is late; that its leases end is told to the connection it had. */
@@ -124,7 +144,7 @@ hub_worker_recovered(void *context, uint64_t number, bool attached, struct bytes
 	struct hub_worker *worker = worker_require(hub, number);
 	worker->seen_ns =
 	    hub->mono_ns; /* it may have heard of the server a moment before that ended */
-	worker_arm(hub, worker, hub->options.reconnect_grace_ms);
+	worker_arm(hub, worker, worker_grace_ms(hub, number));
 }
 
 /* When it is to be looked at again; 0: it is gone. After a turn that came late (the process was

@@ -1,0 +1,70 @@
+#include "gateway/gateway_int.h"
+
+#include "base/duration.h"
+#include "base/mem.h"
+
+#define SWEEP_NS UINT64_C(10000000000)
+
+static void
+gateway_turn(struct api_gateway *api, uint64_t now_ns)
+{
+	struct gateway *gateway = (struct gateway *)(void *)api;
+	seats_turn(&gateway->seats);
+	if (!gateway->draining && now_ns - gateway->swept_ns < SWEEP_NS)
+		return;
+	gateway->swept_ns = now_ns;
+	session_sweep(gateway, now_ns);
+	guest_sweep(gateway, now_ns);
+}
+
+static uint64_t
+gateway_due_ns(struct api_gateway *api)
+{
+	const struct gateway *gateway = (const struct gateway *)(void *)api;
+	return list_empty(&gateway->seats.all) ? UINT64_MAX : gateway->swept_ns + SWEEP_NS;
+}
+
+static void
+gateway_drain(struct api_gateway *api)
+{
+	struct gateway *gateway = (struct gateway *)(void *)api;
+	gateway->draining = true;
+}
+
+struct gateway *
+gateway_open(struct io_env *env)
+{
+	struct gateway *gateway = mem_zalloc(sizeof(*gateway));
+	gateway->env = env;
+	gateway->api = (struct api_gateway){
+	    .methods = GATEWAY_METHODS,
+	    .turn = gateway_turn,
+	    .due_ns = gateway_due_ns,
+	    .drain = gateway_drain,
+	};
+	seats_init(&gateway->seats, &gateway->api);
+	map_init(&gateway->sessions);
+	map_init(&gateway->workers);
+	map_init(&gateway->leases);
+	gateway->swept_ns = gateway_now_ns(gateway);
+	return gateway;
+}
+
+void
+gateway_close(struct gateway *gateway)
+{
+	if (gateway == NULL)
+		return;
+	seats_release(&gateway->seats);
+	guest_release_all(gateway);
+	map_release(&gateway->sessions);
+	map_release(&gateway->workers);
+	map_release(&gateway->leases);
+	mem_free(gateway);
+}
+
+struct api_gateway *
+gateway_api(struct gateway *gateway)
+{
+	return &gateway->api;
+}

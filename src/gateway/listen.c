@@ -1,0 +1,356 @@
+/*
+ * gateway/listen: ListenV2, the stream on which a worker gets its tasks.
+ *
+ *   open, message   a seat says hello with the call's token
+ *   opened          the worker is looked up: here, or, after a restart, in the shard
+ *   registered      the shard knows that it is back, and what it holds; tasks come
+ *   push            a task, or the end of one: an action is sent, or waits for room
+ *   close           the seat goes: the shard gives the worker nothing until it listens again. What
+ *                   it has not begun is given out again then, or when it is lost.
+ */
+#include "gateway/guest.h"
+
+#include "api/wire.h"
+#include "base/mem.h"
+#include "gateway/action.h"
+#include "gateway/method.h"
+#include "gateway/text.h"
+
+struct listener {
+	struct seat seat; /* first */
+	struct gateway *gateway;
+	struct grpc_call *grpc; /* NULL: gone */
+	struct guest *worker;  /* NULL: not found yet, or another listens for it */
+	struct uuid id;
+	struct list parcels;    /* that wait for room */
+	bool seated;
+};
+
+/* An action that waits. */
+struct parcel {
+	struct list link;
+	uint64_t credit;
+	struct buf packed;
+};
+
+static void
+parcel_free(struct parcel *parcel)
+{
+	list_remove(&parcel->link);
+	buf_release(&parcel->packed);
+	mem_free(parcel);
+}
+
+static void
+listener_free(struct listener *listener)
+{
+	while (!list_empty(&listener->parcels))
+		parcel_free(container_of(listener->parcels.next, struct parcel, link));
+	mem_free(listener);
+}
+
+static void
+on_gone(struct seat *seat)
+{
+	struct listener *listener = (struct listener *)(void *)seat;
+	listener->seated = false;
+	if (listener->grpc == NULL)
+		listener_free(listener);
+}
+
+static void
+listener_detach(struct listener *listener)
+{
+	if (listener->worker != NULL)
+		listener->worker->listener = NULL;
+	listener->worker = NULL;
+}
+
+static void
+listener_fail(struct listener *listener, const struct froe_fault *fault)
+{
+	if (listener->grpc == NULL)
+		return;
+	if (fault->code == FROE_UNAUTHENTICATED)
+		grpc_finish(listener->grpc, GRPC_UNAUTHENTICATED, "invalid auth token",
+		    bytes_of(NULL, 0));
+	else
+		grpc_fail(listener->grpc, fault);
+}
+
+/* -------------------------------------------------------------------------------- actions */
+
+static void
+listener_pump(struct listener *listener)
+{
+	uint64_t credit = 0;
+	while (listener->grpc != NULL && !list_empty(&listener->parcels)) {
+		struct parcel *parcel =
+		    container_of(listener->parcels.next, struct parcel, link);
+		if (!grpc_send(listener->grpc, buf_bytes(&parcel->packed)))
+			break;
+		credit += parcel->credit;
+		parcel_free(parcel);
+	}
+	if (listener->seated)
+		seat_credit(&listener->seat, credit);
+}
+
+static void
+listener_send(struct listener *listener, const Hatchet__AssignedAction *action, uint64_t credit)
+{
+	struct parcel *parcel = mem_zalloc(sizeof(*parcel));
+	size_t size = hatchet__assigned_action__get_packed_size(action);
+	buf_init(&parcel->packed);
+	hatchet__assigned_action__pack(action, buf_reserve(&parcel->packed, size + 1));
+	buf_commit(&parcel->packed, size);
+	parcel->credit = credit;
+	list_push(&listener->parcels, &parcel->link);
+	listener_pump(listener);
+}
+
+/* It can never be sent: Hatchet's clients take no more than this. */
+static void
+too_large(struct listener *listener, const Froe__Dispatch *dispatch, struct arena *arena)
+{
+	static char text[] = "the task's input and its parents' outputs are together larger than "
+	                     "the 4 MiB that a Hatchet client takes: pass references";
+	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
+	Froe__TaskFail fail = FROE__TASK_FAIL__INIT;
+	struct ask_options options = {.trusted = true};
+	struct froe_fault fault;
+	fail.has_task = fail.has_lease = fail.has_fatal = fail.fatal = true;
+	fail.task = dispatch->task;
+	fail.lease = dispatch->lease;
+	fail.error = text;
+	envelope.body_case = FROE__ENVELOPE__BODY_TASK_FAIL;
+	envelope.task_fail = &fail;
+	FROE_DROP(seat_ask(&listener->seat, &envelope, &options, arena, NULL, &fault),
+	    "its text is good; else the task times out");
+}
+
+static void
+on_dispatch(struct listener *listener, const struct answer *answer)
+{
+	const Froe__Dispatch *dispatch = (const void *)answer->message;
+	struct uuid task;
+	const Hatchet__AssignedAction *action =
+	    action_start(dispatch, listener->seat.tenant, answer->arena);
+	if (action == NULL ||
+	    hatchet__assigned_action__get_packed_size(action) > GRPC_MESSAGE_BYTES_MAX) {
+		too_large(listener, dispatch, answer->arena);
+		seat_credit(&listener->seat, answer->size);
+		return;
+	}
+	memcpy(task.bytes, dispatch->task.data, sizeof(task.bytes));
+	lease_add(listener->gateway, listener->worker, task, dispatch->lease, dispatch->attempt,
+	    dispatch->workflow, dispatch->name, dispatch->action);
+	listener_send(listener, action, answer->size);
+}
+
+static void
+send_cancel(struct listener *listener, struct uuid task, uint64_t number, struct arena *arena)
+{
+	struct lease *lease = lease_find(listener->gateway, task);
+	if (lease == NULL || lease->lease != number || lease->worker != listener->worker)
+		return;
+	struct action_cancel cancel = {
+	    .tenant = listener->seat.tenant,
+	    .task = task,
+	    .attempt = lease->attempt,
+	    .workflow = lease->workflow,
+	    .name = lease->name,
+	    .action = lease->action,
+	};
+	listener_send(listener, action_cancel(&cancel, arena), 0);
+	lease_free(listener->gateway, lease);
+}
+
+static void
+on_push(struct seat *seat, const struct answer *answer)
+{
+	struct listener *listener = (struct listener *)(void *)seat;
+	if (listener->worker == NULL)
+		return; /* another listens now, and says what it holds */
+	if (answer->number == FROE__ENVELOPE__BODY_DISPATCH) {
+		on_dispatch(listener, answer);
+	} else if (answer->number == FROE__ENVELOPE__BODY_REVOKE) {
+		const Froe__Revoke *revoke = (const void *)answer->message;
+		struct uuid task;
+		memcpy(task.bytes, revoke->task.data, sizeof(task.bytes));
+		send_cancel(listener, task, revoke->lease, answer->arena);
+	}
+}
+
+/* ---------------------------------------------------------------------------- registering */
+
+static bool
+on_registered(struct ask *ask, const struct answer *answer)
+{
+	struct listener *listener = ask->owner;
+	struct froe_fault fault;
+	if (answer_fault(answer, &fault)) {
+		listener_detach(listener);
+		listener_fail(listener, &fault);
+		return true;
+	}
+	const Froe__WorkerRegistered *registered = (const void *)answer->message;
+	if (listener->worker == NULL)
+		return true;
+	listener->worker->known = true;
+	for (size_t i = 0; i < registered->n_lapsed; i++) {
+		struct uuid task;
+		memcpy(task.bytes, registered->lapsed[i]->task.data, sizeof(task.bytes));
+		send_cancel(listener, task, registered->lapsed[i]->lease, answer->arena);
+	}
+	return true;
+}
+
+/* The stream it had is broken, whether or not that is known yet. */
+static void
+replace(struct listener *old)
+{
+	listener_detach(old);
+	if (old->grpc != NULL)
+		grpc_finish(old->grpc, GRPC_UNAVAILABLE, "the worker listens on another stream",
+		    bytes_of(NULL, 0));
+	if (old->seated)
+		seat_close(&old->seat);
+}
+
+static void
+listener_register(struct listener *listener, struct guest *worker, struct arena *arena)
+{
+	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
+	struct ask_options options = {.answer = on_registered, .owner = listener};
+	struct froe_fault fault;
+	if (worker->listener != NULL)
+		replace(worker->listener);
+	worker->listener = listener;
+	listener->worker = worker;
+	envelope.body_case = FROE__ENVELOPE__BODY_WORKER_REGISTER;
+	envelope.worker_register = guest_message(listener->gateway, worker, arena);
+	if (seat_ask(&listener->seat, &envelope, &options, arena, NULL, &fault) == FROE_OK)
+		return;
+	listener_detach(listener);
+	listener_fail(listener, &fault);
+}
+
+static bool
+on_worker(struct ask *ask, const struct answer *answer)
+{
+	struct listener *listener = ask->owner;
+	struct froe_fault fault;
+	if (listener->grpc == NULL)
+		return true;
+	if (answer_fault(answer, &fault)) {
+		listener_fail(listener, &fault);
+		return true;
+	}
+	struct uuid tenant = listener->seat.tenant;
+	struct guest *worker = guest_find(listener->gateway, tenant, listener->id);
+	if (worker == NULL)
+		worker = guest_adopt(listener->gateway, tenant, (const void *)answer->message,
+		    answer->arena);
+	listener_register(listener, worker, answer->arena);
+	return true;
+}
+
+static void
+listener_ask(struct listener *listener, struct arena *arena)
+{
+	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
+	Froe__WorkerGet get = FROE__WORKER_GET__INIT;
+	struct ask_options options = {.answer = on_worker, .owner = listener, .trusted = true};
+	struct froe_fault fault;
+	get.has_id = true;
+	get.id = text_id_bytes(arena, listener->id);
+	envelope.body_case = FROE__ENVELOPE__BODY_WORKER_GET;
+	envelope.worker_get = &get;
+	if (seat_ask(&listener->seat, &envelope, &options, arena, NULL, &fault) != FROE_OK)
+		listener_fail(listener, &fault);
+}
+
+static void
+on_opened(struct seat *seat)
+{
+	struct listener *listener = (struct listener *)(void *)seat;
+	struct arena arena;
+	if (seat->state == SEAT_REFUSED) {
+		listener_detach(listener);
+		listener_fail(listener, &seat->fault);
+		seat_close(seat);
+		return;
+	}
+	if (listener->grpc == NULL)
+		return;
+	grpc_api_know(grpc_api_of(listener->grpc));
+	grpc_begin(listener->grpc);
+	arena_init(&arena, 0);
+	struct guest *worker = guest_find(listener->gateway, seat->tenant, listener->id);
+	if (worker != NULL)
+		listener_register(listener, worker, &arena);
+	else
+		listener_ask(listener, &arena);
+	arena_release(&arena);
+}
+
+/* --------------------------------------------------------------------------------- stream */
+
+void
+listen_open(struct grpc_call *grpc)
+{
+	struct listener *listener = mem_zalloc(sizeof(*listener));
+	listener->gateway = gateway_of(grpc);
+	listener->grpc = grpc;
+	list_init(&listener->parcels);
+	listener->seat.opened = on_opened;
+	listener->seat.push = on_push;
+	listener->seat.gone = on_gone;
+	grpc_call_set_context(grpc, listener);
+}
+
+enum grpc_taken
+listen_message(struct grpc_call *grpc, struct bytes message)
+{
+	struct listener *listener = grpc_call_context(grpc);
+	struct froe_fault fault;
+	struct arena arena;
+	arena_init(&arena, WIRE_ARENA_BYTES_MAX);
+	const Hatchet__WorkerListenRequest *request = (const void *)wire_unpack(
+	    &hatchet__worker_listen_request__descriptor, message, &arena);
+	bool good = request != NULL && text_id(request->worker_id, &listener->id);
+	arena_release(&arena);
+	if (!good) {
+		grpc_finish(grpc, GRPC_INVALID_ARGUMENT, "worker_id is not a UUID",
+		    bytes_of(NULL, 0));
+		return GRPC_TAKEN;
+	}
+	listener->seated = seat_open(&listener->seat, &listener->gateway->seats,
+	    session_token(grpc), grpc_api_peer(grpc_api_of(grpc)));
+	if (!listener->seated) {
+		FROE_DROP(fault_set(&fault, FROE_RESOURCE_EXHAUSTED,
+		              "too many connections are open"), "it is sent");
+		listener_fail(listener, &fault);
+	}
+	return GRPC_TAKEN;
+}
+
+void
+listen_writable(struct grpc_call *grpc)
+{
+	listener_pump(grpc_call_context(grpc));
+}
+
+void
+listen_end(struct grpc_call *grpc, enum grpc_end end)
+{
+	struct listener *listener = grpc_call_context(grpc);
+	(void)end;
+	listener->grpc = NULL;
+	listener_detach(listener);
+	if (listener->seated)
+		seat_close(&listener->seat);
+	else
+		listener_free(listener);
+}

@@ -1,0 +1,71 @@
+#include "gateway/method.h"
+
+/* One row a method; unary ones stand first, in both tables. */
+#define UNARY(path_text)                                                                           \
+	{                                                                                          \
+		.path = path_text, .kind = GRPC_UNARY, .open = call_open, .message = call_message, \
+		.close = call_close                                                                \
+	}
+
+static const struct grpc_method METHODS[] = {
+    UNARY("/Dispatcher/GetVersion"),
+    UNARY("/v1.AdminService/PutWorkflow"),
+    UNARY("/Dispatcher/Register"),
+    UNARY("/Dispatcher/Heartbeat"),
+    UNARY("/Dispatcher/Unsubscribe"),
+    UNARY("/Dispatcher/SendStepActionEvent"),
+    UNARY("/WorkflowService/TriggerWorkflow"),
+    UNARY("/WorkflowService/BulkTriggerWorkflow"),
+    UNARY("/Dispatcher/RefreshTimeout"),
+    UNARY("/Dispatcher/ReleaseSlot"),
+    UNARY("/EventsService/PutLog"),
+    UNARY("/EventsService/PutStreamEvent"),
+    UNARY("/EventsService/Push"),
+    UNARY("/EventsService/BulkPush"),
+    UNARY("/v1.AdminService/GetRunDetails"),
+    {
+        .path = "/Dispatcher/ListenV2",
+        .kind = GRPC_SERVER_STREAM,
+        .open = listen_open,
+        .message = listen_message,
+        .writable = listen_writable,
+        .close = listen_end,
+    },
+    {
+        .path = "/Dispatcher/SubscribeToWorkflowRuns",
+        .kind = GRPC_BIDI,
+        .open = results_open,
+        .message = results_message,
+        .half_close = results_half_close,
+        .writable = results_writable,
+        .close = results_end,
+    },
+};
+
+static const struct unary UNARIES[] = {
+    {&hatchet__get_version_request__descriptor, get_version, .open = true},
+    {&hatchet__create_workflow_version_request__descriptor, put_workflow, false},
+    {&hatchet__worker_register_request__descriptor, register_worker, false},
+    {&hatchet__heartbeat_request__descriptor, heartbeat, false},
+    {&hatchet__worker_unsubscribe_request__descriptor, unsubscribe, false},
+    {&hatchet__step_action_event__descriptor, send_step_action_event, false},
+    {&hatchet__trigger_workflow_request__descriptor, trigger_workflow, false},
+    {&hatchet__bulk_trigger_workflow_request__descriptor, bulk_trigger_workflow, false},
+    {&hatchet__refresh_timeout_request__descriptor, refresh_timeout, false},
+    {&hatchet__release_slot_request__descriptor, release_slot, false},
+    {&hatchet__put_log_request__descriptor, put_log, false},
+    {&hatchet__put_stream_event_request__descriptor, put_stream_event, false},
+    {&hatchet__push_event_request__descriptor, push_event, false},
+    {&hatchet__bulk_push_event_request__descriptor, bulk_push_event, false},
+    {&hatchet__get_run_details_request__descriptor, get_run_details, false},
+};
+
+const struct grpc_methods GATEWAY_METHODS = {METHODS, sizeof(METHODS) / sizeof(METHODS[0])};
+
+const struct unary *
+unary_of(const struct grpc_call *grpc)
+{
+	size_t at = (size_t)(grpc_call_method(grpc) - METHODS);
+	froe_assert(at < sizeof(UNARIES) / sizeof(UNARIES[0]));
+	return &UNARIES[at];
+}

@@ -25,8 +25,10 @@
  * io_uring_enter a turn, too. With --pipeline a connection sends so many at once, and the next ones
  * when all of them have come back.
  *
- *     limit [--route R] [--inflight N | --clients N --pipeline N] [--children N] [--seconds S]
- *         [--warmup S] [--dir DIR] [--writes 1..4]
+ * With --workers the worker has so many connections, and each task goes to one of them.
+ *
+ *     limit [--route R] [--inflight N | --clients N --pipeline N] [--workers N] [--children N]
+ *         [--seconds S] [--warmup S] [--dir DIR] [--writes 1..4]
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -58,6 +60,7 @@ static const uint32_t bytes_of[KIND_COUNT] = {
 
 #define INFLIGHT_MAX 16384u
 #define CLIENTS_MAX 1024u
+#define WORKERS_MAX 1024u
 #define CHILDREN_MAX 10000u
 #define FILE_BYTES (64u << 20)
 #define STEP_BYTES (1u << 20)
@@ -79,15 +82,17 @@ struct options {
 	uint32_t inflight;
 	uint32_t clients;
 	uint32_t pipeline;
+	uint32_t workers;
 	uint32_t children;
 	unsigned writes;
 	double seconds;
 	double warmup_s;
 	const char *dir;
 	size_t room; /* of a buffer that holds all that is in flight */
+	size_t worker_room; /* what one worker may have of it */
 };
 
-/* Who connects, as it says of itself first. The client's connections have numbers. */
+/* Who connects, as it says of itself first, with the number of the connection. */
 enum peer {
 	PEER_CLIENT,
 	PEER_WORKER,
@@ -242,13 +247,13 @@ peers_turn(struct peers *peers)
 
 static void
 peers_open(struct peers *peers, const struct options *options, uint16_t port, enum peer peer,
-    uint32_t count)
+    uint32_t count, size_t room)
 {
 	*peers = (struct peers){.options = options, .count = count};
 	peers->lines = pages(count * sizeof(*peers->lines));
 	ring_open(&peers->ring, 2 * CLIENTS_MAX);
 	for (uint32_t i = 0; i < count; i++)
-		line_open(&peers->lines[i], peer_connect(port, peer, i), i, options->room / count);
+		line_open(&peers->lines[i], peer_connect(port, peer, i), i, room);
 }
 
 static void
@@ -265,7 +270,10 @@ worker_run(uint16_t port, const struct options *options, enum peer peer)
 {
 	struct peers peers;
 
-	peers_open(&peers, options, port, peer, 1);
+	if (peer == PEER_WORKER)
+		peers_open(&peers, options, port, peer, options->workers, options->worker_room);
+	else
+		peers_open(&peers, options, port, peer, 1, options->room);
 	while (!peers.ended)
 		peers_turn(&peers);
 	peers_close(&peers);
@@ -309,7 +317,8 @@ client_run(uint16_t port, const struct options *options)
 	struct peers peers;
 	bool good;
 
-	peers_open(&peers, options, port, PEER_CLIENT, options->clients);
+	peers_open(&peers, options, port, PEER_CLIENT, options->clients,
+	    options->room / options->clients);
 	peers.started_ns = pages(options->inflight * sizeof(*peers.started_ns));
 	samples_init(&peers.samples, options->warmup_s, options->seconds);
 	peers.now_ns = samples_now_ns();
@@ -341,7 +350,7 @@ struct server {
 	uint64_t first; /* of the writes under way; `next` is the one being filled */
 	uint64_t next;
 	struct line *clients;
-	struct line worker;
+	struct line *workers;
 	struct line parent;
 	bool ended;
 };
@@ -369,14 +378,21 @@ server_write(struct server *server)
 	slot->done = false;
 }
 
+/* The same for a request all its life, so that each has its share of them. */
+static struct line *
+worker_of(struct server *server, const struct message *head)
+{
+	return &server->workers[head->id % server->options->workers];
+}
+
 static void
 release_spawn(struct server *server, const struct message *head)
 {
 	struct message child = *head;
 
 	for (child.id = 0; child.id < server->options->children; child.id++)
-		line_put(&server->worker, KIND_CHILD_DISPATCH, bytes_of[KIND_CHILD_DISPATCH],
-		    &child);
+		line_put(worker_of(server, &child), KIND_CHILD_DISPATCH,
+		    bytes_of[KIND_CHILD_DISPATCH], &child);
 }
 
 static void
@@ -386,8 +402,8 @@ release_dispatch(struct server *server, const struct message *head, uint16_t sta
 	bool fans = server->options->route == ROUTE_FANOUT;
 
 	dispatch.stage = stage;
-	line_put(fans ? &server->parent : &server->worker, KIND_DISPATCH, bytes_of[KIND_DISPATCH],
-	    &dispatch);
+	line_put(fans ? &server->parent : worker_of(server, head), KIND_DISPATCH,
+	    bytes_of[KIND_DISPATCH], &dispatch);
 }
 
 /* Sends one message on that is durable. */
@@ -491,7 +507,8 @@ server_turn(struct server *server)
 
 	for (uint32_t i = 0; i < server->options->clients; i++)
 		sends += server_line(server, &server->clients[i]);
-	sends += server_line(server, &server->worker);
+	for (uint32_t i = 0; i < server->options->workers; i++)
+		sends += server_line(server, &server->workers[i]);
 	sends += server_line(server, &server->parent);
 	ring_turn(&server->ring, sends);
 	io_uring_for_each_cqe(&server->ring, head, entry)
@@ -557,15 +574,24 @@ server_accept(struct server *server, int listener)
 	if (hello.peer == PEER_CLIENT && hello.number < options->clients)
 		line_open(&server->clients[hello.number], from, hello.number,
 		    options->room / options->clients);
+	else if (hello.peer == PEER_WORKER && hello.number < options->workers)
+		line_open(&server->workers[hello.number], from, 0, options->worker_room);
 	else
-		line_open(hello.peer == PEER_PARENT ? &server->parent : &server->worker, from, 0,
-		    options->room);
+		line_open(&server->parent, from, 0, options->room);
 }
 
 static unsigned
-worker_count(enum route route)
+process_count(enum route route)
 {
 	return route == ROUTE_TRIGGER ? 0 : route == ROUTE_FANOUT ? 2 : 1;
+}
+
+static unsigned
+connection_count(const struct options *options)
+{
+	unsigned processes = process_count(options->route);
+
+	return options->clients + (processes == 0 ? 0 : options->workers + processes - 1);
 }
 
 /* Known to the kernel, which need not look them up for each write. */
@@ -593,19 +619,23 @@ server_run(int listener, int file, const struct options *options)
 
 	ring_open(&server.ring, 4 * CLIENTS_MAX);
 	server.clients = pages(options->clients * sizeof(*server.clients));
+	server.workers = pages(options->workers * sizeof(*server.workers));
 	server_buffers(&server);
-	for (uint32_t i = 0; i < options->clients + worker_count(options->route); i++)
+	for (uint32_t i = 0; i < connection_count(options); i++)
 		server_accept(&server, listener);
 	while (!server.ended)
 		server_turn(&server);
 	for (uint32_t i = 0; i < options->clients; i++)
 		line_close(&server.clients[i]);
-	if (server.worker.in != NULL)
-		line_close(&server.worker);
+	for (uint32_t i = 0; i < options->workers; i++) {
+		if (server.workers[i].in != NULL)
+			line_close(&server.workers[i]);
+	}
 	if (server.parent.in != NULL)
 		line_close(&server.parent);
 	io_uring_queue_exit(&server.ring);
 	free(server.clients);
+	free(server.workers);
 	for (unsigned i = 0; i < SLOTS; i++)
 		free(server.slots[i].buffer);
 }
@@ -657,6 +687,9 @@ option_take(struct options *options, int name, const char *value)
 	case 'c':
 		options->clients = option_count(value, CLIENTS_MAX);
 		break;
+	case 'k':
+		options->workers = option_count(value, WORKERS_MAX);
+		break;
 	case 'h':
 		options->children = option_count(value, CHILDREN_MAX);
 		break;
@@ -685,6 +718,7 @@ options_parse(struct options *options, int argc, char **argv)
 	    {"inflight", required_argument, NULL, 'i'},
 	    {"pipeline", required_argument, NULL, 'i'},
 	    {"clients", required_argument, NULL, 'c'},
+	    {"workers", required_argument, NULL, 'k'},
 	    {"children", required_argument, NULL, 'h'},
 	    {"seconds", required_argument, NULL, 's'},
 	    {"warmup", required_argument, NULL, 'w'},
@@ -707,6 +741,8 @@ options_parse(struct options *options, int argc, char **argv)
 	fan = options->route == ROUTE_FANOUT ? options->children : 0;
 	options->room = ((size_t)options->inflight + fan + 1) * MESSAGE_BYTES_MAX;
 	options->room += options->clients * PAGE_BYTES;
+	options->worker_room = (options->clients * (options->pipeline / options->workers + 1) +
+	    fan / options->workers + 1) * MESSAGE_BYTES_MAX + PAGE_BYTES;
 }
 
 /* Forks a process that ends when this one does; true in the child. */
@@ -726,8 +762,8 @@ child_start(pid_t *ret_pid, int listener)
 int
 main(int argc, char **argv)
 {
-	struct options options = {.route = ROUTE_RUN, .clients = 1, .pipeline = 1, .children = 1000,
-	    .writes = WRITES_MAX, .seconds = 5, .warmup_s = 1, .dir = "."};
+	struct options options = {.route = ROUTE_RUN, .clients = 1, .pipeline = 1, .workers = 1,
+	    .children = 1000, .writes = WRITES_MAX, .seconds = 5, .warmup_s = 1, .dir = "."};
 	pid_t workers[2];
 	pid_t client;
 	uint16_t port;
@@ -738,7 +774,7 @@ main(int argc, char **argv)
 	options_parse(&options, argc, argv);
 	file = file_open(options.dir);
 	listener = server_listen(&port);
-	for (unsigned i = 0; i < worker_count(options.route); i++) {
+	for (unsigned i = 0; i < process_count(options.route); i++) {
 		if (child_start(&workers[i], listener)) {
 			worker_run(port, &options, i == 0 ? PEER_WORKER : PEER_PARENT);
 			return 0;
@@ -748,7 +784,7 @@ main(int argc, char **argv)
 		return client_run(port, &options) ? 0 : 1;
 	server_run(listener, file, &options);
 	waitpid(client, &status, 0);
-	for (unsigned i = 0; i < worker_count(options.route); i++)
+	for (unsigned i = 0; i < process_count(options.route); i++)
 		waitpid(workers[i], NULL, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }

@@ -43,6 +43,8 @@ arena_release(struct arena *arena)
 void
 arena_reset(struct arena *arena)
 {
+	if (arena->taken == 0)
+		return;
 	while (arena->chunks != NULL && arena->chunks->older != NULL) {
 		struct arena_chunk *older = arena->chunks->older;
 		mem_free(arena->chunks);

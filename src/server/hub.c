@@ -43,6 +43,7 @@ hub_init(struct hub *hub, const struct hub_options *options)
 	hub->sources = mem_array(HUB_SOURCES, sizeof(*hub->sources));
 	hub->access_due_ns = UINT64_MAX;
 	arena_init(&hub->arena, 0);
+	stock_init(&hub->stock);
 	buf_init(&hub->outbox);
 	buf_init(&hub->pushed);
 	buf_init(&hub->released);
@@ -75,7 +76,7 @@ conn_free(struct hub *hub, struct hub_conn *conn)
 	while (!list_empty(&conn->ended))
 		hub_watch_remove(hub, container_of(conn->ended.next, struct hub_watch, link));
 	while ((at = list_pop(&conn->pushes)) != NULL)
-		hub_push_free(container_of(at, struct hub_push, link));
+		hub_push_free(hub, container_of(at, struct hub_push, link));
 	hub_stream_conn_gone(hub, conn);
 	hub_job_conn_gone(hub, conn);
 	list_remove(&conn->woken);
@@ -174,13 +175,13 @@ hub_queue_error(struct hub *hub, const struct eng_origin *origin, enum froe_err 
 }
 
 static void
-item_free(const struct hub_item *item)
+item_free(struct hub *hub, const struct hub_item *item)
 {
 	switch (item->kind) {
 	case HUB_ITEM_EFFECT:
 		return;
 	case HUB_ITEM_PUSH:
-		hub_push_free(item->object);
+		hub_push_free(hub, item->object);
 		return;
 	case HUB_ITEM_INDEX:
 		indexer_job_free(item->object);
@@ -298,7 +299,7 @@ hook_dispatch(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
 	struct hub_worker *worker = map_get_u64(&hub->workers, effect->worker);
 	struct hub_push *push =
-	    hub_push_new(HUB_PUSH_DISPATCH, worker != NULL ? worker->conn : 0);
+	    hub_push_new(hub, HUB_PUSH_DISPATCH, worker != NULL ? worker->conn : 0);
 	push->run = effect->run;
 	push->task = effect->task;
 	push->lease = effect->lease;
@@ -323,7 +324,7 @@ hook_revoke(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	struct hub_worker *worker = map_get_u64(&hub->workers, effect->worker);
 	if (worker == NULL || worker->conn == 0)
 		return; /* it learns when it comes back and says what it holds */
-	struct hub_push *push = hub_push_new(HUB_PUSH_REVOKE, worker->conn);
+	struct hub_push *push = hub_push_new(hub, HUB_PUSH_REVOKE, worker->conn);
 	uint32_t number;
 	uuid_run_of(effect->id, &number);
 	push->run = effect->run;
@@ -850,7 +851,7 @@ hub_release(struct hub *hub)
 	while (buf_used(&hub->outbox) > 0) {
 		struct hub_item item;
 		memcpy(&item, buf_bytes(&hub->outbox).data, sizeof(item));
-		item_free(&item);
+		item_free(hub, &item);
 		buf_pop(&hub->outbox, sizeof(item) + item.size);
 	}
 	for (size_t i = 0; i < hub->conns.capacity; i++) {
@@ -866,6 +867,7 @@ hub_release(struct hub *hub)
 	hub_worker_release_all(hub);
 	hub_access_release_all(hub);
 	map_release(&hub->conns);
+	stock_release(&hub->stock);
 	map_release(&hub->watches);
 	map_release(&hub->workers);
 	buf_release(&hub->outbox);

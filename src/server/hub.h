@@ -30,6 +30,7 @@
 #include "api/jwt.h"
 #include "base/histogram.h"
 #include "base/map.h"
+#include "base/stock.h"
 #include "froe/limits.h"
 #include "sched/wheel.h"
 #include "server/access.h"
@@ -91,6 +92,7 @@ struct hub {
 	struct buf outbox;         /* items: struct hub_item, then its bytes */
 	uint64_t mono_ns;          /* of this turn */
 	struct map conns;          /* handle -> struct hub_conn */
+	struct stock stock;        /* of pushes and watches, which come and go with each run */
 	struct map watches;        /* run key -> struct hub_watched */
 	uint32_t change_watches;   /* watches that want every change */
 	struct map workers;        /* worker -> struct hub_worker */

@@ -10,9 +10,9 @@
 #include "server/record.h"
 
 static struct hub_push *
-node_push(uint64_t conn, const struct eng_effect *effect)
+node_push(struct hub *hub, uint64_t conn, const struct eng_effect *effect)
 {
-	struct hub_push *push = hub_push_new(HUB_PUSH_NODE, conn);
+	struct hub_push *push = hub_push_new(hub, HUB_PUSH_NODE, conn);
 	push->run = effect->run;
 	push->id = effect->id;
 	push->task = effect->task;
@@ -29,7 +29,7 @@ node_push(uint64_t conn, const struct eng_effect *effect)
 void
 hub_node_answer(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
-	struct hub_push *push = node_push(effect->origin.conn, effect);
+	struct hub_push *push = node_push(hub, effect->origin.conn, effect);
 	push->request = effect->origin.request;
 	hub_item_object(hub, frame, HUB_ITEM_PUSH, push);
 }
@@ -39,7 +39,7 @@ hub_node_done(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
 	struct hub_worker *worker = map_get_u64(&hub->workers, effect->worker);
 	if (worker != NULL && worker->conn != 0) /* else it asks again when it comes back */
-		hub_item_object(hub, frame, HUB_ITEM_PUSH, node_push(worker->conn, effect));
+		hub_item_object(hub, frame, HUB_ITEM_PUSH, node_push(hub, worker->conn, effect));
 }
 
 static Froe__RunStatus

@@ -215,8 +215,8 @@ void hub_index_turn(struct hub *hub);
 void hub_index_release_all(struct hub *hub);
 
 /* hub_push.c */
-struct hub_push *hub_push_new(enum hub_push_kind kind, uint64_t conn);
-void hub_push_free(struct hub_push *push);
+struct hub_push *hub_push_new(struct hub *hub, enum hub_push_kind kind, uint64_t conn);
+void hub_push_free(struct hub *hub, struct hub_push *push);
 void hub_push_queue(struct hub *hub, struct hub_push *push); /* its frame is durable */
 void hub_push_pump(struct hub *hub, struct hub_conn *conn);
 /* Frees it, in its connection's list or not: it was sent, or there is nothing to send. */

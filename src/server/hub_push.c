@@ -16,9 +16,9 @@
 #include "server/record.h"
 
 struct hub_push *
-hub_push_new(enum hub_push_kind kind, uint64_t conn)
+hub_push_new(struct hub *hub, enum hub_push_kind kind, uint64_t conn)
 {
-	struct hub_push *push = mem_zalloc(sizeof(*push));
+	struct hub_push *push = stock_zalloc(&hub->stock, sizeof(*push));
 	push->kind = kind;
 	push->conn = conn;
 	return push;
@@ -34,14 +34,14 @@ load_free(struct hub_load *load)
 }
 
 void
-hub_push_free(struct hub_push *push)
+hub_push_free(struct hub *hub, struct hub_push *push)
 {
 	if (push->load != NULL)
 		load_free(push->load);
 	mem_free(push->error);
-	mem_free(push->parts);
+	stock_free(&hub->stock, push->parts, push->part_count * sizeof(push->parts[0]));
 	mem_free((void *)(uintptr_t)push->packed.data);
-	mem_free(push);
+	stock_free(&hub->stock, push, sizeof(*push));
 }
 
 /* ------------------------------------------------------------------------------------- loading */
@@ -149,12 +149,12 @@ dispatch_provide(struct hub *hub, struct hub_push *push)
 	struct eng_dispatch view;
 	if (!eng_dispatch(hub->shard->eng, push->run, push->task, push->lease,
 	        hub->shard->clock.now_ns, &view)) {
-		hub_push_free(push);
+		hub_push_free(hub, push);
 		return;
 	}
 	if (push->load->err != FROE_OK) {
 		dispatch_unreadable(hub, push, &view);
-		hub_push_free(push);
+		hub_push_free(hub, push);
 		return;
 	}
 	struct eng_command command = {
@@ -168,7 +168,7 @@ dispatch_provide(struct hub *hub, struct hub_push *push)
 	hub->providing = push;
 	FROE_DROP(shard_step(hub->shard, &command), "it has an effect, no event");
 	hub->providing = NULL;
-	hub_push_free(push); /* its bytes have gone on to the new one */
+	hub_push_free(hub, push); /* its bytes have gone on to the new one */
 }
 
 /* A closed run's records may have gone on to the index: then its lease is over, too. */
@@ -202,7 +202,7 @@ hub_push_loaded(struct hub *hub)
 		if (push->kind == HUB_PUSH_DISPATCH) {
 			dispatch_provide(hub, push);
 		} else if (conn == NULL) {
-			hub_push_free(push);
+			hub_push_free(hub, push);
 		} else if (push->gone) {
 			hub_push_drop(hub, conn, push);
 		} else if (load->err != FROE_OK && push->kind == HUB_PUSH_NODE) {
@@ -225,9 +225,9 @@ void
 hub_push_release_all(struct hub *hub)
 {
 	while (!list_empty(&hub->loading))
-		hub_push_free(container_of(hub->loading.next, struct hub_load, link)->push);
+		hub_push_free(hub, container_of(hub->loading.next, struct hub_load, link)->push);
 	while (!list_empty(&hub->loaded))
-		hub_push_free(container_of(hub->loaded.next, struct hub_load, link)->push);
+		hub_push_free(hub, container_of(hub->loaded.next, struct hub_load, link)->push);
 }
 
 /* ------------------------------------------------------------------------------------ building */
@@ -599,7 +599,7 @@ push_revoke(struct hub *hub, struct hub_conn *conn, struct hub_push *push)
 	revoke.reason = (char *)(uintptr_t)eng_reason_name((enum eng_reason)push->reason);
 	hub->deliver(hub->deliver_context, &effect);
 	revoke_waiting(hub, conn, push);
-	hub_push_free(push);
+	hub_push_free(hub, push);
 	hub_push_pump(hub, conn); /* what it held back may go */
 }
 
@@ -608,7 +608,7 @@ hub_push_queue(struct hub *hub, struct hub_push *push)
 {
 	struct hub_conn *conn = hub_conn_find(hub, push->conn);
 	if (conn == NULL) { /* it is gone; a worker's lease ends when it returns without it */
-		hub_push_free(push);
+		hub_push_free(hub, push);
 	} else if (push->kind == HUB_PUSH_REVOKE) {
 		push_revoke(hub, conn, push);
 	} else if (push->kind == HUB_PUSH_UNWATCHED) {
@@ -630,7 +630,7 @@ hub_push_drop(struct hub *hub, struct hub_conn *conn, struct hub_push *push)
 		hub_watch_wake(hub, conn);
 	}
 	list_remove(&push->link);
-	hub_push_free(push);
+	hub_push_free(hub, push);
 }
 
 static void

@@ -109,7 +109,7 @@ answer_event(struct hub_read *read, const struct history_fold *fold)
 	}
 	buf_init(&result);
 	event_fill(fold, &result, &event);
-	push = hub_push_new(HUB_PUSH_ENDED, read->origin.conn);
+	push = hub_push_new(read->hub, HUB_PUSH_ENDED, read->origin.conn);
 	push->request = read->origin.request;
 	size_t size = froe__run_event__get_packed_size(&event);
 	uint8_t *packed = mem_alloc(size);

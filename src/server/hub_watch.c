@@ -21,9 +21,9 @@ hub_watch_refused(const struct hub_conn *conn, uint64_t request)
 }
 
 static struct hub_watch *
-watch_new(struct hub_conn *conn, uint64_t request)
+watch_new(struct hub *hub, struct hub_conn *conn, uint64_t request)
 {
-	struct hub_watch *watch = mem_zalloc(sizeof(*watch));
+	struct hub_watch *watch = stock_zalloc(&hub->stock, sizeof(*watch));
 	watch->conn = conn->handle;
 	watch->request = request;
 	map_put_u64(&conn->requests, request, watch);
@@ -35,7 +35,7 @@ watched_require(struct hub *hub, uint64_t run)
 {
 	struct hub_watched *watched = map_get_u64(&hub->watches, run);
 	if (watched == NULL) {
-		watched = mem_zalloc(sizeof(*watched));
+		watched = stock_zalloc(&hub->stock, sizeof(*watched));
 		watched->run = run;
 		list_init(&watched->watches);
 		map_put_u64(&hub->watches, run, watched);
@@ -46,7 +46,7 @@ watched_require(struct hub *hub, uint64_t run)
 void
 hub_watch_add(struct hub *hub, struct hub_conn *conn, uint64_t request, uint64_t run, bool changes)
 {
-	struct hub_watch *watch = watch_new(conn, request);
+	struct hub_watch *watch = watch_new(hub, conn, request);
 	watch->watched = watched_require(hub, run);
 	watch->run = run;
 	watch->changes = changes && eng_run_info(hub->shard->eng, run, NULL, &watch->info);
@@ -63,11 +63,11 @@ hub_watch_remove(struct hub *hub, struct hub_watch *watch)
 	list_remove(&watch->link);
 	list_remove(&watch->run_link);
 	hub->change_watches -= watch->changes ? 1 : 0;
-	mem_free(watch);
+	stock_free(&hub->stock, watch, sizeof(*watch));
 	if (watched == NULL || !list_empty(&watched->watches))
 		return;
 	map_remove_u64(&hub->watches, watched->run);
-	mem_free(watched);
+	stock_free(&hub->stock, watched, sizeof(*watched));
 }
 
 /* ------------------------------------------------------------------------------------- changes */
@@ -155,11 +155,11 @@ static void
 watch_event(struct hub *hub, struct hub_watch *watch, const struct eng_event *event,
     uint64_t frame)
 {
-	struct hub_push *push = hub_push_new(HUB_PUSH_EVENT, watch->conn);
+	struct hub_push *push = hub_push_new(hub, HUB_PUSH_EVENT, watch->conn);
 	enum eng_status status = ENG_RUNNING;
 	struct eng_version_view version;
 	if (!event_count(hub_conn_find(hub, watch->conn), push, event->text.size)) {
-		hub_push_free(push);
+		hub_push_free(hub, push);
 		return;
 	}
 	FROE_DROP(eng_run_status(hub->shard->eng, event->run, &status),
@@ -201,7 +201,7 @@ hub_watch_event(struct hub *hub, const struct eng_event *event, uint64_t frame)
 void
 hub_watch_state(struct hub *hub, const struct hub_conn *conn, uint64_t request, uint64_t run)
 {
-	struct hub_push *push = hub_push_new(HUB_PUSH_EVENT, conn->handle);
+	struct hub_push *push = hub_push_new(hub, HUB_PUSH_EVENT, conn->handle);
 	struct eng_run_info info;
 	enum eng_status status;
 	froe_assert(eng_run_info(hub->shard->eng, run, NULL, &info));
@@ -222,13 +222,13 @@ watch_closed(struct hub *hub, struct hub_watch *watch, const struct eng_effect *
     uint64_t frame)
 {
 	struct hub_conn *conn = hub_conn_find(hub, watch->conn);
-	struct hub_push *push = hub_push_new(HUB_PUSH_CLOSED, watch->conn);
+	struct hub_push *push = hub_push_new(hub, HUB_PUSH_CLOSED, watch->conn);
 	size_t size = effect->ref_count * sizeof(*effect->refs);
 	push->request = watch->request;
 	hub_watch_remove(hub, watch);
 	if (!event_count(conn, push, size)) {
 		hub_watch_ended(hub, conn, push->request, effect->id);
-		hub_push_free(push);
+		hub_push_free(hub, push);
 		return;
 	}
 	push->run = effect->run;
@@ -237,7 +237,8 @@ watch_closed(struct hub *hub, struct hub_watch *watch, const struct eng_effect *
 	push->time_ns = hub->shard->clock.now_ns;
 	push->bare = effect->bare;
 	push->part_count = effect->ref_count;
-	push->parts = mem_copy(effect->refs, size);
+	if (size > 0)
+		push->parts = memcpy(stock_alloc(&hub->stock, size), effect->refs, size);
 	hub_item_object(hub, frame, HUB_ITEM_PUSH, push);
 }
 
@@ -255,7 +256,7 @@ hub_watch_closed(struct hub *hub, const struct eng_effect *effect, uint64_t fram
 void
 hub_watch_ended(struct hub *hub, struct hub_conn *conn, uint64_t request, struct uuid run)
 {
-	struct hub_watch *watch = watch_new(conn, request);
+	struct hub_watch *watch = watch_new(hub, conn, request);
 	watch->info.id = run;
 	list_push(&conn->ended, &watch->link);
 	hub_watch_wake(hub, conn);
@@ -338,7 +339,7 @@ hub_unwatched(struct hub *hub, struct hub_conn *conn, struct hub_push *unwatched
 	unwatch_loads(&hub->loaded, conn, watch.request);
 	if (conn->ended_busy && conn->ended_request == watch.request)
 		hub_read_unwatch(hub, &watch);
-	hub_push_free(unwatched);
+	hub_push_free(hub, unwatched);
 	hub->deliver(hub->deliver_context, &done);
 	hub_push_pump(hub, conn); /* what was held back by it may go */
 }
@@ -350,7 +351,7 @@ hub_unwatch(struct hub *hub, struct hub_conn *conn, const struct api_command *co
 	struct hub_watch *watch = map_get_u64(&conn->requests, request);
 	if (watch != NULL)
 		hub_watch_remove(hub, watch);
-	struct hub_push *push = hub_push_new(HUB_PUSH_UNWATCHED, conn->handle);
+	struct hub_push *push = hub_push_new(hub, HUB_PUSH_UNWATCHED, conn->handle);
 	push->request = request;
 	push->answers = command->origin.request;
 	hub_item_object(hub, log_tail_seq(hub->shard->log), HUB_ITEM_PUSH, push);

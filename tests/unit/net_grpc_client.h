@@ -178,7 +178,7 @@ client_open_window(struct client *client, uint32_t window)
 }
 
 static inline void
-client_open(struct client *client)
+client_begin(struct client *client)
 {
 	client_open_window(client, 65535);
 }

@@ -1,0 +1,217 @@
+/*
+ * gRPC on the port of everything, asked of the real binary: what it says to paths that nobody
+ * serves, to clients that mean no good, and when it stops; beside HTTP/1.1 and native work.
+ */
+#include "system/system.h"
+
+#include "unit/net_grpc_client.h"
+
+#include <poll.h>
+
+static struct server server;
+
+/* A client with its socket. */
+struct peer {
+	struct client client;
+	int socket;
+	bool ended;
+};
+
+static int
+port_connect(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)server.port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int made = socket(AF_INET, SOCK_STREAM, 0);
+	assert_true(made >= 0);
+	assert_int_equal(connect(made, (struct sockaddr *)&to, sizeof(to)), 0);
+	return made;
+}
+
+static void
+peer_open(struct peer *peer)
+{
+	*peer = (struct peer){.socket = port_connect()};
+	client_begin(&peer->client);
+}
+
+static void
+peer_close(struct peer *peer)
+{
+	close(peer->socket);
+	client_close(&peer->client);
+}
+
+/* Sends what there is, hears what comes. */
+static void
+peer_step(struct peer *peer)
+{
+	uint8_t heard[65536];
+	struct pollfd wait = {.fd = peer->socket,
+	    .events = (short)(POLLIN | (buf_used(&peer->client.out) > 0 ? POLLOUT : 0))};
+	assert_int_equal(poll(&wait, 1, 20000), 1);
+	if ((wait.revents & POLLOUT) != 0) {
+		struct bytes out = buf_bytes(&peer->client.out);
+		ssize_t sent = send(peer->socket, out.data, out.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent > 0)
+			buf_pop(&peer->client.out, (size_t)sent);
+		else if (sent < 0 && errno != EAGAIN)
+			buf_reset(&peer->client.out);
+	}
+	if ((wait.revents & (POLLIN | POLLHUP | POLLERR)) == 0)
+		return;
+	ssize_t got = recv(peer->socket, heard, sizeof(heard), MSG_DONTWAIT);
+	if (got > 0)
+		assert_true(client_feed(&peer->client, bytes_of(heard, (size_t)got)));
+	peer->ended = got == 0 || (got < 0 && errno != EAGAIN);
+}
+
+static struct heard *
+peer_call(struct peer *peer, const char *path, const struct client_field *fields)
+{
+	struct heard *heard = client_call(&peer->client, path, fields);
+	client_say(&peer->client, heard, bytes_text("hello"), true);
+	while (!heard->closed && !peer->ended)
+		peer_step(peer);
+	assert_true(heard->closed);
+	return heard;
+}
+
+static void
+peer_expect_unknown(struct peer *peer)
+{
+	struct heard *heard = peer_call(peer, "/no.Service/Method", NULL);
+	assert_string_equal(heard->http_status, "200");
+	assert_string_equal(heard->status, "12");
+	assert_non_null(strstr(heard->message, "/no.Service/Method"));
+	assert_true(heard->trailers_only);
+}
+
+static void
+test_grpc__a_path_that_nobody_serves(void **state)
+{
+	struct peer peer;
+	(void)state;
+	peer_open(&peer);
+	for (int i = 0; i < 200; i++)
+		peer_expect_unknown(&peer);
+	const struct client_field get[] = {{":method", "GET"}, {NULL, NULL}};
+	assert_string_equal(peer_call(&peer, "/healthz", get)->http_status, "405");
+	const struct client_field json[] = {{"content-type", "application/json"}, {NULL, NULL}};
+	assert_string_equal(peer_call(&peer, "/x", json)->http_status, "415");
+	nghttp2_submit_ping(peer.client.session, NGHTTP2_FLAG_NONE, NULL);
+	client_pull(&peer.client);
+	while (peer.client.pings == 0)
+		peer_step(&peer);
+	assert_int_equal(peer.client.goaways, 0);
+	peer_close(&peer);
+}
+
+/* HTTP/1.1 is served beside it; HTTP/2 is not upgraded to. */
+static void
+test_grpc__beside_http1(void **state)
+{
+	static const char REQUEST[] = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, "
+	    "HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
+	char heard[4096] = "";
+	size_t have = 0;
+	(void)state;
+	int made = port_connect();
+	assert_int_equal(send(made, REQUEST, sizeof(REQUEST) - 1, 0), sizeof(REQUEST) - 1);
+	while (strstr(heard, "\r\n\r\nok") == NULL) {
+		ssize_t got = recv(made, heard + have, sizeof(heard) - 1 - have, 0);
+		assert_true(got > 0);
+		have += (size_t)got;
+		heard[have] = 0;
+	}
+	assert_memory_equal(heard, "HTTP/1.1 200 ", 13);
+	close(made);
+}
+
+/* Begins calls and resets them until the server has enough of it. Others do not notice. */
+static void
+test_grpc__requests_and_resets(void **state)
+{
+	struct peer good, bad;
+	(void)state;
+	peer_open(&good);
+	peer_expect_unknown(&good);
+	peer_open(&bad);
+	for (int i = 0; i < 4000 && !bad.ended; i++) {
+		client_reset(&bad.client, client_call(&bad.client, "/a/b", NULL), 8);
+		while (buf_used(&bad.client.out) > 60000 && !bad.ended)
+			peer_step(&bad);
+	}
+	while (!bad.ended)
+		peer_step(&bad);
+	peer_expect_unknown(&good);
+	peer_close(&bad);
+	peer_close(&good);
+}
+
+static void
+test_grpc__a_preface_and_no_more(void **state)
+{
+	char heard[64];
+	struct timeval patience = {.tv_sec = 30};
+	(void)state;
+	int made = port_connect();
+	setsockopt(made, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	assert_int_equal(send(made, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24, 0), 24);
+	ssize_t got;
+	while ((got = recv(made, heard, sizeof(heard), 0)) > 0)
+		; /* its SETTINGS */
+	assert_true(got == 0 || errno == ECONNRESET); /* closed for want of ours */
+	close(made);
+}
+
+/* An idle connection does not hold up a stop, and hears that there is one. */
+static void
+test_grpc__a_stop(void **state)
+{
+	struct peer peer;
+	(void)state;
+	peer_open(&peer);
+	peer_expect_unknown(&peer);
+	int status = server_end(&server, SIGTERM);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	while (!peer.ended)
+		peer_step(&peer);
+	assert_int_equal(peer.client.goaways, 1);
+	assert_int_equal(peer.client.goaway_code, NGHTTP2_NO_ERROR);
+	peer_close(&peer);
+	server_start(&server);
+	peer_open(&peer);
+	peer_expect_unknown(&peer);
+	peer_close(&peer);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	server_init(&server);
+	server_start(&server);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	server_release(&server);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_grpc__a_path_that_nobody_serves),
+	    cmocka_unit_test(test_grpc__beside_http1),
+	    cmocka_unit_test(test_grpc__requests_and_resets),
+	    cmocka_unit_test(test_grpc__a_preface_and_no_more),
+	    cmocka_unit_test(test_grpc__a_stop),
+	};
+	return cmocka_run_group_tests_name("grpc", tests, setup, teardown);
+}

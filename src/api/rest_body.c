@@ -125,8 +125,11 @@ rest_body(struct rest_call *call)
 		    "%zu are taken: do it in parts", small.size, REST_BODY_BYTES_MAX);
 		return false;
 	}
-	call->json = json_loadb((const char *)small.data, small.size,
-	    JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_DECODE_ANY, &error);
+	size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
+	call->json = json_loadb((const char *)small.data, small.size, flags, &error);
+	if (call->json == NULL) /* a number that is larger than an int64_t, perhaps */
+		call->json = json_loadb((const char *)small.data, small.size,
+		    flags | JSON_DECODE_INT_AS_REAL, &error);
 	if (json_is_object(call->json))
 		return true;
 	rest_fail(call, 400, NULL, "the body is not a JSON object that can be read: %s",

@@ -22,6 +22,7 @@
 /* Who may call: a set of enum eng_role; an admin always may. */
 #define REST_ANYONE 0u /* without a token too */
 #define REST_READERS ((uint32_t)ENG_ROLE_CLIENT | ENG_ROLE_OPERATOR)
+#define REST_CLIENTS ((uint32_t)ENG_ROLE_CLIENT)
 #define REST_SDKS ((uint32_t)ENG_ROLE_CLIENT | ENG_ROLE_WORKER | ENG_ROLE_OPERATOR)
 
 struct rest_route {
@@ -143,5 +144,18 @@ void rest_run_status(struct rest_call *call);
 void rest_run_shape(struct rest_call *call);
 void rest_run_timings(struct rest_call *call);
 void rest_task(struct rest_call *call);
+void rest_task_logs(struct rest_call *call);
+void rest_runs(struct rest_call *call);
+void rest_run_ids(struct rest_call *call);
+void rest_task_metrics(struct rest_call *call);
+void rest_cancel(struct rest_call *call);
+void rest_replay(struct rest_call *call);
+void rest_trigger(struct rest_call *call);
+void rest_workers(struct rest_call *call);
+void rest_worker(struct rest_call *call);
+void rest_worker_patch(struct rest_call *call);
+void rest_workflows(struct rest_call *call);
+void rest_workflow(struct rest_call *call);
+void rest_workflow_version(struct rest_call *call);
 
 #endif

@@ -129,3 +129,132 @@ rest_task(struct rest_call *call)
 {
 	run_ask(call, "task", /* payloads= */ true, write_task);
 }
+
+/* -------------------------------------------------------------------------------------- logs */
+
+#define LOG_LIMIT_DEFAULT 1000u
+#define LOG_LIMIT_MAX 10000u
+
+struct log_query {
+	struct run_ask ask; /* first: it is the call's state */
+	uint64_t limit;
+	uint64_t since_ns;
+	uint64_t until_ns;  /* 0: no bound */
+	uint64_t attempt;   /* 0: all */
+	bool newest_first;
+	bool other_levels;  /* none is wanted that lines have here */
+	struct bytes search;
+};
+
+static bool
+line_wanted(const struct log_query *query, const Froe__TaskView *task, size_t line)
+{
+	uint64_t time_ns = line < task->n_log_ns ? task->log_ns[line] : 0;
+	uint32_t attempt = line < task->n_log_attempts ? task->log_attempts[line] : 0;
+	if (time_ns < query->since_ns || (query->until_ns != 0 && time_ns >= query->until_ns))
+		return false;
+	if (query->attempt != 0 && attempt != query->attempt)
+		return false;
+	return query->search.size == 0 ||
+	    strstr(task->log[line], (const char *)query->search.data) != NULL;
+}
+
+static void
+write_line(struct sheet *sheet, const struct uuid *id, const Froe__TaskView *task, size_t line)
+{
+	uint32_t attempt = line < task->n_log_attempts ? task->log_attempts[line] : 1;
+	sheet_open(sheet, '{');
+	sheet_key(sheet, "createdAt");
+	sheet_time(sheet, line < task->n_log_ns ? task->log_ns[line] : 0);
+	sheet_put(sheet, "message", task->log[line]);
+	sheet_put_object(sheet, "metadata", bytes_of(NULL, 0));
+	sheet_put_uuid(sheet, "taskExternalId", *id);
+	sheet_put(sheet, "taskDisplayName", task->name);
+	sheet_put_number(sheet, "retryCount", attempt > 0 ? attempt - 1 : 0);
+	sheet_put_number(sheet, "attempt", attempt);
+	sheet_put(sheet, "level", "INFO");
+	sheet_close(sheet, '}');
+}
+
+static void
+write_logs(struct rest_call *call, const Froe__RunView *view)
+{
+	const struct log_query *query = call->state;
+	struct uuid id = alias_task(query->ask.run, query->ask.index, (uint32_t)view->n_tasks);
+	if (!task_of(call, view))
+		return;
+	const Froe__TaskView *task = view->tasks[query->ask.index];
+	struct sheet sheet = rest_sheet(call);
+	uint64_t count = 0;
+	sheet_open(&sheet, '{');
+	sheet_key(&sheet, "rows");
+	sheet_open(&sheet, '[');
+	for (size_t i = 0; i < task->n_log && count < query->limit; i++) {
+		size_t line = query->newest_first ? task->n_log - 1 - i : i;
+		if (query->other_levels || !line_wanted(query, task, line))
+			continue;
+		write_line(&sheet, &id, task, line);
+		count++;
+	}
+	sheet_close(&sheet, ']');
+	sheet_key(&sheet, "pagination");
+	rest_write_pages(&sheet, 1, 0, 1);
+	sheet_close(&sheet, '}');
+	rest_finish(call, 200);
+}
+
+/* Lines have no level here: each is INFO. */
+static bool
+query_levels(struct rest_call *call, struct log_query *query)
+{
+	static const char *const LEVELS[] = {"DEBUG", "INFO", "WARN", "ERROR"};
+	struct bytes level;
+	for (uint32_t i = 0; rest_query_at(call, "levels", i, &level); i++) {
+		bool known = false;
+		for (size_t j = 0; j < 4; j++)
+			known |= bytes_equal(level, bytes_text(LEVELS[j]));
+		if (!known) {
+			rest_fail(call, 400, "levels", "a level is DEBUG, INFO, WARN or ERROR");
+			return false;
+		}
+		query->other_levels = i == 0 || query->other_levels;
+		if (bytes_equal(level, bytes_text("INFO"))) {
+			query->other_levels = false;
+			return true;
+		}
+	}
+	return true;
+}
+
+static bool
+query_order(struct rest_call *call, struct log_query *query)
+{
+	struct bytes order;
+	if (!rest_query_at(call, "order_by_direction", 0, &order))
+		return true;
+	query->newest_first = bytes_equal(order, bytes_text("DESC"));
+	if (query->newest_first || bytes_equal(order, bytes_text("ASC")))
+		return true;
+	rest_fail(call, 400, "order_by_direction", "it is ASC or DESC");
+	return false;
+}
+
+void
+rest_task_logs(struct rest_call *call)
+{
+	struct log_query query = {.limit = LOG_LIMIT_DEFAULT};
+	FROE_DROP(rest_query_at(call, "search", 0, &query.search), "none is empty");
+	if (!rest_query_number(call, "limit", LOG_LIMIT_MAX, &query.limit) ||
+	    !rest_query_number(call, "attempt", UINT32_MAX, &query.attempt) ||
+	    !rest_query_time(call, "since", &query.since_ns) ||
+	    !rest_query_time(call, "until", &query.until_ns) || !query_levels(call, &query) ||
+	    !query_order(call, &query))
+		return;
+	run_ask(call, "task", /* payloads= */ false, write_logs);
+	if (call->done)
+		return;
+	struct log_query *kept = rest_zalloc(call, sizeof(*kept));
+	*kept = query;
+	kept->ask = *(const struct run_ask *)call->state;
+	call->state = kept;
+}

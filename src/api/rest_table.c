@@ -14,6 +14,10 @@
 #define TENANT "/api/v1/tenants/{tenant}"
 #define STABLE_TENANT "/api/v1/stable/tenants/{tenant}"
 
+#define FILTER                                                                                     \
+	"since until statuses workflow_ids additional_metadata additional_metadata_operator "      \
+	"running_filter"
+
 const struct rest_route REST_ROUTES[] = {
     {GET, "/api/live", rest_live, REST_ANYONE, "", "Empty", "Is the process there?"},
     {GET, "/api/ready", rest_ready, REST_ANYONE, "", "Empty", "Does it serve?"},
@@ -28,6 +32,35 @@ const struct rest_route REST_ROUTES[] = {
         "", "V1TaskTimingList", "When a run's tasks were queued, began and ended"},
     {GET, TENANT "/workflow-runs/{workflow-run}/shape", rest_run_shape, REST_SDKS, "",
         "WorkflowRunShape", "A run as the older interface has it"},
+    {GET, STABLE_TENANT "/workflow-runs", rest_runs, REST_SDKS,
+        FILTER " worker_id only_tasks parent_task_external_id triggering_event_external_id "
+        "include_payloads limit offset",
+        "V1TaskSummaryList", "Runs, or with only_tasks their tasks, newest first"},
+    {GET, STABLE_TENANT "/workflow-runs/external-ids", rest_run_ids, REST_SDKS, FILTER,
+        "V1WorkflowRunExternalIdList", "The ids of runs, newest first, at most 20000"},
+    {POST, STABLE_TENANT "/workflow-runs/trigger", rest_trigger, REST_CLIENTS, "",
+        "V1WorkflowRunDetails", "Starts a run"},
+    {GET, STABLE_TENANT "/task-metrics", rest_task_metrics, REST_SDKS,
+        FILTER " parent_task_external_id triggering_event_external_id", "V1TaskRunMetrics",
+        "How many runs there are of each status; of the newest 100000"},
+    {POST, STABLE_TENANT "/tasks/cancel", rest_cancel, REST_READERS, "", "V1CancelledTasks",
+        "Cancels runs, by ids or by a filter"},
+    {POST, STABLE_TENANT "/tasks/replay", rest_replay, REST_READERS, "", "V1ReplayedTasks",
+        "Runs that have ended go on, by ids or by a filter; a task's id: from it on"},
+    {GET, TENANT "/worker", rest_workers, REST_SDKS, "limit offset statuses", "WorkerList",
+        "The workers that are registered"},
+    {GET, "/api/v1/workers/{worker}", rest_worker, REST_SDKS, "", "Worker", "A worker"},
+    {PATCH, "/api/v1/workers/{worker}", rest_worker_patch, REST_SDKS, "", "Worker",
+        "Pauses a worker, or resumes it"},
+    {GET, TENANT "/workflows", rest_workflows, REST_SDKS, "name limit offset", "WorkflowList",
+        "The workflows that are registered"},
+    {GET, "/api/v1/workflows/{workflow}", rest_workflow, REST_SDKS, "", "Workflow",
+        "A workflow: its newest version's tasks"},
+    {GET, "/api/v1/workflows/{workflow}/versions", rest_workflow_version, REST_SDKS, "version",
+        "WorkflowVersion", "A version of a workflow; without version the newest"},
+    {GET, STABLE "/tasks/{task}/logs", rest_task_logs, REST_SDKS,
+        "limit since until search levels order_by_direction attempt", "V1LogLineList",
+        "What a task has logged"},
     {GET, STABLE "/tasks/{task}", rest_task, REST_SDKS, "", "V1TaskSummary", "A task of a run"},
 };
 const size_t REST_ROUTE_COUNT = sizeof(REST_ROUTES) / sizeof(REST_ROUTES[0]);

@@ -3,16 +3,13 @@
  */
 #include "api/rest_view.h"
 
-/* It has no birthday here: the day this interface was first served stands for it. */
-#define TENANT_CREATED_NS UINT64_C(1767225600000000000)
-
 void
 rest_tenant(struct rest_call *call)
 {
 	struct sheet sheet = rest_sheet(call);
 	const char *name = (const char *)buf_bytes(&call->rest->tenant_name).data;
 	sheet_open(&sheet, '{');
-	view_meta(&sheet, call->rest->tenant, TENANT_CREATED_NS, 0);
+	view_meta(&sheet, call->rest->tenant, VIEW_UNKNOWN_NS, 0);
 	sheet_put(&sheet, "name", name);
 	sheet_put(&sheet, "slug", name);
 	sheet_put(&sheet, "version", "V1");

@@ -183,7 +183,7 @@ view_task(struct rest_call *call, struct sheet *sheet, const Froe__RunView *view
 	write_parent(sheet, view);
 	sheet_put(sheet, "displayName", task->name);
 	sheet_put(sheet, "workflowName", view->workflow);
-	sheet_put(sheet, "type", view->n_tasks == 1 ? "TASK" : "DAG");
+	sheet_put(sheet, "type", "TASK");
 	sheet_put(sheet, "errorMessage", task->error);
 	sheet_put(sheet, "idempotencyKey", view->key);
 	sheet_put_object(sheet, "input", payloads ? binary(view->has_input, view->input) : none);

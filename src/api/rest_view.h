@@ -6,6 +6,9 @@
 
 #include "api/rest_int.h"
 
+/* When a thing was made whose beginning is not kept: a day before there was any. */
+#define VIEW_UNKNOWN_NS UINT64_C(1767225600000000000)
+
 struct uuid view_run(const Froe__RunView *view);
 
 /* The key "metadata" and its value. */

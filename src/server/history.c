@@ -583,12 +583,32 @@ delay_due_ns(const struct fold *fold, const struct eng_event *event)
 	return lapse_ns > event->retry_ns ? lapse_ns : event->retry_ns;
 }
 
+/* The same array with more room. */
+static void *
+fold_larger(struct fold *fold, const void *array, size_t count, size_t room, size_t size)
+{
+	void *larger = fold_zalloc(fold, room * size);
+	if (count > 0)
+		memcpy(larger, array, count * size);
+	return larger;
+}
+
 static void
 fold_logged(struct fold *fold, Froe__TaskView *task, const struct eng_event *event)
 {
-	task->log = (char **)fold_grow(fold, (void **)task->log, task->n_log,
-	    &fold->log_room[event->task]);
+	size_t *room = &fold->log_room[event->task], before = *room;
+	task->log = (char **)fold_grow(fold, (void **)task->log, task->n_log, room);
+	if (*room != before) {
+		task->log_ns =
+		    fold_larger(fold, task->log_ns, task->n_log, *room, sizeof(uint64_t));
+		task->log_attempts = fold_larger(
+		    fold, task->log_attempts, task->n_log, *room, sizeof(uint32_t));
+	}
+	task->log_ns[task->n_log] = event->time_ns;
+	task->log_attempts[task->n_log] =
+	    task->n_attempts > 0 ? task->attempts[task->n_attempts - 1]->attempt : 0;
 	task->log[task->n_log++] = fold_text(fold, event->text);
+	task->n_log_ns = task->n_log_attempts = task->n_log;
 }
 
 /* ------------------------------------------------------------------------------------- durable */
@@ -849,50 +869,4 @@ history_fold(struct history *history, struct history_fold *ret_fold, struct froe
 			return err;
 	}
 	return FROE_OK;
-}
-
-/* ------------------------------------------------------------------------------------- result */
-
-bool
-result_build(const struct result_part *parts, uint32_t count, bool bare, struct buf *to)
-{
-	size_t size = 2;
-	for (uint32_t i = 0; i < count; i++)
-		size += parts[i].output.size + 6 * parts[i].task.size + 4;
-	if (size > HISTORY_PAYLOAD_BYTES_MAX)
-		return false;
-	if (bare && count == 1) {
-		buf_push(to, parts[0].output.data, parts[0].output.size);
-		return true;
-	}
-	buf_push_text(to, "{");
-	for (uint32_t i = 0; i < count; i++) {
-		if (i > 0)
-			buf_push_text(to, ",");
-		buf_push_json_string(to, parts[i].task.data, parts[i].task.size);
-		buf_push_text(to, ":");
-		buf_push(to, parts[i].output.data, parts[i].output.size);
-	}
-	buf_push_text(to, "}");
-	return true;
-}
-
-bool
-history_result(const struct history_fold *fold, struct buf *to)
-{
-	const struct eng_version_view *version = &fold->version;
-	struct result_part parts[FROE_WORKFLOW_TASKS_MAX];
-	uint32_t count = 0, ordinary = 0;
-	for (uint32_t i = 0; i < version->task_count; i++) {
-		if (version->tasks[i].on_failure)
-			continue;
-		ordinary++;
-		if (version->children[i] == 0 && fold->cut[i])
-			return false;
-		if (version->children[i] == 0 && fold->outputs[i].size != 0) {
-			parts[count++] =
-			    (struct result_part){version->tasks[i].name, fold->outputs[i]};
-		}
-	}
-	return result_build(parts, count, ordinary == 1, to);
 }

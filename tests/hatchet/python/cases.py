@@ -354,8 +354,8 @@ async def run_all(chosen):
             await worker.ready()
     except Exception as error:  # pylint: disable=broad-except
         why = str(error) or repr(error)
-        tail = f"; the end of its log:\n    {worker.tail()}" if worker.process.poll() is None else ""
-        print(f"no worker: {why}{tail}", flush=True)
+        tail = f"; the end of its log:\n    {worker.tail()}"
+        print(f"no worker: {why}{tail if worker.process.poll() is None else ''}", flush=True)
     for name in chosen:
         if name == "engine-restart" and "HATCHET_TEST_ENGINE" not in os.environ:
             print(f"skipped {name}: HATCHET_TEST_ENGINE is not set", flush=True)

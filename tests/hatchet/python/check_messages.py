@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Are the messages of proto/hatchet those of the pinned SDK?
 
-Each message that the SDK knows must be ours too, by name, and each of its fields by number, type and
-label; each number of its enums must be one of ours. Ours may have more: newer servers and SDKs add
-fields. Prints a line for each message that differs, and "N passed, N failed".
+Each message that the SDK knows must be ours too, by name, and each of its fields by number, type
+and label; each number of its enums must be one of ours. Ours may have more: newer servers and
+SDKs add fields. Prints a line for each message that differs, and "N passed, N failed".
 """
 import importlib
 import pathlib
@@ -71,7 +71,8 @@ def message_faults(theirs, ours):
     if ours is None:
         return ["there is none"]
     known = {field.number: field_ours(field) for field in ours.field}
-    return [f"field {field.number} {field.name} is {field_theirs(field)}, ours {known.get(field.number)}"
+    return [f"field {field.number} {field.name} is {field_theirs(field)}, "
+            f"ours {known.get(field.number)}"
             for field in theirs.fields if known.get(field.number) != field_theirs(field)]
 
 

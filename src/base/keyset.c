@@ -62,7 +62,8 @@ key_equal(struct key a, struct key b)
 static inline uint64_t
 key_hash(struct key key)
 {
-	return hash_words(key.words[1], key.words[0]);
+	return key.words[1] == 0 ? hash_number(key.words[0])
+	                         : hash_words(key.words[1], key.words[0]);
 }
 
 /* --------------------------------------------------------------------------------------- slots */

@@ -19,12 +19,18 @@ map_release(struct map *map)
 	*map = (struct map){0};
 }
 
+static inline size_t
+key_hash(uint64_t high, uint64_t low)
+{
+	return high == 0 ? hash_number(low) : hash_words(high, low);
+}
+
 /* The entry of the key, or the empty one where it belongs. */
 static struct map_entry *
 map_slot(const struct map *map, uint64_t high, uint64_t low)
 {
 	size_t mask = map->capacity - 1;
-	size_t at = hash_words(high, low) & mask;
+	size_t at = key_hash(high, low) & mask;
 	while (map->entries[at].value != NULL &&
 	    (map->entries[at].key[0] != high || map->entries[at].key[1] != low))
 		at = (at + 1) & mask;
@@ -55,10 +61,11 @@ static void
 map_reserve(struct map *map, size_t count)
 {
 	size_t capacity = map->capacity != 0 ? map->capacity : CAPACITY_MIN;
-	while (count > capacity / 4 * 3)
+	if (count <= map->capacity / 2)
+		return;
+	while (count > capacity / 2)
 		capacity *= 2;
-	if (capacity > map->capacity)
-		map_resize(map, capacity);
+	map_resize(map, capacity);
 }
 
 void
@@ -99,7 +106,7 @@ map_remove(struct map *map, uint64_t high, uint64_t low)
 	size_t hole_at = (size_t)(hole - map->entries);
 	for (size_t at = (hole_at + 1) & mask; map->entries[at].value != NULL;
 	     at = (at + 1) & mask) {
-		size_t home = hash_words(map->entries[at].key[0], map->entries[at].key[1]) & mask;
+		size_t home = key_hash(map->entries[at].key[0], map->entries[at].key[1]) & mask;
 		/* Move back unless its home lies cyclically in (hole, at]. */
 		if (((at - home) & mask) >= ((at - hole_at) & mask)) {
 			map->entries[hole_at] = map->entries[at];

@@ -2,7 +2,7 @@
  * base/map: an open-addressing hash map from a 64-bit or a 16-byte key to a pointer.
  *
  * Ownership   the map owns its table, not what the pointers point at.
- * Invariants  1. at most 3/4 full. 2. no tombstones: removal shifts back (Knuth 6.4, algorithm R).
+ * Invariants  1. at most half full. 2. no tombstones: removal shifts back (Knuth 6.4, algorithm R).
  *             3. nothing depends on the order of the table.
  * Threading   its owner only.
  * See         base/keyset.h, for very large tables

@@ -30,16 +30,17 @@ watch_new(struct hub *hub, struct hub_conn *conn, uint64_t request)
 	return watch;
 }
 
+/* Mostly nobody watches the run yet. */
 static struct hub_watched *
 watched_require(struct hub *hub, uint64_t run)
 {
-	struct hub_watched *watched = map_get_u64(&hub->watches, run);
-	if (watched == NULL) {
-		watched = stock_zalloc(&hub->stock, sizeof(*watched));
-		watched->run = run;
-		list_init(&watched->watches);
-		map_put_u64(&hub->watches, run, watched);
+	struct hub_watched *watched = stock_zalloc(&hub->stock, sizeof(*watched));
+	if (!map_add_u64(&hub->watches, run, watched)) {
+		stock_free(&hub->stock, watched, sizeof(*watched));
+		return map_get_u64(&hub->watches, run);
 	}
+	watched->run = run;
+	list_init(&watched->watches);
 	return watched;
 }
 
@@ -245,10 +246,11 @@ watch_closed(struct hub *hub, struct hub_watch *watch, const struct eng_effect *
 void
 hub_watch_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
-	struct hub_watched *watched;
-	/* The last watch that goes takes it with it. */
-	while ((watched = map_get_u64(&hub->watches, effect->run)) != NULL) {
+	const struct hub_watched *watched = map_get_u64(&hub->watches, effect->run);
+	bool more = watched != NULL;
+	while (more) {
 		struct list *first = watched->watches.next;
+		more = first->next != &watched->watches; /* the last one takes it with it */
 		watch_closed(hub, container_of(first, struct hub_watch, run_link), effect, frame);
 	}
 }

@@ -17,7 +17,7 @@ struct indexer_chunk {
 };
 
 /* The first one's; each further one is twice as large, up to the limit. */
-#define CHUNK_BYTES_MIN 1024u
+#define CHUNK_BYTES_MIN 4096u
 #define CHUNK_BYTES_MAX 65536u
 
 uint32_t

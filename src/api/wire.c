@@ -110,30 +110,15 @@ check_message(struct check *check, const ProtobufCMessageDescriptor *descriptor,
 	return true;
 }
 
-static enum wire_result
-check_within(const struct place *outer, const ProtobufCMessageDescriptor *descriptor,
-    struct bytes message, char field[WIRE_FIELD_SIZE])
-{
-	struct check check = {.field = field};
-	field[0] = 0;
-	if (!check_message(&check, descriptor, message, outer, outer != NULL ? 1 : 0))
-		return WIRE_BAD;
-	return check.text_bad ? WIRE_TEXT : WIRE_GOOD;
-}
-
 enum wire_result
 wire_check(const ProtobufCMessageDescriptor *descriptor, struct bytes message,
     char field[WIRE_FIELD_SIZE])
 {
-	return check_within(/* outer= */ NULL, descriptor, message, field);
-}
-
-enum wire_result
-wire_check_within(const char *name, const ProtobufCMessageDescriptor *descriptor,
-    struct bytes message, char field[WIRE_FIELD_SIZE])
-{
-	struct place outer = {.name = name};
-	return check_within(&outer, descriptor, message, field);
+	struct check check = {.field = field};
+	field[0] = 0;
+	if (!check_message(&check, descriptor, message, /* outer= */ NULL, /* depth= */ 0))
+		return WIRE_BAD;
+	return check.text_bad ? WIRE_TEXT : WIRE_GOOD;
 }
 
 static void *

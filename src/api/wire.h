@@ -1,10 +1,10 @@
 /*
  * api/wire: a received protobuf message, checked and then unpacked into an arena.
  *
- * Purpose     protobuf-c judges neither UTF-8 nor zero bytes in strings (it ends them there), keeps
- *             any number of unknown fields and allocates as it goes. wire_check looks at the raw
- *             bytes first, against the message's descriptor; wire_unpack then cannot take more than
- *             the arena.
+ * Purpose     What base/message leaves aside: messages that are bad, or good and unusual. protobuf-c
+ *             judges neither UTF-8 nor zero bytes in strings (it ends them there), keeps any number
+ *             of unknown fields and allocates as it goes. wire_check looks at the raw bytes first,
+ *             against the message's descriptor; wire_unpack then cannot take more than the arena.
  * Nesting     both recurse by descriptor, and no message type of ours contains itself: the depth is
  *             at most WIRE_DEPTH_MAX whatever the bytes say. Unknown fields are skipped by length
  *             and groups are refused.
@@ -46,10 +46,6 @@ enum wire_result {
 #define WIRE_FIELD_SIZE 64
 enum wire_result wire_check(const ProtobufCMessageDescriptor *descriptor, struct bytes message,
     char field[WIRE_FIELD_SIZE]);
-
-/* The same of what one field of an outer message holds: `name` is the beginning of the path. */
-enum wire_result wire_check_within(const char *name, const ProtobufCMessageDescriptor *descriptor,
-    struct bytes message, char field[WIRE_FIELD_SIZE]);
 
 /* NULL: not such a message, or the arena's limit is reached. */
 ProtobufCMessage *wire_unpack(const ProtobufCMessageDescriptor *descriptor, struct bytes message,

@@ -32,7 +32,17 @@ value_room(ProtobufCType type)
 	froe_never("a type that proto/ does not use");
 }
 
+#define WIRE_NONE 8u /* of types that the native protocol does not use: left to protobuf-c */
 static const uint8_t wire_types[] = {
+    [PROTOBUF_C_TYPE_INT32] = WIRE_NONE,
+    [PROTOBUF_C_TYPE_SINT32] = WIRE_NONE,
+    [PROTOBUF_C_TYPE_SFIXED32] = WIRE_NONE,
+    [PROTOBUF_C_TYPE_INT64] = WIRE_NONE,
+    [PROTOBUF_C_TYPE_SINT64] = WIRE_NONE,
+    [PROTOBUF_C_TYPE_SFIXED64] = WIRE_NONE,
+    [PROTOBUF_C_TYPE_FIXED32] = WIRE_NONE,
+    [PROTOBUF_C_TYPE_FIXED64] = WIRE_NONE,
+    [PROTOBUF_C_TYPE_FLOAT] = WIRE_NONE,
     [PROTOBUF_C_TYPE_UINT32] = VARINT,
     [PROTOBUF_C_TYPE_UINT64] = VARINT,
     [PROTOBUF_C_TYPE_BOOL] = VARINT,
@@ -46,6 +56,7 @@ static const uint8_t wire_types[] = {
 static inline uint32_t
 field_tag(const ProtobufCFieldDescriptor *field)
 {
+	froe_assert(wire_types[field->type] != WIRE_NONE);
 	return field->id << 3 | wire_types[field->type];
 }
 
@@ -175,7 +186,7 @@ value_place(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
 	void *at = member(message, field->offset);
 	if (field->quantifier_offset == 0) /* a pointer says by itself whether it is there */
-		return *(void **)at == NULL ? at : NULL;
+		return field->type >= PROTOBUF_C_TYPE_STRING && *(void **)at == NULL ? at : NULL;
 	uint32_t *quantifier = member(message, field->quantifier_offset);
 	if (*quantifier != 0)
 		return NULL;
@@ -283,8 +294,10 @@ values_count(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *fi
 {
 	if (field->label == PROTOBUF_C_LABEL_REPEATED)
 		return *(const size_t *)member(message, field->quantifier_offset);
-	if (field->quantifier_offset == 0)
+	if (field->quantifier_offset == 0) {
+		froe_assert(field->type >= PROTOBUF_C_TYPE_STRING);
 		return *(const void *const *)member(message, field->offset) != NULL;
+	}
 	uint32_t quantifier = *(const uint32_t *)member(message, field->quantifier_offset);
 	if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0)
 		return quantifier == field->id;

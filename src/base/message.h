@@ -3,6 +3,8 @@
  *
  * Purpose     What protobuf-c's pack and unpack do, with a third to a tenth of their instructions,
  *             for what is on every run's path. The descriptors that it generates do the work.
+ *             Messages are proto2's; a kind of field that proto/native.proto does not have is not
+ *             decoded here, and must not be encoded.
  * Ownership   a decoded message lies in the arena; its bytes fields (not its strings) point into
  *             what it was decoded from.
  * Invariants  1. encoded: the bytes that protobuf-c writes.

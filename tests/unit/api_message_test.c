@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/message.h"
 
+#include "hatchet/admin.pb-c.h"
 #include "proto/native.pb-c.h"
 
 #include <setjmp.h>
@@ -423,6 +424,21 @@ test_message__by_hand(void **state)
 	arena_release(&arena);
 }
 
+/* A kind of field that the protocol does not have is nobody's here, whatever its wire type. */
+static void
+test_message__other_kinds(void **state)
+{
+	const ProtobufCMessageDescriptor *type = &hatchet__create_task_rate_limit__descriptor;
+	static const uint8_t key[] = {0x0a, 1, 'k'}, units[] = {0x10, 5};
+	struct arena arena;
+	(void)state;
+	arena_init(&arena, 0);
+	assert_true(decodes_alike(type, bytes_of(key, sizeof(key)), &arena));
+	assert_false(decodes_alike(type, bytes_of(units, sizeof(units)), &arena));
+	assert_non_null(wire_unpack(type, bytes_of(units, sizeof(units)), &arena));
+	arena_release(&arena);
+}
+
 /* As many of one field as are allowed; and memory within the arena's bound. */
 static void
 test_message__bounds(void **state)
@@ -455,6 +471,7 @@ main(void)
 	    cmocka_unit_test(test_message__changed_bytes),
 	    cmocka_unit_test(test_message__every_byte),
 	    cmocka_unit_test(test_message__by_hand),
+	    cmocka_unit_test(test_message__other_kinds),
 	    cmocka_unit_test(test_message__bounds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,9 +49,10 @@ void
 client_wake(struct froe_client *client)
 {
 	uint64_t one = 1;
-	if (client->stepping && !client_is_stepper(client))
-		FROE_DROP(
-		    write(client->wake_fd, &one, sizeof(one)), "a full counter wakes as well");
+	if (!client->stepping || client_is_stepper(client))
+		return;
+	client->woken_fd = true;
+	FROE_DROP(write(client->wake_fd, &one, sizeof(one)), "a full counter wakes as well");
 }
 
 uint64_t
@@ -165,21 +166,37 @@ timer_ns(const struct froe_client *client)
 	return session_ns < worker_ns ? session_ns : worker_ns;
 }
 
+/* Whoever does not wait knows already, or finds out, that there is something to receive. */
+static bool
+turn_receive_now(struct froe_client *client)
+{
+	if (client->link.state != LINK_OPEN || client->woken_fd)
+		return false;
+	uint64_t now_ns = clock_now_ns();
+	session_socket(client, EPOLLIN, now_ns);
+	session_tick(client, now_ns);
+	return true;
+}
+
 static void
 turn_receive(struct froe_client *client, int timeout_ms)
 {
 	struct epoll_event events[2];
+	if (timeout_ms == 0 && turn_receive_now(client))
+		return;
 	client_unlock(client);
 	int count = epoll_wait(client->epoll_fd, events, 2, timeout_ms);
 	client_lock(client);
 	uint64_t now_ns = clock_now_ns();
 	for (int i = 0; i < count; i++) {
 		uint64_t drained;
-		if (events[i].data.fd == client->wake_fd)
+		if (events[i].data.fd == client->wake_fd) {
+			client->woken_fd = false;
 			FROE_DROP(read(client->wake_fd, &drained, sizeof(drained)),
 			    "it was drained before");
-		else if (events[i].data.fd == client->link.fd)
+		} else if (events[i].data.fd == client->link.fd) {
 			session_socket(client, events[i].events, now_ns);
+		}
 	}
 	session_tick(client, now_ns);
 }

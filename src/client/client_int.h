@@ -63,6 +63,7 @@ struct froe_client {
 	bool stepping;
 	bool inlining; /* handlers run on the stepping thread now */
 	bool broken;   /* writing failed on some thread: the stepper drops the link */
+	bool woken_fd; /* something was written to wake_fd */
 	int epoll_fd;
 	int wake_fd;
 

@@ -135,6 +135,7 @@ link_receive_tls(struct link *link, struct froe_fault *fault)
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return FROE_OK;
 	if (got > 0) {
+		link->received += (uint64_t)got;
 		tls_feed(link->tls, piece, (size_t)got);
 		return link_step_tls(link, fault);
 	}
@@ -187,6 +188,7 @@ link_receive(struct link *link, struct froe_fault *fault)
 	uint8_t *at = buf_reserve(&link->in, want);
 	ssize_t got = recv(link->fd, at, want, 0);
 	if (got > 0) {
+		link->received += (uint64_t)got;
 		buf_commit(&link->in, (size_t)got);
 		return FROE_OK;
 	}

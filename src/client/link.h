@@ -35,6 +35,7 @@ struct link {
 	int epoll_fd;
 	uint32_t armed; /* epoll events asked for */
 	struct tls *tls; /* while there is a socket with TLS */
+	uint64_t received; /* bytes, ever */
 	struct buf in;
 	struct buf out;
 	size_t frame_size_max;

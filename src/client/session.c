@@ -495,12 +495,14 @@ session_socket(struct froe_client *client, uint32_t events, uint64_t now_ns)
 	}
 	if (client->link.state != LINK_OPEN || (events & ~(uint32_t)EPOLLOUT) == 0)
 		return; /* writable only: the end of the turn flushes */
-	client->heard_ns = now_ns;
-	client->ping_ns = 0;
-	if (link_receive(&client->link, &fault) != FROE_OK)
+	uint64_t before = client->link.received;
+	if (link_receive(&client->link, &fault) != FROE_OK) {
 		session_down(client, &fault);
-	else
+	} else if (client->link.received != before) {
+		client->heard_ns = now_ns;
+		client->ping_ns = 0;
 		session_frames(client);
+	}
 }
 
 void

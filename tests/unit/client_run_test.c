@@ -1,5 +1,6 @@
 #include "client_fake.h"
 
+#include "client/client_int.h"
 #include "froe/froe.h"
 
 #define WAIT_MS 10000
@@ -162,6 +163,32 @@ test_client__pipelines_thousands_from_one_thread(void **state)
 	assert_int_equal(tally.started, 3000);
 	assert_int_equal(tally.failed, 0);
 	assert_int_equal(froe_client_pending(client), 0);
+	froe_client_close(client);
+	fake_close(&fake);
+}
+
+/* Without a wait there is no question whether something is there: it is simply received. */
+static void
+test_client__steps_that_do_not_wait(void **state)
+{
+	(void)state;
+	struct fake fake;
+	struct tally tally = {0};
+	fake_open(&fake, script_runs, NULL);
+	struct froe_client *client = client_open(&fake, /* no_thread= */ true);
+	struct froe_run_options options = {.workflow = "w", .input = {.data = "{}", .size = 2}};
+	uint64_t heard_ns = client->heard_ns;
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(froe_client_step(client, 0, NULL), FROE_OK);
+	assert_true(client->heard_ns == heard_ns); /* nothing was: it would hide a dead server */
+	assert_int_equal(froe_run_start_async(client, &options, on_started, on_end, &tally, NULL),
+	    FROE_OK);
+	while (tally.ended < 1)
+		assert_int_equal(froe_client_step(client, 0, NULL), FROE_OK);
+	assert_true(client->heard_ns > heard_ns);
+	fake_cut(&fake);
+	while (froe_client_connected(client))
+		assert_int_equal(froe_client_step(client, 0, NULL), FROE_OK);
 	froe_client_close(client);
 	fake_close(&fake);
 }
@@ -745,6 +772,7 @@ main(void)
 	    cmocka_unit_test(test_client__open_passes_on_the_servers_refusal),
 	    cmocka_unit_test(test_client__start_and_await),
 	    cmocka_unit_test(test_client__pipelines_thousands_from_one_thread),
+	    cmocka_unit_test(test_client__steps_that_do_not_wait),
 	    cmocka_unit_test(test_client__a_callback_may_not_wait),
 	    cmocka_unit_test(test_client__a_payload_over_its_limit_is_refused_here),
 	    cmocka_unit_test(test_client__a_start_of_unknown_outcome_is_repeated),

@@ -753,8 +753,9 @@ test_worker__known_steps_are_not_asked_for(void **state)
 	rig_open(&rig, handler_recalls, 1, false);
 	dispatch_durable(&rig.fake);
 	fake_await(&rig.fake, &rig.stage.reported, 1);
-	assert_int_equal(fake_count(&rig.fake, FROE__ENVELOPE__BODY_DURABLE_STEP), 1);
+	fake_await(&rig.fake, &rig.fake.counts[FROE__ENVELOPE__BODY_DURABLE_STEP], 1);
 	rig_close(&rig);
+	assert_int_equal(rig.fake.counts[FROE__ENVELOPE__BODY_DURABLE_STEP], 1);
 }
 
 int

@@ -27,6 +27,8 @@ static const struct bench_scenario scenarios[] = {
     {"dag", "four tasks: one, two beside each other, one", BENCH_DAG, 4, "d"},
     {"fanout", "a task that starts children and waits for all", BENCH_FANOUT, 1, NULL},
     {"sleep", "how late sleeping tasks go on", BENCH_SLEEP, 1, NULL},
+    {"delay", "how late runs begin that were started for a time", BENCH_DELAY, 1, NULL},
+    {"retry", "how late failed tasks are tried again", BENCH_RETRY, 1, NULL},
     {"backlog", "runs that are queued, then drained", BENCH_BACKLOG, 1, NULL},
     {"fairness", "small queues alone, and beside a large one", BENCH_FAIRNESS, 1, NULL},
 };
@@ -122,7 +124,7 @@ plan_slots(const struct bench_plan *plan)
 {
 	enum bench_kind kind = plan->scenario->kind;
 
-	if (kind == BENCH_SLEEP)
+	if (bench_timed(plan))
 		return 256;
 	if (kind == BENCH_FANOUT || kind == BENCH_BACKLOG)
 		return 1000;
@@ -131,10 +133,10 @@ plan_slots(const struct bench_plan *plan)
 
 /* What is no part of a scenario is refused: it would be believed to have been measured. */
 static void
-check_loop(const struct cli *cli, enum bench_kind kind)
+check_loop(const struct cli *cli, enum bench_kind kind, bool timed)
 {
 	static const char *const names[] = {"rate", "pipeline", "inflight"};
-	bool counted = kind == BENCH_SLEEP || kind == BENCH_BACKLOG;
+	bool counted = timed || kind == BENCH_BACKLOG;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (counted && cli_flag(cli, names[i]))
@@ -150,7 +152,7 @@ plan_load(struct bench_plan *plan, const struct cli *cli)
 	bool fairness = plan->scenario->kind == BENCH_FAIRNESS;
 	uint64_t inflight = plan->clients;
 
-	check_loop(cli, plan->scenario->kind);
+	check_loop(cli, plan->scenario->kind, bench_timed(plan));
 	plan->pipeline = cli_number(cli, "pipeline", 0, FROE_REQUESTS_MAX);
 	plan->rate = cli_number(cli, "rate", 0, 100000000);
 	if (plan->pipeline > 0 && (plan->rate > 0 || cli_flag(cli, "inflight") || fairness))
@@ -170,6 +172,14 @@ plan_load(struct bench_plan *plan, const struct cli *cli)
 	plan->slots = number_from(cli, "slots", plan_slots(plan), 1, FROE_WORKER_SLOTS_MAX);
 }
 
+static size_t
+shared_size(const struct bench_plan *plan)
+{
+	uint64_t rows = plan->scenario->kind == BENCH_RETRY ? plan->count : 0;
+
+	return sizeof(*plan->shared) + rows * sizeof(plan->shared->due_ns[0]);
+}
+
 void
 bench_plan_read(struct bench_plan *plan, const struct cli *cli,
     const struct bench_scenario *scenario)
@@ -187,7 +197,7 @@ bench_plan_read(struct bench_plan *plan, const struct cli *cli,
 	plan->payload = payload_new(plan->payload_size);
 	plan_result(plan);
 	plan_workflows(plan);
-	plan->shared = mmap(NULL, sizeof(*plan->shared), PROT_READ | PROT_WRITE,
+	plan->shared = mmap(NULL, shared_size(plan), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	froe_assert(plan->shared != MAP_FAILED);
 }
@@ -195,7 +205,7 @@ bench_plan_read(struct bench_plan *plan, const struct cli *cli,
 void
 bench_plan_release(struct bench_plan *plan)
 {
-	munmap(plan->shared, sizeof(*plan->shared));
+	munmap(plan->shared, shared_size(plan));
 	mem_free(plan->payload);
 	mem_free(plan->result);
 	mem_free(plan->workflows);
@@ -310,7 +320,7 @@ cli_bench(struct cli *cli)
 		status = bench_backlog(&plan);
 	} else {
 		if (workers_start(&workers, &plan))
-			status = plan.scenario->kind == BENCH_SLEEP ? bench_sleep(&plan) :
+			status = bench_timed(&plan) ? bench_sleep(&plan) :
 			    plan.scenario->kind == BENCH_FAIRNESS ? bench_fairness(&plan) :
 								    bench_loop(&plan);
 		workers_stop(&workers);

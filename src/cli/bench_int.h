@@ -30,6 +30,8 @@ enum bench_kind {
 	BENCH_DAG,
 	BENCH_FANOUT,
 	BENCH_SLEEP,
+	BENCH_DELAY,
+	BENCH_RETRY,
 	BENCH_BACKLOG,
 	BENCH_FAIRNESS,
 };
@@ -44,8 +46,9 @@ struct bench_scenario {
 
 /* In memory that all processes of a benchmark share. */
 struct bench_shared {
-	atomic_uint_least64_t asleep; /* durable tasks that have fallen asleep, once each */
+	atomic_uint_least64_t asleep; /* tasks and runs that wait for their time, once each */
 	atomic_uint_least64_t done;   /* results that were acknowledged to workers */
+	atomic_uint_least64_t due_ns[]; /* of retry: when, by number of the run */
 };
 
 struct bench_plan {
@@ -157,6 +160,15 @@ struct load {
 /* Measures, from the workers' start to their end; the exit status. */
 int bench_loop(const struct bench_plan *plan);
 int bench_sleep(const struct bench_plan *plan);
+
+/* Runs are started that wait for a time of their own; how late they go on is what is measured. */
+static inline bool
+bench_timed(const struct bench_plan *plan)
+{
+	enum bench_kind kind = plan->scenario->kind;
+
+	return kind == BENCH_SLEEP || kind == BENCH_DELAY || kind == BENCH_RETRY;
+}
 int bench_backlog(const struct bench_plan *plan);
 int bench_fairness(const struct bench_plan *plan);
 

@@ -1,10 +1,10 @@
 /*
- * cli/bench_sleep: how late durable sleeps end.
+ * cli/bench_sleep: how late durable sleeps end, delayed runs begin, failed tasks are tried again.
  *
- * --count runs of one durable task are started, each of which sleeps until a time of its own: those
- * times begin after --lead and are spread evenly over --time. All must have fallen asleep before
- * the first is due, or nothing was measured. A handler that goes on says how late it is, by the
- * clock on the wall; the run's result brings it here.
+ * --count runs of one task are started, each of which waits until a time of its own: those times
+ * begin after --lead and are spread evenly over --time. All must wait before the first is due, or
+ * nothing was measured. A handler that goes on says how late it is, by the clock on the wall; the
+ * run's result brings it here.
  */
 #include "cli/bench_int.h"
 
@@ -28,6 +28,8 @@ on_started(void *context, const struct froe_started *started, const struct froe_
 	struct sleeps *sleeps = context;
 
 	sleeps->starting--;
+	if (started != NULL && sleeps->load.plan->scenario->kind == BENCH_DELAY)
+		atomic_fetch_add(&sleeps->load.plan->shared->asleep, 1);
 	if (started == NULL) {
 		sleeps->load.waiting--;
 		load_fail(&sleeps->load, error);
@@ -60,12 +62,16 @@ sleep_start(struct sleeps *sleeps, uint64_t number)
 	double part = (double)number / (double)plan->count;
 	struct crowd_line *line = &load->crowd.lines[number % load->crowd.count];
 	struct froe_error error;
-	char input[64];
-	int size = snprintf(input, sizeof(input), "{\"until_ns\":%" PRIu64 "}",
-	    sleeps->first_wall_ns +
-		(uint64_t)(part * plan->seconds * (double)SAMPLES_NS_PER_S));
+	char input[80];
+	uint64_t until_ns = sleeps->first_wall_ns +
+	    (uint64_t)(part * plan->seconds * (double)SAMPLES_NS_PER_S);
+	int size = snprintf(input, sizeof(input),
+	    "{\"until_ns\":%" PRIu64 ",\"number\":%" PRIu64 "}", until_ns, number);
 	struct froe_run_options options = {
-	    .workflow = plan->workflows[0], .input = {input, (size_t)size}};
+	    .workflow = plan->workflows[0],
+	    .input = {input, (size_t)size},
+	    .start_ns = plan->scenario->kind == BENCH_DELAY ? until_ns : 0,
+	};
 
 	line->dirty = true;
 	if (froe_run_start_async(line->client, &options, on_started, on_end, sleeps, &error) !=
@@ -90,7 +96,7 @@ sleeps_fill(struct sleeps *sleeps)
 			sleep_start(sleeps, load->begun++);
 		load_step(load, samples_now_ns() + BENCH_STEP_NS / 10);
 		if (bench_wall_ns() >= sleeps->first_wall_ns)
-			load_wrong(load, "only %" PRIu64 " of %" PRIu64 " tasks were asleep when "
+			load_wrong(load, "only %" PRIu64 " of %" PRIu64 " tasks were waiting when "
 			    "the first was due: give a longer --lead, or a smaller --count",
 			    (uint64_t)atomic_load(&plan->shared->asleep), plan->count);
 	}
@@ -105,8 +111,8 @@ sleeps_report(const struct load *load)
 		bench_print_json(load, stdout);
 		return;
 	}
-	printf("sleep: %llu tasks, due over %.1f s\n\n", (unsigned long long)plan->count,
-	    plan->seconds);
+	printf("%s: %llu tasks, due over %.1f s\n\n", plan->scenario->name,
+	    (unsigned long long)plan->count, plan->seconds);
 	printf("late by, us: p50 %.0f, p90 %.0f, p99 %.0f, p99.9 %.0f, at most %.0f\n",
 	    samples_us(&load->samples, 50), samples_us(&load->samples, 90),
 	    samples_us(&load->samples, 99), samples_us(&load->samples, 99.9),

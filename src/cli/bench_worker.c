@@ -25,6 +25,7 @@
 
 #define SPAWN_MAX 1000u /* children that a call starts */
 #define TASKS_MAX 4
+#define LEFT_NS (SAMPLES_NS_PER_S / 1000) /* delays are in ms */
 
 static volatile sig_atomic_t worker_stop;
 
@@ -115,6 +116,34 @@ do_sleep(struct froe_task *task, void *context)
 		return task_wrong(task, "it went on too early");
 	size = snprintf(text, sizeof(text), "{\"late_ns\":%" PRIu64 "}",
 	    now_ns - condition.until_ns);
+	return froe_task_output(task, text, (size_t)size, NULL);
+}
+
+/* Begins when it was to, or is tried again then: says how much later. */
+static enum froe_err
+do_late(struct froe_task *task, void *context)
+{
+	const struct bench_plan *plan = context;
+	bool retries = plan->scenario->kind == BENCH_RETRY;
+	uint64_t now_ns = bench_wall_ns(), due_ns, number, left_ms;
+	char text[48];
+	int size;
+
+	if (!bench_number(froe_task_input(task), "until_ns", &due_ns) ||
+	    !bench_number(froe_task_input(task), "number", &number) || number >= plan->count)
+		return task_wrong(task, "the input says not when");
+	if (retries && froe_task_attempt(task) == 1) {
+		left_ms = due_ns > now_ns + LEFT_NS ? (due_ns - now_ns) / LEFT_NS : 1;
+		atomic_store(&plan->shared->due_ns[number], now_ns + left_ms * LEFT_NS);
+		froe_task_retry_after(task, left_ms);
+		atomic_fetch_add(&plan->shared->asleep, 1);
+		return FROE_TASK_FAILED;
+	}
+	if (retries)
+		due_ns = atomic_load(&plan->shared->due_ns[number]);
+	if (now_ns < due_ns)
+		return task_wrong(task, "it went on too early");
+	size = snprintf(text, sizeof(text), "{\"late_ns\":%" PRIu64 "}", now_ns - due_ns);
 	return froe_task_output(task, text, (size_t)size, NULL);
 }
 
@@ -253,6 +282,11 @@ tasks_fill(const struct bench_plan *plan, struct fan *fan, struct froe_task_def 
 	case BENCH_SLEEP:
 		tasks[0] = (struct froe_task_def){
 		    .name = "sleep", .durable = true, .handler = do_sleep, .context = echo};
+		return 1;
+	case BENCH_DELAY:
+	case BENCH_RETRY:
+		tasks[0] = (struct froe_task_def){
+		    .name = "late", .retries = 1, .handler = do_late, .context = echo};
 		return 1;
 	case BENCH_TRIGGER:
 	case BENCH_RUN:

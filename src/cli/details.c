@@ -238,6 +238,12 @@ static const struct {
     {"bench sleep",
 	"`--count` durable tasks sleep until a time each, after `--lead` and spread over\n"
 	"`--time`. Each says how late it went on."},
+    {"bench delay",
+	"`--count` runs are started for a time each, after `--lead` and spread over `--time`.\n"
+	"Each says how late it began."},
+    {"bench retry",
+	"`--count` tasks fail and ask for another attempt at a time each, after `--lead` and\n"
+	"spread over `--time`. Each says how late that began."},
     {"bench backlog",
 	"Starts `--count` runs while no worker is there. Then one comes: how many results\n"
 	"it hands over in a second, from its start to the last."},

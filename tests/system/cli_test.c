@@ -441,6 +441,8 @@ test_cli__bench(void **state)
 	    {"$F bench dag --time 2s --json", 0, "\"p999_us\":", NULL},
 	    {"$F bench fanout --time 2s --children 70 --json", 0, "\"fanout\"", NULL},
 	    {"$F bench sleep --time 1s --lead 8s --count 50", 0, "late by", NULL},
+	    {"$F bench delay --time 1s --lead 4s --count 50", 0, "delay: 50 tasks", NULL},
+	    {"$F bench retry --time 1s --lead 4s --count 50 --json", 0, "\"total\":50", NULL},
 	    {"$F bench backlog --count 1300 --queues 2 --json", 0, "\"count\":1300", NULL},
 	    {"$F bench fairness --time 2s --queues 3 --count 100", 0, "beside it", NULL},
 	};

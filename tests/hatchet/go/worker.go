@@ -20,6 +20,7 @@ import (
 type Task struct {
 	context.Context
 	client  *Client
+	worker  *Worker
 	action  *pb.AssignedAction
 	payload struct {
 		Input   map[string]any            `json:"input"`
@@ -45,6 +46,7 @@ type Worker struct {
 	running  map[string]context.CancelFunc
 	stop     context.CancelFunc
 	ctx      context.Context
+	durables *durables
 }
 
 func now() *pb.Timestamp {
@@ -61,6 +63,7 @@ func startWorker(ctx context.Context, name string, slots int32,
 	}
 	w := &Worker{name: name, client: client, handlers: map[string]Handler{},
 		running: map[string]context.CancelFunc{}}
+	w.durables = newDurables(w)
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	request := &pb.WorkerRegisterRequest{WorkerName: proto.String(name),
 		Services:   []string{"default"},
@@ -139,7 +142,7 @@ func (w *Worker) act(action *pb.AssignedAction) {
 }
 
 func (w *Worker) handle(ctx context.Context, action *pb.AssignedAction) {
-	task := &Task{Context: ctx, client: w.client, action: action}
+	task := &Task{Context: ctx, client: w.client, worker: w, action: action}
 	var output any
 	err := json.Unmarshal([]byte(action.GetActionPayload()), &task.payload)
 	if err == nil {

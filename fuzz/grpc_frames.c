@@ -209,8 +209,8 @@ run(struct world *w)
 static void
 frame(struct world *w, uint8_t type, uint8_t flags, uint32_t id, struct bytes payload)
 {
-	uint8_t head[9] = {0, (uint8_t)(payload.size >> 8), (uint8_t)payload.size, type, flags, 0, 0,
-	    (uint8_t)(id >> 8), (uint8_t)id};
+	uint8_t head[9] = {0, (uint8_t)(payload.size >> 8), (uint8_t)payload.size, type, flags, 0,
+	    0, (uint8_t)(id >> 8), (uint8_t)id};
 	froe_assert(payload.size < 16384);
 	buf_push(&w->in, head, sizeof(head));
 	buf_push(&w->in, payload.data, payload.size);

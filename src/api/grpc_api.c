@@ -25,7 +25,6 @@ grpc_api_open(struct grpc_api *session, const struct grpc_api_options *options)
 	    .gateway = options->gateway,
 	    .handle = options->handle,
 	    .peer = options->peer,
-	    .refusal = options->refusal,
 	};
 	session->grpc = grpc_open(&(struct grpc_options){
 	    .methods = &options->gateway->methods,
@@ -102,8 +101,6 @@ static void
 finish_done(struct grpc_api *session)
 {
 	struct conn *conn = session->conn;
-	if (session->refusal != NULL && grpc_calls(session->grpc) > 0)
-		grpc_drain(session->grpc);
 	if (grpc_done(session->grpc)) {
 		pull(session);
 		conn_finish(conn, session->drain ? CONN_CLOSE_DRAINED : CONN_CLOSE_PROTOCOL);

@@ -29,7 +29,6 @@ struct grpc_api {
 	bool pinged;         /* since the last bytes */
 	bool drain;
 	bool left;           /* the gateway's state is gone too */
-	const char *refusal; /* what calls are answered with, or NULL */
 };
 
 struct grpc_api_options {

@@ -160,7 +160,8 @@ struct grpc_options {
 	void *owner;
 	/* Something was said that is to be pulled: step and pull soon. Harmless again. */
 	void (*ready)(void *owner);
-	const char *refusal; /* static: every call ends with it, FAILED_PRECONDITION; or NULL */
+	const char *refusal; /* static: the first call ends with it, FAILED_PRECONDITION, and then
+	                      * the connection; NULL: none */
 	uint64_t now_ns;
 };
 struct grpc *grpc_open(const struct grpc_options *options);

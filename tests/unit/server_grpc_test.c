@@ -44,6 +44,7 @@ struct gateway {
 	struct api_gateway api;
 	struct list leaving;
 	atomic_uint connections, seats, closed, unwritten;
+	bool forgets; /* nobody becomes known */
 	_Atomic uint64_t written;
 	_Atomic size_t held_peak;
 };
@@ -57,6 +58,7 @@ struct server {
 	struct gateway gateway;
 	struct api_port port;
 	struct tls_context *tls;
+	struct strangers_limits strangers;
 	sem_t leave;
 	uint16_t tcp_port;
 	unsigned opened; /* sessions of the shard */
@@ -211,7 +213,8 @@ static void *
 on_connection(struct api_gateway *api, struct grpc_api *session)
 {
 	atomic_fetch_add(&container_of(api, struct gateway, api)->connections, 1);
-	grpc_api_know(session);
+	if (!container_of(api, struct gateway, api)->forgets)
+		grpc_api_know(session);
 	return session;
 }
 
@@ -305,7 +308,8 @@ server_thread(void *argument)
 	bridge_init(&server->bridge, server->io, 8); /* small, so that it fills */
 	gateway_init(&server->gateway);
 	struct edge_options edge = {.index = 1, .env = test_env, .bridge = &server->bridge,
-	    .ready = &server->ready, .gateway = &server->gateway.api, .tls = server->tls};
+	    .ready = &server->ready, .gateway = &server->gateway.api, .tls = server->tls,
+	    .strangers = server->strangers.bytes != 0 ? &server->strangers : NULL};
 	assert_int_equal(edge_start(&server->edge, &edge, &fault), FROE_OK);
 	atomic_store(&server->ready, true);
 	while (!atomic_load(&server->stop))
@@ -319,12 +323,15 @@ server_thread(void *argument)
 	return NULL;
 }
 
+/* `strangers`: the bytes that clients may hold, of whom none becomes known; 0: all are known. */
 static struct server *
-server_start_tls(struct tls_context *tls)
+server_start_tls(struct tls_context *tls, size_t strangers)
 {
 	struct server *server = mem_zalloc(sizeof(*server));
 	sem_init(&server->leave, /* pshared= */ 0, 0);
 	server->tls = tls;
+	server->strangers = (struct strangers_limits){.bytes = strangers};
+	server->gateway.forgets = strangers != 0;
 	assert_int_equal(pthread_create(&server->thread, NULL, server_thread, server), 0);
 	while (!atomic_load(&server->ready))
 		usleep(1000);
@@ -334,7 +341,7 @@ server_start_tls(struct tls_context *tls)
 static struct server *
 server_start(void)
 {
-	return server_start_tls(NULL);
+	return server_start_tls(NULL, 0);
 }
 
 static void
@@ -588,6 +595,31 @@ test_serve__nonsense_touches_nobody_else(void **state)
 	server_stop(server);
 }
 
+/* What a client without a good token has sent of its messages counts as a stranger's memory. */
+static void
+test_serve__strangers_hold_little(void **state)
+{
+	static uint8_t part[(size_t)3 << 20];
+	(void)state;
+	struct server *server = server_start_tls(NULL, (size_t)1 << 20);
+	struct peer greedy, modest;
+	peer_open(&modest, server);
+	expect(peer_call(&modest, "/t.Test/Echo", bytes_text("a")), "0", "a");
+	peer_open(&greedy, server);
+	struct heard *heard = client_call(&greedy.client, "/t.Test/Echo", NULL);
+	client_prefix(part, false, GRPC_MESSAGE_BYTES_MAX);
+	client_say_raw(&greedy.client, heard, bytes_of(part, sizeof(part)), false);
+	while (!greedy.ended)
+		peer_step(&greedy);
+	expect(peer_call(&modest, "/t.Test/Echo", bytes_text("b")), "0", "b");
+	struct conn_stats stats;
+	edge_stats(&server->edge, &stats);
+	assert_int_equal(stats.closed[CONN_CLOSE_BUSY], 1);
+	peer_close(&greedy);
+	peer_close(&modest);
+	server_stop(server);
+}
+
 /* -------------------------------------------------------------------------- others' clients */
 
 static bool
@@ -657,7 +689,7 @@ test_serve__h2load_over_tls(void **state)
 	unlink(cert);
 	unlink(key);
 	rmdir(dir);
-	struct server *server = server_start_tls(context);
+	struct server *server = server_start_tls(context, 0);
 	assert_int_equal(h2load(server, "https", "-n 1000 -c 4 -m 20 --npn-list=h2"), 1000);
 	struct conn_stats stats;
 	edge_stats(&server->edge, &stats);
@@ -676,6 +708,7 @@ run_group(struct io_env *env, const char *name)
 	    cmocka_unit_test(test_serve__a_slow_reader),
 	    cmocka_unit_test(test_serve__the_server_stops),
 	    cmocka_unit_test(test_serve__nonsense_touches_nobody_else),
+	    cmocka_unit_test(test_serve__strangers_hold_little),
 	    cmocka_unit_test(test_serve__h2load),
 	    cmocka_unit_test(test_serve__h2load_over_tls),
 	};

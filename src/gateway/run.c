@@ -134,7 +134,7 @@ bulk_trigger_workflow(struct call *call, const ProtobufCMessage *message, struct
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
-		char within[32];
+		char within[40];
 		snprintf(within, sizeof(within), "workflows[%zu].", i);
 		if (take_run(request->workflows[i], within, arena, &starts[i], &fault) != FROE_OK) {
 			call_fail(call, &fault);

@@ -23,6 +23,7 @@ const struct rest_route REST_ROUTES[] = {
     {GET, "/api/ready", rest_ready, REST_ANYONE, "", "Empty", "Does it serve?"},
     {GET, "/api/v1/meta", rest_meta, REST_ANYONE, "", "APIMeta", "How one logs in"},
     {GET, "/api/v1/version", rest_version, REST_ANYONE, "", "Version", "The server's version"},
+    {GET, "/api/v1/openapi.json", rest_openapi, REST_ANYONE, "", "OpenAPI", "This document"},
     {GET, TENANT, rest_tenant, REST_SDKS, "", "Tenant", "The token's tenant"},
     {GET, STABLE "/workflow-runs/{v1-workflow-run}", rest_run, REST_SDKS, "",
         "V1WorkflowRunDetails", "A run, its tasks and what happened to them"},

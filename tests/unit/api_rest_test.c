@@ -140,6 +140,49 @@ test_rest__routes(void **state)
 	world_free(w);
 }
 
+/* Each route is in the document with its parameters, and nothing else is. */
+static void
+test_rest__the_document_is_the_table(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	size_t told = 0;
+	const char *path, *method;
+	json_t *operations, *operation;
+	feed(w, "GET /api/v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n");
+	const char *text = heard(w, 200);
+	json_t *all = json_loads(strstr(text, "\r\n\r\n") + 4, JSON_REJECT_DUPLICATES, NULL);
+	json_t *schemas = json_object_get(json_object_get(all, "components"), "schemas");
+	json_object_foreach(json_object_get(all, "paths"), path, operations) {
+		json_object_foreach(operations, method, operation) {
+			assert_true(json_is_object(operation));
+			told++;
+		}
+	}
+	assert_int_equal(told, REST_ROUTE_COUNT);
+	for (size_t i = 0; i < REST_ROUTE_COUNT; i++) {
+		const struct rest_route *route = &REST_ROUTES[i];
+		char name[16] = {0};
+		for (size_t j = 0; rest_method_name(route->method)[j] != 0; j++)
+			name[j] = (char)(rest_method_name(route->method)[j] | 0x20);
+		operations = json_object_get(json_object_get(all, "paths"), route->path);
+		operation = json_object_get(operations, name);
+		assert_non_null(operation);
+		assert_string_equal(
+		    json_string_value(json_object_get(operation, "summary")), route->summary);
+		assert_int_equal(json_array_size(json_object_get(operation, "x-roles")) == 0,
+		    route->roles == REST_ANYONE);
+		assert_non_null(json_object_get(schemas, route->schema));
+		/* Its own path leads to it, and to no other before it. */
+		struct bytes params[REST_PARAMS_MAX], tenant;
+		uint32_t allow;
+		assert_ptr_equal(rest_route_find(route->method, bytes_text(route->path), params,
+		    &tenant, &allow), route);
+	}
+	json_decref(all);
+	world_free(w);
+}
+
 /* ------------------------------------------------------------------------------------- views */
 
 static void
@@ -270,6 +313,7 @@ main(void)
 	    cmocka_unit_test(test_rest__a_revoked_token_ends_the_connection),
 	    cmocka_unit_test(test_rest__a_full_port),
 	    cmocka_unit_test(test_rest__routes),
+	    cmocka_unit_test(test_rest__the_document_is_the_table),
 	    cmocka_unit_test(test_rest__details),
 	    cmocka_unit_test(test_rest__tasks),
 	    cmocka_unit_test(test_rest__status),

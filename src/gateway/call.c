@@ -22,6 +22,7 @@ call_open(struct grpc_call *grpc)
 	call->gateway = gateway_of(grpc);
 	call->unary = unary_of(grpc);
 	list_init(&call->link);
+	list_init(&call->held);
 	buf_init(&call->message);
 	buf_init(&call->kept);
 	grpc_call_set_context(grpc, call);
@@ -34,6 +35,7 @@ call_close(struct grpc_call *grpc, enum grpc_end end)
 	(void)end;
 	ask_drop(call->ask);
 	list_remove(&call->link);
+	list_remove(&call->held);
 	buf_release(&call->message);
 	buf_release(&call->kept);
 	mem_free(call);
@@ -67,6 +69,7 @@ call_end(struct call *call)
 	ask_drop(call->ask);
 	call->ask = NULL;
 	list_remove(&call->link);
+	list_remove(&call->held);
 }
 
 void

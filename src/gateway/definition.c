@@ -185,7 +185,7 @@ take_tasks(const Hatchet__CreateWorkflowVersionRequest *request, struct arena *a
 	froe_assert(tasks != NULL && to->tasks != NULL);
 	to->n_tasks = count;
 	for (size_t i = 0; i < count; i++) {
-		char within[32];
+		char within[40];
 		bool last = i == request->n_tasks;
 		snprintf(within, sizeof(within), last ? "on_failure_task." : "tasks[%zu].", i);
 		enum froe_err err = take_task(last ? request->on_failure_task : request->tasks[i],

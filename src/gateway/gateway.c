@@ -2,26 +2,36 @@
 
 #include "base/duration.h"
 #include "base/mem.h"
+#include "gateway/chunk.h"
+#include "gateway/wait.h"
 
 #define SWEEP_NS UINT64_C(10000000000)
 
+/* By a clock of its own: calls of this turn have been stamped after the loop's. */
 static void
-gateway_turn(struct api_gateway *api, uint64_t now_ns)
+gateway_turn(struct api_gateway *api, uint64_t loop_ns)
 {
 	struct gateway *gateway = (struct gateway *)(void *)api;
+	uint64_t now_ns = gateway_now_ns(gateway);
+	(void)loop_ns;
 	seats_turn(&gateway->seats);
+	chunk_turn(gateway, now_ns);
 	if (!gateway->draining && now_ns - gateway->swept_ns < SWEEP_NS)
 		return;
 	gateway->swept_ns = now_ns;
 	session_sweep(gateway, now_ns);
 	guest_sweep(gateway, now_ns);
+	wait_sweep(gateway, now_ns);
 }
 
 static uint64_t
 gateway_due_ns(struct api_gateway *api)
 {
 	const struct gateway *gateway = (const struct gateway *)(void *)api;
-	return list_empty(&gateway->seats.all) ? UINT64_MAX : gateway->swept_ns + SWEEP_NS;
+	uint64_t chunk_ns = chunk_due_ns(gateway), sweep_ns = gateway->swept_ns + SWEEP_NS;
+	if (list_empty(&gateway->seats.all))
+		return UINT64_MAX;
+	return chunk_ns < sweep_ns ? chunk_ns : sweep_ns;
 }
 
 static void
@@ -46,6 +56,10 @@ gateway_open(struct io_env *env)
 	map_init(&gateway->sessions);
 	map_init(&gateway->workers);
 	map_init(&gateway->leases);
+	map_init(&gateway->strands);
+	list_init(&gateway->strand_list);
+	map_init(&gateway->steps);
+	list_init(&gateway->waits);
 	gateway->swept_ns = gateway_now_ns(gateway);
 	return gateway;
 }
@@ -57,9 +71,13 @@ gateway_close(struct gateway *gateway)
 		return;
 	seats_release(&gateway->seats);
 	guest_release_all(gateway);
+	wait_release_all(gateway);
+	chunk_release_all(gateway);
 	map_release(&gateway->sessions);
 	map_release(&gateway->workers);
 	map_release(&gateway->leases);
+	map_release(&gateway->strands);
+	map_release(&gateway->steps);
 	mem_free(gateway);
 }
 

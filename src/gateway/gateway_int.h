@@ -25,6 +25,10 @@ struct gateway {
 	struct map sessions; /* hash of the token -> struct session */
 	struct map workers;  /* id -> struct guest */
 	struct map leases;   /* id of the task -> struct lease */
+	struct map strands;  /* id of a task -> struct strand */
+	struct list strand_list;
+	struct map steps;    /* id of a durable task -> struct steps */
+	struct list waits;   /* streams of ListenForDurableEvent */
 	uint64_t swept_ns;
 	bool draining;
 };
@@ -58,6 +62,9 @@ struct call {
 	struct ask *ask; /* what it waits for; NULL: nothing */
 	/* The method's own. */
 	struct uuid id;
+	struct list held;
+	int64_t index;
+	uint64_t held_ns;
 	uint32_t at;
 	uint32_t count;
 	struct buf kept;

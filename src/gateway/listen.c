@@ -15,6 +15,7 @@
 #include "gateway/action.h"
 #include "gateway/method.h"
 #include "gateway/text.h"
+#include "gateway/wait.h"
 
 struct listener {
 	struct seat seat; /* first */
@@ -179,6 +180,9 @@ on_push(struct seat *seat, const struct answer *answer)
 		struct uuid task;
 		memcpy(task.bytes, revoke->task.data, sizeof(task.bytes));
 		send_cancel(listener, task, revoke->lease, answer->arena);
+	} else if (answer->number == FROE__ENVELOPE__BODY_NODE_DONE) {
+		wait_node_done(listener->gateway, (const void *)answer->message, answer->arena);
+		seat_credit(seat, answer->size);
 	}
 }
 
@@ -203,6 +207,7 @@ on_registered(struct ask *ask, const struct answer *answer)
 		memcpy(task.bytes, registered->lapsed[i]->task.data, sizeof(task.bytes));
 		send_cancel(listener, task, registered->lapsed[i]->lease, answer->arena);
 	}
+	wait_ask_again(listener->gateway);
 	return true;
 }
 

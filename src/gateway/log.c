@@ -1,5 +1,5 @@
 /*
- * gateway/log: lines and chunks that tasks put.
+ * gateway/log: lines that tasks put.
  *
  * What is said of an attempt that has ended is acknowledged and dropped: the SDKs put lines beside
  * the result, and neither waits for the other.
@@ -44,35 +44,4 @@ put_log(struct call *call, const ProtobufCMessage *message, struct arena *arena)
 	envelope.body_case = FROE__ENVELOPE__BODY_TASK_LOG;
 	envelope.task_log = &log;
 	call_ask(call, &envelope, &options, arena, on_line);
-}
-
-static void
-on_chunk(struct call *call, const struct answer *answer)
-{
-	Hatchet__PutStreamEventResponse response = HATCHET__PUT_STREAM_EVENT_RESPONSE__INIT;
-	if (late(answer) || !call_failed(call, answer))
-		call_reply(call, &response.base);
-}
-
-void
-put_stream_event(struct call *call, const ProtobufCMessage *message, struct arena *arena)
-{
-	const Hatchet__PutStreamEventRequest *request = (const void *)message;
-	Hatchet__PutStreamEventResponse response = HATCHET__PUT_STREAM_EVENT_RESPONSE__INIT;
-	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
-	Froe__TaskStream stream = FROE__TASK_STREAM__INIT;
-	struct ask_options options = {.holder = true};
-	if (!task_take(call, request->task_run_external_id))
-		return;
-	if (request->message.len == 0) {
-		call_reply(call, &response.base); /* nothing was said */
-		return;
-	}
-	stream.has_task = stream.has_lease = stream.has_data = true;
-	stream.task = text_id_bytes(arena, call->id);
-	stream.lease = UINT64_MAX;
-	stream.data = request->message;
-	envelope.body_case = FROE__ENVELOPE__BODY_TASK_STREAM;
-	envelope.task_stream = &stream;
-	call_ask(call, &envelope, &options, arena, on_chunk);
 }

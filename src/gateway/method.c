@@ -23,6 +23,13 @@ static const struct grpc_method METHODS[] = {
     UNARY("/EventsService/Push"),
     UNARY("/EventsService/BulkPush"),
     UNARY("/v1.AdminService/GetRunDetails"),
+    UNARY("/v1.V1Dispatcher/RegisterDurableEvent"),
+    UNARY("/v1.AdminService/TriggerWorkflowRun"),
+    UNARY("/v1.AdminService/CancelTasks"),
+    UNARY("/v1.AdminService/ReplayTasks"),
+    UNARY("/WorkflowService/ScheduleWorkflow"),
+    UNARY("/WorkflowService/PutRateLimit"),
+    UNARY("/Dispatcher/UpsertWorkerLabels"),
     {
         .path = "/Dispatcher/ListenV2",
         .kind = GRPC_SERVER_STREAM,
@@ -32,6 +39,22 @@ static const struct grpc_method METHODS[] = {
         .close = listen_end,
     },
     {
+        .path = "/Dispatcher/Listen",
+        .kind = GRPC_SERVER_STREAM,
+        .open = listen_open,
+        .message = listen_message,
+        .writable = listen_writable,
+        .close = listen_end,
+    },
+    {
+        .path = "/Dispatcher/SubscribeToWorkflowEvents",
+        .kind = GRPC_SERVER_STREAM,
+        .open = follow_open,
+        .message = follow_message,
+        .writable = follow_writable,
+        .close = follow_end,
+    },
+    {
         .path = "/Dispatcher/SubscribeToWorkflowRuns",
         .kind = GRPC_BIDI,
         .open = results_open,
@@ -39,6 +62,15 @@ static const struct grpc_method METHODS[] = {
         .half_close = results_half_close,
         .writable = results_writable,
         .close = results_end,
+    },
+    {
+        .path = "/v1.V1Dispatcher/ListenForDurableEvent",
+        .kind = GRPC_BIDI,
+        .open = waits_open,
+        .message = waits_message,
+        .half_close = waits_half_close,
+        .writable = waits_writable,
+        .close = waits_end,
     },
 };
 
@@ -58,6 +90,13 @@ static const struct unary UNARIES[] = {
     {&hatchet__push_event_request__descriptor, push_event, false},
     {&hatchet__bulk_push_event_request__descriptor, bulk_push_event, false},
     {&hatchet__get_run_details_request__descriptor, get_run_details, false},
+    {&hatchet__register_durable_event_request__descriptor, register_durable_event, false},
+    {&hatchet__trigger_workflow_run_request__descriptor, trigger_workflow_run, false},
+    {&hatchet__cancel_tasks_request__descriptor, change_tasks, false},
+    {&hatchet__replay_tasks_request__descriptor, change_tasks, false},
+    {&hatchet__schedule_workflow_request__descriptor, schedule_workflow, false},
+    {&hatchet__put_rate_limit_request__descriptor, put_rate_limit, false},
+    {&hatchet__upsert_worker_labels_request__descriptor, upsert_worker_labels, false},
 };
 
 const struct grpc_methods GATEWAY_METHODS = {METHODS, sizeof(METHODS) / sizeof(METHODS[0])};

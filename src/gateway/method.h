@@ -20,13 +20,22 @@ typedef void unary_handle(struct call *call, const ProtobufCMessage *message, st
 /* workflow.c */
 unary_handle get_version, put_workflow;
 /* run.c */
-unary_handle trigger_workflow, bulk_trigger_workflow;
+unary_handle trigger_workflow, trigger_workflow_run, bulk_trigger_workflow;
+/* `within`: before the names of fields at fault. */
+enum froe_err run_take(const Hatchet__TriggerWorkflowRequest *from, const char *within,
+    struct arena *arena, Froe__RunStart *to, struct froe_fault *fault) FROE_CHECKED;
+/* change.c: CancelTasks, ReplayTasks */
+unary_handle change_tasks;
+/* schedule.c */
+unary_handle schedule_workflow, put_rate_limit, upsert_worker_labels;
 /* task.c */
 unary_handle send_step_action_event, refresh_timeout, release_slot;
 /* The id of a task, into call->id. False: it is none, and the call is refused. */
 bool task_take(struct call *call, const char *text);
 /* log.c */
-unary_handle put_log, put_stream_event;
+unary_handle put_log;
+/* chunk.c */
+unary_handle put_stream_event;
 /* event.c */
 unary_handle push_event, bulk_push_event;
 /* details.c */
@@ -46,5 +55,19 @@ enum grpc_taken results_message(struct grpc_call *grpc, struct bytes message);
 void results_half_close(struct grpc_call *grpc);
 void results_writable(struct grpc_call *grpc);
 void results_end(struct grpc_call *grpc, enum grpc_end end);
+
+/* follow.c: SubscribeToWorkflowEvents */
+void follow_open(struct grpc_call *grpc);
+enum grpc_taken follow_message(struct grpc_call *grpc, struct bytes message);
+void follow_writable(struct grpc_call *grpc);
+void follow_end(struct grpc_call *grpc, enum grpc_end end);
+
+/* wait.c: RegisterDurableEvent, ListenForDurableEvent */
+unary_handle register_durable_event;
+void waits_open(struct grpc_call *grpc);
+enum grpc_taken waits_message(struct grpc_call *grpc, struct bytes message);
+void waits_half_close(struct grpc_call *grpc);
+void waits_writable(struct grpc_call *grpc);
+void waits_end(struct grpc_call *grpc, enum grpc_end end);
 
 #endif

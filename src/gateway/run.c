@@ -35,8 +35,8 @@ take_parent(const Hatchet__TriggerWorkflowRequest *from, const char *within, str
 	return FROE_OK;
 }
 
-static enum froe_err
-take_run(const Hatchet__TriggerWorkflowRequest *from, const char *within, struct arena *arena,
+enum froe_err
+run_take(const Hatchet__TriggerWorkflowRequest *from, const char *within, struct arena *arena,
     Froe__RunStart *to, struct froe_fault *fault)
 {
 	char path[64];
@@ -86,13 +86,53 @@ trigger_workflow(struct call *call, const ProtobufCMessage *message, struct aren
 	struct ask_options options = {.holder = true};
 	struct froe_fault fault;
 	Froe__RunStart start;
-	if (take_run((const void *)message, "", arena, &start, &fault) != FROE_OK) {
+	if (run_take((const void *)message, "", arena, &start, &fault) != FROE_OK) {
 		call_fail(call, &fault);
 		return;
 	}
 	envelope.body_case = FROE__ENVELOPE__BODY_RUN_START;
 	envelope.run_start = &start;
 	call_ask(call, &envelope, &options, arena, on_started);
+}
+
+static void
+on_run(struct call *call, const struct answer *answer)
+{
+	Hatchet__TriggerWorkflowRunResponse response = HATCHET__TRIGGER_WORKFLOW_RUN_RESPONSE__INIT;
+	struct uuid run;
+	if (call_failed(call, answer))
+		return;
+	const Froe__RunStarted *started = (const void *)answer->message;
+	memcpy(run.bytes, started->run.data, sizeof(run.bytes));
+	response.external_id = text_uuid(answer->arena, run);
+	call_reply(call, &response.base);
+}
+
+/* The same, by another message. */
+void
+trigger_workflow_run(struct call *call, const ProtobufCMessage *message, struct arena *arena)
+{
+	const Hatchet__TriggerWorkflowRunRequest *request = (const void *)message;
+	Hatchet__TriggerWorkflowRequest trigger = HATCHET__TRIGGER_WORKFLOW_REQUEST__INIT;
+	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
+	struct ask_options options = {0};
+	struct froe_fault fault;
+	Froe__RunStart start;
+	trigger.name = request->workflow_name;
+	trigger.input = text_copy(arena, bytes_of(request->input.data, request->input.len));
+	trigger.additional_metadata = text_copy(arena,
+	    bytes_of(request->additional_metadata.data, request->additional_metadata.len));
+	trigger.has_priority = request->has_priority;
+	trigger.priority = request->priority;
+	trigger.desired_worker_labels = (void *)request->desired_worker_labels;
+	trigger.n_desired_worker_labels = request->n_desired_worker_labels;
+	if (run_take(&trigger, "", arena, &start, &fault) != FROE_OK) {
+		call_fail(call, &fault);
+		return;
+	}
+	envelope.body_case = FROE__ENVELOPE__BODY_RUN_START;
+	envelope.run_start = &start;
+	call_ask(call, &envelope, &options, arena, on_run);
 }
 
 /* ------------------------------------------------------------------------------------ many */
@@ -136,7 +176,7 @@ bulk_trigger_workflow(struct call *call, const ProtobufCMessage *message, struct
 	for (size_t i = 0; i < count; i++) {
 		char within[40];
 		snprintf(within, sizeof(within), "workflows[%zu].", i);
-		if (take_run(request->workflows[i], within, arena, &starts[i], &fault) != FROE_OK) {
+		if (run_take(request->workflows[i], within, arena, &starts[i], &fault) != FROE_OK) {
 			call_fail(call, &fault);
 			return;
 		}

@@ -8,8 +8,10 @@
 #include "gateway/method.h"
 
 #include "base/duration.h"
-#include "gateway/text.h"
+#include "gateway/chunk.h"
 #include "gateway/guest.h"
+#include "gateway/text.h"
+#include "gateway/wait.h"
 
 bool
 task_take(struct call *call, const char *text)
@@ -50,6 +52,7 @@ on_ended(struct call *call, const struct answer *answer)
 		return;
 	}
 	acknowledge(call, answer->arena);
+	wait_forget(call->gateway, call->id); /* a next attempt's are read anew */
 	if (!fails && lease != NULL && (call->at == 0 || lease->attempt == call->at))
 		lease_free(call->gateway, lease);
 }
@@ -110,6 +113,8 @@ send_step_action_event(struct call *call, const ProtobufCMessage *message, struc
 	if (event->has_retry_count)
 		options.attempt = (uint32_t)event->retry_count + 1;
 	call->at = options.attempt;
+	if (event->event_type != HATCHET__STEP_ACTION_EVENT_TYPE__STEP_STARTED)
+		chunk_flush(call->gateway, call->id);
 	switch ((int)event->event_type) {
 	case HATCHET__STEP_ACTION_EVENT_TYPE__STEP_STARTED:
 	case HATCHET__STEP_ACTION_EVENT_TYPE__STEP_ACKNOWLEDGED:

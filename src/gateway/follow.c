@@ -1,0 +1,298 @@
+/*
+ * gateway/follow: SubscribeToWorkflowEvents: a run's stream, chunk by chunk, and its end.
+ *
+ * Pages of chunks are asked for one after the other, the next when the client has taken the last;
+ * at the run's end its status, then the stream ends. A run that has ended is followed from its
+ * beginning as any other: nothing is missed.
+ */
+#include "gateway/method.h"
+
+#include "api/wire.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "gateway/text.h"
+
+struct follower {
+	struct seat seat; /* first */
+	struct gateway *gateway;
+	struct grpc_call *grpc; /* NULL: gone */
+	struct uuid run;
+	struct list parcels; /* that wait for room */
+	uint32_t after;
+	bool ended;  /* its stream is; its status is asked for */
+	bool asking;
+	bool told;   /* of the end */
+	bool seated;
+};
+
+struct parcel {
+	struct list link;
+	struct buf packed;
+};
+
+static void
+parcel_free(struct parcel *parcel)
+{
+	list_remove(&parcel->link);
+	buf_release(&parcel->packed);
+	mem_free(parcel);
+}
+
+static void
+follower_free(struct follower *follower)
+{
+	while (!list_empty(&follower->parcels))
+		parcel_free(container_of(follower->parcels.next, struct parcel, link));
+	mem_free(follower);
+}
+
+static void
+on_gone(struct seat *seat)
+{
+	struct follower *follower = (struct follower *)(void *)seat;
+	follower->seated = false;
+	if (follower->grpc == NULL)
+		follower_free(follower);
+}
+
+static void
+follower_fail(struct follower *follower, const struct froe_fault *fault)
+{
+	if (follower->grpc == NULL)
+		return;
+	if (fault->code == FROE_UNAUTHENTICATED)
+		grpc_finish(follower->grpc, GRPC_UNAUTHENTICATED, "invalid auth token",
+		    bytes_of(NULL, 0));
+	else
+		grpc_fail(follower->grpc, fault);
+}
+
+/* --------------------------------------------------------------------------------- events */
+
+static void
+event_put(struct follower *follower, const Hatchet__WorkflowEvent *event)
+{
+	struct parcel *parcel = mem_zalloc(sizeof(*parcel));
+	size_t size = hatchet__workflow_event__get_packed_size(event);
+	buf_init(&parcel->packed);
+	hatchet__workflow_event__pack(event, buf_reserve(&parcel->packed, size + 1));
+	buf_commit(&parcel->packed, size);
+	list_push(&follower->parcels, &parcel->link);
+}
+
+/* A message's text is UTF-8: clients refuse the whole message otherwise. */
+static char *
+chunk_text(const Froe__StreamChunk *chunk, struct arena *arena)
+{
+	char *text = text_copy(arena, bytes_of(chunk->data.data, chunk->data.len));
+	if (utf8_valid(chunk->data.data, chunk->data.len))
+		return text;
+	for (size_t i = 0; i < chunk->data.len; i++) {
+		if (text[i] == 0 || ((uint8_t)text[i] & 0x80) != 0)
+			text[i] = '?';
+	}
+	return text;
+}
+
+static void
+event_init(Hatchet__WorkflowEvent *event, const struct follower *follower, uint64_t time_ns,
+    struct arena *arena)
+{
+	hatchet__workflow_event__init(event);
+	event->workflow_run_id = text_uuid(arena, follower->run);
+	event->resource_id = event->workflow_run_id;
+	event->event_timestamp = text_time(arena, time_ns);
+	event->has_resource_type = event->has_event_type = true;
+}
+
+static void
+chunk_put(struct follower *follower, const Froe__StreamChunk *chunk, struct arena *arena)
+{
+	Hatchet__WorkflowEvent event;
+	event_init(&event, follower, chunk->time_ns, arena);
+	event.resource_type = HATCHET__RESOURCE_TYPE__RESOURCE_STEP_RUN;
+	event.event_type = HATCHET__RESOURCE_EVENT_TYPE__RESOURCE_EVENT_STREAM;
+	event.event_payload = chunk_text(chunk, arena);
+	event.has_retry_count = event.has_event_index = true;
+	event.retry_count = (int32_t)chunk->attempt - 1;
+	event.event_index = chunk->position;
+	event_put(follower, &event);
+}
+
+static void
+end_put(struct follower *follower, const Froe__RunView *view, struct arena *arena)
+{
+	Hatchet__WorkflowEvent event;
+	event_init(&event, follower, view->finished_ns, arena);
+	event.resource_type = HATCHET__RESOURCE_TYPE__RESOURCE_WORKFLOW_RUN;
+	event.event_type = view->status == FROE__RUN_STATUS__COMPLETED
+	    ? HATCHET__RESOURCE_EVENT_TYPE__RESOURCE_EVENT_COMPLETED
+	    : view->status == FROE__RUN_STATUS__FAILED
+	    ? HATCHET__RESOURCE_EVENT_TYPE__RESOURCE_EVENT_FAILED
+	    : HATCHET__RESOURCE_EVENT_TYPE__RESOURCE_EVENT_CANCELLED;
+	event.has_hangup = event.hangup = true;
+	event_put(follower, &event);
+	follower->told = true;
+}
+
+/* --------------------------------------------------------------------------------- asking */
+
+static void follower_pump(struct follower *follower);
+
+static bool
+on_page(struct ask *ask, const struct answer *answer)
+{
+	struct follower *follower = ask->owner;
+	struct froe_fault fault;
+	follower->asking = false;
+	if (answer_fault(answer, &fault)) {
+		follower_fail(follower, &fault);
+		return true;
+	}
+	const Froe__StreamPage *page = (const void *)answer->message;
+	for (size_t i = 0; i < page->n_chunks; i++)
+		chunk_put(follower, page->chunks[i], answer->arena);
+	follower->after = page->next;
+	follower->ended = page->ended;
+	follower_pump(follower);
+	return true;
+}
+
+static bool
+on_view(struct ask *ask, const struct answer *answer)
+{
+	struct follower *follower = ask->owner;
+	struct froe_fault fault;
+	follower->asking = false;
+	if (answer_fault(answer, &fault)) {
+		follower_fail(follower, &fault);
+		return true;
+	}
+	end_put(follower, (const void *)answer->message, answer->arena);
+	follower_pump(follower);
+	return true;
+}
+
+static void
+follower_ask(struct follower *follower)
+{
+	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
+	Froe__StreamGet page = FROE__STREAM_GET__INIT;
+	Froe__RunGet get = FROE__RUN_GET__INIT;
+	struct ask_options options = {.owner = follower, .role = ENG_ROLE_WORKER};
+	struct froe_fault fault;
+	struct arena arena;
+	arena_init(&arena, 0);
+	if (follower->ended) {
+		options.answer = on_view;
+		get.has_run = true;
+		get.run = text_id_bytes(&arena, follower->run);
+		envelope.body_case = FROE__ENVELOPE__BODY_RUN_GET;
+		envelope.run_get = &get;
+	} else {
+		options.answer = on_page;
+		page.has_run = page.has_after = page.has_wait = page.wait = true;
+		page.run = text_id_bytes(&arena, follower->run);
+		page.after = follower->after;
+		envelope.body_case = FROE__ENVELOPE__BODY_STREAM_GET;
+		envelope.stream_get = &page;
+	}
+	follower->asking = true;
+	if (seat_ask(&follower->seat, &envelope, &options, &arena, NULL, &fault) != FROE_OK)
+		follower_fail(follower, &fault);
+	arena_release(&arena);
+}
+
+static void
+follower_pump(struct follower *follower)
+{
+	if (follower->grpc == NULL || !follower->seated || follower->seat.state != SEAT_OPEN)
+		return;
+	while (!list_empty(&follower->parcels)) {
+		struct parcel *parcel =
+		    container_of(follower->parcels.next, struct parcel, link);
+		if (!grpc_send(follower->grpc, buf_bytes(&parcel->packed)))
+			return;
+		parcel_free(parcel);
+	}
+	if (follower->told)
+		grpc_finish(follower->grpc, GRPC_OK, NULL, bytes_of(NULL, 0));
+	else if (!follower->asking && !grpc_finished(follower->grpc))
+		follower_ask(follower);
+}
+
+/* --------------------------------------------------------------------------------- stream */
+
+static void
+on_opened(struct seat *seat)
+{
+	struct follower *follower = (struct follower *)(void *)seat;
+	if (seat->state == SEAT_REFUSED) {
+		follower_fail(follower, &seat->fault);
+		seat_close(seat);
+		return;
+	}
+	if (follower->grpc == NULL)
+		return;
+	grpc_api_know(grpc_api_of(follower->grpc));
+	grpc_begin(follower->grpc);
+	follower_pump(follower);
+}
+
+void
+follow_open(struct grpc_call *grpc)
+{
+	struct follower *follower = mem_zalloc(sizeof(*follower));
+	follower->gateway = gateway_of(grpc);
+	follower->grpc = grpc;
+	list_init(&follower->parcels);
+	follower->seat.opened = on_opened;
+	follower->seat.gone = on_gone;
+	grpc_call_set_context(grpc, follower);
+}
+
+enum grpc_taken
+follow_message(struct grpc_call *grpc, struct bytes message)
+{
+	struct follower *follower = grpc_call_context(grpc);
+	struct arena arena;
+	uint32_t number;
+	arena_init(&arena, WIRE_ARENA_BYTES_MAX);
+	const Hatchet__SubscribeToWorkflowEventsRequest *request = (const void *)wire_unpack(
+	    &hatchet__subscribe_to_workflow_events_request__descriptor, message, &arena);
+	bool good = request != NULL && text_id(request->workflow_run_id, &follower->run);
+	bool pair = request != NULL && text_given(request->additional_meta_key);
+	arena_release(&arena);
+	follower->run = uuid_run_of(follower->run, &number);
+	if (pair || !good) {
+		grpc_finish(grpc, GRPC_INVALID_ARGUMENT,
+		    pair ? "additional_meta_key: this server does not have it yet: name a run"
+		         : "workflow_run_id is not a UUID",
+		    bytes_of(NULL, 0));
+		return GRPC_TAKEN;
+	}
+	follower->seated = seat_open(&follower->seat, &follower->gateway->seats,
+	    session_token(grpc), grpc_api_peer(grpc_api_of(grpc)));
+	if (!follower->seated)
+		grpc_finish(grpc, GRPC_RESOURCE_EXHAUSTED, "too many connections are open",
+		    bytes_of(NULL, 0));
+	return GRPC_TAKEN;
+}
+
+void
+follow_writable(struct grpc_call *grpc)
+{
+	follower_pump(grpc_call_context(grpc));
+}
+
+void
+follow_end(struct grpc_call *grpc, enum grpc_end end)
+{
+	struct follower *follower = grpc_call_context(grpc);
+	(void)end;
+	follower->grpc = NULL;
+	if (follower->seated)
+		seat_close(&follower->seat);
+	else
+		follower_free(follower);
+}

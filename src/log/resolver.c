@@ -228,6 +228,15 @@ resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
 }
 
 void
+resolver_expect(struct resolver *resolver, uint64_t run_key, uint32_t count)
+{
+	if (count <= LIST_CAPACITY || list_find(resolver, run_key) != NULL)
+		return;
+	list_require(
+	    resolver, run_key, count > LIST_CAPACITY_NEXT ? count : LIST_CAPACITY_NEXT);
+}
+
+void
 resolver_reserve(struct resolver *resolver, uint64_t runs)
 {
 	keyset_reserve(&resolver->runs, runs);

@@ -29,6 +29,8 @@ void resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_even
 void resolver_load(struct resolver *resolver, uint64_t run_key, const struct log_place *places,
     uint32_t count);
 
+/* So many records of the run follow at once: a new one's places are where they stay. */
+void resolver_expect(struct resolver *resolver, uint64_t run_key, uint32_t count);
 /* Room for so many runs. */
 void resolver_reserve(struct resolver *resolver, uint64_t runs);
 /* For a record that will be added soon. */

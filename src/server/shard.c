@@ -172,6 +172,16 @@ record_flags(enum eng_event_type type)
 	return type == ENG_EV_RUN_CLOSED ? LOG_RECORD_CLOSES : 0;
 }
 
+/* How many of the first ones are of the same run; 0: they are of none. */
+static uint32_t
+entries_alike(const struct log_entry *entries, size_t count)
+{
+	uint32_t alike = 0;
+	while (alike < count && entries[alike].run_key == entries[0].run_key)
+		alike++;
+	return entries[0].run_key != 0 ? alike : 0;
+}
+
 /* All events of the step go into one frame; the resolver learns where the runs' lie. */
 static void
 step_append(struct shard *shard, const struct eng_output *output)
@@ -195,6 +205,8 @@ step_append(struct shard *shard, const struct eng_output *output)
 		at += shard->entries[i].body.size;
 	}
 	log_append(shard->log, shard->clock.now_ns, shard->entries, count, shard->places);
+	resolver_expect(
+	    shard->resolver, shard->entries[0].run_key, entries_alike(shard->entries, count));
 	for (size_t i = 0; i < count; i++) {
 		const struct log_entry *entry = &shard->entries[i];
 		if (entry->run_key != 0) {

@@ -114,6 +114,11 @@ call_head(struct grpc_call *call, bool large)
 		    "%zu bytes", HTTP2_HEAD_BYTES_MAX);
 		return;
 	}
+	if (call->grpc->draining) {
+		/* The GOAWAY tells the client that this was not looked at: it must not be. */
+		grpc_refuse(call, GRPC_UNAVAILABLE, "the server stops");
+		return;
+	}
 	if (call->grpc->refusal != NULL) {
 		grpc_refuse(call, GRPC_FAILED_PRECONDITION, "%s", call->grpc->refusal);
 		grpc_drain(call->grpc);

@@ -475,6 +475,30 @@ test_grpc__the_server_stops(void **state)
 	world_close(&w);
 }
 
+/* A request on its way while the server says its GOAWAY, which tells the client that it was not
+ * looked at: so it is not. */
+static void
+test_grpc__a_call_that_crosses_the_goaway(void **state)
+{
+	(void)state;
+	struct world w;
+	world_open(&w);
+	w.later = true; /* somebody is waited for */
+	struct heard *first = client_call(&w.client, "/t.Test/Echo", NULL);
+	client_say(&w.client, first, bytes_text("before"), true);
+	assert_int_equal(world_run(&w), FROE_OK);
+	w.later = false;
+	struct heard *second = client_call(&w.client, "/t.Test/Echo", NULL);
+	client_say(&w.client, second, bytes_text("too late"), true);
+	grpc_drain(w.grpc);
+	assert_int_equal(world_run(&w), FROE_OK);
+	expect_message(first, 0, bytes_text("before"));
+	assert_true(second->closed);
+	assert_int_equal(w.opened, 1);
+	assert_int_equal(w.taken, 1);
+	world_close(&w);
+}
+
 static void
 test_grpc__pings(void **state)
 {
@@ -535,6 +559,7 @@ main(void)
 	    cmocka_unit_test(test_grpc__cancelled_while_it_waits),
 	    cmocka_unit_test(test_grpc__the_connection_breaks),
 	    cmocka_unit_test(test_grpc__the_server_stops),
+	    cmocka_unit_test(test_grpc__a_call_that_crosses_the_goaway),
 	    cmocka_unit_test(test_grpc__pings),
 	    cmocka_unit_test(test_grpc__many_calls_at_once),
 	};

@@ -670,6 +670,38 @@ test_serve__h2load(void **state)
 	server_stop(server);
 }
 
+/* nghttp prints each frame: a call's head, message and trailers. */
+static void
+test_serve__nghttp(void **state)
+{
+	char path[] = "/tmp/froe-nghttp-XXXXXX", command[256], line[512];
+	bool status = false, message = false, end = false;
+	(void)state;
+	if (!installed("nghttp"))
+		return;
+	struct server *server = server_start();
+	int file = mkstemp(path);
+	assert_true(file >= 0);
+	assert_int_equal(write(file, "\0\0\0\0\5hello", 10), 10);
+	close(file);
+	snprintf(command, sizeof(command), "nghttp -v -d %s -H 'content-type: application/grpc' "
+	    "-H 'te: trailers' http://127.0.0.1:%u/t.Test/Echo 2>&1 | tr -d '\\000'", path,
+	    server->tcp_port);
+	FILE *output = popen(command, "r");
+	assert_non_null(output);
+	while (fgets(line, sizeof(line), output) != NULL) {
+		status = status || strstr(line, "grpc-status: 0") != NULL;
+		message = message || strstr(line, "recv DATA frame <length=10") != NULL;
+		end = end || strstr(line, "recv GOAWAY") != NULL;
+	}
+	assert_int_equal(pclose(output), 0);
+	unlink(path);
+	assert_true(status);
+	assert_true(message);
+	assert_false(end);
+	server_stop(server);
+}
+
 static void
 test_serve__h2load_over_tls(void **state)
 {
@@ -709,6 +741,7 @@ run_group(struct io_env *env, const char *name)
 	    cmocka_unit_test(test_serve__the_server_stops),
 	    cmocka_unit_test(test_serve__nonsense_touches_nobody_else),
 	    cmocka_unit_test(test_serve__strangers_hold_little),
+	    cmocka_unit_test(test_serve__nghttp),
 	    cmocka_unit_test(test_serve__h2load),
 	    cmocka_unit_test(test_serve__h2load_over_tls),
 	};

@@ -1,10 +1,11 @@
 /*
  * api/wire: a received protobuf message, checked and then unpacked into an arena.
  *
- * Purpose     What base/message leaves aside: messages that are bad, or good and unusual. protobuf-c
- *             judges neither UTF-8 nor zero bytes in strings (it ends them there), keeps any number
- *             of unknown fields and allocates as it goes. wire_check looks at the raw bytes first,
- *             against the message's descriptor; wire_unpack then cannot take more than the arena.
+ * Purpose     What base/message leaves aside: messages that are bad, or good and unusual.
+ *             protobuf-c judges neither UTF-8 nor zero bytes in strings (it ends them there), keeps
+ *             any number of unknown fields and allocates as it goes. wire_check looks at the raw
+ *             bytes first, against the message's descriptor; wire_unpack then cannot take more than
+ *             the arena.
  * Nesting     both recurse by descriptor, and no message type of ours contains itself: the depth is
  *             at most WIRE_DEPTH_MAX whatever the bytes say. Unknown fields are skipped by length
  *             and groups are refused.

@@ -60,6 +60,13 @@ field_tag(const ProtobufCFieldDescriptor *field)
 	return field->id << 3 | wire_types[field->type];
 }
 
+/* Where a type's fields end; it may have none, and no table of them. */
+static inline const ProtobufCFieldDescriptor *
+fields_end(const ProtobufCMessageDescriptor *type)
+{
+	return type->n_fields > 0 ? type->fields + type->n_fields : type->fields;
+}
+
 static inline void *
 member(const ProtobufCMessage *message, unsigned offset)
 {
@@ -261,7 +268,7 @@ ProtobufCMessage *
 message_decode(const ProtobufCMessageDescriptor *type, struct bytes from, struct arena *arena)
 {
 	const uint8_t *at = from.data, *end = from.size > 0 ? at + from.size : at;
-	const ProtobufCFieldDescriptor *next = type->fields, *last = next + type->n_fields;
+	const ProtobufCFieldDescriptor *next = type->fields, *last = fields_end(type);
 	ProtobufCMessage *message = arena_alloc(arena, type->sizeof_message);
 	if (message == NULL)
 		return NULL;
@@ -351,7 +358,7 @@ size_t
 message_size(const ProtobufCMessage *message)
 {
 	const ProtobufCFieldDescriptor *field = message->descriptor->fields;
-	const ProtobufCFieldDescriptor *end = field + message->descriptor->n_fields;
+	const ProtobufCFieldDescriptor *end = fields_end(message->descriptor);
 	size_t size = 0;
 	for (; field < end; field++) {
 		size_t count = values_count(message, field);
@@ -391,7 +398,7 @@ uint8_t *
 message_encode(const ProtobufCMessage *message, uint8_t *to)
 {
 	const ProtobufCFieldDescriptor *field = message->descriptor->fields;
-	const ProtobufCFieldDescriptor *end = field + message->descriptor->n_fields;
+	const ProtobufCFieldDescriptor *end = fields_end(message->descriptor);
 	for (; field < end; field++) {
 		size_t count = values_count(message, field);
 		if (count == 0)

@@ -276,6 +276,7 @@ clone_command(struct clone *clone, struct api_command *command)
 	case API_OP_WORKFLOW_LIST:
 	case API_OP_WORKER_GET:
 	case API_OP_WHY:
+	case API_OP_QUEUE_LIST:
 	case API_OP_JOB_GET:
 	case API_OP_JOB_LIST:
 		break;

@@ -730,6 +730,9 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 	case FROE__ENVELOPE__BODY_WHY:
 		return decode_run(API_OP_WHY, envelope->why->has_run, envelope->why->run,
 		    ret_command, fault);
+	case FROE__ENVELOPE__BODY_QUEUE_LIST:
+		ret_command->op = API_OP_QUEUE_LIST;
+		return FROE_OK;
 	case FROE__ENVELOPE__BODY_TASK_OUTPUT_GET:
 		return decode_output_get(envelope->task_output_get, ret_command, fault);
 	case FROE__ENVELOPE__BODY_TOKEN_CREATE:
@@ -767,6 +770,7 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 #define ANSWER_BYTES_FAULTS 32768u /* WorkflowPut: ENG_FAULTS_MAX faults of 256 bytes and framing */
 #define ANSWER_BYTES_ROW 384u      /* of RunPage: an id, a name, six numbers */
 #define ANSWER_BYTES_STARTED 48u   /* of RunsStarted: an id, three numbers */
+#define ANSWER_BYTES_QUEUE 1024u   /* of QueuePage: two names, three numbers */
 #define ANSWER_BYTES_WORKER 2560u  /* of WorkerPage: an id, a name, eight types of slots */
 #define ANSWER_BYTES_GET (1u << 21) /* WorkerView: 1000 actions, 1000 leases with their names */
 #define ANSWER_BYTES_JOB 4096u     /* of JobPage: a reason, two names, a task, ten numbers */
@@ -818,6 +822,8 @@ request_answer_bytes_max(const struct api_command *command)
 		return ANSWER_BYTES_GET;
 	case API_OP_WHY:
 		return FROE_WORKFLOW_TASKS_MAX * (size_t)ANSWER_BYTES_WHY;
+	case API_OP_QUEUE_LIST:
+		return 2 * FROE_LIST_MAX * (size_t)ANSWER_BYTES_QUEUE;
 	case API_OP_OPEN:
 	case API_OP_CLOSE:
 	case API_OP_CREDIT:

@@ -780,6 +780,9 @@ hub_command(struct hub *hub, const struct api_command *command)
 	case API_OP_WORKER_GET:
 		hub_workers(hub, conn, command);
 		return true;
+	case API_OP_QUEUE_LIST:
+		hub_queues(hub, conn, command);
+		return true;
 	case API_OP_WHY:
 		if (!hub_why(hub, conn, command))
 			hub_read_open(hub, conn, command);

@@ -331,6 +331,9 @@ void hub_stream_release_all(struct hub *hub);
 /* hub_workers.c */
 void hub_workers(struct hub *hub, const struct hub_conn *conn, const struct api_command *command);
 
+/* hub_queues.c */
+void hub_queues(struct hub *hub, const struct hub_conn *conn, const struct api_command *command);
+
 /* hub_why.c */
 /* False: the run is not open. */
 bool hub_why(struct hub *hub, const struct hub_conn *conn, const struct api_command *command);

@@ -194,6 +194,10 @@ test_rest__trigger_cancel_replay(void **state)
 	    text_at(json_object_get(json_object_get(run, "run"), "metadata"), "id"));
 	json_decref(run);
 	expect_status(&peer, id, "QUEUED");
+	json_t *queues = ask(&peer, "/api/v1/tenants/default/step-run-queue-metrics");
+	assert_int_equal(json_integer_value(json_object_get(
+	    json_object_get(queues, "queues"), "plain:only")), 1);
+	json_decref(queues);
 	assert_int_equal(count_of(&peer, "additional_metadata=k:v"), 1);
 	snprintf(body, sizeof(body), "{\"externalIds\":[\"%s\"]}", id);
 	json_decref(call(&peer, "POST", T "/tasks/cancel", body, &status));

@@ -385,6 +385,38 @@ test_rest__logs(void **state)
 	world_free(w);
 }
 
+static void
+test_rest__queues(void **state)
+{
+	(void)state;
+	static char a[] = "flow:first", b[] = "solo", first[] = "first";
+	Froe__QueuePage page = FROE__QUEUE_PAGE__INIT;
+	Froe__QueueRow rows[3] = {
+	    FROE__QUEUE_ROW__INIT, FROE__QUEUE_ROW__INIT, FROE__QUEUE_ROW__INIT};
+	Froe__QueueRow *list[3] = {&rows[0], &rows[1], &rows[2]};
+	rows[0].action = a;
+	rows[1].action = b;
+	rows[2].task = first;
+	rows[0].has_queued = rows[1].has_queued = rows[2].has_running = rows[0].has_oldest_ns =
+	    true;
+	rows[0].queued = 3;
+	rows[0].oldest_ns = UINT64_C(1767225600000001000);
+	rows[1].queued = 1;
+	rows[2].running = 2;
+	page.rows = list;
+	page.n_rows = 3;
+	struct world *w = world_new();
+	feed(w, ASK("GET", "/api/v1/tenants/acme/step-run-queue-metrics", ""));
+	welcome(w, ENG_ROLE_CLIENT);
+	answer(w, asked(w, API_OP_QUEUE_LIST), FROE__ENVELOPE__BODY_QUEUE_PAGE, &page, 0);
+	expect(w, 200, "{\"queues\":{\"flow:first\":3,\"solo\":1}}");
+	feed(w, ASK("GET", "/api/v1/tenants/acme/task-stats", ""));
+	answer(w, asked(w, API_OP_QUEUE_LIST), FROE__ENVELOPE__BODY_QUEUE_PAGE, &page, 0);
+	expect(w, 200, "{\"first\":{\"queued\":{\"total\":3,\"oldest\":"
+	    "\"2026-01-01T00:00:00.000001Z\"},\"running\":{\"total\":2}},\"solo\":{");
+	world_free(w);
+}
+
 int
 main(void)
 {
@@ -400,6 +432,7 @@ main(void)
 	    cmocka_unit_test(test_rest__trigger),
 	    cmocka_unit_test(test_rest__a_worker_is_paused),
 	    cmocka_unit_test(test_rest__logs),
+	    cmocka_unit_test(test_rest__queues),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 
 #include "api/alias.h"
 #include "gateway/text.h"
+#include "gateway/trigger.h"
 
 /* Of a parent that was skipped. */
 #define SKIPPED "{\"skipped\":true}"
@@ -40,6 +41,17 @@ push_parents(struct buf *to, const Froe__Dispatch *dispatch)
 	return true;
 }
 
+static const char *
+metadata_find(const Froe__Dispatch *dispatch, const char *key)
+{
+	for (size_t i = 0; i < dispatch->n_metadata; i++) {
+		if (dispatch->metadata[i]->key != NULL &&
+		    strcmp(dispatch->metadata[i]->key, key) == 0)
+			return dispatch->metadata[i]->value;
+	}
+	return NULL;
+}
+
 static char *
 payload_json(const Froe__Dispatch *dispatch, struct arena *arena)
 {
@@ -50,9 +62,11 @@ payload_json(const Froe__Dispatch *dispatch, struct arena *arena)
 	push_binary(&json, dispatch->input);
 	buf_push_text(&json, ",\"parents\":{");
 	if (push_parents(&json, dispatch)) {
-		buf_push_text(&json,
-		    "},\"triggered_by\":\"manual\",\"triggers\":{},\"user_data\":{},"
-		    "\"overrides\":{},\"step_run_errors\":{");
+		buf_push_text(&json, metadata_find(dispatch, TRIGGER_EVENT_KEY) != NULL
+		        ? "},\"triggered_by\":\"event\""
+		        : "},\"triggered_by\":\"manual\"");
+		buf_push_text(&json, ",\"triggers\":{},\"user_data\":{},\"overrides\":{},"
+		                     "\"step_run_errors\":{");
 		for (size_t i = 0; i < dispatch->n_errors; i++) {
 			const char *error = dispatch->errors[i]->error;
 			push_key(&json, i, dispatch->errors[i]->task);
@@ -106,6 +120,10 @@ action_start(const Froe__Dispatch *dispatch, struct uuid tenant, struct arena *a
 	action->durable_task_invocation_count = (int32_t)dispatch->invocation;
 	action->additional_metadata =
 	    text_metadata_json(arena, dispatch->metadata, dispatch->n_metadata);
+	action->triggering_event_key =
+	    (char *)(uintptr_t)metadata_find(dispatch, TRIGGER_EVENT_KEY);
+	action->triggering_event_external_id =
+	    (char *)(uintptr_t)metadata_find(dispatch, TRIGGER_EVENT_ID);
 	return action->action_payload != NULL ? action : NULL;
 }
 

@@ -10,6 +10,7 @@
 
 #include "api/wire.h"
 #include "base/mem.h"
+#include "gateway/trigger.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@ call_close(struct grpc_call *grpc, enum grpc_end end)
 	list_remove(&call->held);
 	buf_release(&call->message);
 	buf_release(&call->kept);
+	trigger_free(call->triggers);
 	mem_free(call);
 }
 

@@ -56,8 +56,6 @@ static enum froe_err
 workflow_refused(
     const Hatchet__CreateWorkflowVersionRequest *request, struct froe_fault *fault)
 {
-	if (request->n_event_triggers > 0)
-		return not_yet(fault, "", "event_triggers");
 	if (request->n_cron_triggers > 0)
 		return not_yet(fault, "", "cron_triggers");
 	if (request->concurrency != NULL)
@@ -213,6 +211,8 @@ definition_of(const Hatchet__CreateWorkflowVersionRequest *request, struct arena
 	        request->default_priority > (int32_t)FROE_PRIORITY_MAX))
 		return refuse(fault, "", "default_priority", "give 1, 2 or 3");
 	definition->name = text_lower(arena, request->name);
+	definition->events = request->event_triggers;
+	definition->n_events = request->n_event_triggers;
 	definition->has_priority = request->has_default_priority;
 	definition->priority = (uint32_t)request->default_priority;
 	*ret_definition = definition;

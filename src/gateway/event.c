@@ -1,12 +1,15 @@
 /*
- * gateway/event: events are pushed. Those of a bulk go one after the other, so that they have an
- * order; the call is answered when all are durable.
+ * gateway/event: events are pushed, and start the workflows that have their key. Those of a bulk go
+ * one after the other, so that they have an order; the call is answered when all are durable, and
+ * what they start: a caller who hears nothing pushes again.
  */
 #include "gateway/method.h"
 
 #include "api/alias.h"
 #include "api/wire.h"
+#include "froe/limits.h"
 #include "gateway/text.h"
+#include "gateway/trigger.h"
 
 #include <stdio.h>
 
@@ -37,8 +40,7 @@ event_fill(struct call *call, const Hatchet__PushEventRequest *request, uint64_t
 	event->additional_metadata = request->additional_metadata;
 }
 
-/* False: the call is refused. */
-static bool
+static void
 event_ask(struct call *call, const Hatchet__PushEventRequest *request, struct arena *arena,
     call_then *then)
 {
@@ -47,12 +49,12 @@ event_ask(struct call *call, const Hatchet__PushEventRequest *request, struct ar
 	if (text_given(request->scope)) {
 		call_refuse(call, FROE_INVALID_ARGUMENT, "scope",
 		    "this server does not have scopes of events yet: leave it out");
-		return false;
+		return;
 	}
 	if (!text_metadata(arena, request->additional_metadata, &push.metadata, &push.n_metadata)) {
 		call_refuse(call, FROE_INVALID_ARGUMENT, "additional_metadata",
 		    "additional_metadata is not a JSON object");
-		return false;
+		return;
 	}
 	push.key = request->key;
 	push.has_payload = text_given(request->payload);
@@ -62,7 +64,6 @@ event_ask(struct call *call, const Hatchet__PushEventRequest *request, struct ar
 	envelope.body_case = FROE__ENVELOPE__BODY_EVENT_PUSH;
 	envelope.event_push = &push;
 	call_ask(call, &envelope, NULL, arena, then);
-	return true;
 }
 
 /* ------------------------------------------------------------------------------------ one */
@@ -77,22 +78,124 @@ request_again(const struct call *call, struct arena *arena)
 	return request;
 }
 
+/* The event has started what it starts, or starts nothing. */
+static void event_next(struct call *call, struct arena *arena);
+
+static const Hatchet__PushEventRequest *
+event_of(const struct call *call, struct arena *arena)
+{
+	const void *request = request_again(call, arena);
+	if (call->unary->request == &hatchet__push_event_request__descriptor)
+		return request;
+	return ((const Hatchet__BulkPushEventRequest *)request)->events[call->at];
+}
+
+static void
+on_begun(struct call *call, const struct answer *answer)
+{
+	if (!call_failed(call, answer))
+		event_next(call, answer->arena);
+}
+
+struct starting {
+	struct call *call;
+	struct arena *arena;
+	const Hatchet__PushEventRequest *request;
+	Froe__Pair **pairs;
+	size_t pair_count;
+	uint64_t number;
+	Froe__RunStartMany many;
+};
+
+/* Once an event, also when its push is answered and the answer lost. */
+static void
+start_add(void *context, const char *workflow)
+{
+	struct starting *starting = context;
+	struct arena *arena = starting->arena;
+	char key[FROE_NAME_BYTES_MAX + 1];
+	if (starting->many.n_runs == FROE_BULK_RUNS_MAX)
+		return;
+	Froe__RunStart *start = arena_alloc(arena, sizeof(*start));
+	froe_assert(start != NULL);
+	froe__run_start__init(start);
+	snprintf(key, sizeof(key), "event:%llu:%.200s", (unsigned long long)starting->number,
+	    workflow);
+	start->workflow = text_copy(arena, bytes_text(workflow));
+	start->key = text_copy(arena, bytes_text(key));
+	start->has_priority = starting->request->has_priority;
+	start->priority = (uint32_t)starting->request->priority;
+	start->has_input = text_given(starting->request->payload);
+	if (start->has_input)
+		start->input = (ProtobufCBinaryData){strlen(starting->request->payload),
+		    (uint8_t *)starting->request->payload};
+	start->metadata = starting->pairs;
+	start->n_metadata = starting->pair_count;
+	starting->many.runs[starting->many.n_runs++] = start;
+}
+
+static void
+pair_add(struct starting *starting, const char *key, char *value)
+{
+	Froe__Pair *pair = arena_alloc(starting->arena, sizeof(*pair));
+	froe_assert(pair != NULL);
+	froe__pair__init(pair);
+	pair->key = text_copy(starting->arena, bytes_text(key));
+	pair->value = value;
+	starting->pairs[starting->pair_count++] = pair;
+}
+
+static void
+event_start(struct call *call, uint64_t number, struct arena *arena)
+{
+	struct starting starting = {.call = call, .arena = arena, .number = number};
+	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
+	struct ask_options options = {.trusted = true};
+	Froe__Pair **given;
+	starting.request = event_of(call, arena);
+	bool good = text_metadata(
+	    arena, starting.request->additional_metadata, &given, &starting.pair_count);
+	froe_assert(good); /* it was pushed */
+	starting.pairs = arena_alloc(arena, (starting.pair_count + 2) * sizeof(*starting.pairs));
+	froe__run_start_many__init(&starting.many);
+	starting.many.runs = arena_alloc(arena, FROE_BULK_RUNS_MAX * sizeof(*starting.many.runs));
+	froe_assert(starting.pairs != NULL && starting.many.runs != NULL);
+	if (starting.pair_count > 0)
+		memcpy(starting.pairs, given, starting.pair_count * sizeof(*given));
+	pair_add(&starting, TRIGGER_EVENT_KEY, starting.request->key);
+	pair_add(&starting, TRIGGER_EVENT_ID, event_id(call, number, arena));
+	trigger_each(trigger_table(call->gateway, call->session->seat.tenant),
+	    starting.request->key, start_add, &starting);
+	if (starting.many.n_runs == 0) {
+		event_next(call, arena);
+		return;
+	}
+	envelope.body_case = FROE__ENVELOPE__BODY_RUN_START_MANY;
+	envelope.run_start_many = &starting.many;
+	call_ask(call, &envelope, &options, arena, on_begun);
+}
+
 static void
 on_pushed(struct call *call, const struct answer *answer)
 {
-	Hatchet__Event event;
 	if (call_failed(call, answer))
 		return;
 	const Froe__EventPushed *pushed = (const void *)answer->message;
-	event_fill(call, request_again(call, answer->arena), pushed->number, &event,
-	    answer->arena);
-	call_reply(call, &event.base);
+	buf_push(&call->kept, &pushed->number, sizeof(pushed->number));
+	event_start(call, pushed->number, answer->arena);
+}
+
+static void
+push_loaded(struct call *call, struct arena *arena)
+{
+	event_ask(call, event_of(call, arena), arena, on_pushed);
 }
 
 void
 push_event(struct call *call, const ProtobufCMessage *message, struct arena *arena)
 {
-	event_ask(call, (const void *)message, arena, on_pushed);
+	(void)message;
+	trigger_load(call, arena, push_loaded);
 }
 
 /* ----------------------------------------------------------------------------------- many */
@@ -115,17 +218,20 @@ reply_all(struct call *call, const Hatchet__BulkPushEventRequest *request, struc
 }
 
 static void
-on_pushed_many(struct call *call, const struct answer *answer)
+event_next(struct call *call, struct arena *arena)
 {
-	if (call_failed(call, answer))
+	Hatchet__Event event;
+	if (call->unary->request == &hatchet__push_event_request__descriptor) {
+		event_fill(call, event_of(call, arena), le64_load(buf_bytes(&call->kept).data),
+		    &event, arena);
+		call_reply(call, &event.base);
 		return;
-	const Froe__EventPushed *pushed = (const void *)answer->message;
-	const Hatchet__BulkPushEventRequest *request = request_again(call, answer->arena);
-	buf_push(&call->kept, &pushed->number, sizeof(pushed->number));
+	}
+	const Hatchet__BulkPushEventRequest *request = request_again(call, arena);
 	if (++call->at < request->n_events)
-		event_ask(call, request->events[call->at], answer->arena, on_pushed_many);
+		event_ask(call, request->events[call->at], arena, on_pushed);
 	else
-		reply_all(call, request, answer->arena);
+		reply_all(call, request, arena);
 }
 
 void
@@ -138,5 +244,5 @@ bulk_push_event(struct call *call, const ProtobufCMessage *message, struct arena
 	else if (request->n_events == 0)
 		reply_all(call, request, arena);
 	else
-		event_ask(call, request->events[0], arena, on_pushed_many);
+		trigger_load(call, arena, push_loaded);
 }

@@ -3,6 +3,7 @@
 #include "base/duration.h"
 #include "base/mem.h"
 #include "gateway/chunk.h"
+#include "gateway/trigger.h"
 #include "gateway/wait.h"
 
 #define SWEEP_NS UINT64_C(10000000000)
@@ -58,6 +59,7 @@ gateway_open(struct io_env *env)
 	map_init(&gateway->leases);
 	map_init(&gateway->strands);
 	list_init(&gateway->strand_list);
+	map_init(&gateway->triggers);
 	map_init(&gateway->steps);
 	list_init(&gateway->waits);
 	gateway->swept_ns = gateway_now_ns(gateway);
@@ -73,10 +75,12 @@ gateway_close(struct gateway *gateway)
 	guest_release_all(gateway);
 	wait_release_all(gateway);
 	chunk_release_all(gateway);
+	trigger_release_all(gateway);
 	map_release(&gateway->sessions);
 	map_release(&gateway->workers);
 	map_release(&gateway->leases);
 	map_release(&gateway->strands);
+	map_release(&gateway->triggers);
 	map_release(&gateway->steps);
 	mem_free(gateway);
 }

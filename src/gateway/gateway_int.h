@@ -27,6 +27,8 @@ struct gateway {
 	struct map leases;   /* id of the task -> struct lease */
 	struct map strands;  /* id of a task -> struct strand */
 	struct list strand_list;
+	struct map triggers; /* tenant -> struct triggers */
+	uint64_t trigger_puts;
 	struct map steps;    /* id of a durable task -> struct steps */
 	struct list waits;   /* streams of ListenForDurableEvent */
 	uint64_t swept_ns;
@@ -51,6 +53,10 @@ struct session *session_of(struct gateway *gateway, const struct grpc_call *grpc
 void session_sweep(struct gateway *gateway, uint64_t now_ns);
 void session_close(struct session *session);
 
+struct call;
+struct triggers;
+typedef void trigger_then(struct call *call, struct arena *arena);
+
 /* A unary call. */
 struct call {
 	struct list link; /* of its session: waiting or calls */
@@ -68,6 +74,10 @@ struct call {
 	uint32_t at;
 	uint32_t count;
 	struct buf kept;
+	/* trigger.c's: what is being read. */
+	struct triggers *triggers;
+	trigger_then *loaded;
+	uint64_t puts;
 };
 
 /* One unary method: `handle` gets the decoded request, which lives until it returns. */

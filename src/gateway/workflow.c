@@ -4,8 +4,10 @@
 #include "gateway/method.h"
 
 #include "api/alias.h"
+#include "api/wire.h"
 #include "gateway/definition.h"
 #include "gateway/text.h"
+#include "gateway/trigger.h"
 
 /* What SDKs go by: from v0.80.0 on they use the stream DurableTask. */
 #define VERSION "v0.79.0"
@@ -27,6 +29,12 @@ on_put(struct call *call, const struct answer *answer)
 	if (call_failed(call, answer))
 		return;
 	const Froe__WorkflowPutDone *done = (const void *)answer->message;
+	const Hatchet__CreateWorkflowVersionRequest *request = (const void *)wire_unpack(
+	    call->unary->request, buf_bytes(&call->message), answer->arena);
+	froe_assert(request != NULL);
+	trigger_put(call->gateway, call->session->seat.tenant,
+	    text_copy(answer->arena, buf_bytes(&call->kept)), request->event_triggers,
+	    request->n_event_triggers);
 	struct uuid workflow =
 	    alias_workflow(call->session->seat.tenant, buf_bytes(&call->kept));
 	response.workflow_id = text_uuid(answer->arena, workflow);

@@ -139,6 +139,18 @@ test_definition__on_failure_task_is_the_last(void **state)
 	assert_string_equal(w->definition->tasks[1]->name, "mend");
 }
 
+static void
+test_definition__keeps_the_keys_of_events(void **state)
+{
+	struct world *w = *state;
+	char key[] = "user:*", *keys[1] = {key};
+	w->request.event_triggers = keys;
+	w->request.n_event_triggers = 1;
+	good(w);
+	assert_int_equal(w->definition->n_events, 1);
+	assert_string_equal(w->definition->events[0], "user:*");
+}
+
 /* SDKs always send empty ones. */
 static void
 test_definition__empty_is_not_given(void **state)
@@ -200,6 +212,8 @@ main(void)
 	        test_definition__slots_have_one_order, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 	        test_definition__on_failure_task_is_the_last, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+	        test_definition__keeps_the_keys_of_events, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_definition__empty_is_not_given, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 	        test_definition__what_is_not_there_is_named, setup, teardown),

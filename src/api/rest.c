@@ -175,7 +175,9 @@ size_t
 rest_held_bytes(const struct rest *rest)
 {
 	const struct rest_call *call = rest->call;
-	return call == NULL ? 0 : sizeof(*call) + call->arena.taken + call->out.capacity;
+	return call == NULL
+		   ? 0
+		   : sizeof(*call) + call->arena.taken + call->batch.taken + call->out.capacity;
 }
 
 bool
@@ -332,6 +334,7 @@ rest_begin(struct rest *rest, const struct http_request *request)
 	struct rest_call *call = mem_zalloc(sizeof(*call));
 	arena_init(&call->arena, 0);
 	arena_init(&call->message, WIRE_ARENA_BYTES_MAX);
+	arena_init(&call->batch, 0);
 	list_init(&call->asks);
 	buf_init(&call->out);
 	rest->call = call;
@@ -363,6 +366,7 @@ rest_end(struct rest *rest)
 	buf_release(&call->out);
 	arena_release(&call->arena);
 	arena_release(&call->message);
+	arena_release(&call->batch);
 	mem_free(call);
 	rest->call = NULL;
 }

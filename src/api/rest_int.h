@@ -62,6 +62,7 @@ struct rest_call {
 	const struct rest_route *route;
 	struct arena arena;  /* of the whole call */
 	struct arena message; /* of one reply */
+	struct arena batch;  /* of a batch of rest_walk */
 	enum http_method method;
 	struct bytes path;
 	struct bytes token;

@@ -13,6 +13,7 @@
 #define LIMIT_DEFAULT 50u
 #define LIMIT_MAX 10000u
 #define OFFSET_MAX 1000000u
+#define OFFSET_LOOKED_MAX 100000u /* where each is looked at */
 #define IDS_MAX 20000u
 #define COUNTED_MAX 100000u
 /* Rows behind so many bytes come without their payloads. */
@@ -48,9 +49,10 @@ list_end(struct rest_call *call, struct walk *walk)
 static struct bytes
 text_of_buf(struct rest_call *call, struct buf *text)
 {
-	struct bytes kept = rest_keep(call, buf_bytes(text));
+	size_t size = buf_used(text);
+	const void *kept = arena_copy(&call->batch, buf_bytes(text).data, size);
 	buf_reset(text);
-	return kept;
+	return bytes_of(kept, size);
 }
 
 static void
@@ -59,10 +61,10 @@ list_look(struct rest_call *call, struct walk *walk, struct walk_run *run,
 {
 	struct listing *list = walk->context;
 	bool payloads = list->payloads && buf_used(&call->out) < PAYLOAD_BYTES_MAX &&
-	    call->arena.taken < 4 * PAYLOAD_BYTES_MAX;
+	    call->batch.taken < 4 * PAYLOAD_BYTES_MAX;
 	struct buf text;
 	buf_init(&text);
-	run->texts = rest_zalloc(call, (view->n_tasks + 1) * sizeof(*run->texts));
+	run->texts = arena_alloc(&call->batch, (view->n_tasks + 1) * sizeof(*run->texts));
 	struct sheet sheet = {.to = &text};
 	if (!list->only_tasks) {
 		view_row(call, &sheet, view, payloads);
@@ -116,6 +118,12 @@ list_take(struct rest_call *call, struct walk *walk, struct walk_run *runs, uint
 			}
 		}
 	}
+	arena_reset(&call->batch);
+	if (buf_used(&call->out) > REST_ANSWER_BYTES_MAX) {
+		rest_fail(call, 413, "limit", "the answer would be larger than %zu MiB: ask for "
+		    "fewer at a time", REST_ANSWER_BYTES_MAX >> 20);
+		return false;
+	}
 	if (list->taken < list->limit)
 		return true;
 	if (list->rows) { /* there may be rows that were asked for and are not in the list */
@@ -154,6 +162,11 @@ rest_runs(struct rest_call *call)
 		walk->filter.statuses = 0;
 	}
 	list->rows = !list->only_tasks && !rest_filter_deep(&walk->filter);
+	if (!list->rows && list->offset > OFFSET_LOOKED_MAX) {
+		rest_fail(call, 400, "offset", "of tasks, and with such a filter, at most %u are "
+		    "skipped: use since and until", OFFSET_LOOKED_MAX);
+		return;
+	}
 	list->skip = list->offset;
 	walk->views = !list->rows || list->skip == 0;
 	walk->page = (uint32_t)(list->rows && list->skip != 0 ? list->skip : list->limit);

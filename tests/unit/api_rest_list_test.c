@@ -116,6 +116,7 @@ test_rest__lists_that_are_refused(void **state)
 	    {"?since=2026-01-01&only_tasks=maybe", "only_tasks"},
 	    {"?since=2026-01-01&worker_id=a", "worker_id"},
 	    {"?since=2026-01-01&running_filter=a", "running_filter"},
+	    {"?since=2026-01-01&only_tasks=true&offset=100001", "offset"},
 	};
 	struct world *w = world_new();
 	char request[512], part[64];

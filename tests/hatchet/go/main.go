@@ -516,8 +516,8 @@ func caseUnauthenticated(ctx context.Context) error {
 		other = "B"
 	}
 	stranger.token = client.token[:at] + other + client.token[at+1:]
-	err := stranger.once(ctx, "/Dispatcher/GetVersion", &pb.GetVersionRequest{},
-		&pb.GetVersionResponse{})
+	err := stranger.once(ctx, "/WorkflowService/TriggerWorkflow", trigger("go-Simple", Output{}),
+		&pb.TriggerWorkflowResponse{})
 	return same(status.Code(err), codes.Unauthenticated)
 }
 

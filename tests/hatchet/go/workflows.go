@@ -264,7 +264,7 @@ var (
 		}
 		return Output{}, gate(t, t.text("gate"))
 	})
-	napFlow    = single("go-nap", nap, durable, timeout("10m"))
+	napFlow    = single("go-nap", nap, durable, retries(3), timeout("10m"))
 	waiterFlow = single("go-waiter", func(t *Task) (any, error) {
 		data, err := t.wait(eventOf(t.text("key")))
 		return Output{"event": data}, err

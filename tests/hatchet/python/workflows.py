@@ -171,7 +171,9 @@ async def queued(task_input: Input, ctx: Context) -> dict:
     return {}
 
 
-@hatchet.durable_task(name="py-nap", input_validator=Input, execution_timeout=timedelta(minutes=10))
+# Retries: the SDK fails an attempt whose step was not acknowledged when the stream broke.
+@hatchet.durable_task(name="py-nap", input_validator=Input, retries=3,
+                      execution_timeout=timedelta(minutes=10))
 async def nap(task_input: Input, ctx: DurableContext) -> dict:
     mark(task_input, "began")
     await ctx.aio_sleep_for(timedelta(seconds=task_input.v))

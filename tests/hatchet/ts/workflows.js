@@ -192,8 +192,10 @@ function define(hatchet) {
     },
   });
 
+  /* Retries: the SDK fails an attempt whose step was not acknowledged when the stream broke. */
   w.nap = hatchet.durableTask({
     name: 'ts-nap',
+    retries: 3,
     executionTimeout: '10m',
     fn: async (input, ctx) => {
       mark(input, 'began');

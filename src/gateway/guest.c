@@ -269,6 +269,11 @@ register_worker(struct call *call, const ProtobufCMessage *message, struct arena
 		to->actions[i] = text_lower(arena, request->actions[i]);
 	if (!register_judged(call, to, arena))
 		return;
+	if (call->gateway->workers.count >= FROE_TENANT_WORKERS_MAX) {
+		call_refuse(call, FROE_RESOURCE_EXHAUSTED, "",
+		    "%u workers are registered: let some unsubscribe", FROE_TENANT_WORKERS_MAX);
+		return;
+	}
 	guest_add(call->gateway, tenant, id, to);
 	response.tenant_id = text_uuid(arena, tenant);
 	response.worker_id = text_uuid(arena, id);

@@ -1,4 +1,4 @@
-/* What a gateway says for workers that are not on its connection: whose lease is meant, who lives. */
+/* What a gateway says for workers that are elsewhere: whose lease is meant, who lives. */
 #include "server_hub_world.h"
 
 static uint64_t

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LIST_MAX 64u
 
@@ -54,13 +55,22 @@ words_free(struct words *words)
 		mem_free(words->copies[i]);
 }
 
-/* NULL: by the network. */
+/* Where the documentation's first server keeps its data. */
+#define DATA_USUAL "froe-data"
+
+/* NULL: by the network. Who says neither where the server is nor who they are means the one whose
+ * directory is here, if there is one. */
 static const char *
 token_data(const struct cli *cli)
 {
 	if (cli_given(cli, "data") != NULL && cli_given(cli, "address") != NULL)
 		cli_usage(cli, "--data and --address exclude each other");
-	return cli_given(cli, "address") != NULL ? NULL : cli_text(cli, "data");
+	if (cli_given(cli, "address") != NULL)
+		return NULL;
+	if (cli_text(cli, "data") != NULL || cli_text(cli, "address") != NULL ||
+	    cli_text(cli, "token") != NULL || cli_text(cli, "token-file") != NULL)
+		return cli_text(cli, "data");
+	return access(DATA_USUAL "/" ACCESS_SOCKET, F_OK) == 0 ? DATA_USUAL : NULL;
 }
 
 /* --data's socket, or what any other command connects to. */

@@ -48,10 +48,6 @@ call_message(struct grpc_call *grpc, struct bytes message)
 {
 	struct call *call = grpc_call_context(grpc);
 	buf_push(&call->message, message.data, message.size);
-	if (call->unary->open) {
-		call_run(call);
-		return GRPC_TAKEN;
-	}
 	call->session = session_of(call->gateway, grpc);
 	if (call->session == NULL)
 		call_refuse(call, FROE_RESOURCE_EXHAUSTED, "", "too many connections are open");
@@ -134,21 +130,25 @@ call_handle(struct call *call, struct arena *arena)
 }
 
 void
-call_run(struct call *call)
+call_again(struct call *call)
 {
 	struct arena arena;
-	struct session *session = call->session;
-	if (session != NULL && session->seat.state != SEAT_OPEN) {
-		call_fail(call, &session->seat.fault);
-		return;
-	}
-	if (session != NULL) {
-		grpc_api_know(grpc_api_of(call->grpc));
-		list_push(&session->calls, &call->link);
-	}
 	arena_init(&arena, WIRE_ARENA_BYTES_MAX);
 	call_handle(call, &arena);
 	arena_release(&arena);
+}
+
+void
+call_run(struct call *call)
+{
+	struct session *session = call->session;
+	if (session->seat.state != SEAT_OPEN) {
+		call_fail(call, &session->seat.fault);
+		return;
+	}
+	grpc_api_know(grpc_api_of(call->grpc));
+	list_push(&session->calls, &call->link);
+	call_again(call);
 }
 
 /* --------------------------------------------------------------------------------- asking */

@@ -2,6 +2,7 @@
 
 #include "api/wire.h"
 #include "base/mem.h"
+#include "gateway/linger.h"
 #include "gateway/method.h"
 #include "gateway/text.h"
 
@@ -121,6 +122,7 @@ put_stream_event(struct call *call, const ProtobufCMessage *message, struct aren
 	uint64_t now_ns = gateway_now_ns(call->gateway);
 	if (!task_take(call, request->task_run_external_id))
 		return;
+	linger_talks(call);
 	if (request->message.len == 0) {
 		call_reply(call, &response.base); /* nothing was said */
 		return;

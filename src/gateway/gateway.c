@@ -3,6 +3,7 @@
 #include "base/duration.h"
 #include "base/mem.h"
 #include "gateway/chunk.h"
+#include "gateway/linger.h"
 #include "gateway/trigger.h"
 #include "gateway/wait.h"
 
@@ -17,6 +18,7 @@ gateway_turn(struct api_gateway *api, uint64_t loop_ns)
 	(void)loop_ns;
 	seats_turn(&gateway->seats);
 	chunk_turn(gateway, now_ns);
+	linger_turn(gateway, now_ns);
 	if (!gateway->draining && now_ns - gateway->swept_ns < SWEEP_NS)
 		return;
 	gateway->swept_ns = now_ns;
@@ -29,10 +31,11 @@ static uint64_t
 gateway_due_ns(struct api_gateway *api)
 {
 	const struct gateway *gateway = (const struct gateway *)(void *)api;
-	uint64_t chunk_ns = chunk_due_ns(gateway), sweep_ns = gateway->swept_ns + SWEEP_NS;
+	uint64_t due_ns = gateway->swept_ns + SWEEP_NS;
 	if (list_empty(&gateway->seats.all))
 		return UINT64_MAX;
-	return chunk_ns < sweep_ns ? chunk_ns : sweep_ns;
+	due_ns = chunk_due_ns(gateway) < due_ns ? chunk_due_ns(gateway) : due_ns;
+	return linger_due_ns(gateway) < due_ns ? linger_due_ns(gateway) : due_ns;
 }
 
 static void
@@ -62,6 +65,7 @@ gateway_open(struct io_env *env)
 	map_init(&gateway->triggers);
 	map_init(&gateway->steps);
 	list_init(&gateway->waits);
+	list_init(&gateway->lingering);
 	gateway->swept_ns = gateway_now_ns(gateway);
 	return gateway;
 }

@@ -31,6 +31,7 @@ struct gateway {
 	uint64_t trigger_puts;
 	struct map steps;    /* id of a durable task -> struct steps */
 	struct list waits;   /* streams of ListenForDurableEvent */
+	struct list lingering; /* results, by call->held: gateway/linger.h */
 	uint64_t swept_ns;
 	bool draining;
 };
@@ -71,6 +72,7 @@ struct call {
 	struct list held;
 	int64_t index;
 	uint64_t held_ns;
+	bool lingered;
 	uint32_t at;
 	uint32_t count;
 	struct buf kept;
@@ -84,7 +86,6 @@ struct call {
 struct unary {
 	const ProtobufCMessageDescriptor *request;
 	void (*handle)(struct call *call, const ProtobufCMessage *request, struct arena *arena);
-	bool open; /* without a token */
 };
 
 /* call.c */
@@ -92,6 +93,7 @@ void call_open(struct grpc_call *grpc);
 enum grpc_taken call_message(struct grpc_call *grpc, struct bytes message);
 void call_close(struct grpc_call *grpc, enum grpc_end end);
 void call_run(struct call *call); /* its session is open, or refused */
+void call_again(struct call *call); /* one that was held is handled once more */
 void call_reply(struct call *call, const ProtobufCMessage *message);
 void call_fail(struct call *call, const struct froe_fault *fault);
 void call_refuse(struct call *call, enum froe_err code, const char *field, const char *format, ...)

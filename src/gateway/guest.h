@@ -35,6 +35,7 @@ struct lease {
 	uint64_t lease;
 	uint32_t attempt;
 	bool started; /* the worker has said so */
+	bool talks;   /* it has put lines or chunks: gateway/linger.h */
 	char *action;
 	char *workflow;
 	char *name;

@@ -1,12 +1,13 @@
 /*
  * gateway/log: lines that tasks put.
  *
- * What is said of an attempt that has ended is acknowledged and dropped: the SDKs put lines beside
- * the result, and neither waits for the other.
+ * The SDKs put lines beside the result, and neither waits for the other: so the result does, for a
+ * moment (gateway/linger.h). What comes later still is acknowledged and dropped.
  */
 #include "gateway/method.h"
 
 #include "froe/limits.h"
+#include "gateway/linger.h"
 #include "gateway/text.h"
 
 static bool
@@ -34,6 +35,7 @@ put_log(struct call *call, const ProtobufCMessage *message, struct arena *arena)
 	struct ask_options options = {.holder = true};
 	if (!task_take(call, request->task_run_external_id))
 		return;
+	linger_talks(call);
 	if (request->has_task_retry_count)
 		options.attempt = (uint32_t)request->task_retry_count + 1;
 	log.has_task = log.has_lease = true;

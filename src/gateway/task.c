@@ -10,6 +10,7 @@
 #include "base/duration.h"
 #include "gateway/chunk.h"
 #include "gateway/guest.h"
+#include "gateway/linger.h"
 #include "gateway/text.h"
 #include "gateway/wait.h"
 
@@ -103,6 +104,14 @@ started(struct call *call, uint32_t attempt)
 		lease->started = true;
 }
 
+static bool
+ends(const Hatchet__StepActionEvent *event)
+{
+	return event->event_type == HATCHET__STEP_ACTION_EVENT_TYPE__STEP_COMPLETED ||
+	    event->event_type == HATCHET__STEP_ACTION_EVENT_TYPE__STEP_FAILED ||
+	    event->event_type == HATCHET__STEP_ACTION_EVENT_TYPE__STEP_CANCELLED;
+}
+
 void
 send_step_action_event(struct call *call, const ProtobufCMessage *message, struct arena *arena)
 {
@@ -113,6 +122,8 @@ send_step_action_event(struct call *call, const ProtobufCMessage *message, struc
 	if (event->has_retry_count)
 		options.attempt = (uint32_t)event->retry_count + 1;
 	call->at = options.attempt;
+	if (ends(event) && linger_hold(call))
+		return;
 	if (event->event_type != HATCHET__STEP_ACTION_EVENT_TYPE__STEP_STARTED)
 		chunk_flush(call->gateway, call->id);
 	switch ((int)event->event_type) {

@@ -187,8 +187,8 @@ static const struct {
 	"Makes a token and prints it, and nothing else, to standard output: it is not shown\n"
 	"again. With `--data` it goes through that directory's `admin.sock`, which asks for no\n"
 	"token but who you are, or by its files when no server runs there; a directory that is\n"
-	"absent is made. `./froe-data` is taken by itself if a server serves it. Otherwise it takes a\n"
-	"token of the role admin. What roles allow: security.md."},
+	"absent is made. `./froe-data` is taken by itself if a server serves it. Otherwise it\n"
+	"takes a token of the role admin. What roles allow: security.md."},
     {"token list",
 	"All tokens that are not revoked, with when they expire and were used last since the\n"
 	"server started."},

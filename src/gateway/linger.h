@@ -1,9 +1,9 @@
 /*
  * gateway/linger: a result waits a moment for what its attempt still says.
  *
- * Purpose     SDKs put lines and chunks beside the result, over threads and channels of their own: the
- *             last ones come after it. An ended task takes none: so the result of an attempt that
- *             has put some is told to the shard LINGER_NS later. Others are told at once.
+ * Purpose     SDKs put lines and chunks beside the result, over threads and channels of their own:
+ *             the last ones come after it. An ended task takes none: so the result of an attempt
+ *             that has put some is told to the shard LINGER_NS later. Others are told at once.
  * Invariants  calls are held in the order in which they are due.
  */
 #ifndef GATEWAY_LINGER_H

@@ -40,7 +40,8 @@ call(
 	buf_release(&request);
 	for (;;) {
 		struct bytes have = buf_bytes(&peer->input);
-		const uint8_t *end = memmem(have.data, have.size, "\r\n\r\n", 4);
+		const uint8_t *end =
+		    have.size > 0 ? memmem(have.data, have.size, "\r\n\r\n", 4) : NULL;
 		const uint8_t *length =
 		    end != NULL ? memmem(have.data, have.size, "Content-Length: ", 16) : NULL;
 		size_t head = end != NULL ? (size_t)(end - have.data) + 4 : 0;

@@ -172,8 +172,7 @@ async def queued(task_input: Input, ctx: Context) -> dict:
 
 
 # Retries: the SDK fails an attempt whose step was not acknowledged when the stream broke.
-# Without eviction_policy=None the SDK throws dice with engines before v0.80.0: docs/hatchet.md.
-@hatchet.durable_task(name="py-nap", input_validator=Input, retries=3, eviction_policy=None,
+@hatchet.durable_task(name="py-nap", input_validator=Input, retries=3,
                       execution_timeout=timedelta(minutes=10))
 async def nap(task_input: Input, ctx: DurableContext) -> dict:
     mark(task_input, "began")
@@ -182,7 +181,7 @@ async def nap(task_input: Input, ctx: DurableContext) -> dict:
     return {"slept": True, "v": child["v"]}
 
 
-@hatchet.durable_task(name="py-waiter", input_validator=Input, eviction_policy=None,
+@hatchet.durable_task(name="py-waiter", input_validator=Input,
                       execution_timeout=timedelta(minutes=10))
 async def waiter(task_input: Input, ctx: DurableContext) -> dict:
     found = await ctx.aio_wait_for("it", UserEventCondition(event_key=task_input.name))

@@ -1,35 +1,39 @@
 #include "gateway/method.h"
 
-/* One row a method; unary ones stand first, in both tables. */
-#define UNARY(path_text)                                                                           \
+/* A unary method: its request, and who handles it. */
+#define UNARY(path_text, request_name, function)                                                   \
 	{                                                                                          \
 		.path = path_text, .kind = GRPC_UNARY, .open = call_open, .message = call_message, \
-		.close = call_close                                                                \
+		.close = call_close,                                                               \
+		.own = &(const struct unary){&hatchet__##request_name##__descriptor, function}     \
 	}
 
 static const struct grpc_method METHODS[] = {
-    UNARY("/Dispatcher/GetVersion"),
-    UNARY("/v1.AdminService/PutWorkflow"),
-    UNARY("/Dispatcher/Register"),
-    UNARY("/Dispatcher/Heartbeat"),
-    UNARY("/Dispatcher/Unsubscribe"),
-    UNARY("/Dispatcher/SendStepActionEvent"),
-    UNARY("/WorkflowService/TriggerWorkflow"),
-    UNARY("/WorkflowService/BulkTriggerWorkflow"),
-    UNARY("/Dispatcher/RefreshTimeout"),
-    UNARY("/Dispatcher/ReleaseSlot"),
-    UNARY("/EventsService/PutLog"),
-    UNARY("/EventsService/PutStreamEvent"),
-    UNARY("/EventsService/Push"),
-    UNARY("/EventsService/BulkPush"),
-    UNARY("/v1.AdminService/GetRunDetails"),
-    UNARY("/v1.V1Dispatcher/RegisterDurableEvent"),
-    UNARY("/v1.AdminService/TriggerWorkflowRun"),
-    UNARY("/v1.AdminService/CancelTasks"),
-    UNARY("/v1.AdminService/ReplayTasks"),
-    UNARY("/WorkflowService/ScheduleWorkflow"),
-    UNARY("/WorkflowService/PutRateLimit"),
-    UNARY("/Dispatcher/UpsertWorkerLabels"),
+    UNARY("/Dispatcher/GetVersion", get_version_request, get_version),
+    UNARY("/v1.AdminService/PutWorkflow", create_workflow_version_request, put_workflow),
+    UNARY("/Dispatcher/Register", worker_register_request, register_worker),
+    UNARY("/Dispatcher/Heartbeat", heartbeat_request, heartbeat),
+    UNARY("/Dispatcher/Unsubscribe", worker_unsubscribe_request, unsubscribe),
+    UNARY("/Dispatcher/SendStepActionEvent", step_action_event, send_step_action_event),
+    UNARY("/WorkflowService/TriggerWorkflow", trigger_workflow_request, trigger_workflow),
+    UNARY("/WorkflowService/BulkTriggerWorkflow", bulk_trigger_workflow_request,
+        bulk_trigger_workflow),
+    UNARY("/Dispatcher/RefreshTimeout", refresh_timeout_request, refresh_timeout),
+    UNARY("/Dispatcher/ReleaseSlot", release_slot_request, release_slot),
+    UNARY("/EventsService/PutLog", put_log_request, put_log),
+    UNARY("/EventsService/PutStreamEvent", put_stream_event_request, put_stream_event),
+    UNARY("/EventsService/Push", push_event_request, push_event),
+    UNARY("/EventsService/BulkPush", bulk_push_event_request, bulk_push_event),
+    UNARY("/v1.AdminService/GetRunDetails", get_run_details_request, get_run_details),
+    UNARY("/v1.V1Dispatcher/RegisterDurableEvent", register_durable_event_request,
+        register_durable_event),
+    UNARY("/v1.AdminService/TriggerWorkflowRun", trigger_workflow_run_request,
+        trigger_workflow_run),
+    UNARY("/v1.AdminService/CancelTasks", cancel_tasks_request, change_tasks),
+    UNARY("/v1.AdminService/ReplayTasks", replay_tasks_request, change_tasks),
+    UNARY("/WorkflowService/ScheduleWorkflow", schedule_workflow_request, schedule_workflow),
+    UNARY("/WorkflowService/PutRateLimit", put_rate_limit_request, put_rate_limit),
+    UNARY("/Dispatcher/UpsertWorkerLabels", upsert_worker_labels_request, upsert_worker_labels),
     {
         .path = "/Dispatcher/ListenV2",
         .kind = GRPC_SERVER_STREAM,
@@ -74,37 +78,12 @@ static const struct grpc_method METHODS[] = {
     },
 };
 
-static const struct unary UNARIES[] = {
-    {&hatchet__get_version_request__descriptor, get_version},
-    {&hatchet__create_workflow_version_request__descriptor, put_workflow},
-    {&hatchet__worker_register_request__descriptor, register_worker},
-    {&hatchet__heartbeat_request__descriptor, heartbeat},
-    {&hatchet__worker_unsubscribe_request__descriptor, unsubscribe},
-    {&hatchet__step_action_event__descriptor, send_step_action_event},
-    {&hatchet__trigger_workflow_request__descriptor, trigger_workflow},
-    {&hatchet__bulk_trigger_workflow_request__descriptor, bulk_trigger_workflow},
-    {&hatchet__refresh_timeout_request__descriptor, refresh_timeout},
-    {&hatchet__release_slot_request__descriptor, release_slot},
-    {&hatchet__put_log_request__descriptor, put_log},
-    {&hatchet__put_stream_event_request__descriptor, put_stream_event},
-    {&hatchet__push_event_request__descriptor, push_event},
-    {&hatchet__bulk_push_event_request__descriptor, bulk_push_event},
-    {&hatchet__get_run_details_request__descriptor, get_run_details},
-    {&hatchet__register_durable_event_request__descriptor, register_durable_event},
-    {&hatchet__trigger_workflow_run_request__descriptor, trigger_workflow_run},
-    {&hatchet__cancel_tasks_request__descriptor, change_tasks},
-    {&hatchet__replay_tasks_request__descriptor, change_tasks},
-    {&hatchet__schedule_workflow_request__descriptor, schedule_workflow},
-    {&hatchet__put_rate_limit_request__descriptor, put_rate_limit},
-    {&hatchet__upsert_worker_labels_request__descriptor, upsert_worker_labels},
-};
-
 const struct grpc_methods GATEWAY_METHODS = {METHODS, sizeof(METHODS) / sizeof(METHODS[0])};
 
 const struct unary *
 unary_of(const struct grpc_call *grpc)
 {
-	size_t at = (size_t)(grpc_call_method(grpc) - METHODS);
-	froe_assert(at < sizeof(UNARIES) / sizeof(UNARIES[0]));
-	return &UNARIES[at];
+	const struct unary *unary = grpc_call_method(grpc)->own;
+	froe_assert(unary != NULL);
+	return unary;
 }

@@ -106,6 +106,7 @@ struct grpc_method {
 	void (*written)(struct grpc_call *call);
 	/* The call goes. */
 	void (*close)(struct grpc_call *call, enum grpc_end end);
+	const void *own; /* the service's */
 };
 
 struct grpc_methods {

@@ -121,6 +121,9 @@
 #define FROE_JOB_FILTER_BYTES_MAX 16384u
 #define FROE_JOB_WAIT_MS_MAX 30000u
 
+/* Rate limits: so many keys of a tenant, for ever. */
+#define FROE_TENANT_RATE_LIMITS_MAX 10000u
+
 /* Access. A token lives 90 days unless said otherwise, and a year at most (or for ever). */
 #define FROE_TOKENS_MAX 1000u /* so that a list of them is one message */
 #define FROE_TOKEN_ACTIONS_MAX 64u

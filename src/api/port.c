@@ -202,6 +202,9 @@ clone_engine(struct clone *clone, struct eng_command *command)
 	case ENG_CMD_APPROVAL_DECIDE:
 		clone_bytes(clone, &command->approval_decide.reason);
 		break;
+	case ENG_CMD_RATE_LIMIT_PUT:
+		clone_bytes(clone, &command->rate_put.key);
+		break;
 	case ENG_CMD_TASK_EVICT:
 	case ENG_CMD_RUN_REPLAY: /* the hub's own */
 	case ENG_CMD_JOB_SKIP:
@@ -277,6 +280,7 @@ clone_command(struct clone *clone, struct api_command *command)
 	case API_OP_WORKER_GET:
 	case API_OP_WHY:
 	case API_OP_QUEUE_LIST:
+	case API_OP_RATE_LIST:
 	case API_OP_JOB_GET:
 	case API_OP_JOB_LIST:
 		break;

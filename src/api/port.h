@@ -66,6 +66,7 @@ enum api_op {
 	API_OP_WORKER_GET,
 	API_OP_WHY,
 	API_OP_QUEUE_LIST,
+	API_OP_RATE_LIST,
 	API_OP_METRICS,    /* for /metrics: answered with API_METRICS_NUMBER */
 	API_OP_TOKEN_CREATE,
 	API_OP_TOKEN_LIST,
@@ -155,6 +156,10 @@ struct api_command {
 			uint64_t after;
 			uint32_t limit;
 		} approvals;
+		struct {
+			uint64_t after;
+			uint32_t limit;
+		} rates;
 		struct {
 			uint64_t number;  /* GET */
 			uint32_t wait_ms; /* GET */

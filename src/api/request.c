@@ -733,6 +733,10 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 	case FROE__ENVELOPE__BODY_QUEUE_LIST:
 		ret_command->op = API_OP_QUEUE_LIST;
 		return FROE_OK;
+	case FROE__ENVELOPE__BODY_RATE_LIMIT_PUT:
+		return decode_rate_put(envelope->rate_limit_put, ret_command, fault);
+	case FROE__ENVELOPE__BODY_RATE_LIMIT_LIST:
+		return decode_rate_list(envelope->rate_limit_list, ret_command, fault);
 	case FROE__ENVELOPE__BODY_TASK_OUTPUT_GET:
 		return decode_output_get(envelope->task_output_get, ret_command, fault);
 	case FROE__ENVELOPE__BODY_TOKEN_CREATE:
@@ -771,6 +775,7 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 #define ANSWER_BYTES_ROW 384u      /* of RunPage: an id, a name, six numbers */
 #define ANSWER_BYTES_STARTED 48u   /* of RunsStarted: an id, three numbers */
 #define ANSWER_BYTES_QUEUE 1024u   /* of QueuePage: two names, three numbers */
+#define ANSWER_BYTES_RATE 320u     /* of RateLimitPage: a key, four numbers */
 #define ANSWER_BYTES_WORKER 2560u  /* of WorkerPage: an id, a name, eight types of slots */
 #define ANSWER_BYTES_GET (1u << 21) /* WorkerView: 1000 actions, 1000 leases with their names */
 #define ANSWER_BYTES_JOB 4096u     /* of JobPage: a reason, two names, a task, ten numbers */
@@ -824,6 +829,8 @@ request_answer_bytes_max(const struct api_command *command)
 		return FROE_WORKFLOW_TASKS_MAX * (size_t)ANSWER_BYTES_WHY;
 	case API_OP_QUEUE_LIST:
 		return 2 * FROE_LIST_MAX * (size_t)ANSWER_BYTES_QUEUE;
+	case API_OP_RATE_LIST:
+		return ANSWER_BYTES_SMALL + (size_t)command->rates.limit * ANSWER_BYTES_RATE;
 	case API_OP_OPEN:
 	case API_OP_CLOSE:
 	case API_OP_CREDIT:

@@ -33,6 +33,11 @@ enum froe_err decode_workflow_get(const Froe__WorkflowGet *get, struct api_comma
 enum froe_err decode_approval_list(const Froe__ApprovalList *list, struct api_command *command,
     struct froe_fault *fault) FROE_CHECKED;
 
+enum froe_err decode_rate_list(const Froe__RateLimitList *list, struct api_command *command,
+    struct froe_fault *fault) FROE_CHECKED;
+enum froe_err decode_rate_put(const Froe__RateLimitPut *put, struct api_command *command,
+    struct froe_fault *fault) FROE_CHECKED;
+
 /* request_job.c */
 enum froe_err decode_cancel_many(const Froe__RunCancelMany *from, struct arena *arena,
     struct api_command *command, struct froe_fault *fault) FROE_CHECKED;

@@ -118,3 +118,27 @@ decode_approval_list(const Froe__ApprovalList *list, struct api_command *command
 		    FROE_LIST_MAX);
 	return FROE_OK;
 }
+
+enum froe_err
+decode_rate_list(const Froe__RateLimitList *list, struct api_command *command,
+    struct froe_fault *fault)
+{
+	command->op = API_OP_RATE_LIST;
+	command->rates.after = list->after;
+	command->rates.limit = list->limit != 0 ? list->limit : REQUEST_LIST_DEFAULT;
+	if (list->limit > FROE_LIST_MAX)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
+		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
+		    FROE_LIST_MAX);
+	return FROE_OK;
+}
+
+enum froe_err
+decode_rate_put(const Froe__RateLimitPut *put, struct api_command *command,
+    struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_RATE_LIMIT_PUT);
+	engine->rate_put.limit = put->limit;
+	engine->rate_put.window = (uint32_t)put->window;
+	return take_name(put->key, "key", /* required= */ true, &engine->rate_put.key, fault);
+}

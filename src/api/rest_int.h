@@ -138,6 +138,7 @@ bool rest_member(struct bytes object, const char *name, struct bytes *ret_value)
 void rest_meta(struct rest_call *call);
 void rest_queue_metrics(struct rest_call *call);
 void rest_task_stats(struct rest_call *call);
+void rest_rate_limits(struct rest_call *call);
 void rest_openapi(struct rest_call *call);
 void rest_live(struct rest_call *call);
 void rest_ready(struct rest_call *call);

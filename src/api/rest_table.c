@@ -28,6 +28,8 @@ const struct rest_route REST_ROUTES[] = {
         "TenantStepRunQueueMetrics", "How many tasks wait for each action"},
     {GET, TENANT "/task-stats", rest_task_stats, REST_SDKS, "", "TaskStats",
         "How many tasks wait and run, by the tasks' names"},
+    {GET, TENANT "/rate-limits", rest_rate_limits, REST_SDKS, "limit offset search",
+        "RateLimitList", "The rate limits that were put"},
     {GET, TENANT, rest_tenant, REST_SDKS, "", "Tenant", "The token's tenant"},
     {GET, STABLE "/workflow-runs/{v1-workflow-run}", rest_run, REST_SDKS, "",
         "V1WorkflowRunDetails", "A run, its tasks and what happened to them"},

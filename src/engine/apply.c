@@ -678,6 +678,8 @@ eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fau
 		return apply_event_pushed(&apply);
 	case ENG_EV_APPROVAL_DECIDED:
 		return apply_approval_decided(&apply);
+	case ENG_EV_RATE_LIMIT_PUT:
+		return apply_rate_limit_put(&apply);
 	case ENG_EV_TOKEN_CREATED:
 		return apply_token_created(eng, event, fault);
 	case ENG_EV_TOKEN_REVOKED:

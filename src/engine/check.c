@@ -194,6 +194,7 @@ eng_check(const struct eng *eng)
 	    keyset_get_u64(&eng->runs_by_key, eng->recent->key) == eng->recent);
 	check_runs(eng, &counted);
 	check_tokens(eng);
+	rates_check(eng);
 	check_workflows(eng);
 	jobs_check(eng);
 	froe_assert(counted.workers == eng->counts.workers); /* 7 */
@@ -406,6 +407,17 @@ digest_token(struct digest *digest, const struct eng_token_view *token)
 	digest_word(digest, token->expires_ns);
 }
 
+static void
+digest_rates(struct digest *digest, const struct eng_tenant *tenant)
+{
+	for (uint32_t i = 0; i < tenant->rate_count; i++) {
+		const struct eng_rate *rate = tenant->rates[i];
+		digest_bytes(digest, rate->named.name);
+		digest_word(digest, (uint64_t)rate->limit << 32 | rate->window);
+		digest_word(digest, rate->put_ns);
+	}
+}
+
 /* A record of a run leaves a node at most; a definition is about as long as a hundred small things.
  */
 bool
@@ -413,6 +425,7 @@ eng_small(const struct eng *eng, uint64_t limit)
 {
 	struct list *at;
 	uint64_t size = eng->closed_count + eng->counts.workers + eng->counts.tokens +
+	    eng->counts.rates +
 	    eng->counts.deliveries + eng->counts.runs + eng->counts.jobs * UINT64_C(20) +
 	    eng->workflow_count * UINT64_C(100);
 	for (uint32_t i = 0; i < eng->tenant_count && size <= limit; i++)
@@ -460,6 +473,7 @@ eng_hash(const struct eng *eng)
 		digest_word(&digest, (uint64_t)eng->tenants[i]->fair.deficit);
 		digest_idems(&digest, eng->tenants[i]);
 		digest_jobs(&digest, eng->tenants[i]);
+		digest_rates(&digest, eng->tenants[i]);
 	}
 	for (uint32_t i = 0; i < eng->workflow_count; i++) {
 		const struct eng_workflow *workflow = eng->workflows[i];

@@ -207,6 +207,7 @@ enum eng_command_type {
 	ENG_CMD_TASK_EVICT,      /* its worker parks a task that waits */
 	ENG_CMD_EVENT_PUSH,      /* -> the event's number */
 	ENG_CMD_APPROVAL_DECIDE,
+	ENG_CMD_RATE_LIMIT_PUT,
 	ENG_CMD_TOKEN_CREATE,
 	ENG_CMD_TOKEN_REVOKE,
 };
@@ -408,6 +409,11 @@ struct eng_command {
 			struct bytes reason;
 		} approval_decide;
 		struct {
+			struct bytes key;
+			uint32_t limit;
+			uint32_t window; /* enum eng_window */
+		} rate_put;
+		struct {
 			uint64_t kid; /* which token: random, below 2^50; chosen outside */
 			struct bytes digest; /* ENG_DIGEST_BYTES, of its secret */
 			struct bytes name;
@@ -531,6 +537,8 @@ struct eng_event {
 	uint32_t condition_count;
 	const struct bytes *data; /* of each condition: JSON for the approver, or empty */
 	uint32_t data_count;
+	uint32_t limit;  /* RATE_LIMIT_PUT */
+	uint32_t window; /* enum eng_window */
 };
 
 /* ---------------------------------------------------------------------------------- effects */
@@ -743,27 +751,6 @@ struct bytes eng_worker_name(const struct eng *eng, uint64_t worker); /* empty: 
 /* Does it hold a lease of this run? */
 bool eng_worker_holds(const struct eng *eng, uint64_t worker, struct uuid run);
 
-/* A token as state has it; borrowed until the next step. */
-struct eng_token_view {
-	uint64_t kid;
-	struct bytes digest;
-	struct bytes name;
-	struct bytes scope;
-	struct bytes actor; /* who made it */
-	const struct bytes *actions;
-	uint32_t action_count;
-	uint32_t roles;
-	uint64_t created_ns;
-	uint64_t expires_ns; /* 0: never */
-};
-bool eng_token(const struct eng *eng, uint64_t kid, struct eng_token_view *ret_view);
-/* All of them, oldest first. */
-void eng_tokens(const struct eng *eng,
-    void (*each)(void *context, const struct eng_token_view *view), void *context);
-/* May a token (or caller) of this scope do something with what is in that one? */
-bool eng_scope_covers(struct bytes scope, struct bytes other);
-/* Does a list of patterns allow the action? "orders:*" allows what begins with "orders:". */
-bool eng_actions_allow(const struct bytes *patterns, uint32_t count, struct bytes action);
 /* Of those that have left too, the newest ENG_LEFT_MAX; empty: unknown. */
 struct bytes eng_worker_name(const struct eng *eng, uint64_t worker);
 /* By its own id, if it is registered; 0: it is not. */
@@ -866,7 +853,7 @@ size_t eng_approvals(const struct eng *eng, struct eng_tenant_id tenant, uint64_
 
 struct eng_counts {
 	uint64_t jobs, jobs_running;
-	uint64_t tokens;
+	uint64_t tokens, rates;
 	uint64_t tenants, workflows, workers, slots, slots_used;
 	uint64_t runs, runs_started, runs_closed[6]; /* by enum eng_status */
 	uint64_t runs_open[6];                       /* the same, of those that have not ended */

@@ -37,6 +37,8 @@
 #include "base/stock.h"
 #include "engine/engine.h"
 #include "engine/job.h"
+#include "engine/rate.h"
+#include "engine/token.h"
 #include "froe/limits.h"
 #include "sched/fair.h"
 #include "sched/heap.h"
@@ -98,6 +100,16 @@ struct eng_tenant {
 	struct list jobs_ended; /* those that have ended, in the order of their ends */
 	uint32_t job_count;
 	uint32_t job_ended_count;
+	struct map rates_by_key; /* hash of key -> struct eng_named in struct eng_rate */
+	struct eng_rate **rates;  /* rates[number - 1] */
+	uint32_t rate_count;
+};
+
+struct eng_rate {
+	struct eng_named named;
+	uint64_t put_ns;
+	uint32_t limit;
+	uint8_t window; /* enum eng_window */
 };
 
 /* A type of slots. Its number means nothing but itself: no state depends on it. */
@@ -642,6 +654,10 @@ enum froe_err apply_token_created(struct eng *eng, const struct eng_event *event
 enum froe_err apply_token_revoked(struct eng *eng, const struct eng_event *event,
     struct froe_fault *fault) FROE_CHECKED;
 void token_free(struct eng *eng, struct eng_token *token);
+/* rate.c */
+struct eng_rate *rate_find(const struct eng_tenant *tenant, struct bytes key); /* NULL: none */
+void rates_release(struct eng_tenant *tenant);
+void rates_check(const struct eng *eng);
 /* Zeroed, with room for the version's tasks. */
 struct eng_run *run_alloc(struct eng *eng, const struct eng_version *version);
 void run_give_back(struct eng *eng, struct eng_run *run);
@@ -732,6 +748,7 @@ void decide_durable_step(struct eng_turn *turn);
 void decide_task_evict(struct eng_turn *turn);
 void decide_event_push(struct eng_turn *turn);
 void decide_approval_decide(struct eng_turn *turn);
+void decide_rate_limit_put(struct eng_turn *turn);
 void decide_token_create(struct eng_turn *turn);
 void decide_token_revoke(struct eng_turn *turn);
 

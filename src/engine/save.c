@@ -212,6 +212,7 @@ save_engine(struct save *save)
 	put_number(save, eng->counts.tokens);
 	put_number(save, eng->job_last);
 	put_number(save, eng->counts.jobs);
+	put_number(save, eng->counts.rates);
 	save_object(save, ENG_OBJ_ENGINE, 0);
 }
 
@@ -266,6 +267,7 @@ load_engine(struct eng_load *load)
 	load->engine.tokens = take_number(take);
 	load->engine.job_last = take_number(take);
 	load->engine.jobs = take_number(take);
+	load->engine.rates = take_number(take);
 	enum froe_err err = take_end(load, take, "its counters");
 	if (err == FROE_OK)
 		load_reserve(load);
@@ -449,6 +451,7 @@ static const struct save_row save_table[] = {
     {ENG_OBJ_TIMERS, save_timers, load_timers},
     {ENG_OBJ_CLOSED, save_closed, load_closed},
     {0, save_tokens, NULL},
+    {0, save_rates, NULL},
     {ENG_OBJ_JOB, save_jobs, load_job},
 };
 #define SAVE_TABLE_ROWS (sizeof(save_table) / sizeof(save_table[0]))
@@ -497,7 +500,7 @@ load_event(struct eng_load *load, const struct eng_event *event)
 	if (event->type == ENG_EV_WORKER_REGISTERED)
 		return load_worker_event(load, event);
 	if (event->type == ENG_EV_TENANT_CREATED || event->type == ENG_EV_WORKFLOW_PUT ||
-	    event->type == ENG_EV_TOKEN_CREATED)
+	    event->type == ENG_EV_TOKEN_CREATED || event->type == ENG_EV_RATE_LIMIT_PUT)
 		return eng_apply(load->eng, event, load->fault);
 	return load_bad(load, "an event that is not saved");
 }
@@ -548,6 +551,7 @@ load_counts_check(const struct eng_load *load)
 	    eng->counts.nodes != engine->nodes || eng->approvals.count != engine->asked ||
 	    eng->closed_count != engine->closed || start_rows(eng) != engine->start_rows ||
 	    eng->counts.tokens != engine->tokens || eng->counts.jobs != engine->jobs ||
+	    eng->counts.rates != engine->rates ||
 	    eng->worker_last > engine->worker_last ||
 	    eng->wheels[ENG_UPTIME].count + eng->wheels[ENG_WALL].count != engine->timers)
 		return load_bad(load, "records are missing, or too many");

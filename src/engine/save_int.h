@@ -61,7 +61,7 @@ struct load_engine {
 	uint64_t tenants, workflows, workers, leaving, runs, timers, closed, tokens;
 	uint64_t event_last, approvals, deliveries, nodes, asked;
 	uint64_t started_ns, start_rows;
-	uint64_t job_last, jobs;
+	uint64_t job_last, jobs, rates;
 };
 
 struct eng_load {
@@ -154,6 +154,9 @@ enum froe_err load_doomed(struct eng_load *load);
 /* save_job.c */
 void save_jobs(struct save *save);
 enum froe_err load_job(struct eng_load *load);
+
+/* rate.c */
+void save_rates(struct save *save);
 
 /* save_queue.c */
 void save_tenants(struct save *save);

@@ -140,6 +140,7 @@ tenant_close(struct eng *eng, struct eng_tenant *tenant)
 		idem_free(eng, container_of(heap_first(&tenant->idems_due), struct eng_idem, due));
 	heap_release(&tenant->idems_due);
 	slot_types_close(tenant);
+	rates_release(tenant);
 	map_release(&tenant->idems);
 	fair_tenant_release(&tenant->fair);
 	map_release(&tenant->actions);

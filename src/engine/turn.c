@@ -85,6 +85,7 @@ decide_change(struct eng_turn *turn, void (*change)(struct eng_turn *turn))
 		change(turn);
 }
 
+/* The table of commands. */
 static void
 decide(struct eng_turn *turn)
 {
@@ -175,6 +176,9 @@ decide(struct eng_turn *turn)
 		return;
 	case ENG_CMD_APPROVAL_DECIDE:
 		decide_approval_decide(turn);
+		return;
+	case ENG_CMD_RATE_LIMIT_PUT:
+		decide_rate_limit_put(turn);
 		return;
 	case ENG_CMD_TOKEN_CREATE:
 		decide_token_create(turn);
@@ -366,6 +370,8 @@ command_payload(const struct eng *eng, const struct eng_command *command)
 		return command->approval_decide.reason.size;
 	if (command->type == ENG_CMD_DURABLE_STEP)
 		return durable_bytes(eng, command);
+	if (command->type == ENG_CMD_RATE_LIMIT_PUT)
+		return command->rate_put.key.size;
 	if (command->type == ENG_CMD_TOKEN_CREATE)
 		return token_payload(command);
 	if (command->type == ENG_CMD_WORKER_PAUSE)

@@ -27,7 +27,9 @@ enum froe_err run_take(const Hatchet__TriggerWorkflowRequest *from, const char *
 /* change.c: CancelTasks, ReplayTasks */
 unary_handle change_tasks;
 /* schedule.c */
-unary_handle schedule_workflow, put_rate_limit, upsert_worker_labels;
+unary_handle schedule_workflow, upsert_worker_labels;
+/* rate.c */
+unary_handle put_rate_limit;
 /* task.c */
 unary_handle send_step_action_event, refresh_timeout, release_slot;
 /* The id of a task, into call->id. False: it is none, and the call is refused. */

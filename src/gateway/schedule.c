@@ -1,5 +1,5 @@
 /*
- * gateway/schedule: runs at times to come; and what this server has not.
+ * gateway/schedule: runs at times to come; and labels, which this server has not.
  */
 #include "gateway/method.h"
 
@@ -70,14 +70,6 @@ schedule_workflow(struct call *call, const ProtobufCMessage *message, struct are
 	envelope.body_case = FROE__ENVELOPE__BODY_RUN_START_MANY;
 	envelope.run_start_many = &many;
 	call_ask(call, &envelope, &options, arena, on_scheduled);
-}
-
-void
-put_rate_limit(struct call *call, const ProtobufCMessage *message, struct arena *arena)
-{
-	(void)message;
-	(void)arena;
-	call_refuse(call, FROE_UNSUPPORTED, "key", "this server does not have rate limits yet");
 }
 
 void

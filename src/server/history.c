@@ -765,6 +765,7 @@ fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 		fold_evicted(fold, task, event);
 		return;
 	case ENG_EV_EVENT_PUSHED:
+	case ENG_EV_RATE_LIMIT_PUT:
 	case ENG_EV_TOKEN_CREATED:
 	case ENG_EV_TOKEN_REVOKED:
 	case ENG_EV_LEASE_REFRESHED:

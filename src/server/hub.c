@@ -9,6 +9,7 @@
 #include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/message.h"
+#include "engine/token.h"
 
 #include <stdio.h>
 
@@ -665,6 +666,7 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 	case ENG_CMD_JOB_START:
 	case ENG_CMD_JOB_CANCEL:
 	case ENG_CMD_WORKER_PAUSE:
+	case ENG_CMD_RATE_LIMIT_PUT:
 		break;
 	case ENG_CMD_ENGINE_START:
 	case ENG_CMD_TIMER:
@@ -779,6 +781,9 @@ hub_command(struct hub *hub, const struct api_command *command)
 	case API_OP_WORKER_LIST:
 	case API_OP_WORKER_GET:
 		hub_workers(hub, conn, command);
+		return true;
+	case API_OP_RATE_LIST:
+		hub_rates(hub, conn, command);
 		return true;
 	case API_OP_QUEUE_LIST:
 		hub_queues(hub, conn, command);

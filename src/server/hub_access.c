@@ -15,6 +15,7 @@
 #include "api/access.h"
 #include "base/duration.h"
 #include "base/mem.h"
+#include "engine/token.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -334,6 +334,9 @@ void hub_workers(struct hub *hub, const struct hub_conn *conn, const struct api_
 /* hub_queues.c */
 void hub_queues(struct hub *hub, const struct hub_conn *conn, const struct api_command *command);
 
+/* hub_rates.c */
+void hub_rates(struct hub *hub, const struct hub_conn *conn, const struct api_command *command);
+
 /* hub_why.c */
 /* False: the run is not open. */
 bool hub_why(struct hub *hub, const struct hub_conn *conn, const struct api_command *command);

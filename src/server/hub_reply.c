@@ -260,6 +260,7 @@ hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 		return;
 	case ENG_CMD_TASK_EVICT:
 	case ENG_CMD_APPROVAL_DECIDE:
+	case ENG_CMD_RATE_LIMIT_PUT:
 	case ENG_CMD_TOKEN_REVOKE:
 	case ENG_CMD_WORKER_LEAVE:
 	case ENG_CMD_WORKER_DRAIN:

@@ -111,6 +111,7 @@ change_name(enum eng_event_type type)
 		return "due";
 	case ENG_EV_MEMO_PUT:
 	case ENG_EV_EVENT_PUSHED:
+	case ENG_EV_RATE_LIMIT_PUT:
 	case ENG_EV_TOKEN_CREATED:
 	case ENG_EV_TOKEN_REVOKED:
 	case ENG_EV_ENGINE_STARTED:

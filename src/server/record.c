@@ -58,6 +58,7 @@ static const struct type_row type_table[] = {
     [ENG_EV_CHILD_SPAWNED] = TYPE(CHILD_SPAWNED, child_spawned),
     [ENG_EV_APPROVAL_DECIDED] = TYPE(APPROVAL_DECIDED, approval_decided),
     [ENG_EV_RUN_DUE] = TYPE(RUN_DUE, run_due),
+    [ENG_EV_RATE_LIMIT_PUT] = TYPE(RATE_LIMIT_PUT, rate_limit_put),
     [ENG_EV_TOKEN_CREATED] = TYPE(TOKEN_CREATED, token_created),
     [ENG_EV_TOKEN_REVOKED] = TYPE(TOKEN_REVOKED, token_revoked),
     [ENG_EV_WORKER_PAUSED] = TYPE(WORKER_PAUSED, worker_paused),
@@ -141,6 +142,8 @@ static const struct record_member members[] = {
     MEMBER(62, retry_ns, MEMBER_U64),
     MEMBER(85, descend, MEMBER_U32),
     MEMBER(86, refusal, MEMBER_U32),
+    MEMBER(90, limit, MEMBER_U32),
+    MEMBER(91, window, MEMBER_U32),
 };
 
 static const struct type_row *

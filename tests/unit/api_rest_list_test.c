@@ -387,6 +387,47 @@ test_rest__logs(void **state)
 }
 
 static void
+test_rest__rate_limits(void **state)
+{
+	(void)state;
+	static char a[] = "api:one", b[] = "mail", c[] = "api:two";
+	Froe__RateLimitPage page = FROE__RATE_LIMIT_PAGE__INIT;
+	Froe__RateLimitRow rows[3] = {FROE__RATE_LIMIT_ROW__INIT, FROE__RATE_LIMIT_ROW__INIT,
+	    FROE__RATE_LIMIT_ROW__INIT};
+	Froe__RateLimitRow *list[3] = {&rows[0], &rows[1], &rows[2]};
+	rows[0].key = a;
+	rows[1].key = b;
+	rows[2].key = c;
+	rows[2].has_limit = rows[2].has_window = rows[2].has_put_ns = true;
+	rows[2].limit = 12;
+	rows[2].window = FROE__RATE_WINDOW__WINDOW_WEEK;
+	rows[2].put_ns = UINT64_C(1767225600000001000);
+	page.rows = list;
+	page.n_rows = 2;
+	page.has_next = true;
+	page.next = 7;
+	struct world *w = world_new();
+	feed(w, ASK("GET", "/api/v1/tenants/acme/rate-limits?search=api&offset=1&limit=1", ""));
+	welcome(w, ENG_ROLE_WORKER);
+	const struct api_command *ask = asked(w, API_OP_RATE_LIST);
+	assert_int_equal(ask->rates.after, 0);
+	answer(w, ask, FROE__ENVELOPE__BODY_RATE_LIMIT_PAGE, &page, 0);
+	ask = asked(w, API_OP_RATE_LIST);
+	assert_int_equal(ask->rates.after, 7);
+	page.rows = list + 2;
+	page.n_rows = 1;
+	page.has_next = false;
+	answer(w, ask, FROE__ENVELOPE__BODY_RATE_LIMIT_PAGE, &page, 0);
+	const char *text = heard(w, 200);
+	assert_non_null(strstr(text, "{\"rows\":[{\"key\":\"api:two\",\"tenantId\":"));
+	assert_non_null(strstr(text, "\"limitValue\":12,\"value\":12,\"window\":\"WEEK\","
+	    "\"lastRefill\":\"2026-01-01T00:00:00.000001Z\"}],"
+	    "\"pagination\":{\"current_page\":2"));
+	assert_null(strstr(text, "mail"));
+	world_free(w);
+}
+
+static void
 test_rest__queues(void **state)
 {
 	(void)state;
@@ -434,6 +475,7 @@ main(void)
 	    cmocka_unit_test(test_rest__a_worker_is_paused),
 	    cmocka_unit_test(test_rest__logs),
 	    cmocka_unit_test(test_rest__queues),
+	    cmocka_unit_test(test_rest__rate_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,6 +89,7 @@ command_answered(const struct eng_command *command)
 	case ENG_CMD_TASK_EVICT:
 	case ENG_CMD_EVENT_PUSH:
 	case ENG_CMD_APPROVAL_DECIDE:
+	case ENG_CMD_RATE_LIMIT_PUT:
 	case ENG_CMD_TOKEN_CREATE:
 	case ENG_CMD_TOKEN_REVOKE:
 	case ENG_CMD_TASK_RELEASE:
@@ -625,37 +626,13 @@ driver_cancel(struct driver *driver, uint64_t run)
 	return driver_try(driver, &command);
 }
 
-static inline struct eng_command
-driver_token_command(const struct driver *driver, uint64_t kid, const char *name)
-{
-	static const uint8_t digest[ENG_DIGEST_BYTES] = {1, 2, 3};
-	struct eng_command command = driver_command(driver, ENG_CMD_TOKEN_CREATE);
-	command.actor = bytes_text("maker");
-	command.token_create.kid = kid;
-	command.token_create.digest = bytes_of(digest, sizeof(digest));
-	command.token_create.name = bytes_text(name);
-	command.token_create.scope = bytes_text("test");
-	command.token_create.roles = ENG_ROLE_CLIENT;
-	return command;
-}
-
-static inline void
-driver_token(struct driver *driver, uint64_t kid, const char *name, const char *scope,
-    uint32_t roles, uint64_t expires_ns)
-{
-	struct eng_command command = driver_token_command(driver, kid, name);
-	command.token_create.scope = bytes_text(scope);
-	command.token_create.roles = roles;
-	command.token_create.expires_ns = expires_ns;
-	assert_int_equal(driver_try(driver, &command), FROE_OK);
-}
-
 static inline enum froe_err
-driver_token_revoke(struct driver *driver, uint64_t kid, const char *scope)
+driver_rate(struct driver *driver, const char *key, uint32_t limit, uint32_t window)
 {
-	struct eng_command command = driver_command(driver, ENG_CMD_TOKEN_REVOKE);
-	command.token_revoke.kid = kid;
-	command.token_revoke.scope = bytes_text(scope);
+	struct eng_command command = driver_command(driver, ENG_CMD_RATE_LIMIT_PUT);
+	command.rate_put.key = bytes_text(key);
+	command.rate_put.limit = limit;
+	command.rate_put.window = window;
 	return driver_try(driver, &command);
 }
 

@@ -3,6 +3,9 @@
  * invented are refused before they change anything.
  */
 #include "engine_durable.h"
+#include "engine_token.h"
+
+#include "engine/rate.h"
 
 static void
 story_durable(struct driver *d)
@@ -120,6 +123,8 @@ story_tell(struct driver *d)
 	driver_token(d, 1, "first", "*", ENG_ROLE_ADMIN, 0);
 	driver_token(d, 2, "second", "test", ENG_ROLE_WORKER, d->now_ns + SECOND);
 	assert_int_equal(driver_token_revoke(d, 1, "*"), FROE_OK);
+	assert_int_equal(driver_rate(d, "api", 10, ENG_WINDOW_MINUTE), FROE_OK);
+	assert_int_equal(driver_rate(d, "api", 12, ENG_WINDOW_MINUTE), FROE_OK);
 }
 
 static enum froe_err

@@ -3,6 +3,9 @@
  * engine that holds together. That any state comes back is tested in the model's worlds, too.
  */
 #include "engine_durable.h"
+#include "engine_token.h"
+
+#include "engine/rate.h"
 
 #define WORKER_SLOTS 4
 
@@ -70,6 +73,8 @@ driver_fill(struct driver *driver)
 {
 	struct workflow workflow;
 	driver_open(driver);
+	assert_int_equal(driver_rate(driver, "one", 1, ENG_WINDOW_YEAR), FROE_OK);
+	assert_int_equal(driver_rate(driver, "two", 0, ENG_WINDOW_SECOND), FROE_OK);
 	driver_token(driver, 11, "first", "*", ENG_ROLE_ADMIN, 0);
 	driver_advance(driver, SECOND); /* it is older than what follows */
 	driver_token(driver, 10, "second", "test", ENG_ROLE_WORKER, driver->now_ns + SECOND);

@@ -1,8 +1,9 @@
 /*
  * Tokens in the engine: made, found, revoked, refused, bounded; whose scope covers what; patterns.
  */
-#include "engine_driver.h"
+#include "engine_token.h"
 
+#include "engine/token.h"
 #include "froe/limits.h"
 
 static void

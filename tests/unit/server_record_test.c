@@ -60,6 +60,7 @@ static const struct {
     {ENG_EV_EVENT_PUSHED, "EVENT_PUSHED", " tenant name payload metadata actor number "},
     {ENG_EV_APPROVAL_DECIDED, "APPROVAL_DECIDED",
         " task text actor node which approval approved "},
+    {ENG_EV_RATE_LIMIT_PUT, "RATE_LIMIT_PUT", " tenant key limit window "},
     {ENG_EV_TOKEN_CREATED, "TOKEN_CREATED",
         " deadline_ns name actions actor kid digest scope roles "},
     {ENG_EV_TOKEN_REVOKED, "TOKEN_REVOKED", " actor kid "},

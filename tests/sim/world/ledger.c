@@ -17,6 +17,7 @@ static const char *const promise_names[] = {
     [PROMISE_CHUNK] = "an acknowledged chunk",
     [PROMISE_EVENT] = "an acknowledged event",
     [PROMISE_TOKEN] = "an acknowledged token, or its end",
+    [PROMISE_RATE] = "an acknowledged rate limit",
     [PROMISE_JOB] = "an acknowledged job",
     [PROMISE_JOB_OVER] = "an acknowledged end of a job",
     [PROMISE_WORKER] = "an acknowledged registration",
@@ -101,6 +102,8 @@ promise_holds(const struct model *model, const struct ledger_row *row)
 	if (row->promise == PROMISE_TOKEN)
 		return model_token_revoked(model, row->lease) ||
 		    (row->hash == 0 && model_token_good(model, row->lease));
+	if (row->promise == PROMISE_RATE)
+		return model->rates[row->tenant][row->task].limit >= row->lease;
 	if (row->promise == PROMISE_JOB)
 		return row->lease <= model->job_count &&
 		    model->jobs[row->lease - 1].filter_hash == row->hash;

@@ -23,6 +23,7 @@ enum promise {
 	PROMISE_CHUNK,     /* the lease's chunk (workflow) has these bytes (hash) */
 	PROMISE_EVENT,     /* so many events (lease) came */
 	PROMISE_TOKEN,     /* the token (lease) was made; revoked (hash) */
+	PROMISE_RATE,      /* the rate limit (task) is this (lease) or a later one */
 	PROMISE_JOB,       /* the job (lease) has this filter (hash) */
 	PROMISE_JOB_OVER,  /* it has ended */
 	PROMISE_WORKER,    /* the worker with this number (lease) is this one */

@@ -372,6 +372,7 @@ answer_decide(struct model *model)
 		answer_evict(model);
 		return;
 	case ENG_CMD_EVENT_PUSH:
+	case ENG_CMD_RATE_LIMIT_PUT:
 		return;
 	case ENG_CMD_APPROVAL_DECIDE:
 		answer_approval(model, model_tenant_of(model, command->tenant.v));

@@ -195,6 +195,13 @@ struct model_token {
 	bool revoked;
 };
 
+#define MODEL_RATES_MAX 4u
+struct model_rate {
+	uint64_t put_ns; /* 0: there is none */
+	uint32_t limit;
+	uint32_t window;
+};
+
 struct model_approval {
 	unsigned tenant;
 	uint64_t number;
@@ -299,6 +306,7 @@ struct model {
 	uint64_t approval_last[PLAN_TENANTS_MAX];
 	struct model_token tokens[MODEL_TOKENS_MAX];
 	unsigned token_count;
+	struct model_rate rates[PLAN_TENANTS_MAX][MODEL_RATES_MAX];
 	struct model_job *jobs; /* by number - 1 */
 	size_t job_count;
 	uint64_t jobs_ended[PLAN_TENANTS_MAX];
@@ -359,6 +367,9 @@ bool model_token_good(const struct model *model, uint64_t kid);
 bool model_token_revoked(const struct model *model, uint64_t kid);
 /* The engine lets these in, and nobody else. */
 void model_tokens_check(struct model *model, const struct eng *eng);
+void model_rates_check(struct model *model, const struct eng *eng);
+struct bytes model_rate_key(unsigned rate); /* "k0", ... */
+unsigned model_rate_of(struct bytes key);   /* MODEL_RATES_MAX: nobody's */
 /* The engine's jobs are these, and have done what happened. */
 void model_jobs_check(struct model *model, const struct eng *eng);
 unsigned model_jobs_running(const struct model *model, unsigned tenant);

@@ -389,6 +389,7 @@ static const struct event_row event_table[] = {
     {ENG_EV_LEASES_DROPPED, on_leases_dropped, OF_NOTHING},
     {ENG_EV_TASK_LOGGED, on_task_logged, OF_TASK},
     {ENG_EV_TASK_STREAMED, on_task_streamed, OF_TASK},
+    {ENG_EV_RATE_LIMIT_PUT, on_rate_limit_put, OF_NOTHING},
     {ENG_EV_TOKEN_CREATED, on_token_created, OF_NOTHING},
     {ENG_EV_TOKEN_REVOKED, on_token_revoked, OF_NOTHING},
     {ENG_EV_JOB_STARTED, on_job_started, OF_NOTHING},

@@ -49,6 +49,7 @@ void lease_unconfirmed(struct witness *witness, bool whole);
 
 /* model_token.c */
 void answer_token(struct model *model);
+void on_rate_limit_put(struct witness *witness);
 void on_token_created(struct witness *witness);
 void on_token_revoked(struct witness *witness);
 /* A privileged event says who asked for it (I13). */

@@ -2,6 +2,7 @@
  * Tokens: made, revoked, and what they allow. A revoked one is remembered: it never comes back.
  */
 #include "base/hash.h"
+#include "engine/token.h"
 #include "sim/world/model_int.h"
 
 #include <inttypes.h>

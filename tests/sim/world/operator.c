@@ -29,6 +29,13 @@ operator_wish(struct world *world, struct operator *operator)
 		operator->due_ns = UINT64_MAX;
 		return;
 	}
+	operator->rate = dice_hits(dice, 30);
+	operator->rates += operator->rate;
+	if (operator->rate) {
+		operator->wishes = true;
+		operator->unknown = false;
+		return;
+	}
 	bool full = operator->made == MODEL_TOKENS_MAX;
 	operator->revoke = operator->made > 0 && (full || dice_hits(dice, 50));
 	operator->kid = operator->revoke ? dice_range(dice, 1, operator->made) : ++operator->made;
@@ -48,6 +55,25 @@ token_scope(uint64_t kid)
 {
 	return kid % 3 == 0 ? bytes_text(ENG_SCOPE_ALL)
 	                    : bytes_text(model_tenant_name((unsigned)(kid % 3 - 1)));
+}
+
+/* Each limit is larger than all before it. */
+static void
+operator_put(struct world *world, struct operator *operator)
+{
+	struct eng_command command = {
+	    .type = ENG_CMD_RATE_LIMIT_PUT,
+	    .origin = {.conn = operator->conn, .request = world_number(world)},
+	    .tenant.v = world->process.tenants[operator->rates % world->plan.tenants],
+	    .rate_put =
+	        {
+	            .key = model_rate_key(operator->rates % MODEL_RATES_MAX),
+	            .limit = operator->rates,
+	            .window = operator->rates % ENG_WINDOWS,
+	        },
+	};
+	if (process_submit(&world->process, &command))
+		operator->request = command.origin.request;
 }
 
 static void
@@ -83,7 +109,9 @@ operator_turn(struct world *world, struct operator *operator)
 {
 	if (!operator->wishes && operator->due_ns <= world_mono_ns(world))
 		operator_wish(world, operator);
-	if (operator->wishes && operator->request == 0)
+	if (operator->wishes && operator->request == 0 && operator->rate)
+		operator_put(world, operator);
+	else if (operator->wishes && operator->request == 0)
 		operator_ask(world, operator);
 }
 

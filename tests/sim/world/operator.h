@@ -1,5 +1,6 @@
 /*
- * sim/world/operator: makes tokens and revokes them; asks again when nobody answered.
+ * sim/world/operator: makes tokens and revokes them, puts rate limits; asks again when nobody
+ * answered.
  */
 #ifndef SIM_WORLD_OPERATOR_H
 #define SIM_WORLD_OPERATOR_H
@@ -15,6 +16,8 @@ struct operator {
 	bool wishes;
 	bool unknown;     /* asked before; nobody answered */
 	bool revoke;
+	bool rate;        /* a rate limit is put, and no token */
+	uint32_t rates;   /* so many were: the limit of the last one */
 	uint64_t kid;
 	bool foreign;     /* revoked by a scope that it is not of */
 	uint64_t expires_ns;

@@ -64,6 +64,7 @@ check_recovered(struct process *process)
 		judge_fail(process->judge, "something was cut after a clean stop");
 	history_hash(process->history, process->shard.eng);
 	model_tokens_check(model, process->shard.eng);
+	model_rates_check(model, process->shard.eng);
 	model_jobs_check(model, process->shard.eng);
 	process->durable = report->last_frame_seq;
 	process->epoch = report->epoch;

@@ -57,6 +57,21 @@ promise_of_token(const struct eng_command *cause)
 }
 
 static struct ledger_row
+promise_of_rate(const struct process *process)
+{
+	const struct eng_command *cause = process->model->cause;
+	unsigned tenant = 0;
+	while (process->model->tenant_numbers[tenant] != cause->tenant.v)
+		tenant++;
+	return (struct ledger_row){
+	    .promise = PROMISE_RATE,
+	    .tenant = tenant,
+	    .task = model_rate_of(cause->rate_put.key),
+	    .lease = cause->rate_put.limit,
+	};
+}
+
+static struct ledger_row
 promise_of_workflow(const struct process *process, const struct eng_effect *effect)
 {
 	const struct eng_command *cause = process->model->cause;
@@ -174,6 +189,9 @@ promise_note(struct process *process, const struct eng_effect *effect, struct le
 		return;
 	case ENG_CMD_WORKFLOW_PUT:
 		*row = promise_of_workflow(process, effect);
+		return;
+	case ENG_CMD_RATE_LIMIT_PUT:
+		*row = promise_of_rate(process);
 		return;
 	case ENG_CMD_TOKEN_CREATE:
 	case ENG_CMD_TOKEN_REVOKE:

@@ -270,6 +270,7 @@ process_submit(struct process *process, const struct eng_command *command)
 	if (dice_hits(&process->dice, 2)) {
 		eng_check(process->shard.eng);
 		model_tokens_check(process->model, process->shard.eng);
+		model_rates_check(process->model, process->shard.eng);
 		model_jobs_check(process->model, process->shard.eng);
 	}
 	if (plan_does(process->plan, KIND_RELOAD) && dice_hits(&process->dice, 1))

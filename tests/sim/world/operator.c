@@ -1,6 +1,7 @@
 #include "sim/world/operator.h"
 
 #include "base/duration.h"
+#include "engine/rate.h"
 #include "sim/world/world.h"
 
 void

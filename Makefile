@@ -116,7 +116,7 @@ objects = $(patsubst src/%.c,$(OBJ)/%.o,$(call sources,$(1)))
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(OUT)/froe $(OUT)/libfroe.a $(OUT)/libfroe.so examples
+all: $(OUT)/froe $(OUT)/froe-hatchet-embedded $(OUT)/libfroe.a $(OUT)/libfroe.so examples
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -168,6 +168,10 @@ $(OUT)/froe: $(call lib,$(L_cli))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ -Wl,--whole-archive $(OBJ)/libcli.a -Wl,--no-whole-archive \
 	    $(call lib,$(filter-out cli,$(L_cli))) $(LIBS)
+
+# What Hatchet's SDK for TypeScript starts: froe does as the name says that it was called by.
+$(OUT)/froe-hatchet-embedded: $(OUT)/froe
+	$(Q)ln -sf froe $@
 
 $(OUT)/libfroe.a: $(call lib,$(L_client))
 	@mkdir -p $(@D)
@@ -246,7 +250,7 @@ test-build: all $(UNIT) $(PROGRAMS) $(BENCHES) $(ROT) $(POWER)
 .PHONY: test-build
 
 # Hatchet's SDKs, unmodified. What they run on is put into $(B)/hatchet by tools/deps --all.
-hatchet: $(OUT)/froe
+hatchet: $(OUT)/froe $(OUT)/froe-hatchet-embedded
 	@tests/hatchet/run --out $(OUT) $(ARGS)
 .PHONY: hatchet
 
@@ -395,6 +399,7 @@ install: all man
 	    $(DESTDIR)$(PREFIX)/include/froe $(DESTDIR)$(PREFIX)/share/man/man1 \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 755 $(OUT)/froe $(DESTDIR)$(PREFIX)/bin/froe
+	ln -sf froe $(DESTDIR)$(PREFIX)/bin/froe-hatchet-embedded
 	install -m 644 $(OUT)/libfroe.a $(DESTDIR)$(LIBDIR)/libfroe.a
 	install -m 644 $(OUT)/libfroe.so $(DESTDIR)$(LIBDIR)/libfroe.so.$(VERSION)
 	ln -sf libfroe.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libfroe.so.0

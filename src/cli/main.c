@@ -5,6 +5,7 @@
 
 #include "base/fault.h"
 #include "base/mem.h"
+#include "cli/embed.h"
 #include "cli/guess.h"
 #include "cli/help.h"
 #include "cli/settings.h"
@@ -170,6 +171,8 @@ main(int argc, char **argv)
 	struct settings settings = {0};
 	struct cli cli = {.settings = &settings};
 	signal(SIGPIPE, SIG_IGN);
+	if (argc > 0 && embed_named(argv[0]))
+		return flush(embed_main(argc, argv));
 	if (argc < 2) {
 		help_commands(stderr);
 		return FROE_EXIT_USAGE;

@@ -70,21 +70,36 @@ put_time(struct journal_line *line)
 	put_text(line, text);
 }
 
+static const char *const level_names[] = {"error", "warning", "info"};
+
+static bool
+level_muted(enum journal_level level)
+{
+	const char *least = getenv("FROE_LOG_LEVEL");
+	for (enum journal_level i = JOURNAL_ERROR; least != NULL && i < level; i++) {
+		if (strcmp(least, level_names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 begin(struct journal_line *line, enum journal_level level, const char *event, const char *sentence)
 {
-	static const char *const names[] = {"error", "warning", "info"};
 	static const char *const prefixes[] = {"<3>", "<4>", "<6>"};
 	const char *format = getenv("FROE_LOG_FORMAT");
 	bool journald = getenv("JOURNAL_STREAM") != NULL;
-	*line = (struct journal_line){.json = format != NULL && strcmp(format, "json") == 0};
+	*line = (struct journal_line){
+	    .json = format != NULL && strcmp(format, "json") == 0,
+	    .muted = level_muted(level),
+	};
 	if (journald)
 		put_text(line, prefixes[level]);
 	if (!line->json) {
 		if (!journald) {
 			put_time(line);
 			put_text(line, " ");
-			put_text(line, names[level]);
+			put_text(line, level_names[level]);
 			put_text(line, " ");
 		}
 		put_text(line, event);
@@ -95,7 +110,7 @@ begin(struct journal_line *line, enum journal_level level, const char *event, co
 	put_text(line, "{\"time\":\"");
 	put_time(line);
 	put_text(line, "\"");
-	journal_text(line, "level", names[level]);
+	journal_text(line, "level", level_names[level]);
 	journal_text(line, "event", event);
 	journal_text(line, "text", sentence);
 }
@@ -150,6 +165,8 @@ journal_number(struct journal_line *line, const char *key, uint64_t value)
 void
 journal_end(struct journal_line *line)
 {
+	if (line->muted)
+		return;
 	if (line->json)
 		line->bytes[line->size++] = '}';
 	line->bytes[line->size++] = '\n';

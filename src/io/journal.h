@@ -8,6 +8,8 @@
  *             JSON     {"time":"...","level":"warning","event":"index_damaged","text":"...",...}
  *             Under systemd's journal the time is left out, and the level is its prefix <4>.
  * Format      FROE_LOG_FORMAT: "text" (default) or "json".
+ * Levels      FROE_LOG_LEVEL: "error", "warning" or "info" (default): what is less than it is not
+ *             written.
  * Ownership   a line is the caller's, on its stack.
  * Threading   any.
  * Failure     a line that is too long is cut, a write that fails is not tried again: the log of the
@@ -32,6 +34,7 @@ enum journal_level {
 
 struct journal_line {
 	bool json;
+	bool muted; /* by FROE_LOG_LEVEL */
 	size_t size;
 	char bytes[JOURNAL_LINE_BYTES_MAX];
 };

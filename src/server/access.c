@@ -59,6 +59,14 @@ access_advertise(
 		snprintf(to, ACCESS_ADVERTISE_SIZE, "%s%.*s:%u", scheme, (int)size, listen, port);
 }
 
+_Static_assert(ACCESS_TENANT_ID_SIZE == UUID_TEXT_SIZE, "a tenant's id is a UUID");
+
+void
+access_tenant_id(const char *name, char to[ACCESS_TENANT_ID_SIZE])
+{
+	uuid_format(jwt_tenant(bytes_text(name)), to);
+}
+
 /* --------------------------------------------------------------------- without a server */
 
 struct offline {

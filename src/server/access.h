@@ -30,6 +30,10 @@ const char *access_advertise_fault(const char *text);
 enum froe_err access_key(const char *dir, uint8_t key[32], bool *ret_created,
     struct froe_fault *fault) FROE_CHECKED;
 
+/* By what Hatchet's SDKs know a tenant. */
+#define ACCESS_TENANT_ID_SIZE 37
+void access_tenant_id(const char *name, char to[ACCESS_TENANT_ID_SIZE]);
+
 struct access_token {
 	const char *name;
 	const char *tenant; /* or "*" */

@@ -23,6 +23,7 @@ edge_open(struct edge *edge, struct froe_fault *fault)
 {
 	struct loop_options options = {
 	    .listener = -1,
+	    .also_listener = -1,
 	    .admin_listener = -1,
 	    .port = bridge_edge_port(edge->options.bridge),
 	    .ready = edge->options.ready,

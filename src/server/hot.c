@@ -224,6 +224,20 @@ open_shard(struct hot *hot, struct froe_fault *fault)
 	return hot->index_err;
 }
 
+/* Each try waits for a moment. */
+static enum froe_err
+open_shard_free(struct hot *hot, struct froe_fault *fault)
+{
+	uint64_t until_ns =
+	    io_mono_ns(hot->env) + hot->options->in_use_wait_ms * NS_PER_MS;
+	for (;;) {
+		enum froe_err err = open_shard(hot, fault);
+		if (err != FROE_IN_USE || io_mono_ns(hot->env) >= until_ns)
+			return err;
+		hub_release(&hot->hub);
+	}
+}
+
 /* The log was cut, or put back to an older state: the index knows too much. All over again. */
 static enum froe_err
 open_shard_again(struct hot *hot, struct froe_fault *fault)
@@ -288,12 +302,27 @@ close_admin(struct hot *hot)
 }
 
 static enum froe_err
+open_listeners(struct hot *hot, int *ret_listener, int *ret_also, struct froe_fault *fault)
+{
+	uint16_t port;
+	const char *also = hot->options->listen_also;
+	*ret_also = -1;
+	enum froe_err err =
+	    io_listen(hot->options->listen, ret_listener, &hot->listen_port, fault);
+	if (err != FROE_OK || also == NULL)
+		return err;
+	err = io_listen(also, ret_also, &port, fault);
+	if (err != FROE_OK)
+		close(*ret_listener);
+	return err;
+}
+
+static enum froe_err
 open_loops(struct hot *hot, struct tls_context *tls, struct froe_fault *fault)
 {
 	const struct server_options *options = hot->options;
-	int listener;
-	enum froe_err err =
-	    io_listen(options->listen, &listener, &hot->listen_port, fault);
+	int listener, also;
+	enum froe_err err = open_listeners(hot, &listener, &also, fault);
 	if (err != FROE_OK)
 		return err;
 	access_advertise(options, hot->listen_port, hot->hub.options.advertise);
@@ -305,6 +334,7 @@ open_loops(struct hot *hot, struct tls_context *tls, struct froe_fault *fault)
 	};
 	struct loop_options loop = {
 	    .listener = listener,
+	    .also_listener = also,
 	    .admin_listener = open_admin(hot),
 	    .port = &hot->port.port,
 	    .ready = &hot->ready,
@@ -319,6 +349,8 @@ open_loops(struct hot *hot, struct tls_context *tls, struct froe_fault *fault)
 	err = loop_open(&hot->loop, 0, hot->io, &loop, fault);
 	if (err != FROE_OK) {
 		close(listener);
+		if (also >= 0)
+			close(also);
 		return err;
 	}
 	bridge_init(&hot->bridge, hot->io, 0);
@@ -358,7 +390,7 @@ hot_open(struct hot *hot, const struct server_options *options, struct tls_conte
 	sem_init(&hot->told, /* pshared= */ 0, 0);
 	enum froe_err err = private_dir_check(options->data, fault);
 	if (err == FROE_OK)
-		err = open_shard(hot, fault);
+		err = open_shard_free(hot, fault);
 	if (err == FROE_OK && hot->index_applied > hot->shard.report.last_frame_seq)
 		err = open_shard_again(hot, fault);
 	if (err == FROE_OK)

@@ -72,7 +72,7 @@ struct gate {
 	int listener;      /* -1: none, or closed */
 	uint64_t retry_ns; /* 0: accept is under way or not wanted */
 };
-enum { GATE_PORT, GATE_ADMIN, GATE_COUNT };
+enum { GATE_PORT, GATE_ALSO, GATE_ADMIN, GATE_COUNT };
 
 struct loop {
 	struct api_port port; /* first: what sessions post to; it refuses while stalled */
@@ -302,7 +302,11 @@ accept_stop(struct loop *loop)
 static bool
 accept_stopped(const struct loop *loop)
 {
-	return loop->gates[GATE_PORT].listener < 0 && loop->gates[GATE_ADMIN].listener < 0;
+	for (int i = 0; i < GATE_COUNT; i++) {
+		if (loop->gates[i].listener >= 0)
+			return false;
+	}
+	return true;
 }
 
 static void
@@ -371,6 +375,7 @@ loop_open(struct loop **ret_loop, uint8_t index, struct io *io, const struct loo
 	loop->plain = options->plain;
 	loop->tls = options->tls;
 	gate_start(loop, GATE_PORT, options->listener);
+	gate_start(loop, GATE_ALSO, options->also_listener);
 	gate_start(loop, GATE_ADMIN, options->admin_listener);
 	*ret_loop = loop;
 	return FROE_OK;

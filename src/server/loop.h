@@ -46,6 +46,7 @@ enum loop_plain {
 
 struct loop_options {
 	int listener;             /* a listening socket, owned from here on; -1: none */
+	int also_listener;        /* a second one, the same */
 	int admin_listener;       /* of admin.sock, the same; -1: none */
 	struct api_port *port;
 	const atomic_bool *ready; /* what /readyz says */

@@ -16,6 +16,7 @@
 struct server_options {
 	const char *data;
 	const char *listen;
+	const char *listen_also; /* a second address for the same; NULL: none */
 	const char *advertise; /* where clients reach it; NULL: where it listens */
 	const char *io; /* NULL: io_uring, or posix where it is refused; "io_uring", "posix" */
 	bool auth_off;
@@ -30,6 +31,7 @@ struct server_options {
 	uint64_t retention_ns; /* of a run that has ended; UINT64_MAX: for ever */
 	uint64_t retention_bytes; /* of log and cold files; 0: no limit */
 	uint32_t reconnect_grace_ms;
+	uint32_t in_use_wait_ms; /* for a server that ends on the same directory */
 	bool accept_tail_loss;
 	const char *tls_cert;      /* PEM files; NULL: no TLS */
 	const char *tls_key;

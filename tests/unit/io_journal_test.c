@@ -111,6 +111,45 @@ test_journal__json(void **state)
 }
 
 static void
+say_levels(void)
+{
+	journal(JOURNAL_INFO, "first", "one");
+	journal(JOURNAL_WARNING, "second", "two");
+	journal(JOURNAL_ERROR, "third", "three");
+}
+
+/* Which events are written with this FROE_LOG_LEVEL? hear() wants one line, this may be several. */
+static unsigned
+levels_said(const char *level)
+{
+	int ends[2], kept = dup(STDERR_FILENO);
+	setenv("FROE_LOG_LEVEL", level, 1);
+	assert_int_equal(pipe(ends), 0);
+	assert_true(kept >= 0 && dup2(ends[1], STDERR_FILENO) >= 0);
+	say_levels();
+	assert_true(dup2(kept, STDERR_FILENO) >= 0);
+	close(kept);
+	close(ends[1]);
+	ssize_t size = read(ends[0], said, sizeof(said) - 1);
+	close(ends[0]);
+	said[size > 0 ? size : 0] = '\0';
+	unsetenv("FROE_LOG_LEVEL");
+	return (strstr(said, "info first") != NULL ? 1u : 0u) +
+	    (strstr(said, "warning second") != NULL ? 2u : 0u) +
+	    (strstr(said, "error third") != NULL ? 4u : 0u);
+}
+
+static void
+test_journal__level(void **state)
+{
+	(void)state;
+	assert_int_equal(levels_said("info"), 7);
+	assert_int_equal(levels_said("warning"), 6);
+	assert_int_equal(levels_said("error"), 4);
+	assert_int_equal(levels_said("loud"), 7); /* a word that is none mutes nothing */
+}
+
+static void
 test_journal__systemd_gets_its_prefix(void **state)
 {
 	(void)state;
@@ -124,6 +163,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(test_journal__text, as_text),
+	    cmocka_unit_test_setup(test_journal__level, as_text),
 	    cmocka_unit_test_setup(test_journal__json, as_json),
 	    cmocka_unit_test_setup(test_journal__systemd_gets_its_prefix, as_text),
 	};

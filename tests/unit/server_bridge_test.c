@@ -65,7 +65,8 @@ edge_thread(void *argument)
 	struct loop *loop;
 	struct froe_fault fault;
 	atomic_bool ready = true;
-	struct loop_options options = {.listener = -1, .port = bridge_edge_port(&w->bridge),
+	struct loop_options options = {.listener = -1, .also_listener = -1,
+	    .admin_listener = -1, .port = bridge_edge_port(&w->bridge),
 	    .ready = &ready};
 	assert_int_equal(io_open(test_env, &io, &fault), FROE_OK);
 	assert_int_equal(loop_open(&loop, 1, io, &options, &fault), FROE_OK);

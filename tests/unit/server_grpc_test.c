@@ -298,7 +298,8 @@ server_thread(void *argument)
 	struct server *server = argument;
 	struct froe_fault fault;
 	server->port.post = server_no_post; /* the hot loop has no sessions here */
-	struct loop_options options = {.admin_listener = -1, .port = &server->port,
+	struct loop_options options = {.also_listener = -1,
+	    .admin_listener = -1, .port = &server->port,
 	    .ready = &server->ready};
 	assert_int_equal(io_open(test_env, &server->io, &fault), FROE_OK);
 	assert_int_equal(

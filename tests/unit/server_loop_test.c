@@ -214,6 +214,7 @@ server_open_and_run(void *argument)
 	struct server *server = argument;
 	struct froe_fault fault;
 	struct loop_options options = {
+	    .also_listener = -1,
 	    .admin_listener = -1,
 	    .port = &server->port,
 	    .ready = &server->ready,

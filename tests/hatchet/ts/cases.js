@@ -10,6 +10,7 @@
 const assert = require('node:assert/strict');
 const { execFileSync, spawn } = require('node:child_process');
 const fs = require('node:fs');
+const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { HatchetClient, Priority } = require('@hatchet-dev/typescript-sdk');
@@ -91,6 +92,46 @@ async function workerStart(name, slots, wanted) {
 async function workerStop(worker, signal = 'SIGTERM') {
   worker.child.kill(signal);
   await worker.over;
+}
+
+/* ------------------------------------------------------------------------------------ embedded */
+
+/* A port that nobody has, for now. */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/* What a run of embedded.js says. */
+async function embedded(dir, value, end, ...ports) {
+  const child = spawn(
+    process.execPath,
+    [path.join(__dirname, 'embedded.js'), dir, String(value), end, ...ports.map(String)],
+    {
+      stdio: ['ignore', 'pipe', fs.openSync(path.join(tmp, `embedded-${value}.log`), 'a')],
+      env: {
+        ...process.env,
+        HATCHET_CLIENT_TOKEN: '',
+        HATCHET_CLIENT_EMBEDDED_BINARY_PATH: path.join(
+          path.dirname(process.env.FROE_BIN), 'froe-hatchet-embedded'
+        ),
+      },
+    }
+  );
+  let said = '';
+  child.stdout.on('data', (data) => { said += data; });
+  await new Promise((resolve) => child.on('close', resolve));
+  const found = /^RESULT (.*)$/m.exec(said);
+  if (!found) throw new Error(`embedded.js ended with ${child.exitCode ?? child.signalCode}`);
+  assert.equal(child.signalCode, end === 'die' ? 'SIGKILL' : null);
+  const { out, earlier } = JSON.parse(found[1]);
+  return { out, earlier };
 }
 
 /* -------------------------------------------------------------------------------------- cases */
@@ -303,6 +344,16 @@ const cases = {
     const third = await workerStart('ts-held-3', 5, ['held']);
     assert.equal((await next).pid, third.child.pid);
     await workerStop(third);
+  },
+
+  /* Each program starts an engine for itself, on the same directory. */
+  async embedded() {
+    const dir = path.join(fresh(), 'data');
+    assert.deepEqual(await embedded(dir, 1, 'stop'), { out: { v: 2 }, earlier: [] });
+    assert.deepEqual(await embedded(dir, 2, 'die'), { out: { v: 4 }, earlier: [1] });
+    const [grpc, api] = await Promise.all([freePort(), freePort()]); /* two ports, one engine */
+    assert.deepEqual(await embedded(dir, 3, 'stop', grpc, api), { out: { v: 6 }, earlier: [1, 2] });
+    assert.deepEqual(fs.readdirSync(dir).filter((name) => name === 'admin.sock'), []);
   },
 
   /* The client and the worker of these runs stay up; the engine does not. */

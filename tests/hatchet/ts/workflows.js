@@ -268,6 +268,7 @@ const needs = {
   replay: ['gated'],
   unknown: [],
   'worker-restart': [],
+  embedded: [],
   'engine-restart': ['slow', 'nap', 'square', 'simple'],
 };
 

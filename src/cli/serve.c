@@ -92,6 +92,8 @@ read_options(const struct cli *cli, struct server_options *options)
 		cli_usage(cli, "--io: \"%s\" is neither io_uring nor posix", options->io);
 	options->poll_us = (uint32_t)cli_number(cli, "poll-us", options->poll_us, 10000);
 	options->segment_bytes = cli_number(cli, "segment-bytes", 0, UINT64_C(1) << 30);
+	options->snapshot_bytes =
+	    cli_number(cli, "snapshot-bytes", options->snapshot_bytes, UINT64_C(1) << 40);
 	options->cache_bytes =
 	    cli_number(cli, "cache-bytes", options->cache_bytes, UINT64_C(1) << 40);
 	options->open_runs = cli_number(cli, "open-runs", options->open_runs, UINT64_C(1) << 40);

@@ -24,6 +24,7 @@
 	    {"io", "io_uring|posix", "the I/O backend (default: io_uring where it is allowed)"},   \
 	    {"poll-us", "N", "look so long for a quick client's next message, not asleep (200)"},  \
 	    {"segment-bytes", "N", "size of log segments, 1 MiB to 1 GiB (a new store only)"},     \
+	    {"snapshot-bytes", "N", "of log until the next snapshot, at least (192 MiB)"},         \
 	    {"cache-bytes", "N", "recent payloads kept in memory (64 MiB)"},                       \
 	    {"open-runs", "N", "runs that have not ended, at most; 0: any number (4000000)"},      \
 	    {"heartbeat", "D", "how often workers say that they are there (4s)"},                  \

@@ -382,11 +382,23 @@ hot_poll(struct hot *hot)
 		io_poll(hot->io, hot->options->poll_us * (NS_PER_S / 1000000));
 }
 
+/* Of log until the next snapshot: retention cannot pass the one before the newest. */
+static uint64_t
+snapshot_bytes(const struct server_options *options)
+{
+	uint64_t bytes = options->snapshot_bytes, most = options->retention_bytes / 4;
+	return options->retention_bytes == 0 || bytes < most ? bytes : most;
+}
+
 enum froe_err
 hot_open(struct hot *hot, const struct server_options *options, struct tls_context *tls,
     struct io_env *env, enum froe_exit *ret_exit, struct froe_fault *fault)
 {
-	*hot = (struct hot){.options = options, .env = env};
+	*hot = (struct hot){
+	    .options = options,
+	    .env = env,
+	    .snapshots.log_bytes = snapshot_bytes(options),
+	};
 	sem_init(&hot->told, /* pshared= */ 0, 0);
 	enum froe_err err = private_dir_check(options->data, fault);
 	if (err == FROE_OK)

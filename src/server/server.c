@@ -26,6 +26,7 @@ server_options_init(struct server_options *options)
 {
 	*options = (struct server_options){
 	    .listen = "127.0.0.1:7077",
+	    .snapshot_bytes = SNAPSHOTTER_LOG_BYTES,
 	    .cache_bytes = CACHE_BYTES_DEFAULT,
 	    .open_runs = OPEN_RUNS_DEFAULT,
 	    .heartbeat_ms = FROE_HEARTBEAT_MS,

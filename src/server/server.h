@@ -23,6 +23,7 @@ struct server_options {
 	bool dev;
 	bool edge_only; /* all native sessions on the edge loop */
 	uint64_t segment_bytes; /* 0: the default, or what the store has */
+	uint64_t snapshot_bytes; /* of log from one snapshot to the next, at least */
 	uint64_t cache_bytes;   /* recent payloads kept in memory */
 	uint64_t open_runs;     /* more are refused; 0: any number */
 	uint32_t heartbeat_ms;

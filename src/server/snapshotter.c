@@ -59,8 +59,6 @@ snapshotter_init(struct snapshotter *snapshotter, struct shard *shard, const cha
 	    .options = *options,
 	    .segment_bytes = log_segment_bytes(shard->log),
 	};
-	if (snapshotter->options.log_bytes == 0)
-		snapshotter->options.log_bytes = snapshotter->segment_bytes;
 	if (snapshotter->options.interval_ns == 0)
 		snapshotter->options.interval_ns = SNAPSHOTTER_INTERVAL_NS;
 	shard->noting = true;
@@ -118,7 +116,8 @@ give_up(struct snapshotter *snapshotter, const struct froe_fault *fault)
 	if (stopping(snapshotter))
 		return false;
 	stat_add(&snapshotter->failed);
-	snapshotter->due_ns = io_mono_ns(snapshotter->env) + RETRY_NS;
+	snapshotter->retry_ns = io_mono_ns(snapshotter->env) + RETRY_NS;
+	snapshotter->due_ns = snapshotter->retry_ns;
 	if (!snapshotter->options.quiet)
 		journal(JOURNAL_WARNING, "snapshot_failed",
 		    "no snapshot was made, it is tried again in a minute: %s", fault->text);
@@ -148,12 +147,13 @@ alarm_raise(struct snapshotter *snapshotter, const char *what)
 /* -------------------------------------------------------------------------------------- planning
  */
 
-/* Notes of segments that are in a snapshot are of no use; those behind the target stay. */
+/* The note of a segment, if it is there. Those of segments before it go: only of the newest sealed
+ * one a snapshot may still be made, and they would fill the ring. Those behind it stay. */
 static void
-note_find(struct snapshotter *snapshotter)
+note_find(struct snapshotter *snapshotter, uint64_t segment)
 {
 	struct shard_note *note;
-	while (snapshotter->note.segment < snapshotter->target &&
+	while (snapshotter->note.segment < segment &&
 	       (note = ring_pop(snapshotter->notes)) != NULL) {
 		snapshotter->note = *note;
 		mem_free(note);
@@ -162,12 +162,15 @@ note_find(struct snapshotter *snapshotter)
 
 /* Enough has come since the newest one: log, or time. The larger the state, the more log: as much
  * as a snapshot takes, so that loading and saving it costs a constant part of what is logged, and
- * a start replays about as long as it loads. */
+ * a start replays about as long as it loads. Whatever comes in a burst is better applied when it
+ * is over, so there is a least of log, too: what a start replays in a moment. Not so on a full
+ * disk: retention cannot pass the older snapshot. */
 static bool
 worth_it(struct snapshotter *snapshotter, uint64_t segments)
 {
 	uint64_t bytes = segments * snapshotter->segment_bytes;
-	uint64_t enough = snapshotter->options.log_bytes;
+	bool full = log_short_of_space(snapshotter->log);
+	uint64_t enough = full ? 0 : snapshotter->options.log_bytes;
 	uint64_t due_ns = snapshotter->last_ns + snapshotter->options.interval_ns;
 	if (enough < snapshotter->last_bytes)
 		enough = snapshotter->last_bytes;
@@ -191,9 +194,10 @@ step_idle(struct snapshotter *snapshotter)
 		snapshotter->step = SNAPSHOTTER_REMOVE;
 		return true;
 	}
-	if (now_ns < snapshotter->due_ns)
+	note_find(snapshotter, sealed);
+	snapshotter->due_ns = now_ns < snapshotter->retry_ns ? snapshotter->retry_ns : 0;
+	if (now_ns < snapshotter->retry_ns)
 		return false;
-	snapshotter->due_ns = 0;
 	if (sealed <= manifest.snapshots[0].number ||
 	    !worth_it(snapshotter, sealed - manifest.snapshots[0].number))
 		return false;
@@ -204,7 +208,6 @@ step_idle(struct snapshotter *snapshotter)
 	snapshotter->tries = 0;
 	snapshotter->same = false;
 	snapshotter->differs = false;
-	note_find(snapshotter);
 	snapshotter->step = SNAPSHOTTER_LOAD;
 	return true;
 }

@@ -21,9 +21,13 @@
 #include <stdatomic.h>
 
 #define SNAPSHOTTER_INTERVAL_NS (UINT64_C(60) * 1000000000)
+/* A start replays so much in about a second, and so it loads a snapshot of a million open runs,
+ * after which it may have as much to replay. Less log for less state would make no start worse than
+ * those good, and costs each burst of work a snapshot. */
+#define SNAPSHOTTER_LOG_BYTES (UINT64_C(192) << 20)
 
 struct snapshotter_options {
-	uint64_t log_bytes;   /* sealed and not in a snapshot: then one is made; 0: a segment */
+	uint64_t log_bytes;   /* sealed and not in a snapshot: then one is made, not before */
 	uint64_t interval_ns; /* or after so long; 0: SNAPSHOTTER_INTERVAL_NS */
 	bool quiet;	      /* says nothing on stderr */
 };
@@ -62,7 +66,8 @@ struct snapshotter {
 	bool ended;	   /* an alarm, or MANIFEST could not be written */
 	bool cleaned;	   /* what a crash left is gone */
 	uint64_t clean_ns; /* boot-time clock: not before */
-	uint64_t due_ns;   /* boot-time clock: not before */
+	uint64_t retry_ns; /* boot-time clock: after a failure, not before */
+	uint64_t due_ns;   /* boot-time clock: to be looked at then; 0: when a segment is sealed */
 	uint64_t last_ns;  /* when the last one was begun */
 	uint64_t last_bytes;
 	uint64_t start_ns;

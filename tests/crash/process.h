@@ -134,9 +134,9 @@ server_spawn(struct server *server, const char *failpoint)
 	char fd[16];
 	int pair[2];
 	const char *argv[PROCESS_ARGS] = {server->binary, "server", "--data", server->data,
-	    "--auth", "off", "--segment-bytes", "1048576", "--listen", server->address,
-	    "--ready-fd", fd};
-	size_t count = 12;
+	    "--auth", "off", "--segment-bytes", "1048576", "--snapshot-bytes", "1", "--listen",
+	    server->address, "--ready-fd", fd};
+	size_t count = 14;
 
 	if (server->io != NULL) {
 		argv[count++] = "--io";

@@ -69,7 +69,8 @@ server_arguments(const struct server *server, char *listen, size_t size, char *r
 	snprintf(listen, size, "127.0.0.1:%d", server->port);
 	snprintf(ready, ready_size, "%d", ready_fd);
 	const char *fixed[] = {server_binary(), "server", "--data", server->dir, "--auth", "off",
-	    "--listen", listen, "--ready-fd", ready, "--segment-bytes", "16777216"};
+	    "--listen", listen, "--ready-fd", ready, "--segment-bytes", "16777216",
+	    "--snapshot-bytes", "1"};
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		argv[count++] = fixed[i];
 	if (getenv("FROE_IO") != NULL) {

@@ -49,6 +49,28 @@ alias_step(struct uuid version, struct bytes task)
 }
 
 struct uuid
+alias_event(struct uuid tenant, uint64_t number)
+{
+	uint8_t word[8];
+	le64_store(word, number);
+	struct uuid id = alias_make("event", tenant, word, sizeof(word));
+	for (int i = 0; i < 7; i++)
+		id.bytes[15 - i] = word[i];
+	id.bytes[8] = 0x80;
+	froe_assert(number >> 56 == 0);
+	return id;
+}
+
+bool
+alias_event_number(struct uuid tenant, struct uuid id, uint64_t *ret_number)
+{
+	*ret_number = 0;
+	for (int i = 9; i < 16; i++)
+		*ret_number = *ret_number << 8 | id.bytes[i];
+	return uuid_equal(alias_event(tenant, *ret_number), id);
+}
+
+struct uuid
 alias_label(struct uuid of, struct bytes name)
 {
 	return alias_make("label", of, name.data, name.size);

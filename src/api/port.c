@@ -255,6 +255,7 @@ clone_command(struct clone *clone, struct api_command *command)
 		clone_engine(clone, &command->engine);
 		break;
 	case API_OP_RUN_LIST:
+	case API_OP_EVENT_LIST:
 		clone_bytes(clone, &command->list.workflow);
 		clone_bytes(clone, &command->list.worker);
 		clone_texts(clone, &command->list.metadata, command->list.metadata_count);
@@ -272,6 +273,7 @@ clone_command(struct clone *clone, struct api_command *command)
 	case API_OP_CREDIT:
 	case API_OP_RUN_UNWATCH:
 	case API_OP_APPROVAL_LIST:
+	case API_OP_EVENT_GET:
 	case API_OP_HEARTBEAT:
 	case API_OP_TOKEN_LIST:
 	case API_OP_TOKEN_REVOKE:

@@ -59,6 +59,8 @@ enum api_op {
 	API_OP_JOB_GET,
 	API_OP_JOB_LIST,
 	API_OP_APPROVAL_LIST,
+	API_OP_EVENT_LIST, /* `list`: its workflow is the key */
+	API_OP_EVENT_GET,
 	API_OP_HEARTBEAT,  /* of the worker registered on this connection */
 	API_OP_WORKER_LIST,
 	API_OP_WORKFLOW_LIST,
@@ -160,6 +162,10 @@ struct api_command {
 			uint64_t after;
 			uint32_t limit;
 		} rates;
+		struct {
+			uint64_t number;
+			bool payload;
+		} event_get;
 		struct {
 			uint64_t number;  /* GET */
 			uint32_t wait_ms; /* GET */

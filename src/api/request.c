@@ -752,6 +752,10 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 		return decode_evict(envelope->task_evict, ret_command, fault);
 	case FROE__ENVELOPE__BODY_EVENT_PUSH:
 		return decode_event_push(envelope->event_push, arena, ret_command, fault);
+	case FROE__ENVELOPE__BODY_EVENT_LIST:
+		return decode_event_list(envelope->event_list, arena, ret_command, fault);
+	case FROE__ENVELOPE__BODY_EVENT_GET:
+		return decode_event_get(envelope->event_get, ret_command, fault);
 	case FROE__ENVELOPE__BODY_WORKFLOW_LIST:
 		return decode_workflow_list(envelope->workflow_list, ret_command, fault);
 	case FROE__ENVELOPE__BODY_WORKFLOW_GET:
@@ -791,12 +795,14 @@ request_answer_bytes_max(const struct api_command *command)
 	case API_OP_RUN_WATCH:
 		return 0;
 	case API_OP_RUN_GET:
+	case API_OP_EVENT_GET:
 	case API_OP_OUTPUT_GET:
 	case API_OP_TOKEN_LIST:
 		return FROE_MESSAGE_BYTES_MAX;
 	case API_OP_STREAM_GET:
 		return 2 * (size_t)FROE_STREAM_PAGE_BYTES;
 	case API_OP_RUN_LIST:
+	case API_OP_EVENT_LIST:
 		return ANSWER_BYTES_SMALL + (size_t)command->list.limit * ANSWER_BYTES_ROW;
 	case API_OP_APPROVAL_LIST:
 		return ANSWER_BYTES_SMALL +

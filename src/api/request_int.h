@@ -26,6 +26,10 @@ struct eng_command *engine_command(struct api_command *command, enum eng_command
 /* request_list.c */
 enum froe_err decode_run_list(const Froe__RunList *list, struct arena *arena,
     struct api_command *command, struct froe_fault *fault) FROE_CHECKED;
+enum froe_err decode_event_list(const Froe__EventList *list, struct arena *arena,
+    struct api_command *command, struct froe_fault *fault) FROE_CHECKED;
+enum froe_err decode_event_get(const Froe__EventGet *get, struct api_command *command,
+    struct froe_fault *fault) FROE_CHECKED;
 enum froe_err decode_workflow_list(const Froe__WorkflowList *list, struct api_command *command,
     struct froe_fault *fault) FROE_CHECKED;
 enum froe_err decode_workflow_get(const Froe__WorkflowGet *get, struct api_command *command,

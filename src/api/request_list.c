@@ -19,12 +19,10 @@ take_statuses(const Froe__RunList *list, struct api_command *command, struct fro
 }
 
 static enum froe_err
-take_list_position(const Froe__RunList *list, struct api_command *command,
+take_list_position(protobuf_c_boolean there, ProtobufCBinaryData from, struct api_command *command,
     struct froe_fault *fault)
 {
-	struct bytes position = list->has_position
-	    ? bytes_of(list->position.data, list->position.len)
-	    : bytes_of(NULL, 0);
+	struct bytes position = there ? bytes_of(from.data, from.len) : bytes_of(NULL, 0);
 	if (position.size > 0 && !api_position_decode(position, &command->list.position))
 		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "position",
 		    "position is not one that this server gave: pass on the bytes of a reply");
@@ -32,24 +30,38 @@ take_list_position(const Froe__RunList *list, struct api_command *command,
 }
 
 static enum froe_err
-take_list_pairs(const Froe__RunList *list, struct arena *arena, struct api_command *command,
-    struct froe_fault *fault)
+take_list_pairs(Froe__Pair *const *from, size_t count, struct arena *arena,
+    struct api_command *command, struct froe_fault *fault)
 {
 	struct eng_start pairs = {0};
-	enum froe_err err = take_metadata(list->metadata, list->n_metadata, arena, &pairs, fault);
+	enum froe_err err = take_metadata(from, count, arena, &pairs, fault);
 	command->list.metadata = pairs.metadata;
 	command->list.metadata_count = pairs.metadata_count;
 	return err;
 }
 
 static enum froe_err
-take_list_times(const Froe__RunList *list, struct api_command *command, struct froe_fault *fault)
+take_list_times(uint64_t since_ns, uint64_t until_ns, struct api_command *command,
+    struct froe_fault *fault)
 {
-	command->list.since_ns = list->since_ns;
-	command->list.until_ns = list->until_ns;
-	if (list->until_ns != 0 && list->until_ns <= list->since_ns)
+	command->list.since_ns = since_ns;
+	command->list.until_ns = until_ns;
+	if (until_ns != 0 && until_ns <= since_ns)
 		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "until_ns",
 		    "no time is at or after since_ns and before until_ns: exchange them");
+	return FROE_OK;
+}
+
+static enum froe_err
+take_list_page(uint32_t limit, uint64_t before, struct api_command *command,
+    struct froe_fault *fault)
+{
+	command->list.limit = limit != 0 ? limit : REQUEST_LIST_DEFAULT;
+	command->list.before = before;
+	if (limit > FROE_LIST_MAX)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
+		    "limit is %u: ask for at most %u and go on from `next`", limit,
+		    FROE_LIST_MAX);
 	return FROE_OK;
 }
 
@@ -58,18 +70,14 @@ decode_run_list(const Froe__RunList *list, struct arena *arena, struct api_comma
     struct froe_fault *fault)
 {
 	command->op = API_OP_RUN_LIST;
-	command->list.limit = list->limit != 0 ? list->limit : REQUEST_LIST_DEFAULT;
-	command->list.before = list->before;
-	if (list->limit > FROE_LIST_MAX)
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
-		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
-		    FROE_LIST_MAX);
 	command->list.scheduled = list->scheduled;
-	enum froe_err err = take_statuses(list, command, fault);
+	enum froe_err err = take_list_page(list->limit, list->before, command, fault);
 	if (err == FROE_OK)
-		err = take_list_position(list, command, fault);
+		err = take_statuses(list, command, fault);
 	if (err == FROE_OK)
-		err = take_list_times(list, command, fault);
+		err = take_list_position(list->has_position, list->position, command, fault);
+	if (err == FROE_OK)
+		err = take_list_times(list->since_ns, list->until_ns, command, fault);
 	if (err == FROE_OK)
 		err = take_name(list->workflow, "workflow", /* required= */ false,
 		    &command->list.workflow, fault);
@@ -78,7 +86,39 @@ decode_run_list(const Froe__RunList *list, struct arena *arena, struct api_comma
 		    &command->list.worker, fault);
 	if (err == FROE_OK && list->has_parent && list->parent.len > 0)
 		err = take_run(list->has_parent, list->parent, &command->list.parent, fault);
-	return err == FROE_OK ? take_list_pairs(list, arena, command, fault) : err;
+	if (err != FROE_OK)
+		return err;
+	return take_list_pairs(list->metadata, list->n_metadata, arena, command, fault);
+}
+
+enum froe_err
+decode_event_list(const Froe__EventList *list, struct arena *arena, struct api_command *command,
+    struct froe_fault *fault)
+{
+	command->op = API_OP_EVENT_LIST;
+	enum froe_err err = take_list_page(list->limit, list->before, command, fault);
+	if (err == FROE_OK)
+		err = take_list_position(list->has_position, list->position, command, fault);
+	if (err == FROE_OK)
+		err = take_list_times(list->since_ns, list->until_ns, command, fault);
+	if (err == FROE_OK)
+		err = take_name(list->key, "key", /* required= */ false,
+		    &command->list.workflow, fault);
+	if (err != FROE_OK)
+		return err;
+	return take_list_pairs(list->metadata, list->n_metadata, arena, command, fault);
+}
+
+enum froe_err
+decode_event_get(const Froe__EventGet *get, struct api_command *command, struct froe_fault *fault)
+{
+	command->op = API_OP_EVENT_GET;
+	command->event_get.number = get->number;
+	command->event_get.payload = get->payload;
+	if (get->number == 0)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "number",
+		    "number is missing: EventPushed and EventPage tell it");
+	return FROE_OK;
 }
 
 enum froe_err

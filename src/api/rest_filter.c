@@ -5,14 +5,19 @@
 
 #include "froe/limits.h"
 
+/* One value of a list, of what is called `field`. False: it was refused. */
+typedef bool filter_add(struct rest_call *call, const char *field, struct bytes text,
+    struct walk_filter *filter);
+
 static bool
-status_add(struct rest_call *call, struct bytes word, struct walk_filter *filter)
+status_add(struct rest_call *call, const char *field, struct bytes word,
+    struct walk_filter *filter)
 {
 	uint32_t bits = alias_statuses(word);
 	filter->statuses |= bits;
 	if (bits != 0)
 		return true;
-	rest_fail(call, 400, "statuses", "a status is QUEUED, RUNNING, COMPLETED, FAILED or "
+	rest_fail(call, 400, field, "a status is QUEUED, RUNNING, COMPLETED, FAILED or "
 	    "CANCELLED");
 	return false;
 }
@@ -92,23 +97,25 @@ query_running(struct rest_call *call, struct walk_filter *filter)
 	return !call->done;
 }
 
+/* Each value of a key of the query. False: one was refused. */
+static bool
+each_value(struct rest_call *call, const char *key, filter_add *add, struct walk_filter *filter)
+{
+	struct bytes text;
+	for (uint32_t i = 0; rest_query_at(call, key, i, &text); i++) {
+		if (!add(call, key, text, filter))
+			return false;
+	}
+	return true;
+}
+
 static bool
 query_lists(struct rest_call *call, struct walk_filter *filter)
 {
-	struct bytes text;
-	for (uint32_t i = 0; rest_query_at(call, "statuses", i, &text); i++) {
-		if (!status_add(call, text, filter))
-			return false;
-	}
-	for (uint32_t i = 0; rest_query_at(call, "workflow_ids", i, &text); i++) {
-		if (!workflow_add(call, "workflow_ids", text, filter))
-			return false;
-	}
-	for (uint32_t i = 0; rest_query_at(call, "additional_metadata", i, &text); i++) {
-		if (!pair_add(call, "additional_metadata", text, filter))
-			return false;
-	}
-	return query_running(call, filter);
+	return each_value(call, "statuses", status_add, filter) &&
+	    each_value(call, "workflow_ids", workflow_add, filter) &&
+	    each_value(call, "additional_metadata", pair_add, filter) &&
+	    query_running(call, filter);
 }
 
 static bool
@@ -130,22 +137,29 @@ bool
 rest_filter_query(struct rest_call *call, struct walk_filter *filter)
 {
 	struct bytes since;
-	struct uuid event;
-	bool by_event;
 	if (!rest_query_at(call, "since", 0, &since)) {
 		rest_fail(call, 400, "since", "since is missing: from when on");
 		return false;
 	}
-	if (!rest_query_time(call, "since", &filter->since_ns) ||
-	    !rest_query_time(call, "until", &filter->until_ns) || !times_good(call, filter) ||
-	    !query_lists(call, filter) || !query_operator(call, filter) ||
-	    !rest_query_uuid(call, "worker_id", &filter->worker, &filter->by_worker) ||
-	    !rest_query_uuid(call, "parent_task_external_id", &filter->parent,
-	        &filter->by_parent) ||
-	    !rest_query_uuid(call, "triggering_event_external_id", &event, &by_event))
-		return false;
-	filter->nothing |= by_event; /* events start no runs here */
-	return true;
+	return rest_query_time(call, "since", &filter->since_ns) &&
+	    rest_query_time(call, "until", &filter->until_ns) && times_good(call, filter) &&
+	    query_lists(call, filter) && query_operator(call, filter) &&
+	    rest_query_uuid(call, "worker_id", &filter->worker, &filter->by_worker) &&
+	    rest_query_uuid(
+	        call, "parent_task_external_id", &filter->parent, &filter->by_parent) &&
+	    rest_query_uuid(call, "triggering_event_external_id", &filter->event,
+	        &filter->by_event);
+}
+
+/* Of events: what they are, and what runs they have started. */
+bool
+rest_filter_events(struct rest_call *call, struct walk_filter *filter)
+{
+	return rest_query_time(call, "since", &filter->since_ns) &&
+	    rest_query_time(call, "until", &filter->until_ns) && times_good(call, filter) &&
+	    each_value(call, "workflowRunStatuses", status_add, filter) &&
+	    each_value(call, "workflowIds", workflow_add, filter) &&
+	    each_value(call, "additionalMetadata", pair_add, filter);
 }
 
 /* ----------------------------------------------------------------------------- from a body */
@@ -153,9 +167,7 @@ rest_filter_query(struct rest_call *call, struct walk_filter *filter)
 /* Each string of an array that may be absent. False: it was refused. */
 static bool
 each_text(struct rest_call *call, const json_t *from, const char *name,
-    bool (*add)(struct rest_call *call, const char *field, struct bytes text,
-        struct walk_filter *filter),
-    struct walk_filter *filter)
+    filter_add *add, struct walk_filter *filter)
 {
 	const json_t *array = json_object_get(from, name), *value;
 	size_t index;
@@ -175,14 +187,6 @@ each_text(struct rest_call *call, const json_t *from, const char *name,
 			return false;
 	}
 	return true;
-}
-
-static bool
-body_status(struct rest_call *call, const char *field, struct bytes text,
-    struct walk_filter *filter)
-{
-	(void)field;
-	return status_add(call, text, filter);
 }
 
 static bool
@@ -213,7 +217,7 @@ rest_filter_body(struct rest_call *call, const json_t *from, struct walk_filter 
 	}
 	return body_time(call, from, "since", &filter->since_ns) &&
 	    body_time(call, from, "until", &filter->until_ns) && times_good(call, filter) &&
-	    each_text(call, from, "statuses", body_status, filter) &&
+	    each_text(call, from, "statuses", status_add, filter) &&
 	    each_text(call, from, "workflowIds", workflow_add, filter) &&
 	    each_text(call, from, "additionalMetadata", pair_add, filter);
 }

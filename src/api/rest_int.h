@@ -156,6 +156,8 @@ void rest_task_metrics(struct rest_call *call);
 void rest_cancel(struct rest_call *call);
 void rest_replay(struct rest_call *call);
 void rest_trigger(struct rest_call *call);
+void rest_events(struct rest_call *call);
+void rest_event(struct rest_call *call);
 void rest_workers(struct rest_call *call);
 void rest_worker(struct rest_call *call);
 void rest_worker_patch(struct rest_call *call);

@@ -54,6 +54,12 @@ const struct rest_route REST_ROUTES[] = {
         "Cancels runs, by ids or by a filter"},
     {POST, STABLE_TENANT "/tasks/replay", rest_replay, REST_READERS, "", "V1ReplayedTasks",
         "Runs that have ended go on, by ids or by a filter; a task's id: from it on"},
+    {GET, STABLE_TENANT "/events", rest_events, REST_SDKS,
+        "keys since until eventIds additionalMetadata workflowIds workflowRunStatuses scopes "
+        "limit offset",
+        "V1EventList", "Events that were pushed, newest first, and the runs they started"},
+    {GET, STABLE_TENANT "/events/{v1-event}", rest_event, REST_SDKS, "", "V1Event",
+        "An event, and the runs it has started"},
     {GET, TENANT "/worker", rest_workers, REST_SDKS, "limit offset statuses", "WorkerList",
         "The workers that are registered"},
     {GET, "/api/v1/workers/{worker}", rest_worker, REST_SDKS, "", "Worker", "A worker"},

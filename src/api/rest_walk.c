@@ -112,11 +112,37 @@ walk_worker(struct rest_call *call, struct walk *walk)
 	    "refused is answered");
 }
 
+Froe__Pair *
+rest_event_pair(struct rest_call *call, struct uuid event)
+{
+	char text[UUID_TEXT_SIZE];
+	Froe__Pair *pair = rest_zalloc(call, sizeof(*pair));
+	uuid_format(event, text);
+	froe__pair__init(pair);
+	pair->key = (char *)(uintptr_t)rest_keep(call, bytes_text(ALIAS_EVENT_PAIR)).data;
+	pair->value = (char *)(uintptr_t)rest_keep(call, bytes_text(text)).data;
+	return pair;
+}
+
+static void
+walk_pairs(struct rest_call *call, struct walk *walk)
+{
+	const struct walk_filter *filter = &walk->filter;
+	bool judged = !filter->any || filter->pair_count == 1;
+	size_t count = judged ? filter->pair_count : 0;
+	walk->pairs = rest_zalloc(call, (count + 1) * sizeof(Froe__Pair *));
+	for (size_t i = 0; i < count; i++)
+		walk->pairs[walk->pair_count++] = filter->pairs[i];
+	if (filter->by_event)
+		walk->pairs[walk->pair_count++] = rest_event_pair(call, filter->event);
+}
+
 void
 rest_walk_start(struct rest_call *call, struct walk *walk)
 {
 	const struct walk_filter *filter = &walk->filter;
 	call->state = walk;
+	walk_pairs(call, walk);
 	walk->names = rest_zalloc(call, (filter->workflow_count + 1) * sizeof(*walk->names));
 	if (filter->nothing)
 		walk->end(call, walk);
@@ -128,9 +154,12 @@ rest_walk_start(struct rest_call *call, struct walk *walk)
 
 /* ------------------------------------------------------------------------------------ pages */
 
+/* A child has its parent's metadata, but the event did not start it. */
 static bool
 row_fits(const struct walk *walk, const Froe__RunRow *row)
 {
+	if (walk->filter.by_event && row->has_parent)
+		return false;
 	if (walk->name_count < 2)
 		return true;
 	for (uint32_t i = 0; i < walk->name_count; i++) {
@@ -190,10 +219,8 @@ walk_page(struct rest_call *call, struct walk *walk)
 	list.worker = walk->worker;
 	list.has_parent = filter->by_parent;
 	list.parent = (ProtobufCBinaryData){16, parent.bytes};
-	if (!filter->any || filter->pair_count == 1) {
-		list.n_metadata = filter->pair_count;
-		list.metadata = filter->pairs;
-	}
+	list.n_metadata = walk->pair_count;
+	list.metadata = walk->pairs;
 	FROE_DROP(rest_ask(call, FROE__ENVELOPE__BODY_RUN_LIST, &list.base, page_heard, 0),
 	    "refused is answered");
 }

@@ -25,6 +25,8 @@ struct walk_filter {
 	struct uuid worker;
 	bool by_parent;
 	struct uuid parent;     /* a run's id, or a task's */
+	bool by_event;
+	struct uuid event;      /* which started them */
 	bool nothing;           /* it cannot find any */
 	Froe__Pair **pairs;
 	size_t pair_count;
@@ -53,6 +55,8 @@ struct walk {
 	void (*end)(struct rest_call *call, struct walk *walk); /* there are no more */
 	void *context;
 	/* Below is the walk's own. */
+	Froe__Pair **pairs;     /* that the index is to judge */
+	size_t pair_count;
 	char **names;           /* of the filter's workflows */
 	uint32_t name_count;
 	uint32_t after;         /* of the list of workflows */
@@ -68,8 +72,12 @@ struct walk {
 struct walk *rest_walk_new(struct rest_call *call);
 void rest_walk_start(struct rest_call *call, struct walk *walk);
 
+/* That of a run which the event has started. */
+Froe__Pair *rest_event_pair(struct rest_call *call, struct uuid event);
+
 /* False: it was refused. */
 bool rest_filter_query(struct rest_call *call, struct walk_filter *filter);
+bool rest_filter_events(struct rest_call *call, struct walk_filter *filter);
 bool rest_filter_body(struct rest_call *call, const json_t *from, struct walk_filter *filter);
 /* Must the view be looked at to know? */
 bool rest_filter_deep(const struct walk_filter *filter);

@@ -3,11 +3,8 @@
  */
 #include "api/rest_view.h"
 
+#include "api/rest_rows.h"
 #include "froe/limits.h"
-
-#define LIMIT_DEFAULT 50u
-#define LIMIT_MAX 10000u
-#define OFFSET_MAX 100000u
 
 static const char *
 worker_status(const Froe__WorkerView *worker)
@@ -89,9 +86,7 @@ write_worker(struct sheet *sheet, const Froe__WorkerView *worker)
 /* ----------------------------------------------------------------------------- all of them */
 
 struct listing {
-	struct sheet sheet;
-	uint64_t offset, limit;
-	uint64_t found; /* that fit */
+	struct rest_rows rows;
 	uint64_t after;
 };
 
@@ -110,19 +105,6 @@ worker_wanted(const struct rest_call *call, const Froe__WorkerView *worker)
 }
 
 static void
-list_end(struct rest_call *call)
-{
-	struct listing *list = call->state;
-	uint64_t current = list->offset / list->limit + 1;
-	uint64_t pages = (list->found + list->limit - 1) / list->limit;
-	sheet_close(&list->sheet, ']');
-	sheet_key(&list->sheet, "pagination");
-	rest_write_pages(&list->sheet, current, current < pages ? current + 1 : 0, pages);
-	sheet_close(&list->sheet, '}');
-	rest_finish(call, 200);
-}
-
-static void
 list_heard(struct rest_call *call, uint32_t tag, const struct rest_reply *reply)
 {
 	struct listing *list = call->state;
@@ -131,15 +113,12 @@ list_heard(struct rest_call *call, uint32_t tag, const struct rest_reply *reply)
 	if (rest_failed(call, reply))
 		return;
 	for (size_t i = 0; i < page->n_rows; i++) {
-		if (!worker_wanted(call, page->rows[i]))
-			continue;
-		list->found++;
-		if (list->found > list->offset && list->found <= list->offset + list->limit)
-			write_worker(&list->sheet, page->rows[i]);
+		if (worker_wanted(call, page->rows[i]) && rest_rows_take(&list->rows))
+			write_worker(&list->rows.sheet, page->rows[i]);
 	}
 	list->after = page->next;
 	if (page->next == 0)
-		list_end(call);
+		rest_rows_end(call, &list->rows);
 	else
 		list_ask(call);
 }
@@ -159,16 +138,8 @@ void
 rest_workers(struct rest_call *call)
 {
 	struct listing *list = call->state = rest_zalloc(call, sizeof(*list));
-	if (!rest_query_number(call, "limit", LIMIT_MAX, &list->limit) ||
-	    !rest_query_number(call, "offset", OFFSET_MAX, &list->offset))
-		return;
-	if (list->limit == 0)
-		list->limit = LIMIT_DEFAULT;
-	list->sheet = rest_sheet(call);
-	sheet_open(&list->sheet, '{');
-	sheet_key(&list->sheet, "rows");
-	sheet_open(&list->sheet, '[');
-	list_ask(call);
+	if (rest_rows_begin(call, &list->rows, REST_ROWS_DEFAULT))
+		list_ask(call);
 }
 
 /* --------------------------------------------------------------------------------------- one */

@@ -6,14 +6,12 @@
 #define _GNU_SOURCE /* strcasestr */
 #include "api/rest_view.h"
 
+#include "api/rest_rows.h"
 #include "api/wire.h"
 #include "froe/limits.h"
 
 #include <stdio.h>
 
-#define LIMIT_DEFAULT 50u
-#define LIMIT_MAX 10000u
-#define OFFSET_MAX 100000u
 #define VERSIONS_MAX 50u
 
 static struct uuid
@@ -59,8 +57,7 @@ write_head(struct rest_call *call, struct sheet *sheet, const char *name)
 /* ------------------------------------------------------------------------------ all of them */
 
 struct listing {
-	struct sheet sheet;
-	uint64_t offset, limit, found;
+	struct rest_rows rows;
 	uint32_t after;
 	struct bytes name;
 };
@@ -76,19 +73,6 @@ name_wanted(const struct listing *list, const char *name)
 }
 
 static void
-list_end(struct rest_call *call)
-{
-	struct listing *list = call->state;
-	uint64_t current = list->offset / list->limit + 1;
-	uint64_t pages = (list->found + list->limit - 1) / list->limit;
-	sheet_close(&list->sheet, ']');
-	sheet_key(&list->sheet, "pagination");
-	rest_write_pages(&list->sheet, current, current < pages ? current + 1 : 0, pages);
-	sheet_close(&list->sheet, '}');
-	rest_finish(call, 200);
-}
-
-static void
 list_heard(struct rest_call *call, uint32_t tag, const struct rest_reply *reply)
 {
 	struct listing *list = call->state;
@@ -98,19 +82,17 @@ list_heard(struct rest_call *call, uint32_t tag, const struct rest_reply *reply)
 		return;
 	for (size_t i = 0; i < page->n_rows; i++) {
 		const Froe__WorkflowRow *row = page->rows[i];
-		if (!name_wanted(list, row->name))
+		struct sheet *sheet = &list->rows.sheet;
+		if (!name_wanted(list, row->name) || !rest_rows_take(&list->rows))
 			continue;
-		list->found++;
-		if (list->found <= list->offset || list->found > list->offset + list->limit)
-			continue;
-		sheet_open(&list->sheet, '{');
-		write_head(call, &list->sheet, row->name);
-		write_versions(&list->sheet, id_of(call, row->name), row->version, 1);
-		sheet_close(&list->sheet, '}');
+		sheet_open(sheet, '{');
+		write_head(call, sheet, row->name);
+		write_versions(sheet, id_of(call, row->name), row->version, 1);
+		sheet_close(sheet, '}');
 	}
 	list->after = page->next;
 	if (page->next == 0)
-		list_end(call);
+		rest_rows_end(call, &list->rows);
 	else
 		list_ask(call);
 }
@@ -130,17 +112,9 @@ void
 rest_workflows(struct rest_call *call)
 {
 	struct listing *list = call->state = rest_zalloc(call, sizeof(*list));
-	if (!rest_query_number(call, "limit", LIMIT_MAX, &list->limit) ||
-	    !rest_query_number(call, "offset", OFFSET_MAX, &list->offset))
-		return;
-	if (list->limit == 0)
-		list->limit = LIMIT_DEFAULT;
 	FROE_DROP(rest_query_at(call, "name", 0, &list->name), "none is all");
-	list->sheet = rest_sheet(call);
-	sheet_open(&list->sheet, '{');
-	sheet_key(&list->sheet, "rows");
-	sheet_open(&list->sheet, '[');
-	list_ask(call);
+	if (rest_rows_begin(call, &list->rows, REST_ROWS_DEFAULT))
+		list_ask(call);
 }
 
 /* --------------------------------------------------------------------------------- one of them */

@@ -15,14 +15,10 @@
 
 #define EVENTS_MAX 1000u
 
-/* By its number, so that it is the same wherever it is asked for. */
 static char *
 event_id(const struct call *call, uint64_t number, struct arena *arena)
 {
-	char name[32];
-	int size = snprintf(name, sizeof(name), "event %llu", (unsigned long long)number);
-	return text_uuid(
-	    arena, alias_label(call->session->seat.tenant, bytes_of(name, (size_t)size)));
+	return text_uuid(arena, alias_event(call->session->seat.tenant, number));
 }
 
 static void

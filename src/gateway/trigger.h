@@ -8,11 +8,12 @@
 #ifndef GATEWAY_TRIGGER_H
 #define GATEWAY_TRIGGER_H
 
+#include "api/alias.h"
 #include "gateway/gateway_int.h"
 
 /* In the metadata of a run that an event started. */
 #define TRIGGER_EVENT_KEY "hatchet__event_key"
-#define TRIGGER_EVENT_ID "hatchet__event_id"
+#define TRIGGER_EVENT_ID ALIAS_EVENT_PAIR
 
 struct triggers; /* of one tenant */
 

@@ -3,7 +3,7 @@
  * at any time.
  *
  * Purpose     id -> run; a tenant's runs newest first, by any combination of workflow, status,
- *             parent, metadata, worker and time of creation.
+ *             parent, metadata, worker and time of creation; and its events in the same way.
  * Layout      index/row_int.h, index/post_int.h; docs/decisions/0009-index-postings.md. The applied
  *             log position is stored in the same transaction as the rows, and the store's uuid with
  *             it: an index of another store or of another format is deleted and begun anew.
@@ -43,8 +43,12 @@ struct index;
 #define INDEX_WORKERS_MAX 16u
 #define INDEX_METADATA_MAX 64u /* pairs */
 
-/* One row a run. Metadata and workers are spans of texts (index/texts.h). `places` is opaque to the
- * index: where the run's records lie. */
+/* Events that were pushed lie beside a tenant's runs, as rows of a tenant of their own: its number
+ * with this bit. Their numbers are of another row of numbers. */
+#define INDEX_EVENTS (UINT32_C(1) << 31)
+
+/* One row a run, or an event, whose `workflow` is its key. Metadata and workers are spans of texts
+ * (index/texts.h). `places` is opaque to the index: where the run's records lie. */
 struct index_run {
 	uint64_t number; /* the run's key: dense, ascending with created_ns, from 1 */
 	uint32_t tenant;

@@ -20,7 +20,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ROW_FORMAT 2u
+#define ROW_FORMAT 3u
 #define ROW_KEY_SIZE 12
 #define ROW_ID_SIZE 16
 #define ROW_HEAD_SIZE 56

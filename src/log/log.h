@@ -102,6 +102,16 @@ struct log_place {
 	uint32_t size; /* header and body, without padding */
 };
 
+static inline struct log_place
+log_place_of(const struct log_record *record)
+{
+	return (struct log_place){
+	    .lsn = record->lsn,
+	    .event_seq = record->event_seq,
+	    .size = LOG_RECORD_HEADER_BYTES + (uint32_t)record->body.size,
+	};
+}
+
 /* Replay. A non-OK return stops recovery with that fault. */
 typedef enum froe_err log_replay_fn(void *context, const struct log_record *record,
     struct froe_fault *fault);

@@ -78,10 +78,12 @@ struct offline {
 };
 
 static void
-hook_event(void *context, const struct eng_event *event, uint64_t frame)
+hook_event(void *context, const struct eng_event *event, const struct log_place *place,
+    uint64_t frame)
 {
 	(void)context;
 	(void)event;
+	(void)place;
 	(void)frame;
 }
 

@@ -33,6 +33,7 @@ hub_init(struct hub *hub, const struct hub_options *options)
 	list_init(&hub->woken);
 	list_init(&hub->streams_waiting);
 	list_init(&hub->streams_reading);
+	list_init(&hub->events_reading);
 	list_init(&hub->reads);
 	list_init(&hub->reading);
 	list_init(&hub->forgets);
@@ -269,18 +270,19 @@ bool
 hub_reading(const struct hub *hub)
 {
 	return !list_empty(&hub->loading) || !list_empty(&hub->reading) ||
-	    !list_empty(&hub->streams_reading);
+	    !list_empty(&hub->streams_reading) || !list_empty(&hub->events_reading);
 }
 
 /* --------------------------------------------------------------------------------------- hooks */
 
 static void
-hook_event(void *context, const struct eng_event *event, uint64_t frame)
+hook_event(void *context, const struct eng_event *event, const struct log_place *place,
+    uint64_t frame)
 {
 	struct hub *hub = context;
 	hub->events++;
 	hub_note_event(hub, event);
-	hub_index_event(hub, event, frame);
+	hub_index_event(hub, event, place, frame);
 	if (event->type == ENG_EV_WORKER_LEAVING)
 		hub_worker_leaving(hub, event->worker);
 	else if (event->type == ENG_EV_WORKER_LEFT)
@@ -375,10 +377,10 @@ hook_replays(void *context, const struct log_report *report)
 }
 
 static void
-hook_replayed(void *context, const struct eng_event *event, const struct eng_run_info *info,
-    uint64_t frame)
+hook_replayed(void *context, const struct eng_event *event, const struct log_place *place,
+    const struct eng_run_info *info, uint64_t frame)
 {
-	hub_index_replayed(context, event, info, frame);
+	hub_index_replayed(context, event, place, info, frame);
 }
 
 const struct shard_hooks hub_hooks = {
@@ -743,6 +745,8 @@ hub_command(struct hub *hub, const struct api_command *command)
 		return hub_engine_command(hub, conn, command);
 	case API_OP_RUN_GET:
 	case API_OP_RUN_LIST:
+	case API_OP_EVENT_LIST:
+	case API_OP_EVENT_GET:
 	case API_OP_RUN_WATCH:
 	case API_OP_STREAM_GET:
 	case API_OP_RUN_REPLAY:
@@ -872,6 +876,7 @@ hub_release(struct hub *hub)
 	hub_push_release_all(hub);
 	hub_read_release_all(hub);
 	hub_stream_release_all(hub);
+	hub_event_release_all(hub);
 	hub_worker_release_all(hub);
 	hub_access_release_all(hub);
 	map_release(&hub->conns);

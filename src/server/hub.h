@@ -105,6 +105,7 @@ struct hub {
 	struct list streams_waiting; /* for a chunk or the end of their run */
 	struct wheel streams_wheel;  /* boot-time clock: until when they wait */
 	struct list streams_reading; /* their records are being read */
+	struct list events_reading;  /* struct hub_event */
 	struct list reads;         /* questions at the index thread, oldest first */
 	struct map reads_by_cookie; /* the same */
 	struct list reading;       /* questions whose records are being read */

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "index/texts.h"
+#include "server/pushed.h"
 
 /* Places of a frame's closed runs are forgotten here once the index has them. A run that goes
  * on meanwhile, replayed, has more records then: the end that comes with them counts. */
@@ -148,12 +149,24 @@ index_job_named(const struct eng_event *event)
 	return NULL;
 }
 
+/* What the openset has under the event's number is a run. */
+static void
+index_pushed(struct hub *hub, struct indexer_job *job, const struct eng_event *event,
+    const struct log_place *place)
+{
+	struct index_run row = pushed_row(event, place, &hub->texts, &hub->places);
+	indexer_rows_put(job, &row, INDEXER_KEEP);
+}
+
 void
-hub_index_event(struct hub *hub, const struct eng_event *event, uint64_t frame)
+hub_index_event(struct hub *hub, const struct eng_event *event, const struct log_place *place,
+    uint64_t frame)
 {
 	struct indexer_job *named = event->run == 0 ? index_job_named(event) : NULL;
 	if (named != NULL)
 		hub_item_object(hub, frame, HUB_ITEM_INDEX, named);
+	else if (event->type == ENG_EV_EVENT_PUSHED)
+		index_pushed(hub, index_rows(hub, frame), event, place);
 	else if (index_starts(event))
 		index_started(hub, index_rows(hub, frame), event);
 	else if (index_touches(event))
@@ -169,8 +182,8 @@ hub_index_closed(struct hub *hub, const struct eng_effect *effect, uint64_t fram
 
 /* Recovery. What the index has is not kept; what the runs are at is told when all is replayed. */
 void
-hub_index_replayed(struct hub *hub, const struct eng_event *event, const struct eng_run_info *info,
-    uint64_t frame)
+hub_index_replayed(struct hub *hub, const struct eng_event *event, const struct log_place *place,
+    const struct eng_run_info *info, uint64_t frame)
 {
 	struct indexer_entry *entry = NULL;
 	bool closed = event->type == ENG_EV_RUN_CLOSED;
@@ -179,7 +192,9 @@ hub_index_replayed(struct hub *hub, const struct eng_event *event, const struct 
 			resolver_forget(hub->shard->resolver, event->run);
 		return;
 	}
-	if (index_starts(event))
+	if (event->type == ENG_EV_EVENT_PUSHED)
+		index_pushed(hub, index_rows_replayed(hub, frame), event, place);
+	else if (index_starts(event))
 		entry = index_started(hub, index_rows_replayed(hub, frame), event);
 	else if (closed)
 		entry = index_put_row(hub, index_rows_replayed(hub, frame), event->run, info, 0,
@@ -192,6 +207,14 @@ hub_index_replayed(struct hub *hub, const struct eng_event *event, const struct 
 
 /* ---------------------------------------------------------------------------------- forgetting */
 
+/* An event has no places here. */
+static bool
+entry_closes(const struct indexer_entry *entry)
+{
+	return entry->change == INDEXER_PUT && entry->run.finished_ns != 0 &&
+	    entry->run.tenant < INDEX_EVENTS;
+}
+
 static void
 forget_later(struct hub *hub, const struct indexer_job *job)
 {
@@ -201,7 +224,7 @@ forget_later(struct hub *hub, const struct indexer_job *job)
 	    mem_alloc(sizeof(*forget) + job->closed * sizeof(forget->runs[0]));
 	*forget = (struct hub_forget){.frame = job->frame};
 	for (const struct indexer_entry *at = job->first; at != NULL; at = at->next) {
-		if (at->change != INDEXER_PUT || at->run.finished_ns == 0)
+		if (!entry_closes(at))
 			continue;
 		forget->runs[forget->count].run = at->run.number;
 		forget->runs[forget->count++].records = at->run.seq;
@@ -281,7 +304,7 @@ hub_index_start(struct hub *hub)
 			continue;
 		}
 		for (const struct indexer_entry *row = job->first; row != NULL; row = row->next) {
-			if (row->run.finished_ns != 0)
+			if (entry_closes(row))
 				resolver_forget(hub->shard->resolver, row->run.number);
 		}
 		list_remove(at);

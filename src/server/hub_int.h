@@ -204,10 +204,11 @@ void hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 void hub_error_fill(Froe__Error *error, enum froe_err err, const char *field, const char *text);
 
 /* hub_index.c */
-void hub_index_event(struct hub *hub, const struct eng_event *event, uint64_t frame);
+void hub_index_event(struct hub *hub, const struct eng_event *event, const struct log_place *place,
+    uint64_t frame);
 void hub_index_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
 void hub_index_replayed(struct hub *hub, const struct eng_event *event,
-    const struct eng_run_info *info, uint64_t frame);
+    const struct log_place *place, const struct eng_run_info *info, uint64_t frame);
 /* Places of a closed run that the index has; unless it is open, or the index does not. */
 void hub_index_post(struct hub *hub, struct indexer_job *job); /* its frame is durable */
 void hub_index_start(struct hub *hub);
@@ -279,6 +280,14 @@ void hub_read_answers(struct hub *hub);
 void hub_read_expire(struct hub *hub); /* those that wait too long */
 uint64_t hub_read_deadline_ns(const struct hub *hub);
 void hub_read_release_all(struct hub *hub);
+
+/* hub_event.c */
+void hub_event_page(struct hub *hub, const struct eng_origin *origin,
+    const struct indexer_list *list);
+/* What the index found is read, and answered. */
+void hub_event_found(struct hub *hub, const struct eng_origin *origin, struct eng_tenant_id tenant,
+    const struct indexer_job *job, bool payload);
+void hub_event_release_all(struct hub *hub);
 
 /* hub_access.c */
 /* NULL: *ret_who is who asks; else what to tell somebody who is unknown. */

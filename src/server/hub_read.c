@@ -8,6 +8,7 @@
 #include "server/hub_int.h"
 
 #include "base/mem.h"
+#include "server/pushed.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct hub_read {
 	char *task;         /* OUTPUT_GET, STREAM_GET; owned */
 	uint32_t after;     /* STREAM_GET */
 	bool wait;          /* STREAM_GET */
+	bool payload;       /* EVENT_GET */
 	struct hub_replay_ask *replay; /* RUN_REPLAY; owned */
 	uint64_t cookie;
 	uint64_t due_ns;
@@ -432,8 +434,14 @@ hub_read_open(struct hub *hub, struct hub_conn *conn, const struct api_command *
 		return;
 	}
 	struct hub_read *read = read_new(hub, conn, command->op, command->origin.request);
-	if (command->op == API_OP_RUN_LIST) {
+	if (command->op == API_OP_RUN_LIST || command->op == API_OP_EVENT_LIST) {
 		read_list(read, command);
+		return;
+	}
+	if (command->op == API_OP_EVENT_GET) {
+		read->run = pushed_id(conn->tenant.v, command->event_get.number);
+		read->payload = command->event_get.payload;
+		read_find(read);
 		return;
 	}
 	read->run = command->op == API_OP_RUN_REPLAY ? command->replay.run : command->run.run;
@@ -531,6 +539,11 @@ read_behind(struct hub_read *read)
 static void
 answer_found(struct hub_read *read, const struct indexer_job *job)
 {
+	if (read->op == API_OP_EVENT_GET) {
+		hub_event_found(read->hub, &read->origin, read->tenant, job, read->payload);
+		read_free(read);
+		return;
+	}
 	uint32_t count = job->found ? history_places_count(job->row.places) : 0;
 	if (count == 0 || job->row.tenant != read->tenant.v) {
 		read_fail(read, FROE_NOT_FOUND, "run", HUB_NO_RUN);
@@ -574,6 +587,11 @@ answer_list(struct hub_read *read, const struct indexer_job *job)
 	Froe__RunPage page = FROE__RUN_PAGE__INIT;
 	if (!job->found) {
 		read_fail(read, FROE_INTERNAL, "", "the index cannot be read");
+		return;
+	}
+	if (read->op == API_OP_EVENT_LIST) {
+		hub_event_page(hub, &read->origin, list);
+		read_free(read);
 		return;
 	}
 	arena_reset(&hub->arena);

@@ -148,7 +148,7 @@ rows_add(struct indexer_job *job, enum indexer_change change, const struct index
 struct indexer_entry *
 indexer_rows_put(struct indexer_job *job, const struct index_run *row, uint32_t kinds)
 {
-	job->closed += row->finished_ns != 0 ? 1 : 0;
+	job->closed += row->finished_ns != 0 && row->tenant < INDEX_EVENTS ? 1 : 0;
 	return rows_add(job, INDEXER_PUT, row, kinds);
 }
 
@@ -265,7 +265,7 @@ indexer_list_filter(struct indexer_list *list, struct eng_tenant_id tenant,
     const struct api_command *command)
 {
 	list->filter = (struct index_filter){
-	    .tenant = tenant.v,
+	    .tenant = command->op == API_OP_EVENT_LIST ? tenant.v | INDEX_EVENTS : tenant.v,
 	    .before = command->list.before,
 	    .since_ns = command->list.since_ns,
 	    .until_ns = command->list.until_ns,

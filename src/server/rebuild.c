@@ -10,6 +10,7 @@
 #include "index/texts.h"
 #include "log/trail.h"
 #include "server/history.h"
+#include "server/pushed.h"
 #include "server/record.h"
 
 /* A step reads so many bytes of records, and a frame more. */
@@ -30,6 +31,7 @@ struct rebuild {
 	struct map dropped; /* run key -> itself, so to speak */
 	struct arena arena; /* of one record */
 	struct buf texts;
+	struct buf places; /* of an event */
 	size_t step_bytes;
 };
 
@@ -41,6 +43,7 @@ rebuild_open(const struct rebuild_options *options, struct index *index, struct 
 	rebuild->index = index;
 	arena_init(&rebuild->arena, 0);
 	buf_init(&rebuild->texts);
+	buf_init(&rebuild->places);
 	map_init(&rebuild->runs);
 	map_init(&rebuild->dropped);
 	rebuild->trail = trail_open(options->env, options->dir, options->store, fault);
@@ -71,6 +74,7 @@ rebuild_close(struct rebuild *rebuild)
 	trail_close(rebuild->trail);
 	arena_release(&rebuild->arena);
 	buf_release(&rebuild->texts);
+	buf_release(&rebuild->places);
 	mem_free(rebuild);
 }
 
@@ -166,6 +170,13 @@ run_record(struct rebuild *rebuild, const struct eng_event *event, const struct 
 		run_close(rebuild, event, run);
 }
 
+static void
+put_pushed(struct rebuild *rebuild, const struct eng_event *event, const struct log_place *place)
+{
+	struct index_run row = pushed_row(event, place, &rebuild->texts, &rebuild->places);
+	index_put(rebuild->index, &row);
+}
+
 static enum froe_err
 rebuild_record(void *context, const struct log_record *record, struct froe_fault *fault)
 {
@@ -178,17 +189,15 @@ rebuild_record(void *context, const struct log_record *record, struct froe_fault
 	enum froe_err err = record_decode(record, &rebuild->arena, &event, fault);
 	if (err != FROE_OK || event.type == 0)
 		return err;
-	struct log_place place = {
-	    .lsn = record->lsn,
-	    .event_seq = record->event_seq,
-	    .size = LOG_RECORD_HEADER_BYTES + (uint32_t)record->body.size,
-	};
+	struct log_place place = log_place_of(record);
 	if (event.type == ENG_EV_WORKFLOW_PUT)
 		names_put(rebuild->options.names, NAMES_WORKFLOW, event.workflow, event.name);
 	else if (event.type == ENG_EV_WORKER_REGISTERED)
 		names_put(rebuild->options.names, NAMES_WORKER, event.worker, event.name);
 	else if (event.type == ENG_EV_WORKER_LEFT)
 		names_left(rebuild->options.names, NAMES_WORKER, event.worker);
+	else if (event.type == ENG_EV_EVENT_PUSHED)
+		put_pushed(rebuild, &event, &place);
 	else if (event.run != 0)
 		run_record(rebuild, &event, &place);
 	return FROE_OK;

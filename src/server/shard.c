@@ -58,8 +58,10 @@ shard_replay(void *context, const struct log_record *record, struct froe_fault *
 	shard->eng = shard->state.eng;
 	shard->resolver = shard->state.resolver;
 	enum froe_err err = state_apply(&shard->state, record, &event, &info, fault);
+	struct log_place place = log_place_of(record);
 	if (err == FROE_OK && event.type != 0 && shard->hooks.replayed != NULL)
-		shard->hooks.replayed(shard->hooks.context, &event, &info, record->frame_seq);
+		shard->hooks.replayed(
+		    shard->hooks.context, &event, &place, &info, record->frame_seq);
 	return err;
 }
 
@@ -253,7 +255,8 @@ shard_step(struct shard *shard, const struct eng_command *command)
 		shard_note(shard, segment, digest, output->event_count);
 	uint64_t frame = log_tail_seq(shard->log);
 	for (size_t i = 0; i < output->event_count; i++)
-		shard->hooks.event(shard->hooks.context, &output->events[i], frame);
+		shard->hooks.event(
+		    shard->hooks.context, &output->events[i], &shard->places[i], frame);
 	for (size_t i = 0; i < output->effect_count; i++) {
 		bool early = plant(DISPATCH_EARLY) && output->effects[i].type == ENG_EFF_DISPATCH;
 		shard->hooks.effect(shard->hooks.context, &output->effects[i], frame - early);

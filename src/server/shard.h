@@ -21,14 +21,15 @@
 
 /* Called by shard_step, after the events were appended. Bytes are borrowed for the call. */
 struct shard_hooks {
-	void (*event)(void *context, const struct eng_event *event, uint64_t frame);
+	void (*event)(void *context, const struct eng_event *event, const struct log_place *place,
+	    uint64_t frame);
 	void (*effect)(void *context, const struct eng_effect *effect, uint64_t frame);
 	/* Recovery begins; report->store is known. What is in the snapshot that it may begin
 	 * with is not seen by the hooks: report.snapshot_frame_seq. */
 	void (*replays)(void *context, const struct log_report *report);
 	/* Recovery: each event that was applied, with what its run was before; may be NULL. */
 	void (*replayed)(void *context, const struct eng_event *event,
-	    const struct eng_run_info *info, uint64_t frame);
+	    const struct log_place *place, const struct eng_run_info *info, uint64_t frame);
 	void *context;
 };
 

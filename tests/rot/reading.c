@@ -12,9 +12,10 @@
 #define CACHE_BYTES ((size_t)1 << 20)
 
 static void
-on_event(void *context, const struct eng_event *event, uint64_t frame)
+on_event(
+    void *context, const struct eng_event *event, const struct log_place *place, uint64_t frame)
 {
-	(void)context, (void)event, (void)frame;
+	(void)context, (void)event, (void)place, (void)frame;
 }
 
 static void
@@ -25,12 +26,12 @@ on_effect(void *context, const struct eng_effect *effect, uint64_t frame)
 
 /* As the server's hub: a run that has ended is the index's. */
 static void
-on_replayed(
-    void *context, const struct eng_event *event, const struct eng_run_info *info, uint64_t frame)
+on_replayed(void *context, const struct eng_event *event, const struct log_place *place,
+    const struct eng_run_info *info, uint64_t frame)
 {
 	const struct shard *shard = *(const struct shard *const *)context;
 
-	(void)info, (void)frame;
+	(void)place, (void)info, (void)frame;
 	if (event->type == ENG_EV_RUN_CLOSED)
 		resolver_forget(shard->resolver, event->run);
 }

@@ -80,11 +80,12 @@ world_promise(struct world *world, struct promise promise)
 }
 
 static inline void
-world_hook_event(void *context, const struct eng_event *event, uint64_t frame)
+world_hook_event(void *context, const struct eng_event *event, const struct log_place *place,
+    uint64_t frame)
 {
 	struct world *world = container_of(context, struct world, hub);
 	assert_true(frame > log_durable_seq(world->shard.log));
-	hub_hooks.event(context, event, frame);
+	hub_hooks.event(context, event, place, frame);
 }
 
 static inline void

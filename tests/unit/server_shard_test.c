@@ -19,9 +19,11 @@
 #define STARTS_MAX 400u
 
 static void
-hook_event(void *context, const struct eng_event *event, uint64_t frame)
+hook_event(void *context, const struct eng_event *event, const struct log_place *place,
+    uint64_t frame)
 {
 	(void)context;
+	(void)place;
 	(void)event;
 	(void)frame;
 }

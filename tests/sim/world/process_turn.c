@@ -145,9 +145,11 @@ event_planted(struct process *process, const struct eng_event *event, uint64_t f
 }
 
 static void
-hook_event(void *context, const struct eng_event *event, uint64_t frame)
+hook_event(void *context, const struct eng_event *event, const struct log_place *place,
+    uint64_t frame)
 {
 	struct process *process = context;
+	(void)place;
 	judge_note(process->judge, "event", (uint64_t)event->type, event->run,
 	    (uint64_t)event->task << 32 | event->lease);
 	history_append(process->history, event, frame);
@@ -172,10 +174,11 @@ hook_effect(void *context, const struct eng_effect *effect, uint64_t frame)
 }
 
 static void
-hook_replayed(void *context, const struct eng_event *event, const struct eng_run_info *info,
-    uint64_t frame)
+hook_replayed(void *context, const struct eng_event *event, const struct log_place *place,
+    const struct eng_run_info *info, uint64_t frame)
 {
 	struct process *process = context;
+	(void)place;
 	process_recall(process);
 	const struct model_run *run = model_run(process->model, event->run);
 	bool enters = event->type == ENG_EV_RUN_STARTED || event->type == ENG_EV_RUN_REPLAYED;

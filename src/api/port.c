@@ -187,6 +187,8 @@ clone_engine(struct clone *clone, struct eng_command *command)
 	case ENG_CMD_TASK_LOG:
 	case ENG_CMD_TASK_STREAM:
 	case ENG_CMD_TASK_RELEASE:
+	case ENG_CMD_TASK_BEGIN:
+	case ENG_CMD_TASK_RETURN:
 	case ENG_CMD_TASK_PROVIDE:
 		clone_bytes(clone, &command->task.bytes);
 		break;

@@ -411,6 +411,20 @@ decode_release(const Froe__TaskRelease *release, struct api_command *command,
 }
 
 static enum froe_err
+decode_begin(const Froe__TaskBegin *begin, struct api_command *command, struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_TASK_BEGIN);
+	return take_fence(begin->has_task, begin->task, begin->lease, &engine->task.fence, fault);
+}
+
+static enum froe_err
+decode_return(const Froe__TaskReturn *given, struct api_command *command, struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_TASK_RETURN);
+	return take_fence(given->has_task, given->task, given->lease, &engine->task.fence, fault);
+}
+
+static enum froe_err
 decode_complete(const Froe__TaskComplete *complete, struct api_command *command,
     struct froe_fault *fault)
 {
@@ -721,6 +735,10 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 		return decode_stream_get(envelope->stream_get, ret_command, fault);
 	case FROE__ENVELOPE__BODY_TASK_RELEASE:
 		return decode_release(envelope->task_release, ret_command, fault);
+	case FROE__ENVELOPE__BODY_TASK_BEGIN:
+		return decode_begin(envelope->task_begin, ret_command, fault);
+	case FROE__ENVELOPE__BODY_TASK_RETURN:
+		return decode_return(envelope->task_return, ret_command, fault);
 	case FROE__ENVELOPE__BODY_WORKER_LIST:
 		return decode_worker_list(envelope->worker_list, ret_command, fault);
 	case FROE__ENVELOPE__BODY_WORKER_GET:

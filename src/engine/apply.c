@@ -117,6 +117,7 @@ task_release_slot(struct eng_task *task)
 	worker->lease_count--;
 	task->released = false;
 	task->dropped = false;
+	task->begun = false;
 	task->place = ENG_PLACE_NONE;
 }
 
@@ -536,6 +537,20 @@ apply_slots_released(struct apply *apply)
 }
 
 static enum froe_err
+apply_task_begun(struct apply *apply)
+{
+	struct eng_task *task;
+	enum froe_err err = find_task_in(apply, ENG_TASK_ASSIGNED, &task);
+	if (err != FROE_OK)
+		return err;
+	if (task->lease != apply->event->lease || task->begun)
+		return misfit(apply, "not its lease, or it has begun before");
+	task_run(task)->event_count++;
+	task->begun = true;
+	return FROE_OK;
+}
+
+static enum froe_err
 apply_task_ended(struct apply *apply, enum eng_task_state to)
 {
 	struct eng_task *task;
@@ -656,6 +671,8 @@ eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fau
 		return apply_worker_resumed(&apply);
 	case ENG_EV_SLOTS_RELEASED:
 		return apply_slots_released(&apply);
+	case ENG_EV_TASK_BEGUN:
+		return apply_task_begun(&apply);
 	case ENG_EV_LEASES_DROPPED:
 		return apply_leases_dropped(&apply);
 	case ENG_EV_LEASE_ENDED:

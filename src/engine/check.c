@@ -33,7 +33,7 @@ check_task(const struct eng_run *run, struct eng_task *task)
 	froe_assert(task->state != ENG_TASK_SETTLING); /* 6 */
 	if (task->place == ENG_PLACE_LAPSE) /* 12 */
 		froe_assert(task_may_lapse(task) && task->lapse.worker != 0);
-	if (task->released || task->dropped)
+	if (task->released || task->dropped || task->begun)
 		froe_assert(assigned);
 }
 
@@ -312,7 +312,8 @@ digest_run(struct digest *digest, const struct eng_run *run)
 		digest_word(digest, task_worker(task) != NULL ? task->held.worker->id : 0);
 		digest_word(digest, task_lapsing(task));
 		digest_word(digest, task_lapsing(task) != 0 ? task->lapse.until_ns : 0);
-		digest_word(digest, (uint64_t)task->released << 1 | (uint64_t)task->dropped);
+		digest_word(digest, (uint64_t)task->begun << 2 | (uint64_t)task->released << 1 |
+		    (uint64_t)task->dropped);
 		digest_word(digest, task->queued_ns);
 		digest_word(digest, task->streamed);
 		const struct timer *timer = &task->timer.timer;

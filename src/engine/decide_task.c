@@ -592,6 +592,38 @@ decide_task_release(struct eng_turn *turn)
 	reply_ok(turn);
 }
 
+/* Who is told again what was sent to it could do it twice: so its word is kept over a restart. */
+void
+decide_task_begin(struct eng_turn *turn)
+{
+	struct eng_task *task = command_lease(turn);
+	if (task == NULL)
+		return;
+	if (!task->begun) {
+		struct eng_event event = task_event(task, ENG_EV_TASK_BEGUN, ENG_REASON_NONE);
+		event.lease = task->lease;
+		emit(turn, &event);
+	}
+	reply_ok(turn);
+}
+
+/* It was on its way, and the way is gone. */
+void
+decide_task_return(struct eng_turn *turn)
+{
+	struct eng_task *task = command_lease(turn);
+	if (task == NULL)
+		return;
+	if (task->begun && !plant(BEGUN_RETURNED)) {
+		reply_fault(turn, FROE_FAILED_PRECONDITION, "lease",
+		    "its holder has begun it: complete it, or fail it");
+		return;
+	}
+	reply_ok(turn);
+	task_attempt_end(turn, task, ENG_REASON_RELEASED,
+	    bytes_text("it did not reach its worker"), 0);
+}
+
 /* The bytes of a dispatch have come: send it, if the lease is still the one. */
 void
 decide_task_provide(struct eng_turn *turn)

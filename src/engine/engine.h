@@ -202,6 +202,8 @@ enum eng_command_type {
 	ENG_CMD_TASK_LOG,
 	ENG_CMD_TASK_STREAM,     /* a chunk of its stream */
 	ENG_CMD_TASK_RELEASE,    /* its slots are free, its lease stays */
+	ENG_CMD_TASK_BEGIN,      /* its holder has it, and has begun */
+	ENG_CMD_TASK_RETURN,     /* its holder never got it: it is queued again, in front */
 	ENG_CMD_TASK_PROVIDE,    /* the answer to a dispatch whose bytes were not in memory */
 	ENG_CMD_DURABLE_STEP,    /* -> the node's state and result */
 	ENG_CMD_TASK_EVICT,      /* its worker parks a task that waits */
@@ -781,17 +783,6 @@ bool eng_worker_next(const struct eng *eng, struct eng_tenant_id tenant, uint64_
     struct eng_worker_view *ret_view);
 bool eng_worker_view(const struct eng *eng, uint64_t worker, struct eng_worker_view *ret_view);
 struct bytes eng_worker_action(const struct eng *eng, uint64_t worker, uint32_t index);
-/* What it holds, oldest first. */
-struct eng_lease_view {
-	struct uuid task;
-	uint64_t lease;
-	struct bytes workflow;
-	struct bytes name;
-	uint32_t attempt;
-	bool released;
-};
-void eng_worker_leases(const struct eng *eng, uint64_t worker,
-    bool (*each)(void *context, const struct eng_lease_view *view), void *context);
 
 /* Why a task is where it is: from the state that decides, by the function that schedules. */
 enum eng_why_kind {

@@ -228,6 +228,7 @@ struct eng_task {
 	uint8_t place; /* enum eng_place */
 	bool released; /* ASSIGNED: its slots are free already */
 	bool dropped;  /* ASSIGNED: its worker is back without it; the attempt is about to end */
+	bool begun;    /* ASSIGNED: its holder has said so; not every holder does */
 };
 
 /* NULL: it has no lease. */
@@ -743,6 +744,8 @@ void decide_task_refresh(struct eng_turn *turn);
 void decide_task_log(struct eng_turn *turn);
 void decide_task_stream(struct eng_turn *turn);
 void decide_task_release(struct eng_turn *turn);
+void decide_task_begin(struct eng_turn *turn);
+void decide_task_return(struct eng_turn *turn);
 void decide_task_provide(struct eng_turn *turn);
 void decide_durable_step(struct eng_turn *turn);
 void decide_task_evict(struct eng_turn *turn);

@@ -543,6 +543,7 @@ eng_worker_leases(const struct eng *eng, uint64_t number,
 		    .name = task_definition(task)->name,
 		    .attempt = task->attempt,
 		    .released = task->released,
+		    .begun = task->begun,
 		};
 		if (!each(context, &view))
 			return;

@@ -30,6 +30,7 @@ save_task(struct save *save, const struct eng_task *task)
 	put_number(save, task_lapsing(task) != 0 ? task->lapse.until_ns : 0);
 	put_number(save, task->released);
 	put_number(save, task->dropped);
+	put_number(save, task->begun);
 	put_group_close(save, group);
 }
 
@@ -51,6 +52,7 @@ load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task 
 	task_lapse_set(task, lapsing, take_number(&take));
 	task->released = take_u8(&take) != 0;
 	task->dropped = take_u8(&take) != 0;
+	task->begun = take_u8(&take) != 0;
 	if (task->state > ENG_TASK_SKIPPED || task->state == ENG_TASK_SETTLING)
 		return load_bad(load, "a task's state");
 	if (task->output > run->event_count || task->error > run->event_count)
@@ -58,7 +60,8 @@ load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task 
 	if ((worker != 0) != (task->state == ENG_TASK_ASSIGNED))
 		return load_bad(load, "a task's worker");
 	if ((lapsing != 0 && !task_may_lapse(task)) ||
-	    ((task->released || task->dropped) && task->state != ENG_TASK_ASSIGNED))
+	    ((task->released || task->dropped || task->begun) &&
+	        task->state != ENG_TASK_ASSIGNED))
 		return load_bad(load, "a task's lease");
 	if (worker != 0) {
 		struct eng_worker *found = eng_worker_get(load->eng, worker);

@@ -162,6 +162,12 @@ decide(struct eng_turn *turn)
 	case ENG_CMD_TASK_RELEASE:
 		decide_task_release(turn);
 		return;
+	case ENG_CMD_TASK_BEGIN:
+		decide_task_begin(turn);
+		return;
+	case ENG_CMD_TASK_RETURN:
+		decide_task_return(turn);
+		return;
 	case ENG_CMD_TASK_PROVIDE:
 		decide_task_provide(turn);
 		return;
@@ -400,7 +406,8 @@ command_of_run(const struct eng_command *command)
 {
 	return command->type == ENG_CMD_RUN_CANCEL || command->type == ENG_CMD_RUN_REPLAY ||
 	    command->type == ENG_CMD_TIMER || command->type == ENG_CMD_TASK_COMPLETE ||
-	    command->type == ENG_CMD_TASK_FAIL || command->type == ENG_CMD_DURABLE_STEP;
+	    command->type == ENG_CMD_TASK_FAIL || command->type == ENG_CMD_TASK_RETURN ||
+	    command->type == ENG_CMD_DURABLE_STEP;
 }
 
 /* Tight enough for a timer and a leaving worker in one step to fit half a segment of 1 MiB, the

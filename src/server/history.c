@@ -787,6 +787,7 @@ fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 	case ENG_EV_WORKER_LEAVING:
 	case ENG_EV_WORKER_LEFT:
 	case ENG_EV_SLOTS_RELEASED:
+	case ENG_EV_TASK_BEGUN:
 	case ENG_EV_WORKER_PAUSED:
 	case ENG_EV_WORKER_RESUMED:
 	case ENG_EV_LEASES_DROPPED:

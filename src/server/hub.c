@@ -645,6 +645,8 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 	case ENG_CMD_TASK_LOG:
 	case ENG_CMD_TASK_STREAM:
 	case ENG_CMD_TASK_RELEASE:
+	case ENG_CMD_TASK_BEGIN:
+	case ENG_CMD_TASK_RETURN:
 		engine.task.worker.v = conn->worker;
 		hub_worker_seen(hub, conn->worker);
 		break;

@@ -8,6 +8,8 @@
  */
 #include "server/hub_int.h"
 
+#include "engine/holder.h"
+
 #include "base/hash.h"
 #include "froe/limits.h"
 

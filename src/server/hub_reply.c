@@ -266,6 +266,8 @@ hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	case ENG_CMD_WORKER_DRAIN:
 	case ENG_CMD_WORKER_PAUSE:
 	case ENG_CMD_TASK_RELEASE:
+	case ENG_CMD_TASK_BEGIN:
+	case ENG_CMD_TASK_RETURN:
 	case ENG_CMD_RUN_CANCEL:
 	case ENG_CMD_RUN_REPLAY:
 	case ENG_CMD_JOB_CANCEL:

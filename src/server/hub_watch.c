@@ -95,6 +95,8 @@ change_name(enum eng_event_type type)
 		return "skipped";
 	case ENG_EV_SLOTS_RELEASED:
 		return "slots_released";
+	case ENG_EV_TASK_BEGUN:
+		return "begun";
 	case ENG_EV_TASK_LOGGED:
 		return "logged";
 	case ENG_EV_TASK_STREAMED:

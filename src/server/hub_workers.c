@@ -4,6 +4,8 @@
  */
 #include "server/hub_int.h"
 
+#include "engine/holder.h"
+
 #define LEASES_SHOWN_MAX 1000u
 
 static const char *
@@ -109,6 +111,7 @@ lease_take(void *context, const struct eng_lease_view *lease)
 	to->name = hub_text(hub, lease->name);
 	to->attempt = lease->attempt;
 	to->has_released = to->released = lease->released;
+	to->has_begun = to->begun = lease->begun;
 	leases->view->held[leases->view->n_held++] = to;
 	return leases->view->n_held < LEASES_SHOWN_MAX;
 }

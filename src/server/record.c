@@ -65,6 +65,7 @@ static const struct type_row type_table[] = {
     [ENG_EV_WORKER_RESUMED] = TYPE(WORKER_RESUMED, worker_resumed),
     [ENG_EV_SLOTS_RELEASED] = TYPE(SLOTS_RELEASED, slots_released),
     [ENG_EV_LEASES_DROPPED] = TYPE(LEASES_DROPPED, leases_dropped),
+    [ENG_EV_TASK_BEGUN] = TYPE(TASK_BEGUN, task_begun),
     [ENG_EV_LEASE_ENDED] = TYPE(LEASE_ENDED, lease_ended),
 };
 

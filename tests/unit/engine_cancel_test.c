@@ -134,6 +134,8 @@ static const enum eng_command_type of_a_lease[] = {
     ENG_CMD_TASK_FAIL,
     ENG_CMD_TASK_REFRESH,
     ENG_CMD_TASK_LOG,
+    ENG_CMD_TASK_BEGIN,
+    ENG_CMD_TASK_RETURN,
 };
 
 /* Every message that names this fence is refused and changes nothing. */

@@ -93,6 +93,8 @@ command_answered(const struct eng_command *command)
 	case ENG_CMD_TOKEN_CREATE:
 	case ENG_CMD_TOKEN_REVOKE:
 	case ENG_CMD_TASK_RELEASE:
+	case ENG_CMD_TASK_BEGIN:
+	case ENG_CMD_TASK_RETURN:
 	case ENG_CMD_WORKER_PAUSE:
 		return true;
 	}
@@ -852,14 +854,6 @@ static inline void
 driver_fail(struct driver *driver, uint64_t run, const char *name)
 {
 	struct eng_command command = driver_task_command(driver, ENG_CMD_TASK_FAIL, run, name);
-	assert_int_equal(driver_try(driver, &command), FROE_OK);
-}
-
-static inline void
-driver_fail_fatal(struct driver *driver, uint64_t run, const char *name)
-{
-	struct eng_command command = driver_task_command(driver, ENG_CMD_TASK_FAIL, run, name);
-	command.task.fatal = true;
 	assert_int_equal(driver_try(driver, &command), FROE_OK);
 }
 

@@ -205,7 +205,8 @@ ledger_of_task(enum eng_event_type type, enum eng_task_state *ret_state)
 	else if (type == ENG_EV_TASK_ASSIGNED || type == ENG_EV_LEASE_REFRESHED ||
 	    type == ENG_EV_TASK_LOGGED || type == ENG_EV_TASK_STREAMED ||
 	    type == ENG_EV_NODE_WAITED || type == ENG_EV_MEMO_PUT ||
-	    type == ENG_EV_SLOTS_RELEASED || type == ENG_EV_CHILD_SPAWNED)
+	    type == ENG_EV_SLOTS_RELEASED || type == ENG_EV_CHILD_SPAWNED ||
+	    type == ENG_EV_TASK_BEGUN)
 		*ret_state = ENG_TASK_ASSIGNED;
 	else if (type == ENG_EV_TASK_EVICTED)
 		*ret_state = ENG_TASK_EVICTED;

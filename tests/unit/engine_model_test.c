@@ -394,11 +394,12 @@ process_work(struct world *world, uint32_t number)
 		return;
 	struct eng_fence fence = process->held[roll(world, process->held_count)];
 	struct eng_command command = {.tenant = world->tenants[process->tenant]};
-	uint64_t what = world->faults ? roll(world, 10) : 0;
+	uint64_t what = world->faults ? roll(world, 11) : 0;
 	command.type = what < 5 ? ENG_CMD_TASK_COMPLETE
 	    : what < 7          ? ENG_CMD_TASK_FAIL
 	    : what == 7         ? ENG_CMD_TASK_REFRESH
 	    : what == 8         ? ENG_CMD_TASK_LOG
+	    : what == 10        ? ENG_CMD_TASK_BEGIN
 	                        : ENG_CMD_TASK_PROVIDE;
 	command.task.worker.v = process->worker;
 	command.task.fence = fence;

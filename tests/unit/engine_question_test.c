@@ -2,6 +2,8 @@
  * What may be asked of the engine: workflows, workers and what they hold, queues; page by page, of
  * one tenant, and of what is not there.
  */
+#include "engine/holder.h"
+
 #include "engine_driver.h"
 
 static void

@@ -47,6 +47,8 @@ story_of_workers(struct driver *d)
 	assert_int_equal(driver_try(d, &late), FROE_LEASE_LAPSED); /* LEASE_ENDED */
 	struct eng_command command = driver_task_command(d, ENG_CMD_TASK_RELEASE, run, "y");
 	assert_int_equal(driver_try(d, &command), FROE_OK); /* SLOTS_RELEASED */
+	command.type = ENG_CMD_TASK_BEGIN;
+	assert_int_equal(driver_try(d, &command), FROE_OK); /* TASK_BEGUN */
 	assert_int_equal(driver_pause(d, 5, true), FROE_OK);
 	assert_int_equal(driver_pause(d, 5, false), FROE_OK);
 	driver_worker_say(d, ENG_CMD_WORKER_DETACH, worker, false);

@@ -39,6 +39,14 @@ retry_after(struct retry *retry, uint64_t delay_ms)
 }
 
 static void
+fail_fatal(struct driver *driver, uint64_t run, const char *name)
+{
+	struct eng_command command = driver_task_command(driver, ENG_CMD_TASK_FAIL, run, name);
+	command.task.fatal = true;
+	assert_int_equal(driver_try(driver, &command), FROE_OK);
+}
+
+static void
 test_retry__at_once(void **state)
 {
 	struct retry r;
@@ -247,7 +255,7 @@ test_retry__fatal(void **state)
 	struct eng_backoff backoff = {0};
 	(void)state;
 	retry_open(&r, &backoff, 100);
-	driver_fail_fatal(&r.d, r.run, "a");
+	fail_fatal(&r.d, r.run, "a");
 	assert_run_closed(&r.d, r.run, ENG_FAILED);
 	assert_int_equal(driver_task(&r.d, r.run, "a")->reason, ENG_REASON_FATAL);
 	const struct eng_effect *closed = driver_effect(&r.d, ENG_EFF_RUN_CLOSED, 0);

@@ -523,8 +523,8 @@ test_bounds__small_commands(void **state)
 	enrol(&world, 100);
 	uint64_t run = start(&world, "one");
 	static const enum eng_command_type types[] = {ENG_CMD_TASK_LOG, ENG_CMD_TASK_STREAM,
-	    ENG_CMD_TASK_REFRESH, ENG_CMD_TASK_RELEASE};
-	for (int i = 0; i < 4; i++) {
+	    ENG_CMD_TASK_REFRESH, ENG_CMD_TASK_RELEASE, ENG_CMD_TASK_BEGIN};
+	for (int i = 0; i < 5; i++) {
 		command = task_command(&world, types[i], run);
 		command.task.bytes = name_of(&world, FROE_STREAM_CHUNK_BYTES_MAX, 1);
 		command.task.add_ms = UINT64_MAX;

@@ -66,6 +66,7 @@ static const struct {
     {ENG_EV_TOKEN_REVOKED, "TOKEN_REVOKED", " actor kid "},
     {ENG_EV_WORKER_PAUSED, "WORKER_PAUSED", " worker text actor "},
     {ENG_EV_WORKER_RESUMED, "WORKER_RESUMED", " worker text actor "},
+    {ENG_EV_TASK_BEGUN, "TASK_BEGUN", " task lease "},
     {ENG_EV_SLOTS_RELEASED, "SLOTS_RELEASED", " task lease "},
     {ENG_EV_LEASES_DROPPED, "LEASES_DROPPED", " worker payload "},
     {ENG_EV_LEASE_ENDED, "LEASE_ENDED", " task lease "},

@@ -52,6 +52,8 @@ handler_begin(struct world *world, struct worker_task *task, const struct letter
 	if (worker_does(world, KIND_STREAM, 30))
 		task->chunks = (unsigned)dice_range(dice, 1, 4);
 	task->release = worker_does(world, KIND_SLOT_RELEASE, 15);
+	task->begin = worker_does(world, KIND_BEGIN, 30);
+	task->give_back = !task->exactly_once && worker_does(world, KIND_GIVEN_BACK, 10);
 	if (worker_does(world, KIND_CHILDREN, 25) && may_have_children(world, task) &&
 	    world->children < WORLD_CHILDREN_MAX) {
 		task->children = (unsigned)dice_range(dice, 1, 3);
@@ -207,6 +209,27 @@ release_turn(struct world *world, const struct worker *worker, struct worker_tas
 	pause_briefly(world, task);
 }
 
+static void
+begin_turn(struct world *world, const struct worker *worker, struct worker_task *task)
+{
+	struct eng_command command =
+	    worker_command(world, worker, &task->fence, ENG_CMD_TASK_BEGIN);
+	if (!process_submit(&world->process, &command))
+		return;
+	judge_mark(&world->judge, KIND_BEGIN);
+	task->begin = dice_hits(&world->dice, 20); /* once more */
+	pause_briefly(world, task);
+}
+
+static void
+return_turn(struct world *world, const struct worker *worker, struct worker_task *task)
+{
+	struct eng_command command =
+	    worker_command(world, worker, &task->fence, ENG_CMD_TASK_RETURN);
+	if (asked(world, task, ASK_RETURN, &command))
+		judge_mark(&world->judge, KIND_GIVEN_BACK);
+}
+
 bool
 handler_turn(struct world *world, struct worker *worker, struct worker_task *task)
 {
@@ -214,6 +237,10 @@ handler_turn(struct world *world, struct worker *worker, struct worker_task *tas
 		evict_turn(world, worker, task);
 	else if (task->waiting)
 		task->due_ns = UINT64_MAX;
+	else if (task->begin)
+		begin_turn(world, worker, task);
+	else if (task->give_back)
+		return_turn(world, worker, task);
 	else if (task->chunk <= task->chunks)
 		stream_turn(world, worker, task);
 	else if (task->release)
@@ -264,6 +291,10 @@ handler_answer(struct world *world, struct worker_task *task, const struct lette
 		if (task->waiting) /* its result is on its way */
 			task->due_ns = UINT64_MAX;
 		return true;
+	}
+	if (ask == ASK_RETURN) {
+		task->give_back = false;
+		return letter->err == FROE_FAILED_PRECONDITION; /* it has begun: it goes on */
 	}
 	if (ask == ASK_STEP && letter->err == FROE_NONDETERMINISM)
 		return false;

@@ -401,6 +401,8 @@ answer_decide(struct model *model)
 	case ENG_CMD_TASK_LOG:
 	case ENG_CMD_TASK_STREAM:
 	case ENG_CMD_TASK_RELEASE:
+	case ENG_CMD_TASK_BEGIN:
+	case ENG_CMD_TASK_RETURN:
 		model->answer.current = model_fence_current(model, command->task.worker.v,
 		    &command->task.fence);
 		if (!model->answer.current)
@@ -409,6 +411,9 @@ answer_decide(struct model *model)
 			answer_late(model);
 		else if (command->type == ENG_CMD_TASK_STREAM)
 			answer_stream(model);
+		else if (command->type == ENG_CMD_TASK_RETURN &&
+		    model_fence_task(model, command->task.worker.v, &command->task.fence)->begun)
+			model->answer.err = FROE_FAILED_PRECONDITION;
 		return;
 	}
 }

@@ -92,6 +92,7 @@ struct model_task {
 	uint32_t reason; /* SETTLING: why; closed: why */
 	bool dropped;    /* HELD: its worker came back without it */
 	bool released;   /* HELD: its slots are free already */
+	bool begun;      /* HELD: its holder has said so */
 	bool returns;    /* evicted, and not assigned since */
 	uint32_t invocation;
 	uint64_t lapsing;  /* the worker whose old lease has to lapse first; 0: none */

@@ -377,6 +377,7 @@ static const struct event_row event_table[] = {
     {ENG_EV_WORKER_PAUSED, on_worker_paused, OF_NOTHING},
     {ENG_EV_WORKER_RESUMED, on_worker_paused, OF_NOTHING},
     {ENG_EV_SLOTS_RELEASED, on_slots_released, OF_TASK},
+    {ENG_EV_TASK_BEGUN, on_task_begun, OF_TASK},
     {ENG_EV_LEASE_ENDED, on_lease_ended, OF_TASK},
     {ENG_EV_RUN_DUE, on_run_due, OF_RUN},
     {ENG_EV_NODE_WAITED, on_node_waited, OF_TASK},

@@ -98,6 +98,7 @@ void answer_replay(struct model *model);
 void on_run_replayed(struct witness *witness);
 
 void on_slots_released(struct witness *witness);
+void on_task_begun(struct witness *witness);
 void on_lease_ended(struct witness *witness);
 void on_task_queued(struct witness *witness);
 void on_task_assigned(struct witness *witness);

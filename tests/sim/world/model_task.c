@@ -233,6 +233,7 @@ on_task_assigned(struct witness *witness)
 		judge_mark(witness->model->judge, KIND_RETURNED);
 	task->returns = false;
 	task->released = false;
+	task->begun = false;
 	task->past_worker = 0;
 	task->streamed = 0;
 	task->invocation = event->invocation;
@@ -309,13 +310,15 @@ on_task_completed(struct witness *witness)
 	task_close(witness, MODEL_COMPLETED);
 }
 
-/* The worker leaves, or came back without it. */
+/* The worker leaves, came back without it, or says that it never came. */
 static bool
 lease_let_go(const struct witness *witness)
 {
 	const struct model_worker *worker = model_worker(witness->model, witness->task->worker);
-	return witness->task->dropped ||
-	    (worker->leaving && worker->leaving_reason == ENG_REASON_LEFT);
+	if (witness->task->dropped ||
+	    (worker->leaving && worker->leaving_reason == ENG_REASON_LEFT))
+		return true;
+	return caused_by_fence(witness, ENG_CMD_TASK_RETURN) && !witness->task->begun;
 }
 
 static bool
@@ -515,6 +518,17 @@ on_slots_released(struct witness *witness)
 	    "its holder did not ask for it");
 	slots_return(witness);
 	task->released = true;
+}
+
+void
+on_task_begun(struct witness *witness)
+{
+	struct model_task *task = witness->task;
+	require(witness, task->state == MODEL_HELD && !task->begun, "it has begun before");
+	require(witness, witness->event->lease == task->lease, "not the current lease");
+	require(witness, caused_by_fence(witness, ENG_CMD_TASK_BEGIN),
+	    "its holder did not say so");
+	task->begun = true;
 }
 
 void

@@ -236,7 +236,8 @@ has_fence(const struct eng_command *command)
 {
 	return command->type == ENG_CMD_TASK_COMPLETE || command->type == ENG_CMD_TASK_FAIL ||
 	    command->type == ENG_CMD_TASK_REFRESH || command->type == ENG_CMD_TASK_LOG ||
-	    command->type == ENG_CMD_TASK_STREAM;
+	    command->type == ENG_CMD_TASK_STREAM || command->type == ENG_CMD_TASK_BEGIN ||
+	    command->type == ENG_CMD_TASK_RETURN;
 }
 
 bool

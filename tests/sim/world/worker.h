@@ -34,6 +34,7 @@ enum worker_ask {
 	ASK_STEP,
 	ASK_EVICT,
 	ASK_CHILD,
+	ASK_RETURN,
 };
 
 struct worker_task {
@@ -56,6 +57,8 @@ struct worker_task {
 	unsigned chunk;    /* the next one to stream, from 1 */
 	unsigned chunks;
 	bool release;
+	bool begin;       /* to be said */
+	bool give_back;   /* as if it had not come */
 	bool refresh;     /* to be asked for first */
 	bool log;
 	bool again; /* to be answered twice */

@@ -22,6 +22,7 @@
 
 #define KEY_SIZE 33 /* the hash of a key, as text */
 #define MEMO_LABEL "memo "
+#define WAITS_MAX 10000u /* of a stream */
 #define IDLE_NS UINT64_C(3600000000000)
 
 /* What is known of a durable task's steps. */
@@ -36,6 +37,7 @@ struct step_key {
 	struct list link;
 	char name[KEY_SIZE];
 	uint32_t node; /* of the memo; the wait is the next */
+	bool there;    /* both are known to the shard */
 };
 
 /* A stream of ListenForDurableEvent. */
@@ -46,11 +48,12 @@ struct waits {
 	struct list link;       /* gateway->waits */
 	struct list all;        /* struct wait */
 	struct list parcels;
+	uint32_t count; /* of all */
 	bool seated;
 };
 
 enum wait_state {
-	WAIT_NEW,     /* its steps are to be found */
+	WAIT_NEW,     /* its steps are to be found, or to be registered */
 	WAIT_ASKED,
 	WAIT_PENDING, /* its result will come */
 };
@@ -64,12 +67,17 @@ struct wait {
 	char *signal;
 	uint32_t node;
 	struct buf conditions; /* DurableEventListenerConditions */
+	bool came;             /* its result, before the answer that it is pending */
 };
 
 struct parcel {
 	struct list link;
 	struct buf packed;
 };
+
+static void wait_begin(struct wait *wait);
+static void waits_of(struct gateway *gateway, struct uuid task,
+    void (*each)(struct wait *wait, void *context), void *context);
 
 static void
 key_format(const char *signal, char name[KEY_SIZE])
@@ -99,8 +107,8 @@ steps_free(struct gateway *gateway, struct steps *steps)
 	mem_free(steps);
 }
 
-void
-wait_forget(struct gateway *gateway, struct uuid task)
+static void
+steps_forget(struct gateway *gateway, struct uuid task)
 {
 	struct steps *steps = map_get_uuid(&gateway->steps, task);
 	if (steps != NULL)
@@ -128,25 +136,26 @@ wait_release_all(struct gateway *gateway)
 }
 
 static void
-steps_add(struct steps *steps, const char *name, uint32_t node)
+steps_add(struct steps *steps, const char *name, uint32_t node, bool there)
 {
 	struct step_key *key = mem_zalloc(sizeof(*key));
 	snprintf(key->name, sizeof(key->name), "%s", name);
 	key->node = node;
+	key->there = there;
 	list_push(&steps->keys, &key->link);
 }
 
-/* 0: there is none. */
-static uint32_t
-steps_node(const struct steps *steps, const char *name)
+/* NULL: there is none. */
+static struct step_key *
+steps_key(const struct steps *steps, const char *name)
 {
 	struct list *at;
 	list_for_each(at, &steps->keys) {
-		const struct step_key *key = container_of(at, struct step_key, link);
+		struct step_key *key = container_of(at, struct step_key, link);
 		if (strcmp(key->name, name) == 0)
-			return key->node;
+			return key;
 	}
-	return 0;
+	return NULL;
 }
 
 /* NULL: the run has no such task. */
@@ -167,7 +176,8 @@ steps_load(struct gateway *gateway, struct uuid task, const Froe__RunView *view)
 			const Froe__NodeView *node = from->nodes[n];
 			steps->count = node->node > steps->count ? node->node : steps->count;
 			if (node->kind == FROE__NODE_KIND__NODE_MEMO && node->label != NULL)
-				steps_add(steps, node->label + strlen(MEMO_LABEL), node->node);
+				steps_add(steps, node->label + strlen(MEMO_LABEL), node->node,
+				    /* there= */ true);
 		}
 	}
 	return steps;
@@ -274,15 +284,41 @@ on_memo(struct ask *ask, const struct answer *answer)
 }
 
 static void
+wait_registered(struct wait *wait, void *context)
+{
+	(void)context;
+	if (wait->state == WAIT_NEW && wait->waits->seat.state == SEAT_OPEN)
+		wait_begin(wait);
+}
+
+/* Clients may listen for a wait before they register it: those are looked for now. */
+static void
+steps_registered(struct gateway *gateway, struct uuid task, uint32_t wait_node)
+{
+	struct steps *steps = steps_find(gateway, task);
+	struct list *at;
+	if (steps == NULL)
+		return; /* read anew */
+	list_for_each(at, &steps->keys) {
+		struct step_key *key = container_of(at, struct step_key, link);
+		key->there = key->there || key->node < wait_node;
+	}
+	waits_of(gateway, task, wait_registered, NULL);
+}
+
+static void
 on_waits(struct call *call, const struct answer *answer)
 {
 	Hatchet__RegisterDurableEventResponse response =
 	    HATCHET__REGISTER_DURABLE_EVENT_RESPONSE__INIT;
 	seat_credit(&call->session->seat, answer->size);
-	if (call_failed(call, answer))
-		wait_forget(call->gateway, call->id); /* it is read anew */
-	else
-		call_reply(call, &response.base);
+	if (call_failed(call, answer)) {
+		steps_forget(call->gateway, call->id); /* they are read anew */
+		return;
+	}
+	const Froe__NodeDone *done = (const void *)answer->message;
+	steps_registered(call->gateway, call->id, done->node);
+	call_reply(call, &response.base);
 }
 
 static char *
@@ -315,12 +351,13 @@ register_steps(struct call *call, struct steps *steps,
 	Hatchet__RegisterDurableEventResponse response =
 	    HATCHET__REGISTER_DURABLE_EVENT_RESPONSE__INIT;
 	key_format(request->signal_key != NULL ? request->signal_key : "", name);
-	if (steps_node(steps, name) != 0) { /* an earlier attempt waited, or this one asks again */
+	if (steps_key(steps, name) != NULL) {
+		/* An earlier attempt waited, or this one asks again. */
 		call_reply(call, &response.base);
 		return;
 	}
-	step_envelope(&envelope, &step, call->id, steps->count + 1, FROE__NODE_KIND__NODE_MEMO,
-	    arena);
+	step_envelope(
+	    &envelope, &step, call->id, steps->count + 1, FROE__NODE_KIND__NODE_MEMO, arena);
 	step.name = name;
 	step.has_value = true;
 	char *value = memo_value(request->conditions, arena);
@@ -329,10 +366,10 @@ register_steps(struct call *call, struct steps *steps,
 		call_fail(call, &fault);
 		return;
 	}
-	step_envelope(&envelope, &step, call->id, steps->count + 2, FROE__NODE_KIND__NODE_WAIT,
-	    arena);
+	step_envelope(
+	    &envelope, &step, call->id, steps->count + 2, FROE__NODE_KIND__NODE_WAIT, arena);
 	conditions_make(request->conditions, &step, arena);
-	steps_add(steps, name, steps->count + 1);
+	steps_add(steps, name, steps->count + 1, /* there= */ false);
 	steps->count += 2;
 	call_ask(call, &envelope, &wait, arena, on_waits);
 }
@@ -342,8 +379,7 @@ on_register_view(struct call *call, const struct answer *answer)
 {
 	if (call_failed(call, answer))
 		return;
-	struct steps *steps =
-	    steps_load(call->gateway, call->id, (const void *)answer->message);
+	struct steps *steps = steps_load(call->gateway, call->id, (const void *)answer->message);
 	const Hatchet__RegisterDurableEventRequest *request = (const void *)wire_unpack(
 	    call->unary->request, buf_bytes(&call->message), answer->arena);
 	froe_assert(request != NULL);
@@ -382,6 +418,7 @@ static void
 wait_free(struct wait *wait)
 {
 	list_remove(&wait->link);
+	wait->waits->count--;
 	mem_free(wait->task_id);
 	mem_free(wait->signal);
 	buf_release(&wait->conditions);
@@ -477,6 +514,8 @@ wait_done(struct wait *wait, const Froe__NodeDone *done, struct arena *arena)
 	waits_pump(waits);
 }
 
+static void wait_ask_result(struct wait *wait, struct arena *arena);
+
 /* What cannot be waited for any more is not answered: the task's attempt is over, and its worker
  * is told so by a cancel. */
 static bool
@@ -492,8 +531,10 @@ on_wait(struct ask *ask, const struct answer *answer)
 	const Froe__NodeDone *done = (const void *)answer->message;
 	if (done->state == FROE__NODE_STATE__NODE_DONE)
 		wait_done(wait, done, answer->arena);
-	else
+	else if (!wait->came)
 		wait->state = WAIT_PENDING;
+	else
+		wait_ask_result(wait, answer->arena);
 	return true;
 }
 
@@ -521,6 +562,7 @@ wait_ask_result(struct wait *wait, struct arena *arena)
 		wait_free(wait);
 		return;
 	}
+	wait->came = false;
 	step_envelope(&envelope, &step, wait->task, wait->node + 1, FROE__NODE_KIND__NODE_WAIT,
 	    arena);
 	conditions_make(conditions, &step, arena);
@@ -558,11 +600,12 @@ wait_find(struct wait *wait, struct steps *steps, struct arena *arena)
 	struct ask_options options = {.holder = true, .answer = on_conditions};
 	char name[KEY_SIZE];
 	key_format(wait->signal, name);
-	wait->node = steps != NULL ? steps_node(steps, name) : 0;
-	if (wait->node == 0) {
-		wait_free(wait); /* it was never registered */
+	const struct step_key *key = steps != NULL ? steps_key(steps, name) : NULL;
+	if (key == NULL || !key->there) {
+		wait->state = WAIT_NEW; /* until it is registered */
 		return;
 	}
+	wait->node = key->node;
 	step_envelope(&envelope, &step, wait->task, wait->node, FROE__NODE_KIND__NODE_MEMO, arena);
 	step.name = name;
 	wait_ask(wait, &envelope, &options, arena);
@@ -601,8 +644,9 @@ wait_begin(struct wait *wait)
 
 /* ------------------------------------------------------------- results that come later */
 
-void
-wait_node_done(struct gateway *gateway, const Froe__NodeDone *done, struct arena *arena)
+static void
+waits_of(struct gateway *gateway, struct uuid task,
+    void (*each)(struct wait *wait, void *context), void *context)
 {
 	struct list *at, *inner, *next;
 	list_for_each(at, &gateway->waits) {
@@ -610,11 +654,51 @@ wait_node_done(struct gateway *gateway, const Froe__NodeDone *done, struct arena
 		for (inner = waits->all.next; inner != &waits->all; inner = next) {
 			struct wait *wait = container_of(inner, struct wait, link);
 			next = inner->next;
-			if (wait->state == WAIT_PENDING && done->node == wait->node + 1 &&
-			    memcmp(wait->task.bytes, done->task.data, sizeof(wait->task)) == 0)
-				wait_done(wait, done, arena);
+			if (uuid_equal(wait->task, task))
+				each(wait, context);
 		}
 	}
+}
+
+struct came {
+	const Froe__NodeDone *done;
+	struct arena *arena;
+};
+
+static void
+wait_came(struct wait *wait, void *context)
+{
+	const struct came *came = context;
+	if (wait->state == WAIT_NEW || came->done->node != wait->node + 1)
+		return;
+	if (wait->state == WAIT_PENDING)
+		wait_done(wait, came->done, came->arena);
+	else
+		wait->came = true;
+}
+
+void
+wait_node_done(struct gateway *gateway, const Froe__NodeDone *done, struct arena *arena)
+{
+	struct came came = {.done = done, .arena = arena};
+	struct uuid task;
+	memcpy(task.bytes, done->task.data, sizeof(task.bytes));
+	waits_of(gateway, task, wait_came, &came);
+}
+
+static void
+wait_over(struct wait *wait, void *context)
+{
+	(void)context;
+	if (wait->state != WAIT_ASKED) /* else its answer says so */
+		wait_free(wait);
+}
+
+void
+wait_forget(struct gateway *gateway, struct uuid task)
+{
+	steps_forget(gateway, task);
+	waits_of(gateway, task, wait_over, NULL);
 }
 
 /* Results that came while nobody listened for the worker are asked for again. */
@@ -703,6 +787,9 @@ waits_message(struct grpc_call *grpc, struct bytes message)
 	if (request == NULL || !text_id(request->task_id, &task)) {
 		grpc_finish(
 		    grpc, GRPC_INVALID_ARGUMENT, "task_id is not a UUID", bytes_of(NULL, 0));
+	} else if (waits->count >= WAITS_MAX) {
+		grpc_finish(grpc, GRPC_RESOURCE_EXHAUSTED,
+		    "too many durable events are listened for on one stream", bytes_of(NULL, 0));
 	} else if (waits->seated && waits->seat.state <= SEAT_OPEN) {
 		struct wait *wait = mem_zalloc(sizeof(*wait));
 		uuid_run_of(task, &number);
@@ -712,6 +799,7 @@ waits_message(struct grpc_call *grpc, struct bytes message)
 		wait->signal = mem_strdup(request->signal_key != NULL ? request->signal_key : "");
 		buf_init(&wait->conditions);
 		list_push(&waits->all, &wait->link);
+		waits->count++;
 		if (waits->seat.state == SEAT_OPEN)
 			wait_begin(wait);
 	}

@@ -391,8 +391,15 @@ func caseDurableSleep(ctx context.Context) error {
 }
 
 func caseDurableEvent(ctx context.Context) error {
-	key := fmt.Sprintf("go:waited:%d", os.Getpid())
-	id, err := client.start(ctx, "go-waiter", Output{"key": key})
+	if err := waited(ctx, ""); err != nil {
+		return err
+	}
+	return waited(ctx, "late")
+}
+
+func waited(ctx context.Context, late string) error {
+	key := fmt.Sprintf("go:waited:%d%s", os.Getpid(), late)
+	id, err := client.start(ctx, "go-waiter", Output{"key": key, "late": late})
 	if err != nil {
 		return err
 	}

@@ -120,7 +120,7 @@ struct api_command {
 		struct {
 			struct uuid run;
 			bool payloads;
-			bool changes;      /* WATCH */
+			bool changes;      /* WATCH, STREAM_GET */
 			struct bytes task; /* OUTPUT_GET; STREAM_GET: empty: of all */
 			uint32_t after;    /* STREAM_GET */
 			bool wait;         /* STREAM_GET */

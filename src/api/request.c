@@ -501,6 +501,7 @@ decode_stream_get(const Froe__StreamGet *get, struct api_command *command,
 		return err;
 	command->run.after = get->after;
 	command->run.wait = get->wait;
+	command->run.changes = get->changes;
 	return take_name(get->task, "task", /* required= */ false, &command->run.task, fault);
 }
 

@@ -40,6 +40,7 @@ call_close(struct grpc_call *grpc, enum grpc_end end)
 	buf_release(&call->message);
 	buf_release(&call->kept);
 	trigger_free(call->triggers);
+	change_free(call->change);
 	mem_free(call);
 }
 
@@ -66,6 +67,7 @@ call_end(struct call *call)
 {
 	ask_drop(call->ask);
 	call->ask = NULL;
+	change_stop(call->change);
 	list_remove(&call->link);
 	list_remove(&call->held);
 }

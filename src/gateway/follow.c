@@ -1,9 +1,10 @@
 /*
- * gateway/follow: SubscribeToWorkflowEvents: a run's stream, chunk by chunk, and its end.
+ * gateway/follow: SubscribeToWorkflowEvents: what becomes of a run's tasks, what they stream, and
+ * its end.
  *
- * Pages of chunks are asked for one after the other, the next when the client has taken the last;
- * at the run's end its status, then the stream ends. A run that has ended is followed from its
- * beginning as any other: nothing is missed.
+ * Pages of the run's records are asked for one after the other, the next when the client has taken
+ * the last; at the run's end its status, then the stream ends. A run that has ended is followed
+ * from its beginning as any other: nothing is missed.
  */
 #include "gateway/method.h"
 
@@ -18,11 +19,18 @@ struct follower {
 	struct grpc_call *grpc; /* NULL: gone */
 	struct uuid run;
 	struct list parcels; /* that wait for room */
+	struct map attempts; /* id of a task -> struct attempt */
 	uint32_t after;
 	bool ended;  /* its stream is; its status is asked for */
 	bool asking;
 	bool told;   /* of the end */
 	bool seated;
+};
+
+/* The newest one of a task: not every change says its number. */
+struct attempt {
+	uint32_t number;
+	bool failed; /* and that was told */
 };
 
 struct parcel {
@@ -43,6 +51,9 @@ follower_free(struct follower *follower)
 {
 	while (!list_empty(&follower->parcels))
 		parcel_free(container_of(follower->parcels.next, struct parcel, link));
+	for (size_t i = 0; i < follower->attempts.capacity; i++)
+		mem_free(follower->attempts.entries[i].value);
+	map_release(&follower->attempts);
 	mem_free(follower);
 }
 
@@ -105,16 +116,65 @@ event_init(Hatchet__WorkflowEvent *event, const struct follower *follower, uint6
 	event->has_resource_type = event->has_event_type = true;
 }
 
+static struct attempt *
+attempt_of(struct follower *follower, struct uuid task)
+{
+	struct attempt *attempt = map_get_uuid(&follower->attempts, task);
+	if (attempt == NULL) {
+		attempt = mem_zalloc(sizeof(*attempt));
+		map_put_uuid(&follower->attempts, task, attempt);
+	}
+	return attempt;
+}
+
+/* Whether, and as what, a change is told. An attempt that was lost or given back is not: the task
+ * goes on, or has failed, which is told then. Nor is a skipped task: it is the on-failure task of a
+ * run that did not fail. */
+static bool
+change_event(const Froe__StreamChunk *chunk, struct attempt *attempt,
+    Hatchet__ResourceEventType *ret_type)
+{
+	const char *reason = chunk->reason != NULL ? chunk->reason : "";
+	bool late = strcmp(reason, "timed_out") == 0;
+	bool failed = late || strcmp(reason, "failed") == 0 || strcmp(reason, "fatal") == 0;
+	if (strcmp(chunk->change, "assigned") == 0) {
+		*attempt = (struct attempt){.number = chunk->attempt};
+		*ret_type = HATCHET__RESOURCE_EVENT_TYPE__RESOURCE_EVENT_STARTED;
+		return true;
+	}
+	if (strcmp(chunk->change, "completed") == 0) {
+		*ret_type = HATCHET__RESOURCE_EVENT_TYPE__RESOURCE_EVENT_COMPLETED;
+		return true;
+	}
+	if (strcmp(chunk->change, "cancelled") == 0) {
+		*ret_type = HATCHET__RESOURCE_EVENT_TYPE__RESOURCE_EVENT_CANCELLED;
+		return true;
+	}
+	*ret_type = late ? HATCHET__RESOURCE_EVENT_TYPE__RESOURCE_EVENT_TIMED_OUT
+	                 : HATCHET__RESOURCE_EVENT_TYPE__RESOURCE_EVENT_FAILED;
+	if (strcmp(chunk->change, "attempt_ended") == 0)
+		return attempt->failed = failed;
+	return strcmp(chunk->change, "failed") == 0 && !attempt->failed;
+}
+
 static void
 chunk_put(struct follower *follower, const Froe__StreamChunk *chunk, struct arena *arena)
 {
 	Hatchet__WorkflowEvent event;
+	struct uuid task;
 	event_init(&event, follower, chunk->time_ns, arena);
+	memcpy(task.bytes, chunk->task_id.data, sizeof(task.bytes));
+	struct attempt *attempt = attempt_of(follower, task);
 	event.resource_type = HATCHET__RESOURCE_TYPE__RESOURCE_STEP_RUN;
 	event.event_type = HATCHET__RESOURCE_EVENT_TYPE__RESOURCE_EVENT_STREAM;
-	event.event_payload = chunk_text(chunk, arena);
+	if (chunk->change != NULL && !change_event(chunk, attempt, &event.event_type))
+		return;
+	event.resource_id = text_uuid(arena, task);
+	event.event_payload =
+	    text_given(chunk->error) ? chunk->error : chunk_text(chunk, arena);
 	event.has_retry_count = event.has_event_index = true;
-	event.retry_count = (int32_t)chunk->attempt - 1;
+	uint32_t number = chunk->attempt != 0 ? chunk->attempt : attempt->number;
+	event.retry_count = number > 0 ? (int32_t)number - 1 : 0;
 	event.event_index = chunk->position;
 	event_put(follower, &event);
 }
@@ -192,6 +252,7 @@ follower_ask(struct follower *follower)
 	} else {
 		options.answer = on_page;
 		page.has_run = page.has_after = page.has_wait = page.wait = true;
+		page.has_changes = page.changes = true;
 		page.run = text_id_bytes(&arena, follower->run);
 		page.after = follower->after;
 		envelope.body_case = FROE__ENVELOPE__BODY_STREAM_GET;
@@ -246,6 +307,7 @@ follow_open(struct grpc_call *grpc)
 	follower->gateway = gateway_of(grpc);
 	follower->grpc = grpc;
 	list_init(&follower->parcels);
+	map_init(&follower->attempts);
 	follower->seat.opened = on_opened;
 	follower->seat.gone = on_gone;
 	grpc_call_set_context(grpc, follower);

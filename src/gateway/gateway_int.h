@@ -55,6 +55,8 @@ void session_sweep(struct gateway *gateway, uint64_t now_ns);
 void session_close(struct session *session);
 
 struct call;
+struct change;
+struct find;
 struct triggers;
 typedef void trigger_then(struct call *call, struct arena *arena);
 
@@ -76,6 +78,8 @@ struct call {
 	uint32_t at;
 	uint32_t count;
 	struct buf kept;
+	struct change *change; /* change.c's */
+	struct find *find;     /* of it */
 	/* trigger.c's: what is being read. */
 	struct triggers *triggers;
 	trigger_then *loaded;
@@ -104,6 +108,10 @@ void call_ask(struct call *call, Froe__Envelope *envelope, const struct ask_opti
     struct arena *arena, call_then *then);
 /* For `then`: an Error ends the call with it. True: it was one. */
 bool call_failed(struct call *call, const struct answer *answer);
+
+/* change.c; NULL is allowed */
+void change_stop(struct change *change);
+void change_free(struct change *change);
 
 /* method.c: which paths there are */
 extern const struct grpc_methods GATEWAY_METHODS;

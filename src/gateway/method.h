@@ -25,7 +25,7 @@ unary_handle trigger_workflow, trigger_workflow_run, bulk_trigger_workflow;
 enum froe_err run_take(const Hatchet__TriggerWorkflowRequest *from, const char *within,
     struct arena *arena, Froe__RunStart *to, struct froe_fault *fault) FROE_CHECKED;
 /* change.c: CancelTasks, ReplayTasks */
-unary_handle change_tasks;
+unary_handle cancel_tasks, replay_tasks;
 /* schedule.c */
 unary_handle schedule_workflow, upsert_worker_labels;
 /* rate.c */

@@ -147,9 +147,11 @@ struct hub_load {
 
 /* What a StreamGet asks for. */
 struct hub_stream_ask {
+	struct uuid run;
 	struct bytes task; /* empty: all */
 	uint32_t after;
 	bool wait;
+	bool changes;
 };
 
 enum hub_item_kind {

@@ -29,6 +29,7 @@ struct hub_read {
 	uint32_t after;     /* STREAM_GET */
 	bool wait;          /* STREAM_GET */
 	bool payload;       /* EVENT_GET */
+	bool changes;       /* STREAM_GET */
 	struct hub_replay_ask *replay; /* RUN_REPLAY; owned */
 	uint64_t cookie;
 	uint64_t due_ns;
@@ -285,7 +286,13 @@ read_load(struct hub_read *read, uint64_t run, const struct log_place *places, u
 {
 	const char *task = read->task != NULL ? read->task : "";
 	if (read->op == API_OP_STREAM_GET) {
-		struct hub_stream_ask ask = {bytes_text(task), read->after, read->wait};
+		struct hub_stream_ask ask = {
+		    .run = read->run,
+		    .task = bytes_text(task),
+		    .after = read->after,
+		    .wait = read->wait,
+		    .changes = read->changes,
+		};
 		hub_stream_begin(read->hub, &read->origin, read->tenant, run, places, count, &ask);
 		read_free(read);
 		return;
@@ -457,6 +464,7 @@ hub_read_open(struct hub *hub, struct hub_conn *conn, const struct api_command *
 		read->task = text_copy(command->run.task);
 		read->after = command->run.after;
 		read->wait = command->run.wait;
+		read->changes = command->run.changes;
 	}
 	read_run(read);
 }

@@ -7,6 +7,9 @@
  * its connection.
  *
  * A page looks at PAGE_RECORDS_MAX records; those that have left memory are read one by one.
+ *
+ * What became of the tasks are records of the same run: a reader who wants those too gets them
+ * between the chunks, in the one order there is.
  */
 #include "server/hub_int.h"
 
@@ -16,7 +19,7 @@
 #define PAGE_RECORDS_MAX 4096u
 #define WAIT_NS (UINT64_C(30) * 1000000000)
 /* Of a chunk in a page, besides its bytes and its task's name. */
-#define CHUNK_BYTES 32u
+#define CHUNK_BYTES 96u
 
 struct hub_stream {
 	struct list link;     /* hub->streams_waiting or streams_reading */
@@ -27,8 +30,10 @@ struct hub_stream {
 	struct eng_origin origin;
 	struct eng_tenant_id tenant;
 	uint64_t run;
+	struct uuid id;
 	char *task; /* "": all */
 	bool wait;
+	bool changes;
 	bool busy; /* in stream_go(): a read that is done at once stays out of it */
 	uint64_t due_ns;
 	bool begun;			 /* the version is known */
@@ -100,9 +105,59 @@ stream_open(const struct hub_stream *stream)
 
 /* ------------------------------------------------------------------------------------- a page */
 
+/* NULL: it is none that is told. */
+static const char *
+change_of(enum eng_event_type type)
+{
+	switch ((int)type) {
+	case ENG_EV_TASK_ASSIGNED:
+		return "assigned";
+	case ENG_EV_TASK_COMPLETED:
+		return "completed";
+	case ENG_EV_ATTEMPT_ENDED:
+		return "attempt_ended";
+	case ENG_EV_TASK_FAILED:
+		return "failed";
+	case ENG_EV_TASK_CANCELLED:
+		return "cancelled";
+	case ENG_EV_TASK_SKIPPED:
+		return "skipped";
+	default:
+		return NULL;
+	}
+}
+
+static char *
+text_keep(struct hub_stream *stream, struct bytes from)
+{
+	char *text = arena_alloc(&stream->arena, from.size + 1);
+	if (from.size > 0)
+		memcpy(text, from.data, from.size);
+	text[from.size] = 0;
+	return text;
+}
+
+static void
+change_fill(struct hub_stream *stream, const struct eng_event *event, Froe__StreamChunk *chunk)
+{
+	struct uuid id = uuid_task(stream->id, event->task);
+	chunk->change = (char *)(uintptr_t)change_of(event->type);
+	chunk->has_task_id = true;
+	chunk->task_id = (ProtobufCBinaryData){16, arena_copy(&stream->arena, id.bytes, 16)};
+	if (chunk->change == NULL)
+		return;
+	if (event->reason != ENG_REASON_NONE)
+		chunk->reason =
+		    (char *)(uintptr_t)eng_reason_name((enum eng_reason)event->reason);
+	if (event->text.size > 0)
+		chunk->error = text_keep(stream, event->text);
+	stream->bytes += event->text.size;
+}
+
 static void
 chunk_add(struct hub_stream *stream, const struct eng_event *event, uint32_t position)
 {
+	struct bytes payload = event->payload;
 	struct bytes name = stream->version.tasks[event->task].name;
 	if (stream->task[0] != 0 && !bytes_equal(name, bytes_text(stream->task)))
 		return;
@@ -113,19 +168,20 @@ chunk_add(struct hub_stream *stream, const struct eng_event *event, uint32_t pos
 		    mem_resize(stream->chunks, stream->chunk_capacity * sizeof(stream->chunks[0]));
 	}
 	Froe__StreamChunk *chunk = arena_alloc(&stream->arena, sizeof(*chunk));
-	char *text = arena_alloc(&stream->arena, name.size + 1);
-	memcpy(text, name.data, name.size);
-	text[name.size] = 0;
+	if (payload.size > FROE_STREAM_CHUNK_BYTES_MAX)
+		payload.size = 0;
 	froe__stream_chunk__init(chunk);
 	chunk->has_position = chunk->has_attempt = chunk->has_time_ns = chunk->has_data = true;
 	chunk->position = position;
-	chunk->task = text;
+	chunk->task = text_keep(stream, name);
 	chunk->attempt = event->attempt;
 	chunk->time_ns = event->time_ns;
-	chunk->data = (ProtobufCBinaryData){event->payload.size,
-	    arena_copy(&stream->arena, event->payload.data, event->payload.size)};
+	chunk->data = (ProtobufCBinaryData){
+	    payload.size, arena_copy(&stream->arena, payload.data, payload.size)};
+	if (stream->changes)
+		change_fill(stream, event, chunk);
 	stream->chunks[stream->chunk_count++] = chunk;
-	stream->bytes += event->payload.size + name.size + CHUNK_BYTES;
+	stream->bytes += payload.size + name.size + CHUNK_BYTES;
 }
 
 /* The first record says whose run it is, and of which version; that of a scheduled run is known
@@ -152,12 +208,19 @@ head_take(struct hub_stream *stream, uint32_t number, const struct eng_event *ev
 	return stream->task[0] != 0 && version != 0 ? FROE_INVALID_ARGUMENT : FROE_OK;
 }
 
+static bool
+record_wanted(const struct hub_stream *stream, uint16_t type)
+{
+	return type == ENG_EV_TASK_STREAMED ||
+	    (stream->changes && change_of((enum eng_event_type)type) != NULL);
+}
+
 static enum froe_err
 record_take(struct hub_stream *stream, uint32_t number, const struct log_record *record)
 {
 	struct eng_event event;
 	enum froe_err err = FROE_OK;
-	if (stream->begun && record->type != ENG_EV_TASK_STREAMED)
+	if (stream->begun && !record_wanted(stream, record->type))
 		return FROE_OK;
 	struct arena arena;
 	arena_init(&arena, 0);
@@ -316,6 +379,8 @@ hub_stream_begin(struct hub *hub, const struct eng_origin *origin, struct eng_te
 	stream->origin = *origin;
 	stream->tenant = tenant;
 	stream->run = run;
+	stream->id = ask->run;
+	stream->changes = ask->changes;
 	stream->task = mem_zalloc(ask->task.size + 1);
 	if (ask->task.size > 0)
 		memcpy(stream->task, ask->task.data, ask->task.size);
@@ -343,7 +408,8 @@ hub_stream_event(struct hub *hub, const struct eng_event *event)
 {
 	struct list woken;
 	struct hub_stream *stream;
-	if (event->type != ENG_EV_TASK_STREAMED && event->type != ENG_EV_RUN_CLOSED)
+	if (event->type != ENG_EV_TASK_STREAMED && event->type != ENG_EV_RUN_CLOSED &&
+	    change_of(event->type) == NULL)
 		return;
 	list_init(&woken);
 	while ((stream = map_get_u64(&hub->streams, event->run)) != NULL) {

@@ -27,9 +27,8 @@ parse(struct http_scan *scan, struct bytes input)
 		return outcome;
 	froe_assert(why != NULL);
 	froe_assert(why[0] != 0);
-	froe_assert(outcome.status == 400 || outcome.status == 411 || outcome.status == 413 ||
-	    outcome.status == 414 ||
-	    outcome.status == 431 || outcome.status == 505);
+	froe_assert(outcome.status == 400 || outcome.status == 413 || outcome.status == 414 ||
+	    outcome.status == 431 || outcome.status == 501 || outcome.status == 505);
 	return outcome;
 }
 
@@ -41,6 +40,24 @@ inside(struct bytes part, struct bytes whole)
 	        (size_t)(part.data - whole.data) <= whole.size - part.size);
 }
 
+/* Joined it is what its chunks hold, and fills a block of its size to the last byte. */
+static void
+check_body(const struct http_request *request)
+{
+	size_t size = http_body_size(request);
+	uint8_t *copy = malloc(size + 1);
+	froe_assert(copy != NULL && size <= HTTP_BODY_BYTES_MAX && size <= request->body.size);
+	copy[size] = 0x5a;
+	http_body_copy(request, copy);
+	froe_assert(copy[size] == 0x5a);
+	if (!request->in_chunks && size > 0)
+		froe_assert(memcmp(copy, request->body.data, size) == 0);
+	if (request->in_chunks)
+		froe_assert(memcmp(request->body.data + request->body.size - 5, "0\r\n\r\n", 5) ==
+		    0);
+	free(copy);
+}
+
 static void
 check_request(const struct outcome *outcome, struct bytes input)
 {
@@ -48,6 +65,7 @@ check_request(const struct outcome *outcome, struct bytes input)
 	struct bytes head = bytes_of(input.data, outcome->size - body.size);
 	froe_assert(outcome->size >= body.size);
 	froe_assert(inside(body, input));
+	check_body(&outcome->request);
 	froe_assert(outcome->size >= sizeof("GET / HTTP/1.0\r\n\r\n") - 1);
 	froe_assert(outcome->size <= input.size);
 	froe_assert(memcmp(head.data + head.size - 4, "\r\n\r\n", 4) == 0);

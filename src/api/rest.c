@@ -342,7 +342,9 @@ rest_begin(struct rest *rest, const struct http_request *request)
 	call->method = request->method;
 	call->path = rest_keep(call, request->path);
 	call->query_text = rest_keep(call, request->query);
-	call->body = rest_keep(call, request->body);
+	uint8_t *body = rest_zalloc(call, http_body_size(request) + 1);
+	http_body_copy(request, body);
+	call->body = bytes_of(body, http_body_size(request));
 	call->token = rest_keep(call, bearer(request->authorization));
 	call->route =
 	    rest_route_find(call->method, call->path, call->params, &call->tenant, &allow);

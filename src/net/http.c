@@ -6,10 +6,10 @@
  * 2. Give the whole head to llhttp (strict) once, with callbacks that note the target, Host and
  *    whether a body was announced. It refuses bad tokens, Transfer-Encoding beside Content-Length,
  *    a repeated Content-Length and what else its grammar forbids.
- * 3. Refuse what llhttp lets through and this server does not want: bodies in chunks, or of methods
- *    that have none, other versions, a missing or repeated Host.
- * 4. Wait for as many bytes as Content-Length says: that is the body. The head is parsed again
- *    then, for the input may have moved.
+ * 3. Refuse what llhttp lets through and this server does not want: bodies in other codings than
+ *    chunks, or of methods that have none, other versions, a missing or repeated Host.
+ * 4. Wait for as many bytes as Content-Length says, or for the last chunk: that is the body. The
+ *    head is parsed again then, for the input may have moved.
  */
 #include "net/http.h"
 
@@ -128,7 +128,9 @@ struct head {
 	unsigned authorizations;
 	bool in_authorization; /* the field whose value comes */
 	bool complete;
-	bool chunked;
+	unsigned codings; /* fields Transfer-Encoding */
+	bool in_coding;
+	struct bytes coding;
 	bool keep_alive;
 	bool in_expect;
 	struct bytes expect;
@@ -159,6 +161,8 @@ on_header_field(llhttp_t *parser, const char *at, size_t size)
 	head->in_authorization = is_field(at, size, "authorization");
 	head->authorizations += head->in_authorization;
 	head->in_expect = is_field(at, size, "expect");
+	head->in_coding = is_field(at, size, "transfer-encoding");
+	head->codings += head->in_coding;
 	return 0;
 }
 
@@ -166,8 +170,10 @@ static int
 on_header_value(llhttp_t *parser, const char *at, size_t size)
 {
 	struct head *head = parser->data;
-	struct bytes *value = head->in_authorization ? &head->authorization : &head->expect;
-	if (!head->in_authorization && !head->in_expect)
+	struct bytes *value = head->in_authorization ? &head->authorization
+	    : head->in_coding                        ? &head->coding
+	                                             : &head->expect;
+	if (!head->in_authorization && !head->in_coding && !head->in_expect)
 		return 0;
 	if (value->size == 0)
 		value->data = (const uint8_t *)at;
@@ -183,7 +189,6 @@ on_headers_complete(llhttp_t *parser)
 	head->complete = true;
 	head->keep_alive = parser->http_minor != 0 ? (parser->flags & F_CONNECTION_CLOSE) == 0
 	                                           : (parser->flags & F_CONNECTION_KEEP_ALIVE) != 0;
-	head->chunked = (parser->flags & F_TRANSFER_ENCODING) != 0;
 	if ((parser->flags & F_CONTENT_LENGTH) != 0)
 		head->body_size = parser->content_length;
 	return 1; /* the body is not the parser's */
@@ -223,17 +228,42 @@ takes_body(enum http_method method)
 	return method >= HTTP_METHOD_POST && method <= HTTP_METHOD_DELETE;
 }
 
+/* Spaces behind a field's value are not of it (RFC 9110, 5.5); llhttp takes off those before it. */
+static struct bytes
+value_trimmed(struct bytes value)
+{
+	while (value.size > 0 &&
+	    (value.data[value.size - 1] == ' ' || value.data[value.size - 1] == '\t'))
+		value.size--;
+	return value;
+}
+
+static bool
+is_value(struct bytes value, const char *wanted)
+{
+	value = value_trimmed(value);
+	return value.size == strlen(wanted) &&
+	    strncasecmp((const char *)value.data, wanted, value.size) == 0;
+}
+
 /* NULL: a body that is taken, or none. */
 static const char *
 body_objection(const struct head *head, enum http_method method, unsigned *ret_status)
 {
 	*ret_status = 413;
 	if (!takes_body(method))
-		return head->chunked || head->body_size > 0 ? "nothing here takes a body" : NULL;
+		return head->codings > 0 || head->body_size > 0 ? "nothing here takes a body"
+		                                                : NULL;
 	if (head->body_size > HTTP_BODY_BYTES_MAX)
 		return "the body is larger than 4 MiB and 256 KiB";
-	*ret_status = 411;
-	return head->chunked ? "a body comes with its Content-Length here, not in chunks" : NULL;
+	if (head->codings == 0)
+		return NULL;
+	*ret_status = 400;
+	if (head->codings > 1)
+		return "more than one Transfer-Encoding";
+	*ret_status = 501;
+	return is_value(head->coding, "chunked") ? NULL
+	                                         : "the one coding that is taken is chunked";
 }
 
 /* NULL: the head is one we serve. */
@@ -250,17 +280,9 @@ head_objection(const struct head *head, const llhttp_t *parser, unsigned *ret_st
 		return "more than one Authorization";
 	if (head->target.size == 0 || head->target.data[0] != '/')
 		return "the target is not a path";
+	if (head->codings > 0 && parser->http_minor == 0)
+		return "HTTP/1.0 has no Transfer-Encoding";
 	return body_objection(head, method_of(parser), ret_status);
-}
-
-/* Spaces behind a field's value are not of it (RFC 9110, 5.5); llhttp takes off those before it. */
-static struct bytes
-value_trimmed(struct bytes value)
-{
-	while (value.size > 0 &&
-	    (value.data[value.size - 1] == ' ' || value.data[value.size - 1] == '\t'))
-		value.size--;
-	return value;
 }
 
 static void
@@ -277,15 +299,6 @@ request_fill(const struct head *head, const llhttp_t *parser, struct http_reques
 	};
 	if (mark != NULL)
 		ret_request->query = bytes_of(mark + 1, head->target.size - path_size - 1);
-}
-
-static bool
-is_continue(struct bytes expect)
-{
-	static const char VALUE[] = "100-continue";
-	expect = value_trimmed(expect);
-	return expect.size == sizeof(VALUE) - 1 &&
-	    strncasecmp((const char *)expect.data, VALUE, expect.size) == 0;
 }
 
 static enum http_result
@@ -312,30 +325,59 @@ head_parse(struct bytes input, size_t size, struct http_request *ret_request,
 	return HTTP_PARSE_REQUEST;
 }
 
+/* REQUEST: all of it has come. */
+static enum http_result
+body_end(struct http_scan *scan, struct bytes input, unsigned *ret_status, const char **ret_why)
+{
+	struct bytes body = bytes_of(input.data + scan->head_size, input.size - scan->head_size);
+	if (!scan->in_chunks)
+		return body.size < scan->body_size ? HTTP_PARSE_MORE : HTTP_PARSE_REQUEST;
+	if (!chunked_scan(&scan->chunks, body, HTTP_BODY_BYTES_MAX, ret_status, ret_why))
+		return HTTP_PARSE_BAD;
+	return scan->chunks.over ? HTTP_PARSE_REQUEST : HTTP_PARSE_MORE;
+}
+
 enum http_result
 http_parse(struct http_scan *scan, struct bytes input, struct http_request *ret_request,
     size_t *ret_size, unsigned *ret_status, const char **ret_why)
 {
 	struct head head;
-	enum http_result result;
 	bool known = scan->head_size != 0;
-	if (!known) {
-		result = head_end(scan, input, &scan->head_size, ret_status, ret_why);
-		if (result != HTTP_PARSE_REQUEST)
-			return result;
-	}
-	if (known && input.size - scan->head_size < scan->body_size)
-		return HTTP_PARSE_MORE;
+	enum http_result result = known
+	    ? body_end(scan, input, ret_status, ret_why)
+	    : head_end(scan, input, &scan->head_size, ret_status, ret_why);
+	if (result != HTTP_PARSE_REQUEST)
+		return result;
 	result = head_parse(input, scan->head_size, ret_request, &head, ret_status, ret_why);
 	if (result != HTTP_PARSE_REQUEST)
 		return result;
 	scan->body_size = head.body_size;
-	scan->expects = is_continue(head.expect);
-	if (input.size - scan->head_size < scan->body_size)
-		return HTTP_PARSE_MORE;
-	ret_request->body = bytes_of(input.data + scan->head_size, scan->body_size);
-	*ret_size = scan->head_size + scan->body_size;
+	scan->in_chunks = head.codings > 0;
+	scan->expects = is_value(head.expect, "100-continue");
+	result = body_end(scan, input, ret_status, ret_why);
+	if (result != HTTP_PARSE_REQUEST)
+		return result;
+	size_t size = scan->in_chunks ? scan->chunks.at : scan->body_size;
+	ret_request->body = bytes_of(input.data + scan->head_size, size);
+	ret_request->in_chunks = scan->in_chunks;
+	ret_request->chunks = scan->chunks;
+	*ret_size = scan->head_size + size;
 	return HTTP_PARSE_REQUEST;
+}
+
+size_t
+http_body_size(const struct http_request *request)
+{
+	return request->in_chunks ? request->chunks.data_size : request->body.size;
+}
+
+void
+http_body_copy(const struct http_request *request, uint8_t *to)
+{
+	if (request->in_chunks)
+		chunked_join(&request->chunks, request->body, to);
+	else if (request->body.size > 0)
+		memcpy(to, request->body.data, request->body.size);
 }
 
 /* --------------------------------------------------------------------------- the responses */
@@ -351,7 +393,6 @@ status_text(unsigned status)
 	case 404: return "Not Found";
 	case 405: return "Method Not Allowed";
 	case 409: return "Conflict";
-	case 411: return "Length Required";
 	case 413: return "Content Too Large";
 	case 414: return "URI Too Long";
 	case 429: return "Too Many Requests";

@@ -4,19 +4,20 @@
  * Purpose     Takes one request head after the other from a buffer, by llhttp in strict mode behind
  *             checks of our own (bare LF, lone CR, obs-fold, NUL, limits, Host), and writes whole
  *             responses. A body is taken from POST, PUT, PATCH and DELETE, by its Content-Length
- *             alone. No routes here.
+ *             or in chunks. No routes here.
  * Ownership   a request borrows from the input.
  * Invariants  1. a head is scanned for its end incrementally, and parsed when it is complete, and
  *                once more when its body is.
  *             2. what llhttp is given has only CRLF line ends and no folded line.
  * Units       a request line's length excludes its CRLF; a head's fields include theirs.
- * Failure     an HTTP status: 400, 411, 413, 414, 431, 505. The connection is to be closed after
+ * Failure     an HTTP status: 400, 413, 414, 431, 501, 505. The connection is to be closed after
  *             it: where the next request starts is not certain any more.
  */
 #ifndef NET_HTTP_H
 #define NET_HTTP_H
 
 #include "base/bytes.h"
+#include "net/chunked.h"
 
 #include <stdbool.h>
 
@@ -41,7 +42,9 @@ struct http_request {
 	struct bytes path;  /* without the query */
 	struct bytes query; /* after the '?', or empty */
 	struct bytes authorization; /* the field's value, or empty */
-	struct bytes body;
+	struct bytes body; /* as it came: http_body_copy() */
+	bool in_chunks;
+	struct chunked chunks;
 	bool keep_alive;
 };
 
@@ -58,7 +61,9 @@ struct http_scan {
 	size_t fields;      /* complete header lines, */
 	size_t fields_size; /* and their bytes with CRLF */
 	size_t head_size;   /* 0: the head is not yet complete */
-	size_t body_size;
+	size_t body_size;   /* by its Content-Length */
+	bool in_chunks;
+	struct chunked chunks;
 	bool expects;       /* the client waits for a 100 before it sends the body */
 };
 
@@ -66,6 +71,10 @@ struct http_scan {
 enum http_result http_parse(struct http_scan *scan, struct bytes input,
     struct http_request *ret_request, size_t *ret_size, unsigned *ret_status,
     const char **ret_why);
+
+/* The body without what is around its chunks. */
+size_t http_body_size(const struct http_request *request);
+void http_body_copy(const struct http_request *request, uint8_t *to);
 
 struct http_response {
 	unsigned status;

@@ -162,6 +162,53 @@ test_http__a_body_comes_in_parts(void **state)
 	assert_false(scan.expects);
 }
 
+#define CHUNKED "Transfer-Encoding: chunked\r\n"
+
+/* The same, in chunks, of any case and with zeros before; also byte by byte. */
+static void
+test_http__a_body_comes_in_chunks(void **state)
+{
+	(void)state;
+	static const char TEXT[] =
+	    POST("tRANSFER-eNCODING: Chunked \t\r\n") "3\r\nabc\r\n0000000A\r\n"
+		"0123456789\r\n0\r\n\r\nGET";
+	size_t whole = strlen(TEXT) - 3;
+	struct http_request request;
+	struct http_scan scan = {0};
+	uint8_t body[13];
+	unsigned status;
+	const char *why;
+	size_t size;
+	for (size_t i = 1; i < whole; i++) {
+		char *copy = mem_copy(TEXT, i);
+		assert_int_equal(
+		    http_parse(&scan, bytes_of(copy, i), &request, &size, &status, &why),
+		    HTTP_PARSE_MORE);
+		mem_free(copy);
+	}
+	assert_int_equal(http_parse(&scan, bytes_text(TEXT), &request, &size, &status, &why),
+	    HTTP_PARSE_REQUEST);
+	assert_int_equal(size, whole);
+	assert_int_equal(http_body_size(&request), sizeof(body));
+	http_body_copy(&request, body);
+	assert_memory_equal(body, "abc0123456789", sizeof(body));
+}
+
+/* Many chunks of a byte take six times their data: that is bounded too. */
+static void
+test_http__chunks_that_are_too_many(void **state)
+{
+	(void)state;
+	struct buf text;
+	buf_init(&text);
+	buf_push_text(&text, POST(CHUNKED));
+	for (size_t framing = 0; framing <= CHUNKED_FRAME_BYTES_MAX; framing += 5)
+		buf_push_text(&text, "1\r\na\r\n");
+	assert_int_equal(parse(text.data, text.size - 6).result, HTTP_PARSE_MORE);
+	expect_bad(413, (char *)text.data, text.size);
+	buf_release(&text);
+}
+
 static void
 test_http__bodies_that_are_refused(void **state)
 {
@@ -170,9 +217,30 @@ test_http__bodies_that_are_refused(void **state)
 		unsigned status;
 		const char *text;
 	} CASES[] = {
-	    {411, POST("Transfer-Encoding: chunked\r\n") "0\r\n\r\n"},
 	    {400, POST("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n") "0\r\n\r\n"},
-	    {411, POST("Transfer-Encoding: gzip\r\n") "a"},
+	    {501, POST("Transfer-Encoding: gzip\r\n") "a"},
+	    {501, POST("Transfer-Encoding: gzip, chunked\r\n") "0\r\n\r\n"},
+	    {501, POST("Transfer-Encoding: identity\r\n") "0\r\n\r\n"},
+	    {501, POST("Transfer-Encoding:\r\n") "0\r\n\r\n"},
+	    {400, POST("Transfer-Encoding: chunked\r\ntransfer-encoding: chunked\r\n") "0"},
+	    {400, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+	    {400, POST(CHUNKED) "\r\n"},
+	    {400, POST(CHUNKED) "g\r\n"},
+	    {400, POST(CHUNKED) "+1\r\na\r\n"},
+	    {400, POST(CHUNKED) "0x1\r\na\r\n"},
+	    {400, POST(CHUNKED) " 1\r\na\r\n"},
+	    {400, POST(CHUNKED) "1 \r\na\r\n"},
+	    {400, POST(CHUNKED) "1\na\n"},
+	    {400, POST(CHUNKED) "1;a\r\na\r\n"},
+	    {400, POST(CHUNKED) "000000001\r\n"},
+	    {400, POST(CHUNKED) "1\r\nab\r\n"},
+	    {400, POST(CHUNKED) "1\r\na\n"},
+	    {400, POST(CHUNKED) "2\r\na\r\n\r\n"},
+	    {400, POST(CHUNKED) "0\r\nX: y\r\n\r\n"},
+	    {400, POST(CHUNKED) "0\r\n\n"},
+	    {413, POST(CHUNKED) "440001\r\n"},
+	    {413, POST(CHUNKED) "1\r\na\r\n440000\r\n"},
+	    {413, POST(CHUNKED) "ffffffff\r\n"},
 	    {400, POST("Content-Length: 1\r\nContent-Length: 1\r\n") "a"},
 	    {400, POST("Content-Length: 1, 1\r\n") "a"},
 	    {413, POST("Content-Length: 4456449\r\n")},
@@ -445,7 +513,6 @@ test_http__response_of_each_status(void **state)
 	    {404, "HTTP/1.1 404 Not Found\r\n"},
 	    {405, "HTTP/1.1 405 Method Not Allowed\r\n"},
 	    {409, "HTTP/1.1 409 Conflict\r\n"},
-	    {411, "HTTP/1.1 411 Length Required\r\n"},
 	    {429, "HTTP/1.1 429 Too Many Requests\r\n"},
 	    {501, "HTTP/1.1 501 Not Implemented\r\n"},
 	    {413, "HTTP/1.1 413 Content Too Large\r\n"},
@@ -477,6 +544,8 @@ main(void)
 	    cmocka_unit_test(test_http__keep_alive),
 	    cmocka_unit_test(test_http__methods),
 	    cmocka_unit_test(test_http__a_body_comes_in_parts),
+	    cmocka_unit_test(test_http__a_body_comes_in_chunks),
+	    cmocka_unit_test(test_http__chunks_that_are_too_many),
 	    cmocka_unit_test(test_http__bodies_that_are_refused),
 	    cmocka_unit_test(test_http__a_client_may_ask_before_it_sends),
 	    cmocka_unit_test(test_http__smuggling_is_refused),

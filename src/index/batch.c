@@ -2,9 +2,9 @@
  * Commit: sort what is pending by run; of each run, what it is now is folded from its old row and
  * the calls; rows are written in order of keys. What that changes in the table of ids and in the
  * lists is collected, sorted by key, and written after them, then `applied`; one transaction with
- * LMDB's default, synced, flags. A row above the last one of its table is appended without a
- * look-up (a batch of new runs is all of that kind). A block of a list is read and written once a
- * batch, however many of the batch's runs it gets.
+ * LMDB's default, synced, flags. A row or an id above the last one of its table is appended without
+ * a look-up (a batch of new runs is mostly of that kind). A block of a list is read and written
+ * once a batch, however many of the batch's runs it gets.
  *
  * The map is full: abort, double it, write the batch again from memory.
  */
@@ -13,7 +13,6 @@
 #include "base/mem.h"
 #include "index/texts.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,6 +25,7 @@ struct batch {
 	MDB_cursor *lists;
 	struct row_key last; /* of the table, while has_last */
 	bool has_last;
+	struct uuid last_id; /* of the table of ids; nil: there is none */
 };
 
 /* One run: what it was, and what it is now. */
@@ -129,18 +129,6 @@ terms_minus(struct index *index, const struct index_run *run, const struct post_
 	}
 }
 
-static void
-place_push(struct index *index, const struct index_run *run, bool gone)
-{
-	if (index->place_count == index->place_capacity) {
-		size_t capacity = index->place_capacity != 0 ? index->place_capacity * 2 : 64;
-		index->places = mem_resize(index->places, capacity * sizeof(struct place));
-		index->place_capacity = capacity;
-	}
-	index->places[index->place_count++] =
-	    (struct place){run->id, row_key_of(run->tenant, run->number), gone};
-}
-
 /* What the fold means for ids and lists. The old row is still where LMDB has it. */
 static void
 fold_changes(struct index *index, const struct fold *fold)
@@ -152,7 +140,7 @@ fold_changes(struct index *index, const struct fold *fold)
 	terms_minus(index, &fold->old, old, old_count, now, now_count, /* add= */ false);
 	terms_minus(index, &fold->now, now, now_count, old, old_count, /* add= */ true);
 	if (had_id != has_id)
-		place_push(index, has_id ? &fold->now : &fold->old, had_id);
+		places_push(&index->places, has_id ? &fold->now : &fold->old, had_id);
 }
 
 /* ---------------------------------------------------------------------------------------- write */
@@ -232,13 +220,6 @@ batch_runs(struct index *index, struct batch *batch)
 	return code;
 }
 
-static int
-place_compare(const void *left, const void *right)
-{
-	const struct place *a = left, *b = right;
-	return memcmp(a->id.bytes, b->id.bytes, sizeof(a->id.bytes));
-}
-
 /* Two runs may have had one id, the first of them so long ago that the engine does not know it any
  * more (ENG_CLOSED_TTL_NS): the id is the newer one's, whichever of them is put or goes first. */
 static int
@@ -248,9 +229,13 @@ place_put(struct batch *batch, struct place *place)
 	struct row_key known;
 	MDB_val key = {.mv_data = place->id.bytes, .mv_size = ROW_ID_SIZE};
 	MDB_val value = {.mv_data = bytes, .mv_size = sizeof(bytes)};
+	bool append = memcmp(place->id.bytes, batch->last_id.bytes, ROW_ID_SIZE) > 0;
 	row_place_encode(bytes, place->id, place->key);
-	int code = mdb_cursor_put(batch->ids, &key, &value, MDB_NOOVERWRITE);
-	if (code != MDB_KEYEXIST)
+	if (append)
+		batch->last_id = place->id;
+	int code = mdb_cursor_put(
+	    batch->ids, &key, &value, append ? MDB_APPEND : MDB_NOOVERWRITE);
+	if (append || code != MDB_KEYEXIST)
 		return code;
 	if (!row_place_decode(bytes_of(place->id.bytes, ROW_ID_SIZE),
 	        bytes_of(value.mv_data, value.mv_size), &known))
@@ -279,12 +264,13 @@ place_remove(struct batch *batch, struct place *place)
 static int
 batch_places(struct index *index, struct batch *batch)
 {
+	const struct places *places = &index->places;
 	int code = 0;
-	if (index->place_count > 1)
-		qsort(index->places, index->place_count, sizeof(index->places[0]), place_compare);
-	for (size_t i = 0; i < index->place_count && code == 0; i++)
-		code = index->places[i].gone ? place_remove(batch, &index->places[i])
-		                             : place_put(batch, &index->places[i]);
+	places_sort(&index->places);
+	for (size_t i = 0; i < places->count && code == 0; i++) {
+		struct place *place = &places->all[places->sorted[i].at];
+		code = place->gone ? place_remove(batch, place) : place_put(batch, place);
+	}
 	return code;
 }
 
@@ -338,27 +324,35 @@ batch_meta(struct index *index, struct batch *batch, uint64_t applied, bool comp
 	return mdb_put(batch->txn, index->meta, &key, &value, 0);
 }
 
-/* The cursors, and the last key of the table of runs. */
+/* The last key of a table, of so many bytes; *ret_has: there is one. */
+static int
+last_key(MDB_cursor *cursor, void *to, size_t size, bool *ret_has)
+{
+	MDB_val key, value;
+	int code = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+	*ret_has = code == 0;
+	if (code == MDB_NOTFOUND)
+		return 0;
+	if (code == 0 && key.mv_size != size)
+		return MDB_CORRUPTED;
+	if (code == 0)
+		memcpy(to, key.mv_data, size);
+	return code;
+}
+
+/* The cursors, and what is behind all that their tables have. */
 static int
 batch_open(struct index *index, struct batch *batch)
 {
-	MDB_val key, value;
+	bool has_id;
 	int code = mdb_cursor_open(batch->txn, index->runs, &batch->runs);
 	if (code == 0)
 		code = mdb_cursor_open(batch->txn, index->ids, &batch->ids);
 	if (code == 0)
 		code = mdb_cursor_open(batch->txn, index->lists, &batch->lists);
 	if (code == 0)
-		code = mdb_cursor_get(batch->runs, &key, &value, MDB_LAST);
-	if (code == MDB_NOTFOUND)
-		return 0;
-	if (code == 0 && key.mv_size != ROW_KEY_SIZE)
-		return MDB_CORRUPTED;
-	if (code == 0) {
-		memcpy(batch->last.bytes, key.mv_data, ROW_KEY_SIZE);
-		batch->has_last = true;
-	}
-	return code;
+		code = last_key(batch->runs, batch->last.bytes, ROW_KEY_SIZE, &batch->has_last);
+	return code == 0 ? last_key(batch->ids, batch->last_id.bytes, ROW_ID_SIZE, &has_id) : code;
 }
 
 /* One attempt; the transaction is over in any case. */
@@ -369,7 +363,7 @@ batch_write(struct index *index, uint64_t applied, bool complete)
 	int code = mdb_txn_begin(index->env, NULL, 0, &batch.txn);
 	if (code != 0)
 		return code;
-	index->place_count = 0;
+	index->places.count = 0;
 	changes_reset(&index->changes);
 	code = batch_open(index, &batch);
 	if (code == 0)

@@ -393,7 +393,7 @@ index_close(struct index *index)
 		FROE_DROP(file_remove(index->dir, "UNCLEAN", NULL),
 		    "costs a check at the next open");
 	mem_free(index->pending);
-	mem_free(index->places);
+	places_release(&index->places);
 	changes_release(&index->changes);
 	arena_release(&index->arena);
 	buf_release(&index->row);

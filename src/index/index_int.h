@@ -37,6 +37,19 @@ struct place {
 	bool gone; /* the run was dropped */
 };
 
+struct place_order {
+	uint64_t word; /* of the id */
+	uint32_t at;   /* in places->all */
+};
+
+struct places {
+	struct place *all;
+	size_t count;
+	size_t capacity;
+	struct place_order *order;  /* twice the capacity: two halves */
+	struct place_order *sorted; /* one of them */
+};
+
 /* A run comes into a list, or leaves it. */
 struct change {
 	uint32_t next; /* of its block */
@@ -85,9 +98,7 @@ struct index {
 	size_t pending_count;
 	size_t pending_capacity;
 	/* Of one attempt to write it. */
-	struct place *places;
-	size_t place_count;
-	size_t place_capacity;
+	struct places places;
 	struct changes changes;
 	struct buf row;
 	struct buf workers;
@@ -98,6 +109,12 @@ enum froe_err index_fault(struct index *index, int code, const char *what,
     struct froe_fault *fault);
 enum froe_err index_damage(struct index *index, const char *what, struct froe_fault *fault);
 void index_settle(struct index *index); /* a commit succeeded */
+
+/* place.c. After places_sort, places->sorted has the order of the ids, and of equal ones that of
+ * the pushes. */
+void places_push(struct places *places, const struct index_run *run, bool gone);
+void places_sort(struct places *places);
+void places_release(struct places *places);
 
 /* change.c. A run comes into a block, or leaves it, at most once between two resets. */
 void changes_push(struct changes *changes, const struct index_run *run, struct post_term term,

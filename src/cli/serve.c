@@ -103,6 +103,7 @@ read_options(const struct cli *cli, struct server_options *options)
 	    duration_option(cli, "heartbeat-lost", options->heartbeat_lost_ms);
 	options->reconnect_grace_ms =
 	    duration_option(cli, "reconnect-grace", options->reconnect_grace_ms);
+	options->begun_wait_ms = duration_option(cli, "begun-wait", options->begun_wait_ms);
 	options->accept_tail_loss = cli_flag(cli, "accept-tail-loss");
 	options->edge_only = cli_flag(cli, "edge-sessions");
 	options->ready_fd = (int)cli_number(cli, "ready-fd", UINT32_MAX, UINT32_MAX);

@@ -32,6 +32,7 @@
 	    {"retention-bytes", "N", "beyond, runs that have ended go earlier (no limit)"},        \
 	    {"heartbeat-lost", "D", "a worker silent this long is lost (30s)"},                    \
 	    {"reconnect-grace", "D", "a broken worker has this long to return (5s)"},              \
+	    {"begun-wait", "D", "a Hatchet worker that is back says by then what it began (12s)"}, \
 	    {"accept-tail-loss", NULL, "cut a damaged tail nobody can decide on"},                 \
 	    {"edge-sessions", NULL, "serve native sessions on the edge loop too"},                 \
 	    {"tls-cert", "FILE", "PEM: the server's certificate and its chain"},                   \

@@ -3,6 +3,7 @@
 #include "base/duration.h"
 #include "base/mem.h"
 #include "gateway/chunk.h"
+#include "gateway/doubt.h"
 #include "gateway/linger.h"
 #include "gateway/trigger.h"
 #include "gateway/wait.h"
@@ -19,6 +20,7 @@ gateway_turn(struct api_gateway *api, uint64_t loop_ns)
 	seats_turn(&gateway->seats);
 	chunk_turn(gateway, now_ns);
 	linger_turn(gateway, now_ns);
+	doubt_turn(gateway, now_ns);
 	if (!gateway->draining && now_ns - gateway->swept_ns < SWEEP_NS)
 		return;
 	gateway->swept_ns = now_ns;
@@ -35,6 +37,7 @@ gateway_due_ns(struct api_gateway *api)
 	if (list_empty(&gateway->seats.all))
 		return UINT64_MAX;
 	due_ns = chunk_due_ns(gateway) < due_ns ? chunk_due_ns(gateway) : due_ns;
+	due_ns = doubt_due_ns(gateway) < due_ns ? doubt_due_ns(gateway) : due_ns;
 	return linger_due_ns(gateway) < due_ns ? linger_due_ns(gateway) : due_ns;
 }
 
@@ -46,7 +49,7 @@ gateway_drain(struct api_gateway *api)
 }
 
 struct gateway *
-gateway_open(struct io_env *env)
+gateway_open(struct io_env *env, uint32_t begun_wait_ms)
 {
 	struct gateway *gateway = mem_zalloc(sizeof(*gateway));
 	gateway->env = env;
@@ -66,6 +69,8 @@ gateway_open(struct io_env *env)
 	map_init(&gateway->steps);
 	list_init(&gateway->waits);
 	list_init(&gateway->lingering);
+	list_init(&gateway->doubts);
+	gateway->begun_wait_ns = begun_wait_ms * NS_PER_MS;
 	gateway->swept_ns = gateway_now_ns(gateway);
 	return gateway;
 }

@@ -17,7 +17,8 @@
 
 struct gateway;
 
-struct gateway *gateway_open(struct io_env *env);
+/* How long a worker that is back has to say what it has begun. */
+struct gateway *gateway_open(struct io_env *env, uint32_t begun_wait_ms);
 void gateway_close(struct gateway *gateway); /* NULL is allowed */
 struct api_gateway *gateway_api(struct gateway *gateway);
 

@@ -32,6 +32,8 @@ struct gateway {
 	struct map steps;    /* id of a durable task -> struct steps */
 	struct list waits;   /* streams of ListenForDurableEvent */
 	struct list lingering; /* results, by call->held: gateway/linger.h */
+	struct list doubts; /* workers: gateway/doubt.h */
+	uint64_t begun_wait_ns;
 	uint64_t swept_ns;
 	bool draining;
 };

@@ -2,6 +2,7 @@
 
 #include "api/request.h"
 #include "api/wire.h"
+#include "base/duration.h"
 #include "base/mem.h"
 #include "froe/limits.h"
 #include "gateway/method.h"
@@ -143,7 +144,6 @@ message_new(struct uuid id, char *name, size_t types, struct arena *arena)
 	return to;
 }
 
-/* What it holds it may have begun: nobody here knows. */
 struct guest *
 guest_adopt(
     struct gateway *gateway, struct uuid tenant, const Froe__WorkerView *view, struct arena *arena)
@@ -159,22 +159,25 @@ guest_adopt(
 	message->n_actions = view->n_actions;
 	struct guest *worker = guest_add(gateway, tenant, id, message);
 	worker->known = true;
+	worker->away_ns = view->away_ms * NS_PER_MS;
 	for (size_t i = 0; i < view->n_held; i++) {
 		const Froe__WorkerLease *held = view->held[i];
 		struct uuid task;
 		memcpy(task.bytes, held->task.data, sizeof(task.bytes));
-		lease_add(gateway, worker, task, held->lease, held->attempt, held->workflow,
-		    held->name, "")->started = true;
+		struct lease *lease = lease_add(gateway, worker, task, held->lease,
+		    held->attempt, held->workflow, held->name, "");
+		lease->message = LEASE_EARLIER;
+		lease->started = lease->begun = held->begun;
 	}
 	return worker;
 }
 
 Froe__WorkerRegister *
-guest_message(struct gateway *gateway, struct guest *worker, struct arena *arena)
+guest_message(const struct guest *worker, struct arena *arena)
 {
 	Froe__WorkerRegister *message = (void *)wire_unpack(
 	    &froe__worker_register__descriptor, buf_bytes(&worker->registration), arena);
-	struct list *node, *next;
+	struct list *node;
 	size_t count = 0;
 	froe_assert(message != NULL);
 	list_for_each(node, &worker->leases)
@@ -182,13 +185,8 @@ guest_message(struct gateway *gateway, struct guest *worker, struct arena *arena
 	Froe__HeldLease *held = arena_alloc(arena, (count + 1) * sizeof(*held));
 	message->held = arena_alloc(arena, (count + 1) * sizeof(*message->held));
 	froe_assert(held != NULL && message->held != NULL);
-	for (node = worker->leases.next; node != &worker->leases; node = next) {
-		struct lease *lease = container_of(node, struct lease, link);
-		next = node->next;
-		if (!lease->started) {
-			lease_free(gateway, lease);
-			continue;
-		}
+	list_for_each(node, &worker->leases) {
+		const struct lease *lease = container_of(node, struct lease, link);
 		Froe__HeldLease *row = &held[message->n_held];
 		froe__held_lease__init(row);
 		row->has_task = row->has_lease = true;

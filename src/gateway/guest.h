@@ -5,7 +5,8 @@
  *             given; it says neither again what it serves nor what it holds. That is kept here, and
  *             told to the shard each time it listens.
  * Ownership   the gateway has the workers, a worker its leases. A listener borrows its worker.
- * Invariants  1. a lease that is here was sent to the worker, or waits in its listener.
+ * Invariants  1. a lease that is here was sent to the worker, or waits in its listener. Of one that
+ *                was sent and not begun doubt.h says whether it came.
  *             2. a worker has at most one listener.
  */
 #ifndef GATEWAY_GUEST_H
@@ -25,7 +26,13 @@ struct guest {
 	struct listener *listener; /* NULL: it does not listen */
 	bool known; /* to the shard: it has listened */
 	uint64_t seen_ns;
+	uint64_t gone_ns; /* when its last stream broke; 0: before this process */
+	uint64_t away_ns; /* then: for how long it was away when it was adopted */
+	struct list doubt; /* gateway->doubts: it has tasks that may not have come */
+	uint64_t judged_ns; /* when they are given back */
 };
+
+#define LEASE_EARLIER UINT64_MAX
 
 /* An attempt that was given to it. */
 struct lease {
@@ -34,7 +41,10 @@ struct lease {
 	struct uuid task;
 	uint64_t lease;
 	uint32_t attempt;
-	bool started; /* the worker has said so */
+	uint64_t message; /* on its worker's stream; 0: not yet; LEASE_EARLIER: on another one */
+	bool started; /* the worker has said so, or is taken to have begun */
+	bool begun;   /* and the shard knows */
+	bool doubt;   /* it may not have come: gateway/doubt.h */
 	bool talks;   /* it has put lines or chunks: gateway/linger.h */
 	char *action;
 	char *workflow;
@@ -56,9 +66,10 @@ struct lease *lease_add(struct gateway *gateway, struct guest *worker, struct uu
 struct lease *lease_find(struct gateway *gateway, struct uuid task);
 void lease_free(struct gateway *gateway, struct lease *lease);
 
-/* The message that says that it is back, with what it has begun; leases it has not begun are
- * forgotten: they are given out again. */
-Froe__WorkerRegister *guest_message(
-    struct gateway *gateway, struct guest *worker, struct arena *arena);
+/* The message that says that it is back, with what it holds. */
+Froe__WorkerRegister *guest_message(const struct guest *worker, struct arena *arena);
+
+/* listen.c: gives back what did not come. */
+void listener_return(struct listener *listener, const struct lease *lease);
 
 #endif

@@ -19,7 +19,39 @@ linger_talks(struct call *call)
 {
 	struct lease *lease = lease_of(call);
 	if (lease != NULL)
-		lease->talks = true;
+		lease->talks = lease->started = true;
+}
+
+static void
+linger(struct call *call)
+{
+	call->lingered = true;
+	call->held_ns = gateway_now_ns(call->gateway);
+	list_push(&call->gateway->lingering, &call->held);
+}
+
+/* Hatchet's SDKs for TypeScript and Python go on without the answer; that for Go begins when it has
+ * it, and of others nobody knows. */
+static bool
+goes_on(const struct call *call)
+{
+	static const char *const clients[] = {"grpc-node", "grpc-python"};
+	struct bytes agent = grpc_call_header(call->grpc, "user-agent");
+	for (size_t i = 0; i < sizeof(clients) / sizeof(clients[0]); i++) {
+		size_t size = strlen(clients[i]);
+		if (agent.size >= size && memcmp(agent.data, clients[i], size) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+linger_begun(struct call *call)
+{
+	if (call->lingered || !goes_on(call))
+		return false;
+	linger(call);
+	return true;
 }
 
 bool
@@ -28,9 +60,7 @@ linger_hold(struct call *call)
 	const struct lease *lease = lease_of(call);
 	if (call->lingered || lease == NULL || !lease->talks)
 		return false;
-	call->lingered = true;
-	call->held_ns = gateway_now_ns(call->gateway);
-	list_push(&call->gateway->lingering, &call->held);
+	linger(call);
 	return true;
 }
 

@@ -14,6 +14,10 @@
 /* The task of this call has put a line or a chunk. */
 void linger_talks(struct call *call);
 
+/* It is said that the task of this call has begun. True: the call is handled again, later: most
+ * tasks are over by then, and need no record of it. False: its worker waits for the answer. */
+bool linger_begun(struct call *call);
+
 /* False: tell the result now. True: the call is handled again, later. */
 bool linger_hold(struct call *call);
 

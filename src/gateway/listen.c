@@ -6,13 +6,14 @@
  *   registered      the shard knows that it is back, and what it holds; tasks come
  *   push            a task, or the end of one: an action is sent, or waits for room
  *   close           the seat goes: the shard gives the worker nothing until it listens again. What
- *                   it has not begun is given out again then, or when it is lost.
+ *                   did not reach it is given out again then (gateway/doubt.h), or when it is lost.
  */
 #include "gateway/guest.h"
 
 #include "api/wire.h"
 #include "base/mem.h"
 #include "gateway/action.h"
+#include "gateway/doubt.h"
 #include "gateway/method.h"
 #include "gateway/text.h"
 #include "gateway/wait.h"
@@ -24,6 +25,7 @@ struct listener {
 	struct guest *worker;  /* NULL: not found yet, or another listens for it */
 	struct uuid id;
 	struct list parcels;    /* that wait for room */
+	uint64_t away_ns; /* how long its worker had none */
 	bool seated;
 };
 
@@ -31,6 +33,8 @@ struct listener {
 struct parcel {
 	struct list link;
 	uint64_t credit;
+	struct uuid task;
+	uint64_t lease; /* that it begins; 0: none */
 	struct buf packed;
 };
 
@@ -59,11 +63,34 @@ on_gone(struct seat *seat)
 		listener_free(listener);
 }
 
+/* What has not left this process its worker has not got: the shard hears that when it is back. */
+static void
+forget_unsent(struct listener *listener, struct guest *worker)
+{
+	uint64_t written = listener->grpc != NULL ? grpc_written(listener->grpc) : 0;
+	struct list *at, *next;
+	for (at = worker->leases.next; at != &worker->leases; at = next) {
+		struct lease *lease = container_of(at, struct lease, link);
+		next = at->next;
+		if (lease->message == LEASE_EARLIER || lease->started)
+			continue;
+		if (lease->message == 0 || lease->message > written)
+			lease_free(listener->gateway, lease);
+		else
+			lease->message = LEASE_EARLIER;
+	}
+}
+
 static void
 listener_detach(struct listener *listener)
 {
-	if (listener->worker != NULL)
-		listener->worker->listener = NULL;
+	struct guest *worker = listener->worker;
+	if (worker == NULL)
+		return;
+	worker->listener = NULL;
+	worker->gone_ns = gateway_now_ns(listener->gateway);
+	doubt_end(worker);
+	forget_unsent(listener, worker);
 	listener->worker = NULL;
 }
 
@@ -85,11 +112,15 @@ static void
 listener_pump(struct listener *listener)
 {
 	uint64_t credit = 0;
+	struct lease *lease;
 	while (listener->grpc != NULL && !list_empty(&listener->parcels)) {
 		struct parcel *parcel =
 		    container_of(listener->parcels.next, struct parcel, link);
 		if (!grpc_send(listener->grpc, buf_bytes(&parcel->packed)))
 			break;
+		lease = parcel->lease != 0 ? lease_find(listener->gateway, parcel->task) : NULL;
+		if (lease != NULL && lease->lease == parcel->lease)
+			lease->message = grpc_sent(listener->grpc);
 		credit += parcel->credit;
 		parcel_free(parcel);
 	}
@@ -98,7 +129,8 @@ listener_pump(struct listener *listener)
 }
 
 static void
-listener_send(struct listener *listener, const Hatchet__AssignedAction *action, uint64_t credit)
+listener_send(struct listener *listener, const Hatchet__AssignedAction *action,
+    const struct lease *lease, uint64_t credit)
 {
 	struct parcel *parcel = mem_zalloc(sizeof(*parcel));
 	size_t size = hatchet__assigned_action__get_packed_size(action);
@@ -106,6 +138,9 @@ listener_send(struct listener *listener, const Hatchet__AssignedAction *action, 
 	hatchet__assigned_action__pack(action, buf_reserve(&parcel->packed, size + 1));
 	buf_commit(&parcel->packed, size);
 	parcel->credit = credit;
+	parcel->task = lease->task;
+	parcel->lease = action->action_type == HATCHET__ACTION_TYPE__START_STEP_RUN ? lease->lease
+	                                                                            : 0;
 	list_push(&listener->parcels, &parcel->link);
 	listener_pump(listener);
 }
@@ -144,9 +179,10 @@ on_dispatch(struct listener *listener, const struct answer *answer)
 		return;
 	}
 	memcpy(task.bytes, dispatch->task.data, sizeof(task.bytes));
-	lease_add(listener->gateway, listener->worker, task, dispatch->lease, dispatch->attempt,
-	    dispatch->workflow, dispatch->name, dispatch->action);
-	listener_send(listener, action, answer->size);
+	const struct lease *lease = lease_add(listener->gateway, listener->worker, task,
+	    dispatch->lease, dispatch->attempt, dispatch->workflow, dispatch->name,
+	    dispatch->action);
+	listener_send(listener, action, lease, answer->size);
 }
 
 static void
@@ -163,7 +199,7 @@ send_cancel(struct listener *listener, struct uuid task, uint64_t number, struct
 	    .name = lease->name,
 	    .action = lease->action,
 	};
-	listener_send(listener, action_cancel(&cancel, arena), 0);
+	listener_send(listener, action_cancel(&cancel, arena), lease, 0);
 	lease_free(listener->gateway, lease);
 }
 
@@ -184,6 +220,25 @@ on_push(struct seat *seat, const struct answer *answer)
 		wait_node_done(listener->gateway, (const void *)answer->message, answer->arena);
 		seat_credit(seat, answer->size);
 	}
+}
+
+void
+listener_return(struct listener *listener, const struct lease *lease)
+{
+	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
+	Froe__TaskReturn given = FROE__TASK_RETURN__INIT;
+	struct ask_options options = {.trusted = true};
+	struct froe_fault fault;
+	struct arena arena;
+	arena_init(&arena, 0);
+	given.has_task = given.has_lease = true;
+	given.task = text_id_bytes(&arena, lease->task);
+	given.lease = lease->lease;
+	envelope.body_case = FROE__ENVELOPE__BODY_TASK_RETURN;
+	envelope.task_return = &given;
+	FROE_DROP(seat_ask(&listener->seat, &envelope, &options, &arena, NULL, &fault),
+	    "it is a good message; else the task times out");
+	arena_release(&arena);
 }
 
 /* ---------------------------------------------------------------------------- registering */
@@ -208,6 +263,7 @@ on_registered(struct ask *ask, const struct answer *answer)
 		send_cancel(listener, task, registered->lapsed[i]->lease, answer->arena);
 	}
 	wait_ask_again(listener->gateway);
+	doubt_begin(listener->gateway, listener->worker, listener->away_ns);
 	return true;
 }
 
@@ -229,12 +285,16 @@ listener_register(struct listener *listener, struct guest *worker, struct arena 
 	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
 	struct ask_options options = {.answer = on_registered, .owner = listener};
 	struct froe_fault fault;
-	if (worker->listener != NULL)
+	uint64_t now_ns = gateway_now_ns(listener->gateway);
+	listener->away_ns = worker->gone_ns != 0 ? now_ns - worker->gone_ns : worker->away_ns;
+	if (worker->listener != NULL) {
+		listener->away_ns = listener->gateway->begun_wait_ns; /* nobody knows */
 		replace(worker->listener);
+	}
 	worker->listener = listener;
 	listener->worker = worker;
 	envelope.body_case = FROE__ENVELOPE__BODY_WORKER_REGISTER;
-	envelope.worker_register = guest_message(listener->gateway, worker, arena);
+	envelope.worker_register = guest_message(worker, arena);
 	if (seat_ask(&listener->seat, &envelope, &options, arena, NULL, &fault) == FROE_OK)
 		return;
 	listener_detach(listener);
@@ -352,8 +412,8 @@ listen_end(struct grpc_call *grpc, enum grpc_end end)
 {
 	struct listener *listener = grpc_call_context(grpc);
 	(void)end;
-	listener->grpc = NULL;
 	listener_detach(listener);
+	listener->grpc = NULL;
 	if (listener->seated)
 		seat_close(&listener->seat);
 	else

@@ -42,13 +42,35 @@ acknowledge(struct call *call, struct arena *arena)
 	call_reply(call, &response.base);
 }
 
+/* Of an attempt that is over, or another one's, it says nothing. */
+static bool
+late(const struct froe_fault *fault)
+{
+	return fault->code == FROE_LEASE_LAPSED || fault->code == FROE_NOT_FOUND;
+}
+
+static void
+on_begun(struct call *call, const struct answer *answer)
+{
+	struct froe_fault fault;
+	struct lease *lease = lease_find(call->gateway, call->id);
+	bool fails = answer_fault(answer, &fault);
+	if (fails && !late(&fault)) {
+		call_fail(call, &fault);
+		return;
+	}
+	acknowledge(call, answer->arena);
+	if (!fails && lease != NULL && (call->at == 0 || lease->attempt == call->at))
+		lease->started = lease->begun = true;
+}
+
 static void
 on_ended(struct call *call, const struct answer *answer)
 {
 	struct froe_fault fault;
 	struct lease *lease = lease_find(call->gateway, call->id);
 	bool fails = answer_fault(answer, &fault);
-	if (fails && fault.code != FROE_LEASE_LAPSED && fault.code != FROE_NOT_FOUND) {
+	if (fails && !late(&fault)) {
 		call_fail(call, &fault);
 		return;
 	}
@@ -95,13 +117,34 @@ send_fail(struct call *call, const Hatchet__StepActionEvent *event, bool cancell
 	call_ask(call, &envelope, options, arena, on_ended);
 }
 
+/* Kept over a restart, and then acknowledged: an SDK says it until it is. */
 static void
-started(struct call *call, uint32_t attempt)
+send_begin(struct call *call, const struct ask_options *options, struct arena *arena)
+{
+	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
+	Froe__TaskBegin begin = FROE__TASK_BEGIN__INIT;
+	begin.has_task = begin.has_lease = true;
+	begin.task = text_id_bytes(arena, call->id);
+	begin.lease = UINT64_MAX;
+	envelope.body_case = FROE__ENVELOPE__BODY_TASK_BEGIN;
+	envelope.task_begin = &begin;
+	call_ask(call, &envelope, options, arena, on_begun);
+}
+
+static void
+started(struct call *call, const struct ask_options *options, struct arena *arena)
 {
 	struct lease *lease = lease_find(call->gateway, call->id);
-	if (lease != NULL && (attempt == 0 || lease->attempt == attempt) &&
-	    uuid_equal(lease->worker->tenant, call->session->seat.tenant))
+	bool own = lease != NULL && (call->at == 0 || lease->attempt == call->at) &&
+	    uuid_equal(lease->worker->tenant, call->session->seat.tenant);
+	if (own)
 		lease->started = true;
+	if (own ? lease->begun : call->lingered) { /* it is known, or over already */
+		acknowledge(call, arena);
+		return;
+	}
+	if (!own || !linger_begun(call))
+		send_begin(call, options, arena);
 }
 
 static bool
@@ -129,8 +172,7 @@ send_step_action_event(struct call *call, const ProtobufCMessage *message, struc
 	switch ((int)event->event_type) {
 	case HATCHET__STEP_ACTION_EVENT_TYPE__STEP_STARTED:
 	case HATCHET__STEP_ACTION_EVENT_TYPE__STEP_ACKNOWLEDGED:
-		started(call, options.attempt);
-		acknowledge(call, arena);
+		started(call, &options, arena);
 		return;
 	case HATCHET__STEP_ACTION_EVENT_TYPE__STEP_COMPLETED:
 		send_complete(call, event, &options, arena);

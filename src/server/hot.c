@@ -354,7 +354,7 @@ open_loops(struct hot *hot, struct tls_context *tls, struct froe_fault *fault)
 		return err;
 	}
 	bridge_init(&hot->bridge, hot->io, 0);
-	hot->gateway = gateway_open(hot->env);
+	hot->gateway = gateway_open(hot->env, hot->options->begun_wait_ms);
 	loop_set_handover(hot->loop, hot_handover, hot);
 	struct edge_options edge = {
 	    .index = 1,

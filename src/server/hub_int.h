@@ -123,6 +123,7 @@ struct hub_worker {
 	uint64_t worker;
 	uint64_t conn;    /* 0: detached */
 	uint64_t seen_ns; /* boot-time clock */
+	uint64_t gone_ns; /* detached: since when; 0: since before this process */
 	bool leaving;     /* it is not bound any more; its connection still hears of its leases */
 };
 
@@ -374,6 +375,8 @@ void hub_worker_bind(struct hub *hub, struct hub_conn *conn, uint64_t worker);
 void hub_worker_unbind(struct hub *hub, struct hub_conn *conn);
 void hub_worker_seen(struct hub *hub, uint64_t worker);
 bool hub_worker_attached(const struct hub *hub, uint64_t worker);
+/* How long it has been without a connection; the time without a server counts. */
+uint64_t hub_worker_away_ns(const struct hub *hub, uint64_t worker);
 void hub_worker_leaving(struct hub *hub, uint64_t worker);
 void hub_worker_left(struct hub *hub, uint64_t worker);
 /* For how long a worker that hears nothing goes on; when this one, heard of so long ago, has

@@ -49,6 +49,7 @@ worker_unbind(struct hub *hub, uint64_t number)
 	if (worker == NULL)
 		return;
 	worker->conn = 0;
+	worker->gone_ns = hub->mono_ns;
 	worker_arm(hub, worker, worker_grace_ms(hub, number));
 }
 
@@ -89,6 +90,18 @@ hub_worker_attached(const struct hub *hub, uint64_t number)
 {
 	const struct hub_worker *worker = map_get_u64(&hub->workers, number);
 	return worker != NULL && worker->conn != 0;
+}
+
+uint64_t
+hub_worker_away_ns(const struct hub *hub, uint64_t number)
+{
+	const struct hub_worker *worker = map_get_u64(&hub->workers, number);
+	const struct shard *shard = hub->shard;
+	if (worker == NULL || worker->conn != 0)
+		return 0;
+	if (worker->gone_ns == 0)
+		return shard->clock.now_ns - shard->report.last_time_ns;
+	return hub->mono_ns - worker->gone_ns;
 }
 
 /* Whatever it still says is late; that its leases end is told to the connection it had. */

@@ -64,6 +64,8 @@ view_fill(struct hub *hub, const struct eng_worker_view *view, Froe__WorkerView 
 	to->registered_ns = view->registered_ns;
 	to->seen_ns = view_seen_ns(hub, view);
 	to->has_seen_ns = to->seen_ns != 0;
+	to->away_ms = hub_worker_away_ns(hub, view->number) / 1000000;
+	to->has_away_ms = to->away_ms != 0;
 	to->leases = view->leases;
 	to->released = view->released;
 	to->action_count = view->action_count;

@@ -19,6 +19,8 @@
 #define POLL_US_DEFAULT 200u /* a synced write, or waking a thread and what a client does then */
 #define RETENTION_NS_DEFAULT (UINT64_C(30) * 86400 * NS_PER_S)
 #define CACHE_BYTES_DEFAULT ((uint64_t)64 << 20)
+/* Hatchet's SDK for TypeScript says for 12.7 s that it has begun a task. */
+#define BEGUN_WAIT_MS_DEFAULT 12000u
 #define OPEN_RUNS_DEFAULT 4000000u /* about four gigabytes */
 
 void
@@ -34,6 +36,7 @@ server_options_init(struct server_options *options)
 	    .poll_us = POLL_US_DEFAULT,
 	    .retention_ns = RETENTION_NS_DEFAULT,
 	    .reconnect_grace_ms = FROE_RECONNECT_GRACE_MS,
+	    .begun_wait_ms = BEGUN_WAIT_MS_DEFAULT,
 	    .handshake_ms = CONN_HEAD_MS,
 	    .stall_ms = CONN_STALL_MS,
 	    .idle_ms = CONN_IDLE_MS,

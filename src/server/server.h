@@ -32,6 +32,7 @@ struct server_options {
 	uint64_t retention_ns; /* of a run that has ended; UINT64_MAX: for ever */
 	uint64_t retention_bytes; /* of log and cold files; 0: no limit */
 	uint32_t reconnect_grace_ms;
+	uint32_t begun_wait_ms; /* gateway/doubt.h */
 	uint32_t in_use_wait_ms; /* for a server that ends on the same directory */
 	bool accept_tail_loss;
 	const char *tls_cert;      /* PEM files; NULL: no TLS */

@@ -2,69 +2,9 @@
  * gRPC on the port of everything, asked of the real binary: what it says to paths that nobody
  * serves, to clients that mean no good, and when it stops; beside HTTP/1.1 and native work.
  */
-#include "system/system.h"
-
-#include "unit/net_grpc_client.h"
-
-#include <poll.h>
+#include "system/peer.h"
 
 static struct server server;
-
-/* A client with its socket. */
-struct peer {
-	struct client client;
-	int socket;
-	bool ended;
-};
-
-static int
-port_connect(void)
-{
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)server.port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int made = socket(AF_INET, SOCK_STREAM, 0);
-	assert_true(made >= 0);
-	assert_int_equal(connect(made, (struct sockaddr *)&to, sizeof(to)), 0);
-	return made;
-}
-
-static void
-peer_open(struct peer *peer)
-{
-	*peer = (struct peer){.socket = port_connect()};
-	client_begin(&peer->client);
-}
-
-static void
-peer_close(struct peer *peer)
-{
-	close(peer->socket);
-	client_close(&peer->client);
-}
-
-/* Sends what there is, hears what comes. */
-static void
-peer_step(struct peer *peer)
-{
-	uint8_t heard[65536];
-	struct pollfd wait = {.fd = peer->socket,
-	    .events = (short)(POLLIN | (buf_used(&peer->client.out) > 0 ? POLLOUT : 0))};
-	assert_int_equal(poll(&wait, 1, 20000), 1);
-	if ((wait.revents & POLLOUT) != 0) {
-		struct bytes out = buf_bytes(&peer->client.out);
-		ssize_t sent = send(peer->socket, out.data, out.size, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (sent > 0)
-			buf_pop(&peer->client.out, (size_t)sent);
-		else if (sent < 0 && errno != EAGAIN)
-			buf_reset(&peer->client.out);
-	}
-	if ((wait.revents & (POLLIN | POLLHUP | POLLERR)) == 0)
-		return;
-	ssize_t got = recv(peer->socket, heard, sizeof(heard), MSG_DONTWAIT);
-	if (got > 0)
-		assert_true(client_feed(&peer->client, bytes_of(heard, (size_t)got)));
-	peer->ended = got == 0 || (got < 0 && errno != EAGAIN);
-}
 
 static struct heard *
 peer_call(struct peer *peer, const char *path, const struct client_field *fields)
@@ -92,7 +32,7 @@ test_grpc__a_path_that_nobody_serves(void **state)
 {
 	struct peer peer;
 	(void)state;
-	peer_open(&peer);
+	peer_open(&peer, &server);
 	for (int i = 0; i < 200; i++)
 		peer_expect_unknown(&peer);
 	const struct client_field get[] = {{":method", "GET"}, {NULL, NULL}};
@@ -116,7 +56,7 @@ test_grpc__beside_http1(void **state)
 	char heard[4096] = "";
 	size_t have = 0;
 	(void)state;
-	int made = port_connect();
+	int made = port_connect(&server);
 	assert_int_equal(send(made, REQUEST, sizeof(REQUEST) - 1, 0), sizeof(REQUEST) - 1);
 	while (strstr(heard, "\r\n\r\nok") == NULL) {
 		ssize_t got = recv(made, heard + have, sizeof(heard) - 1 - have, 0);
@@ -134,9 +74,9 @@ test_grpc__requests_and_resets(void **state)
 {
 	struct peer good, bad;
 	(void)state;
-	peer_open(&good);
+	peer_open(&good, &server);
 	peer_expect_unknown(&good);
-	peer_open(&bad);
+	peer_open(&bad, &server);
 	for (int i = 0; i < 4000 && !bad.ended; i++) {
 		client_reset(&bad.client, client_call(&bad.client, "/a/b", NULL), 8);
 		while (buf_used(&bad.client.out) > 60000 && !bad.ended)
@@ -155,7 +95,7 @@ test_grpc__a_preface_and_no_more(void **state)
 	char heard[64];
 	struct timeval patience = {.tv_sec = 30};
 	(void)state;
-	int made = port_connect();
+	int made = port_connect(&server);
 	setsockopt(made, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	assert_int_equal(send(made, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24, 0), 24);
 	ssize_t got;
@@ -171,7 +111,7 @@ test_grpc__a_stop(void **state)
 {
 	struct peer peer;
 	(void)state;
-	peer_open(&peer);
+	peer_open(&peer, &server);
 	peer_expect_unknown(&peer);
 	int status = server_end(&server, SIGTERM);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -181,7 +121,7 @@ test_grpc__a_stop(void **state)
 	assert_int_equal(peer.client.goaway_code, NGHTTP2_NO_ERROR);
 	peer_close(&peer);
 	server_start(&server);
-	peer_open(&peer);
+	peer_open(&peer, &server);
 	peer_expect_unknown(&peer);
 	peer_close(&peer);
 }

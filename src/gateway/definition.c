@@ -12,6 +12,12 @@
 #define BACKOFF_FACTOR_MIN 1.0f
 #define BACKOFF_FACTOR_MAX 1000.0f
 
+const struct definition_paths DEFINITION_PATHS = {
+    .workflow = "",
+    .task_begin = "tasks[",
+    .on_failure = "on_failure_task.",
+};
+
 static enum froe_err
 refuse(struct froe_fault *fault, const char *within, const char *field, const char *why)
 {
@@ -54,20 +60,21 @@ task_refused(const Hatchet__CreateTaskOpts *task, const char *within, struct fro
 
 static enum froe_err
 workflow_refused(
-    const Hatchet__CreateWorkflowVersionRequest *request, struct froe_fault *fault)
+    const Hatchet__CreateWorkflowVersionRequest *request, const char *within,
+    struct froe_fault *fault)
 {
 	if (request->n_cron_triggers > 0)
-		return not_yet(fault, "", "cron_triggers");
+		return not_yet(fault, within, "cron_triggers");
 	if (request->concurrency != NULL)
-		return not_yet(fault, "", "concurrency");
+		return not_yet(fault, within, "concurrency");
 	if (request->n_concurrency_arr > 0)
-		return not_yet(fault, "", "concurrency_arr");
+		return not_yet(fault, within, "concurrency_arr");
 	if (request->has_sticky)
-		return not_yet(fault, "", "sticky");
+		return not_yet(fault, within, "sticky");
 	if (request->n_default_filters > 0)
-		return not_yet(fault, "", "default_filters");
+		return not_yet(fault, within, "default_filters");
 	if (request->idempotency != NULL)
-		return not_yet(fault, "", "idempotency");
+		return not_yet(fault, within, "idempotency");
 	return FROE_OK;
 }
 
@@ -174,8 +181,9 @@ take_task(const Hatchet__CreateTaskOpts *from, const char *within, struct arena 
 /* ------------------------------------------------------------------------------- workflow */
 
 static enum froe_err
-take_tasks(const Hatchet__CreateWorkflowVersionRequest *request, struct arena *arena,
-    Froe__WorkflowDefinition *to, struct froe_fault *fault)
+take_tasks(const Hatchet__CreateWorkflowVersionRequest *request,
+    const struct definition_paths *paths, struct arena *arena, Froe__WorkflowDefinition *to,
+    struct froe_fault *fault)
 {
 	size_t count = request->n_tasks + (request->on_failure_task != NULL ? 1 : 0);
 	Froe__TaskDefinition *tasks = arena_alloc(arena, (count + 1) * sizeof(*tasks));
@@ -185,7 +193,10 @@ take_tasks(const Hatchet__CreateWorkflowVersionRequest *request, struct arena *a
 	for (size_t i = 0; i < count; i++) {
 		char within[40];
 		bool last = i == request->n_tasks;
-		snprintf(within, sizeof(within), last ? "on_failure_task." : "tasks[%zu].", i);
+		if (last)
+			snprintf(within, sizeof(within), "%s", paths->on_failure);
+		else
+			snprintf(within, sizeof(within), "%s%zu].", paths->task_begin, i);
 		enum froe_err err = take_task(last ? request->on_failure_task : request->tasks[i],
 		    within, arena, &tasks[i], fault);
 		if (err != FROE_OK)
@@ -197,24 +208,25 @@ take_tasks(const Hatchet__CreateWorkflowVersionRequest *request, struct arena *a
 }
 
 enum froe_err
-definition_of(const Hatchet__CreateWorkflowVersionRequest *request, struct arena *arena,
+definition_of(const Hatchet__CreateWorkflowVersionRequest *request,
+    const struct definition_paths *paths, struct arena *arena,
     Froe__WorkflowDefinition **ret_definition, struct froe_fault *fault)
 {
 	Froe__WorkflowDefinition *definition = arena_alloc(arena, sizeof(*definition));
 	froe_assert(definition != NULL);
 	froe__workflow_definition__init(definition);
-	enum froe_err err = workflow_refused(request, fault);
+	enum froe_err err = workflow_refused(request, paths->workflow, fault);
 	if (err != FROE_OK)
 		return err;
 	if (request->has_default_priority &&
 	    (request->default_priority < (int32_t)FROE_PRIORITY_MIN ||
 	        request->default_priority > (int32_t)FROE_PRIORITY_MAX))
-		return refuse(fault, "", "default_priority", "give 1, 2 or 3");
+		return refuse(fault, paths->workflow, "default_priority", "give 1, 2 or 3");
 	definition->name = text_lower(arena, request->name);
 	definition->events = request->event_triggers;
 	definition->n_events = request->n_event_triggers;
 	definition->has_priority = request->has_default_priority;
 	definition->priority = (uint32_t)request->default_priority;
 	*ret_definition = definition;
-	return take_tasks(request, arena, definition, fault);
+	return take_tasks(request, paths, arena, definition, fault);
 }

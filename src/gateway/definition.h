@@ -15,8 +15,17 @@
 #include "hatchet/admin.pb-c.h"
 #include "proto/native.pb-c.h"
 
+/* How the request's fields are called: before a workflow's, before a task's number, and before
+ * those of the on-failure task. */
+struct definition_paths {
+	const char *workflow;
+	const char *task_begin;
+	const char *on_failure;
+};
+extern const struct definition_paths DEFINITION_PATHS; /* of the message itself */
+
 enum froe_err definition_of(const Hatchet__CreateWorkflowVersionRequest *request,
-    struct arena *arena, Froe__WorkflowDefinition **ret_definition, struct froe_fault *fault)
-    FROE_CHECKED;
+    const struct definition_paths *paths, struct arena *arena,
+    Froe__WorkflowDefinition **ret_definition, struct froe_fault *fault) FROE_CHECKED;
 
 #endif

@@ -33,6 +33,7 @@ static const struct grpc_method METHODS[] = {
     UNARY("/v1.AdminService/ReplayTasks", replay_tasks_request, replay_tasks),
     UNARY("/WorkflowService/ScheduleWorkflow", schedule_workflow_request, schedule_workflow),
     UNARY("/WorkflowService/PutRateLimit", put_rate_limit_request, put_rate_limit),
+    UNARY("/WorkflowService/PutWorkflow", put_workflow_request, put_workflow_legacy),
     UNARY("/Dispatcher/UpsertWorkerLabels", upsert_worker_labels_request, upsert_worker_labels),
     {
         .path = "/Dispatcher/ListenV2",

@@ -18,7 +18,7 @@
 typedef void unary_handle(struct call *call, const ProtobufCMessage *message, struct arena *arena);
 
 /* workflow.c */
-unary_handle get_version, put_workflow;
+unary_handle get_version, put_workflow, put_workflow_legacy;
 /* run.c */
 unary_handle trigger_workflow, trigger_workflow_run, bulk_trigger_workflow;
 /* `within`: before the names of fields at fault. */

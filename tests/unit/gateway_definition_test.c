@@ -42,19 +42,24 @@ teardown(void **state)
 	return 0;
 }
 
+static enum froe_err
+take(struct world *w)
+{
+	return definition_of(
+	    &w->request, &DEFINITION_PATHS, &w->arena, &w->definition, &w->fault);
+}
+
 static const Froe__TaskDefinition *
 good(struct world *w)
 {
-	assert_int_equal(
-	    definition_of(&w->request, &w->arena, &w->definition, &w->fault), FROE_OK);
+	assert_int_equal(take(w), FROE_OK);
 	return w->definition->tasks[0];
 }
 
 static void
 refused(struct world *w, const char *field)
 {
-	assert_int_equal(definition_of(&w->request, &w->arena, &w->definition, &w->fault),
-	    FROE_INVALID_ARGUMENT);
+	assert_int_equal(take(w), FROE_INVALID_ARGUMENT);
 	assert_string_equal(w->fault.field, field);
 }
 

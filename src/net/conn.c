@@ -106,6 +106,12 @@ conn_set_stats(const struct conn_set *set, struct conn_stats *ret_stats)
 	    .requests = counter_read(&set->count.requests),
 	    .received_bytes = counter_read(&set->count.received_bytes),
 	    .sent_bytes = counter_read(&set->count.sent_bytes),
+	    .grpc_connections = grpc_count_read(&set->grpc.connections),
+	    .grpc_streams = grpc_count_read(&set->grpc.streams),
+	    .grpc_streams_total = grpc_count_read(&set->grpc.streams_total),
+	    .grpc_received = grpc_count_read(&set->grpc.received),
+	    .grpc_sent = grpc_count_read(&set->grpc.sent),
+	    .grpc_resets = grpc_count_read(&set->grpc.resets),
 	};
 	for (int i = 0; i < CONN_CLOSE_COUNT; i++)
 		ret_stats->closed[i] = counter_read(&set->count.closed[i]);

@@ -29,6 +29,7 @@
 #include "base/list.h"
 #include "base/sm.h"
 #include "io/io.h"
+#include "net/grpc_count.h"
 #include "tls/tls.h"
 
 #include <stdatomic.h>
@@ -108,6 +109,8 @@ struct conn_stats {
 	uint64_t received_bytes;
 	uint64_t sent_bytes;
 	uint64_t closed[CONN_CLOSE_COUNT];
+	uint64_t grpc_connections, grpc_streams; /* now */
+	uint64_t grpc_streams_total, grpc_received, grpc_sent, grpc_resets;
 };
 
 /* What the connections of one loop share. */
@@ -119,6 +122,7 @@ struct conn_set {
 	uint64_t now_ns; /* mono, as of this turn */
 	uint64_t timer_ns[CONN_TIMER_COUNT];
 	uint32_t handshakes_left; /* in this turn */
+	struct grpc_count grpc;
 	/* Counters: written by the loop's thread only, relaxed; read from anywhere. */
 	struct {
 		_Atomic uint64_t open, accepted, adopted, handed_over, native, http, http2;

@@ -161,6 +161,8 @@ on_begin(void *owner, int32_t id)
 	list_push(&grpc->all, &call->node);
 	map_put_u64(&grpc->calls, (uint64_t)id, call);
 	grpc->count++;
+	grpc_count_add(&grpc->counts->streams, 1);
+	grpc_count_add(&grpc->counts->streams_total, 1);
 	return call;
 }
 
@@ -181,6 +183,7 @@ call_free(struct grpc_call *call)
 	buf_release(&call->text);
 	buf_release(&call->details);
 	grpc->count--;
+	grpc_count_add(&grpc->counts->streams, (uint64_t)-1);
 	call->magic = 0;
 	mem_free(call);
 }
@@ -262,6 +265,8 @@ on_close(void *stream, uint32_t code)
 	struct grpc_call *call = stream;
 	bool whole = call->trailed && list_empty(&call->queue) && code == HTTP2_NO_ERROR;
 	call->closed = true;
+	if (code != HTTP2_NO_ERROR)
+		grpc_count_add(&call->grpc->counts->resets, 1);
 	if (!whole && call->end == GRPC_END_DONE)
 		call->end = GRPC_END_CANCELLED;
 	call_drop_queue(call);
@@ -292,6 +297,8 @@ grpc_open(const struct grpc_options *options)
 	grpc->ready = options->ready;
 	grpc->refusal = options->refusal;
 	grpc->now_ns = options->now_ns;
+	grpc->counts = options->count != NULL ? options->count : &grpc->own_counts;
+	grpc_count_add(&grpc->counts->connections, 1);
 	grpc->due_ns = UINT64_MAX;
 	map_init(&grpc->calls);
 	list_init(&grpc->all);
@@ -313,6 +320,7 @@ grpc_close(struct grpc *grpc, enum grpc_end end)
 		call_end(call, call->end != GRPC_END_DONE ? call->end : end);
 	}
 	froe_assert(grpc->queued_bytes == 0 && grpc->held_bytes == 0 && grpc->count == 0);
+	grpc_count_add(&grpc->counts->connections, (uint64_t)-1);
 	http2_close(grpc->http2);
 	map_release(&grpc->calls);
 	mem_free(grpc);

@@ -25,6 +25,7 @@
 
 #include "base/bytes.h"
 #include "base/list.h"
+#include "net/grpc_count.h"
 
 /* One message, inflated, either way: what the SDKs have as their own limit. */
 #define GRPC_MESSAGE_BYTES_MAX ((size_t)4 << 20)
@@ -163,6 +164,7 @@ struct grpc_options {
 	void (*ready)(void *owner);
 	const char *refusal; /* static: the first call ends with it, FAILED_PRECONDITION, and then
 	                      * the connection; NULL: none */
+	struct grpc_count *count; /* the loop's; NULL: nothing is counted */
 	uint64_t now_ns;
 };
 struct grpc *grpc_open(const struct grpc_options *options);

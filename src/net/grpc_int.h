@@ -48,6 +48,8 @@ struct grpc {
 	size_t held_bytes;
 	uint32_t count;
 	bool draining;
+	struct grpc_count *counts; /* nobody's: own_counts */
+	struct grpc_count own_counts;
 };
 
 struct grpc_call {

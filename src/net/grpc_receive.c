@@ -204,8 +204,10 @@ message_give(struct grpc_call *call, size_t size)
 		return GRPC_TAKEN;
 	}
 	enum grpc_taken taken = call->method->message(call, message);
-	if (taken == GRPC_TAKEN)
+	if (taken == GRPC_TAKEN) {
 		call->took = true;
+		grpc_count_add(&call->grpc->counts->received, 1);
+	}
 	return taken;
 }
 

@@ -103,6 +103,7 @@ call_queue(struct grpc_call *call, struct bytes message)
 	call->queued_bytes += piece->size;
 	grpc->queued_bytes += piece->size;
 	call->sent++;
+	grpc_count_add(&call->grpc->counts->sent, 1);
 }
 
 bool

@@ -96,6 +96,24 @@ metric_snapshots(const struct hot *hot, struct buf *to)
 	    stats.alarms);
 }
 
+/* All of them are on the edge loop, or, without one, on the hot one. */
+static void
+metric_grpc(struct buf *to, const struct conn_stats *loop, const struct conn_stats *edge)
+{
+	metric_number(to, "froe_http2_connections", "gauge", "Open HTTP/2 connections",
+	    loop->grpc_connections + edge->grpc_connections);
+	metric_number(to, "froe_http2_streams", "gauge", "Open streams of them: calls",
+	    loop->grpc_streams + edge->grpc_streams);
+	metric_number(to, "froe_http2_streams_total", "counter", "Calls",
+	    loop->grpc_streams_total + edge->grpc_streams_total);
+	metric_number(to, "froe_http2_messages_received_total", "counter",
+	    "Messages of calls that were taken", loop->grpc_received + edge->grpc_received);
+	metric_number(to, "froe_http2_messages_sent_total", "counter",
+	    "Messages of calls that were queued to be sent", loop->grpc_sent + edge->grpc_sent);
+	metric_number(to, "froe_http2_resets_total", "counter",
+	    "Streams that either side broke off", loop->grpc_resets + edge->grpc_resets);
+}
+
 static void
 hot_metrics(void *context, struct buf *to)
 {
@@ -114,6 +132,7 @@ hot_metrics(void *context, struct buf *to)
 	    "# HELP froe_loop_turns_total System calls of the hot loop\n"
 	    "# TYPE froe_loop_turns_total counter\nfroe_loop_turns_total %" PRIu64 "\n",
 	    loop.open, edge.open, hot->io->stats.turns);
+	metric_grpc(to, &loop, &edge);
 	int64_t expires_s = atomic_load_explicit(&hot->tls_expires_s, memory_order_relaxed);
 	if (expires_s == 0)
 		return;

@@ -296,6 +296,30 @@ test_grpc__a_client_cancels(void **state)
 
 /* Written is what has left, not what was queued or pulled. */
 static void
+test_grpc__what_is_counted(void **state)
+{
+	(void)state;
+	struct world w;
+	world_open(&w);
+	echo(&w, bytes_text("one"));
+	struct heard *chat = client_call(&w.client, "/t.Test/Chat", NULL);
+	client_say(&w.client, chat, bytes_text("a"), false);
+	client_say(&w.client, chat, bytes_text("b"), false);
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(w.count.connections, 1);
+	assert_int_equal(w.count.streams, 1);
+	assert_int_equal(w.count.streams_total, 2);
+	assert_int_equal(w.count.received, 3);
+	assert_int_equal(w.count.sent, 3);
+	assert_int_equal(w.count.resets, 0);
+	client_reset(&w.client, chat, NGHTTP2_CANCEL);
+	assert_int_equal(world_run(&w), FROE_OK);
+	assert_int_equal(w.count.resets, 1);
+	assert_int_equal(w.count.streams, 0);
+	world_close(&w);
+}
+
+static void
 test_grpc__written_when_it_has_left(void **state)
 {
 	(void)state;
@@ -552,6 +576,7 @@ main(void)
 	    cmocka_unit_test(test_grpc__a_deadline_passes),
 	    cmocka_unit_test(test_grpc__a_deadline_within_a_message),
 	    cmocka_unit_test(test_grpc__a_client_cancels),
+	    cmocka_unit_test(test_grpc__what_is_counted),
 	    cmocka_unit_test(test_grpc__written_when_it_has_left),
 	    cmocka_unit_test(test_grpc__a_slow_reader),
 	    cmocka_unit_test(test_grpc__a_reader_that_has_stopped),

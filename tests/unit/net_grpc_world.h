@@ -24,6 +24,7 @@
 struct world {
 	struct grpc *grpc;
 	struct grpc_codec *codec;
+	struct grpc_count count;
 	struct client client;
 	struct buf in;    /* to the server, not yet taken */
 	struct buf out;   /* from the server, not yet read */
@@ -145,7 +146,7 @@ world_open_window(struct world *w, uint32_t window)
 	*w = (struct world){.now_ns = NS_PER_S};
 	w->codec = grpc_codec_open();
 	w->grpc = grpc_open(&(struct grpc_options){.methods = &TABLE, .codec = w->codec,
-	    .owner = w, .ready = on_ready, .now_ns = w->now_ns});
+	    .owner = w, .ready = on_ready, .now_ns = w->now_ns, .count = &w->count});
 	client_open_window(&w->client, window);
 }
 
@@ -161,6 +162,7 @@ world_close(struct world *w)
 	grpc_check(w->grpc);
 	grpc_close(w->grpc, GRPC_END_BROKEN);
 	assert_int_equal(w->opened, w->closed);
+	assert_true(w->count.connections == 0 && w->count.streams == 0);
 	grpc_codec_close(w->codec);
 	client_close(&w->client);
 	buf_release(&w->in);

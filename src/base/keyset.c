@@ -12,6 +12,9 @@
 #define TAG_SHIFT 48u
 #define MARK_SHIFT 45u /* of all the hash's bits */
 #define ALIGN_BITS 3u
+/* The next table is mapped ahead if it is of at least so many slots: smaller ones lie in the heap.
+ */
+#define AHEAD_MIN ((size_t)1 << 19)
 /* So many objects ahead are asked of memory while a large table grows. */
 #define LOOK_AHEAD 16u
 
@@ -22,11 +25,26 @@ keyset_init(struct keyset *set, size_t key_offset, size_t key_size)
 	*set = (struct keyset){.key_offset = key_offset, .key_size = key_size};
 }
 
+static void
+ahead_drop(struct keyset *set)
+{
+	if (set->ahead != NULL)
+		mem_table_free(set->ahead, set->capacity * 2, sizeof(set->slots[0]));
+	set->ahead = NULL;
+}
+
 void
 keyset_release(struct keyset *set)
 {
+	ahead_drop(set);
 	mem_table_free(set->slots, set->capacity, sizeof(set->slots[0]));
 	keyset_init(set, set->key_offset, set->key_size);
+}
+
+void
+keyset_prefault(struct keyset *set, struct prefault *prefault)
+{
+	set->prefault = prefault;
 }
 
 /* ---------------------------------------------------------------------------------------- keys */
@@ -136,8 +154,12 @@ keyset_resize(struct keyset *set, size_t capacity)
 {
 	struct keyset old = *set;
 	bool known = capacity - 1 <= TAG_MASK; /* the tag is all that matters of the hash */
+	bool prepared = set->ahead != NULL && capacity == old.capacity * 2;
+	if (!prepared)
+		ahead_drop(set);
+	set->slots = prepared ? set->ahead : mem_table(capacity, sizeof(set->slots[0]));
 	set->capacity = capacity;
-	set->slots = mem_table(capacity, sizeof(set->slots[0]));
+	set->ahead = NULL;
 	for (size_t i = 0; i < old.capacity; i++) {
 		uint64_t slot = old.slots[i];
 		if (!known)
@@ -148,6 +170,17 @@ keyset_resize(struct keyset *set, size_t capacity)
 				  : key_hash(key_of(set, object_of(slot))));
 	}
 	mem_table_free(old.slots, old.capacity, sizeof(old.slots[0]));
+}
+
+/* Five eighths full: there is some time left until it is three quarters. */
+static void
+keyset_look_ahead(struct keyset *set)
+{
+	size_t capacity = set->capacity * 2;
+	if (set->prefault == NULL || set->ahead != NULL || capacity < AHEAD_MIN)
+		return;
+	set->ahead = mem_table(capacity, sizeof(set->slots[0]));
+	prefault_ask(set->prefault, set->ahead, capacity * sizeof(set->slots[0]));
 }
 
 void
@@ -190,7 +223,8 @@ slot_fill(struct keyset *set, size_t at, void *object, uint64_t hash)
 {
 	froe_assert(((at - hash) & (set->capacity - 1)) <= TAG_MASK);
 	set->slots[at] = slot_of(object, hash);
-	set->count++;
+	if (++set->count == set->capacity / 8 * 5)
+		keyset_look_ahead(set);
 }
 
 bool

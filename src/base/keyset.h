@@ -18,6 +18,7 @@
 #ifndef BASE_KEYSET_H
 #define BASE_KEYSET_H
 
+#include "base/prefault.h"
 #include "base/uuid.h"
 
 #include <stdbool.h>
@@ -30,11 +31,16 @@ struct keyset {
 	size_t count;
 	size_t key_offset;
 	size_t key_size; /* 8: uint64_t; 16: struct uuid */
+	struct prefault *prefault; /* NULL: a larger table is mapped when it is needed */
+	uint64_t *ahead; /* of twice the capacity, empty, being made present; or NULL */
 };
 
 /* `key_offset`, `key_size`: of the key in each object. */
 void keyset_init(struct keyset *set, size_t key_offset, size_t key_size);
 void keyset_release(struct keyset *set);
+/* From now on a large set that grows has its next table mapped ahead, for another thread to make
+ * present. */
+void keyset_prefault(struct keyset *set, struct prefault *prefault);
 void keyset_reserve(struct keyset *set, size_t count); /* room for so many without growing */
 
 void *keyset_get_u64(const struct keyset *set, uint64_t key); /* NULL: absent */

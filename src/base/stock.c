@@ -11,6 +11,9 @@
 #define REGION_CHUNKS (REGION_BYTES / CHUNK_BYTES)
 /* From so many regions on, it is worth the kernel's while to map them whole. */
 #define REGION_HUGE_MIN 8u
+/* Regions are mapped ahead so many at a time, when fewer than so many are left. */
+#define SPARES_MAPPED 4u
+#define SPARES_MIN 2u
 
 struct stock_region {
 	struct list link;
@@ -39,6 +42,13 @@ stock_init(struct stock *stock)
 		list_init(&stock->open[i]);
 	list_init(&stock->free);
 	list_init(&stock->regions);
+	list_init(&stock->spare);
+}
+
+void
+stock_prefault(struct stock *stock, struct prefault *prefault)
+{
+	stock->prefault = prefault;
 }
 
 /* Steps of 8 bytes up to 128, of 16 up to 512, of 64 up to 1024, of 256 up to 4096. */
@@ -58,13 +68,45 @@ class_of(size_t size, uint32_t *ret_size)
 
 /* ---------------------------------------------------------------------------- regions, chunks */
 
-static void
-region_open(struct stock *stock)
+static struct stock_region *
+region_new(struct stock *stock)
 {
 	struct stock_region *region = mem_zalloc(sizeof(*region));
 	region->bytes = mem_region(REGION_BYTES, stock->region_count >= REGION_HUGE_MIN);
-	list_push(&stock->regions, &region->link);
 	stock->region_count++;
+	return region;
+}
+
+/* All are mapped before one is asked for: while pages are made present, mapping more would wait. */
+static void
+spares_map(struct stock *stock)
+{
+	struct stock_region *fresh[SPARES_MAPPED];
+	for (unsigned i = 0; i < SPARES_MAPPED; i++) {
+		fresh[i] = region_new(stock);
+		list_push(&stock->spare, &fresh[i]->link);
+	}
+	stock->spare_count += SPARES_MAPPED;
+	for (unsigned i = 0; i < SPARES_MAPPED; i++)
+		prefault_ask(stock->prefault, fresh[i]->bytes, REGION_BYTES);
+}
+
+static struct stock_region *
+region_take(struct stock *stock)
+{
+	if (stock->prefault == NULL || stock->region_count < REGION_HUGE_MIN)
+		return region_new(stock);
+	if (stock->spare_count < SPARES_MIN)
+		spares_map(stock);
+	stock->spare_count--;
+	return container_of(list_pop(&stock->spare), struct stock_region, link);
+}
+
+static void
+region_open(struct stock *stock)
+{
+	struct stock_region *region = region_take(stock);
+	list_push(&stock->regions, &region->link);
 	for (uint32_t i = REGION_CHUNKS; i-- > 0;) {
 		struct stock_chunk *chunk = (void *)(region->bytes + i * CHUNK_BYTES);
 		chunk->region = region;
@@ -122,6 +164,8 @@ stock_release(struct stock *stock)
 {
 	while (!list_empty(&stock->regions))
 		region_close(stock, container_of(stock->regions.next, struct stock_region, link));
+	while (!list_empty(&stock->spare))
+		region_close(stock, container_of(stock->spare.next, struct stock_region, link));
 	*stock = (struct stock){0};
 }
 

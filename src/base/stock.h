@@ -17,6 +17,7 @@
 #define BASE_STOCK_H
 
 #include "base/list.h"
+#include "base/prefault.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -28,12 +29,17 @@ struct stock {
 	struct list open[STOCK_CLASSES]; /* struct stock_chunk: those with room */
 	struct list free;               /* chunks without objects */
 	struct list regions;
+	struct list spare;              /* regions that are mapped, and were never used */
+	struct prefault *prefault;      /* NULL: regions are mapped when they are needed */
 	size_t free_count;
-	size_t region_count;
+	size_t region_count; /* those in `spare` too */
+	size_t spare_count;
 	size_t used; /* objects, large ones too */
 };
 
 void stock_init(struct stock *stock);
+/* From now on regions of a large stock are mapped ahead, for another thread to make present. */
+void stock_prefault(struct stock *stock, struct prefault *prefault);
 void stock_release(struct stock *stock); /* with all objects up to STOCK_OBJECT_MAX */
 
 void *stock_alloc(struct stock *stock, size_t size);  /* not zeroed; aligned to 8 bytes */

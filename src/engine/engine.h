@@ -25,6 +25,7 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/fault.h"
+#include "base/prefault.h"
 #include "base/uuid.h"
 #include "froe/limits.h"
 
@@ -634,6 +635,7 @@ struct eng_output {
 
 struct eng *eng_open(void);
 void eng_close(struct eng *eng);
+void eng_prefault(struct eng *eng, struct prefault *prefault); /* see base/prefault; or NULL */
 
 /* Decides one command. `random` is 64 fresh random bits (jitter). Never fails: a refused command is
  * an effect ENG_EFF_REPLY with an error and no event. */

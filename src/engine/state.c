@@ -86,6 +86,15 @@ eng_open(void)
 	return eng;
 }
 
+void
+eng_prefault(struct eng *eng, struct prefault *prefault)
+{
+	stock_prefault(&eng->stock, prefault);
+	keyset_prefault(&eng->runs_by_key, prefault);
+	keyset_prefault(&eng->runs_by_id, prefault);
+	keyset_prefault(&eng->closed, prefault);
+}
+
 static void
 workflow_close(struct eng_workflow *workflow)
 {

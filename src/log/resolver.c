@@ -21,6 +21,8 @@
 /* About what a record takes of the ring: so many have a position. */
 #define CACHE_RECORD_BYTES 64u
 #define POSITIONS_MIN 16u
+/* The next piece of a ring is asked for when less than this is left until it is written to. */
+#define AHEAD_BYTES (PREFAULT_PIECE_BYTES / 4 * 3)
 
 /* In the ring, before a record's body; not aligned. */
 struct resolver_head {
@@ -48,6 +50,13 @@ struct resolver_list {
 #define LIST_CAPACITY 2u
 #define LIST_CAPACITY_NEXT 5u
 
+/* How much of a ring, which is written to from its beginning to its end and again, has been asked
+ * for: as bytes ever written. */
+struct resolver_ahead {
+	uint64_t asked;
+	uint64_t end; /* a whole round: from here on all of it has been written to */
+};
+
 struct resolver {
 	struct keyset runs; /* struct resolver_list by run key */
 	struct stock stock;
@@ -56,6 +65,9 @@ struct resolver {
 	uint64_t head; /* position of the next byte */
 	uint64_t *positions;
 	size_t position_count; /* a power of two */
+	struct prefault *prefault;
+	struct resolver_ahead cache_ahead;
+	struct resolver_ahead positions_ahead;
 	/* The run that was asked for last: a step's records are mostly of one run. `last` is NULL
 	 * while it is not in the table. */
 	uint64_t last_key;
@@ -99,6 +111,50 @@ resolver_open(size_t cache_bytes)
 		resolver->position_count *= 2;
 	resolver->positions = mem_table(resolver->position_count, sizeof(uint64_t));
 	return resolver;
+}
+
+void
+resolver_prefault(struct resolver *resolver, struct prefault *prefault)
+{
+	resolver->prefault = prefault;
+	stock_prefault(&resolver->stock, prefault);
+	keyset_prefault(&resolver->runs, prefault);
+}
+
+/* `written`: so many bytes ever. Nothing is asked for while the ring's first piece is enough. */
+static void
+ring_look_ahead(struct resolver *resolver, struct resolver_ahead *ahead, uint8_t *ring,
+    size_t size, uint64_t written)
+{
+	if (written + AHEAD_BYTES < ahead->asked || ahead->asked >= ahead->end)
+		return;
+	size_t at = (size_t)(ahead->asked % size);
+	size_t room = size - at;
+	prefault_ask(resolver->prefault, ring + at,
+	    room < PREFAULT_PIECE_BYTES ? room : PREFAULT_PIECE_BYTES);
+	ahead->asked += PREFAULT_PIECE_BYTES;
+}
+
+static void
+ring_begin(struct resolver_ahead *ahead, size_t size, uint64_t written)
+{
+	ahead->asked = (written / PREFAULT_PIECE_BYTES + 1) * PREFAULT_PIECE_BYTES;
+	ahead->end = ahead->asked + size;
+}
+
+static void
+cache_look_ahead(struct resolver *resolver, uint64_t event_seq)
+{
+	size_t size = resolver->position_count * sizeof(resolver->positions[0]);
+	uint64_t written = event_seq * sizeof(resolver->positions[0]);
+	if (resolver->cache_ahead.end == 0) {
+		ring_begin(&resolver->cache_ahead, resolver->cache_bytes, resolver->head);
+		ring_begin(&resolver->positions_ahead, size, written);
+	}
+	ring_look_ahead(resolver, &resolver->cache_ahead, resolver->cache,
+	    resolver->cache_bytes, resolver->head);
+	ring_look_ahead(resolver, &resolver->positions_ahead, (uint8_t *)resolver->positions,
+	    size, written);
 }
 
 static struct resolver_list *
@@ -200,6 +256,8 @@ cache_push(struct resolver *resolver, const struct resolver_head *head, struct b
 	if (body.size > 0)
 		memcpy(resolver->cache + at + sizeof(*head), body.data, body.size);
 	resolver->head += size;
+	if (resolver->prefault != NULL)
+		cache_look_ahead(resolver, head->event_seq);
 }
 
 /* Where the record with this event number begins; NULL: it is not in memory. */

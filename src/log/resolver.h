@@ -14,12 +14,15 @@
 #ifndef LOG_RESOLVER_H
 #define LOG_RESOLVER_H
 
+#include "base/prefault.h"
 #include "log/log.h"
 
 struct resolver;
 
 struct resolver *resolver_open(size_t cache_bytes); /* 0: nothing is cached */
 void resolver_close(struct resolver *resolver);
+/* Memory for what it grows to is made present ahead, by another thread. */
+void resolver_prefault(struct resolver *resolver, struct prefault *prefault);
 
 /* A record of a run was appended or replayed; run_event_no must be the run's next. */
 void resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,

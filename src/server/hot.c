@@ -393,6 +393,15 @@ open_loops(struct hot *hot, struct tls_context *tls, struct froe_fault *fault)
 	return edge_start(&hot->edge, &edge, fault);
 }
 
+static enum froe_err
+open_prefaulter(struct hot *hot, struct froe_fault *fault)
+{
+	enum froe_err err = prefaulter_start(&hot->prefaulter, fault);
+	if (err == FROE_OK)
+		shard_prefault(&hot->shard, &hot->prefaulter.prefault);
+	return err;
+}
+
 /* With one core, whoever looks keeps those away who are looked for. */
 static void
 hot_poll(struct hot *hot)
@@ -444,6 +453,8 @@ hot_open(struct hot *hot, const struct server_options *options, struct tls_conte
 		err = keeper_start(
 		    &hot->keeper, &hot->shard, options->data, &hot->snapshots, fault);
 	if (err == FROE_OK)
+		err = open_prefaulter(hot, fault);
+	if (err == FROE_OK)
 		err = shard_start(&hot->shard, hot->io, fault);
 	if (err == FROE_OK)
 		err = open_loops(hot, tls, fault);
@@ -476,6 +487,8 @@ hot_close(struct hot *hot)
 	close_admin(hot);
 	bridge_release(&hot->bridge);
 	keeper_stop(&hot->keeper);
+	shard_prefault(&hot->shard, NULL);
+	prefaulter_stop(&hot->prefaulter);
 	indexer_stop(&hot->indexer);
 	mem_free(hot->stalled);
 	hub_release(&hot->hub);

@@ -17,6 +17,7 @@
 #include "server/hub.h"
 #include "server/keeper.h"
 #include "server/loop.h"
+#include "server/prefaulter.h"
 #include "server/server.h"
 
 struct hot_port {
@@ -36,6 +37,7 @@ struct hot {
 	struct froe_fault index_fault;
 	uint64_t index_applied;
 	struct keeper keeper;
+	struct prefaulter prefaulter;
 	struct snapshotter_options snapshots;
 	struct loop *loop;
 	struct bridge bridge;

@@ -125,6 +125,13 @@ shard_start(struct shard *shard, struct io *io, struct froe_fault *fault)
 }
 
 void
+shard_prefault(struct shard *shard, struct prefault *prefault)
+{
+	eng_prefault(shard->eng, prefault);
+	resolver_prefault(shard->resolver, prefault);
+}
+
+void
 shard_close(struct shard *shard)
 {
 	if (shard->log != NULL)

@@ -78,6 +78,8 @@ enum froe_err shard_open(struct shard *shard, struct io_env *env,
  * the disk is full, and so is the segment. */
 enum froe_err shard_start(struct shard *shard, struct io *io,
     struct froe_fault *fault) FROE_CHECKED;
+/* Memory for what engine and resolver grow to is made present ahead; NULL: no longer. */
+void shard_prefault(struct shard *shard, struct prefault *prefault);
 void shard_close(struct shard *shard);
 
 /* An input, an output or a definition may be this large: the largest the log takes. */

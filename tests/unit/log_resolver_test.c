@@ -243,6 +243,44 @@ test_resolver__loads_many(void **state)
 	resolver_close(resolver);
 }
 
+static void
+count_wake(void *context)
+{
+	++*(unsigned *)context;
+}
+
+/* What is written to for the first time is asked for ahead, once; then nothing is. What the cache
+ * shows is what it was. */
+static void
+test_resolver__asks_ahead_in_the_first_round(void **state)
+{
+	struct prefault prefault;
+	unsigned wakes = 0, pieces = 0;
+	uint64_t event_seq = 1 << 20; /* its place is the first of the positions */
+	size_t bytes = 8 * PREFAULT_PIECE_BYTES;
+	struct resolver *resolver = resolver_open(bytes);
+	struct added added = {.run = 1, .size = 1000};
+	(void)state;
+	prefault_init(&prefault, count_wake, &wakes);
+	resolver_prefault(resolver, &prefault);
+	for (uint64_t done = 0; done < 3 * bytes; done += added.size + HEAD_BYTES) {
+		added.no++;
+		event_seq += 40; /* so that the positions go round as well */
+		add(resolver, event_seq, &added);
+		assert_true(look(resolver, event_seq, &added));
+		if (done < PREFAULT_PIECE_BYTES / 5)
+			assert_int_equal(wakes, 0); /* it is not worth it yet */
+		while (prefault_step(&prefault))
+			pieces++;
+		if (done > 2 * bytes)
+			assert_int_equal(wakes, pieces);
+	}
+	/* Of the cache all; of its positions, which are an eighth of it, all too. */
+	assert_int_equal(pieces, 8 + 1);
+	resolver_close(resolver);
+	prefault_release(&prefault);
+}
+
 int
 main(void)
 {
@@ -253,6 +291,7 @@ main(void)
 	    cmocka_unit_test(test_resolver__without_a_cache),
 	    cmocka_unit_test(test_resolver__places_are_dense),
 	    cmocka_unit_test(test_resolver__forgets_a_run),
+	    cmocka_unit_test(test_resolver__asks_ahead_in_the_first_round),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,6 +180,9 @@ uint64_t log_tail_seq(const struct log *log);
 /* Greedy group commit: starts writing the frame being built if it holds records and fewer than
  * inflight_max are in flight. Call once at the end of a turn, and after completions. */
 void log_flush(struct log *log);
+/* The same for when more records come at once: while a write is under way, the frame being built
+ * goes on taking them, so that they are one write. */
+void log_flush_gathering(struct log *log);
 
 /* The highest frame of the contiguous durable prefix. */
 uint64_t log_durable_seq(const struct log *log);

@@ -6,7 +6,8 @@
  *            already activated one goes on
  *   flush    sealed frames are written, in order, never further than inflight_max ahead of the
  *            durable prefix, which recovery counts on; when none waits, the one being built is
- *            sealed and written: whatever queued while others were in flight is one group
+ *            sealed and written: whatever queued while others were in flight is one group. While
+ *            its owner gathers, that one waits until none is in flight
  *   done     a frame is durable when it and all before it are
  *
  * A short write is continued. Any error ends the log: nothing becomes durable any more.
@@ -402,8 +403,8 @@ stop_mark(struct log *log)
 		frame_mark(log, log->stop_ns, LOG_FRAME_CLEAN_STOP);
 }
 
-void
-log_flush(struct log *log)
+static void
+frames_start(struct log *log, bool gathering)
 {
 	if (!log_is_live(log))
 		return;
@@ -416,6 +417,8 @@ log_flush(struct log *log)
 			frame = frame_building(log);
 			if (frame == NULL || frame->records == 0)
 				return;
+			if (gathering && log->inflight > 0)
+				return;
 			frame_seal(log, frame, frame->header.time_ns, 0);
 		}
 		sm_move(frame_table, &frame->state, LOG_FRAME_WRITING);
@@ -424,6 +427,18 @@ log_flush(struct log *log)
 		frame_write(log, frame);
 		failpoint_pass(FAILPOINT_commit_submitted);
 	}
+}
+
+void
+log_flush(struct log *log)
+{
+	frames_start(log, false);
+}
+
+void
+log_flush_gathering(struct log *log)
+{
+	frames_start(log, true);
 }
 
 static void

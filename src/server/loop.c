@@ -746,10 +746,16 @@ loop_output(struct loop *loop)
 
 /* ---------------------------------------------------------------------------------- time */
 
+bool
+loop_has_more(const struct loop *loop)
+{
+	return !list_empty(&loop->set.ready);
+}
+
 uint64_t
 loop_deadline_ns(const struct loop *loop)
 {
-	if (!list_empty(&loop->set.ready))
+	if (loop_has_more(loop))
 		return 0;
 	uint64_t due_ns = conn_set_due_ns(&loop->set);
 	if (loop->gateway->due_ns != NULL) {

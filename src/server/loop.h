@@ -87,6 +87,9 @@ void loop_resume(struct loop *loop); /* there is room at the port again */
 void loop_deliver(struct loop *loop, const struct api_effect *effect);
 void loop_output(struct loop *loop);
 
+/* Has a connection more at hand than this turn took of it? Then the next turn is due now. */
+bool loop_has_more(const struct loop *loop);
+
 /* When io_step must return at the latest, in mono ns: 0 if a step is due now. */
 uint64_t loop_deadline_ns(const struct loop *loop);
 void loop_timers(struct loop *loop, uint64_t mono_ns);

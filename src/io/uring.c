@@ -31,6 +31,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -46,6 +47,7 @@
 #define URING_POLL_LOOKS 32u /* between two looks at the clock, and if this lay between them ... */
 #define URING_POLL_AWAY_NS 50000u
 #define URING_POLL_PAUSE 64u /* ... then so many waits without */
+#define URING_POLL_YIELD_NS 8000u /* between two offers of the core to others */
 
 enum uring_tag {
 	URING_TAG_OP = 0,     /* user_data is a struct io_op */
@@ -595,11 +597,13 @@ uring_came(struct io_uring *ring)
 	    io_uring_cq_ready(ring) > 0;
 }
 
-/* Looks until something has come, or the time is over. */
+/* Looks until something has come, or the time is over. Whoever is to finish what is waited for may
+ * want this very core: a synced write ends in a kernel thread on the core that the disk interrupts,
+ * which would wait until our time slice is over. */
 static bool
 uring_poll(struct uring *loop, uint64_t began_ns)
 {
-	uint64_t now_ns = began_ns;
+	uint64_t now_ns = began_ns, yielded_ns = began_ns;
 
 	for (unsigned looks = 1; now_ns - began_ns < loop->io.poll_ns_max; looks++) {
 		if (uring_came(&loop->setup.ring))
@@ -607,6 +611,10 @@ uring_poll(struct uring *loop, uint64_t began_ns)
 		if (looks % URING_POLL_LOOKS != 0)
 			continue;
 		uint64_t before_ns = now_ns;
+		if (now_ns - yielded_ns >= URING_POLL_YIELD_NS) {
+			yielded_ns = now_ns;
+			sched_yield();
+		}
 		now_ns = io_mono_ns(loop->io.env);
 		if (now_ns - before_ns > URING_POLL_AWAY_NS)
 			loop->poll_pause = URING_POLL_PAUSE;

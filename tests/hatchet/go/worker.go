@@ -39,6 +39,7 @@ type hopeless struct{ error }
 
 type Worker struct {
 	name     string
+	listens  string // by which method
 	client   *Client
 	id       string
 	handlers map[string]Handler
@@ -57,11 +58,16 @@ func now() *pb.Timestamp {
 // As the SDK: PutWorkflow for each, GetVersion, Register, ListenV2, heartbeats.
 func startWorker(ctx context.Context, name string, slots int32,
 	workflows ...*Workflow) (*Worker, error) {
+	return startWorkerOver(ctx, "/Dispatcher/ListenV2", name, slots, workflows...)
+}
+
+func startWorkerOver(ctx context.Context, listens, name string, slots int32,
+	workflows ...*Workflow) (*Worker, error) {
 	client, err := connect()
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{name: name, client: client, handlers: map[string]Handler{},
+	w := &Worker{name: name, listens: listens, client: client, handlers: map[string]Handler{},
 		running: map[string]context.CancelFunc{}}
 	w.durables = newDurables(w)
 	w.ctx, w.stop = context.WithCancel(context.Background())
@@ -97,7 +103,7 @@ func startWorker(ctx context.Context, name string, slots int32,
 // Opened again under the same id when it breaks: the SDK does not register a second time.
 func (w *Worker) listen() {
 	for w.ctx.Err() == nil {
-		s, err := w.client.listen(w.ctx, "/Dispatcher/ListenV2",
+		s, err := w.client.listen(w.ctx, w.listens,
 			&pb.WorkerListenRequest{WorkerId: proto.String(w.id)})
 		for err == nil {
 			action := &pb.AssignedAction{}

@@ -16,6 +16,7 @@ type Workflow struct {
 	name      string
 	tasks     []*pb.CreateTaskOpts
 	onFailure *pb.CreateTaskOpts
+	events    []string
 	handlers  map[string]Handler
 }
 
@@ -72,9 +73,14 @@ func (w *Workflow) failure(name string, handler Handler) *Workflow {
 	return w
 }
 
+func (w *Workflow) on(keys ...string) *Workflow {
+	w.events = keys
+	return w
+}
+
 func (w *Workflow) request() *pb.CreateWorkflowVersionRequest {
 	return &pb.CreateWorkflowVersionRequest{Name: proto.String(w.name), Tasks: w.tasks,
-		OnFailureTask: w.onFailure}
+		OnFailureTask: w.onFailure, EventTriggers: w.events}
 }
 
 // A workflow of one task of the same name.

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import warnings
+from datetime import datetime, timedelta, timezone
 
 CASE_S = 90
 HERE = pathlib.Path(__file__).resolve().parent
@@ -291,6 +292,105 @@ async def case_unknown():
     assert "py-nobody-has-this" in await rejected(nobody.aio_run())
 
 
+async def case_on_event():
+    file = Files.fresh()
+    await hatchet.event.aio_push("py:made:order", {"file": file, "name": "one"},
+                                 additional_metadata={"k": "v"})
+    await hatchet.event.aio_push("py:unmade:order", {"file": file, "name": "no"})
+    await hatchet.event.aio_push("py:made:", {"file": file, "name": "two"})
+    await until(lambda: len(lines(file)) >= 2)
+    assert sorted(lines(file)) == ["one v", "two None"], lines(file)
+
+
+async def followed(run_id):
+    """What becomes of a run's tasks, and of the run."""
+    return [(event.type.value.removeprefix("STEP_RUN_EVENT_TYPE_"), event.payload)
+            async for event in hatchet.listener.stream(run_id)]
+
+
+async def case_exhausted():
+    file = Files.fresh()
+    run = await w.doomed.aio_run(w.Input(file=file), wait_for_result=False)
+    assert "doomed" in await rejected(run.aio_result())
+    assert len(lines(file)) == 3, lines(file)
+    events = await followed(run.workflow_run_id)
+    assert [kind for kind, _ in events] == ["STARTED", "FAILED"] * 3 + ["FAILED"], events
+    assert all("doomed" in payload for kind, payload in events[:-1] if kind == "FAILED"), events
+
+
+async def case_step_events():
+    run = await w.square.aio_run(w.Input(v=3), wait_for_result=False)
+    events = await followed(run.workflow_run_id)
+    assert [kind for kind, _ in events] == ["STARTED", "COMPLETED", "COMPLETED"], events
+    assert json.loads(events[1][1]) == {"v": 9}, events
+
+
+async def case_release_slot():
+    file, gate = Files.fresh(), Files.fresh()
+    worker = Worker("py-releasing", 1, [w.released])
+    try:
+        await worker.ready()
+        first = await w.released.aio_run(w.Input(file=file, gate=gate), wait_for_result=False)
+        await until(lambda: len(lines(file)) == 1)
+        assert await w.released.aio_run(w.Input()) == {"v": 2}
+        pathlib.Path(gate).touch()
+        assert await first.aio_result() == {"v": 1}
+    finally:
+        worker.kill()
+
+
+async def case_schedule():
+    begun = datetime.now(timezone.utc)
+    at = begun + timedelta(milliseconds=400)
+    version = await w.square.aio_schedule(at, w.Input(v=12))
+    assert len(version.scheduled_workflows) == 1, version
+    run = hatchet.runs.get_run_ref(version.scheduled_workflows[0].id)
+    assert (await run.aio_result())["py-square"] == {"v": 144}
+    assert datetime.now(timezone.utc) >= at, "it began before its time"
+
+
+async def case_rate_limit():
+    key = f"py-limit-{os.getpid()}"
+    for limit in (5, 7):
+        await hatchet.rate_limits.aio_put(key, limit, RateLimitDuration.MINUTE)
+    rows = (await hatchet.rate_limits.aio_list(search=key)).rows
+    assert [(row.key, row.limit_value, row.window) for row in rows] == [(key, 7, "MINUTE")], rows
+
+
+async def case_labels():
+    assert "labels" in (await w.labelled.aio_run(w.Input()))["said"]
+
+
+async def many(flow, pairs, file):
+    return [await flow.aio_run(w.Input(file=file), additional_metadata=pairs,
+                               wait_for_result=False) for _ in range(3)]
+
+
+def by_filter(pairs, **more):
+    since = datetime.now(timezone.utc) - timedelta(hours=1)
+    return BulkCancelReplayOpts(filters=RunFilter(since=since, additional_metadata=pairs, **more))
+
+
+async def case_cancel_many():
+    file, pairs = Files.fresh(), {"mark": f"c{os.getpid()}"}
+    runs = await many(w.forever, pairs, file)
+    await until(lambda: len(lines(file)) == 3)
+    await hatchet.runs.aio_bulk_cancel(by_filter(pairs))
+    for run in runs:
+        await status(run.workflow_run_id, "CANCELLED")
+
+
+async def case_replay_many():
+    file, pairs = Files.fresh(), {"mark": f"r{os.getpid()}"}
+    runs = await many(w.gated, pairs, file)
+    for run in runs:
+        assert "not yet" in await rejected(run.aio_result())
+    pathlib.Path(file).touch()
+    await hatchet.runs.aio_bulk_replay(by_filter(pairs, statuses=[V1TaskStatus.FAILED]))
+    for run in runs:
+        await status(run.workflow_run_id, "COMPLETED")
+
+
 async def case_worker_restart():
     file, gate = Files.fresh(), Files.fresh()
     first = Worker("py-held-1", 5, [w.held])
@@ -394,6 +494,7 @@ if __name__ == "__main__":
         sys.exit("HATCHET_CLIENT_TOKEN is not set: froe token create --hatchet makes one")
     sys.path.insert(0, str(HERE))
     import workflows as w  # the SDK wants a token as soon as it is there
-    from hatchet_sdk import BulkPushEventWithMetadata
+    from hatchet_sdk import (BulkCancelReplayOpts, BulkPushEventWithMetadata, RateLimitDuration,
+                             RunFilter, V1TaskStatus)
     hatchet = w.hatchet
     sys.exit(main())

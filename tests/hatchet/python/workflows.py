@@ -211,6 +211,39 @@ async def slow(task_input: Input, ctx: Context) -> dict:
     return {"v": task_input.v}
 
 
+@hatchet.task(name="py-on-event", input_validator=Input, on_events=["py:made:*"])
+def on_event(task_input: Input, ctx: Context) -> dict:
+    mark(task_input, f"{task_input.name} {ctx.additional_metadata.get('k')}")
+    return {}
+
+
+@hatchet.task(name="py-doomed", input_validator=Input, retries=2)
+async def doomed(task_input: Input, ctx: Context) -> dict:
+    mark(task_input, "began")
+    raise ValueError("doomed")
+
+
+# Its slot is free while it goes on.
+@hatchet.task(name="py-released", input_validator=Input)
+async def released(task_input: Input, ctx: Context) -> dict:
+    if not task_input.gate:
+        return {"v": 2}
+    mark(task_input, "began")
+    await ctx.aio_release_slot()
+    await gate(task_input.gate)
+    return {"v": 1}
+
+
+@hatchet.task(name="py-labelled", input_validator=Input)
+async def labelled(task_input: Input, ctx: Context) -> dict:
+    await ctx.aio_upsert_worker_labels({})
+    try:
+        await ctx.aio_upsert_worker_labels({"gpu": "a"})
+    except Exception as error:  # pylint: disable=broad-except
+        return {"said": str(error)}
+    return {"said": "taken"}
+
+
 # What a case needs of the worker that serves it.
 NEEDS = {
     "simple": [simple],
@@ -234,9 +267,18 @@ NEEDS = {
     "list": [simple],
     "replay": [gated],
     "unknown": [],
+    "on-event": [on_event],
+    "exhausted": [doomed],
+    "step-events": [square],
+    "release-slot": [],
+    "schedule": [square],
+    "rate-limit": [],
+    "labels": [labelled],
+    "cancel-many": [forever],
+    "replay-many": [gated],
     "worker-restart": [],
     "engine-restart": [slow, nap, square, simple],
 }
 ALL = {each.name: each
        for each in (simple, dag, flaky, hopeless, failing, late, refreshed, forever, square, fan,
-                    once, spawner, logs, stream, queued, nap, waiter, gated, held, slow)}
+                    once, spawner, logs, stream, queued, nap, waiter, gated, held, slow, on_event, doomed, released, labelled)}

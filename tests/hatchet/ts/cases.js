@@ -13,7 +13,7 @@ const fs = require('node:fs');
 const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
-const { HatchetClient, Priority } = require('@hatchet-dev/typescript-sdk');
+const { HatchetClient, Priority, RateLimitDuration } = require('@hatchet-dev/typescript-sdk');
 const { define, needs, sleep } = require('./workflows');
 
 const CASE_MS = 90000;
@@ -55,6 +55,22 @@ async function status(id, wanted) {
     const now = await hatchet.runs.get_status(id);
     return now === wanted;
   });
+}
+
+/* What becomes of a run's tasks, and of the run. */
+async function followed(id) {
+  const events = [];
+  for await (const event of (await hatchet.listener.stream(id))) events.push(event);
+  return events;
+}
+
+async function many(flow, input, additionalMetadata) {
+  const ids = [];
+  for (let i = 0; i < 3; i += 1) {
+    const run = await flow.runNoWait(input, { additionalMetadata });
+    ids.push(await run.getWorkflowRunId());
+  }
+  return ids;
 }
 
 /* ------------------------------------------------------------------------------------ workers */
@@ -326,6 +342,92 @@ const cases = {
 
   async unknown() {
     assert.match(await rejected(hatchet.run('ts-nobody-has-this', {})), /ts-nobody-has-this/);
+  },
+
+  async 'on-event'() {
+    const file = fresh();
+    await hatchet.events.push(
+      'ts:made:order',
+      { file, name: 'one' },
+      { additionalMetadata: { k: 'v' } }
+    );
+    await hatchet.events.push('ts:unmade:order', { file, name: 'no' });
+    await hatchet.events.push('ts:made:', { file, name: 'two' });
+    await until('for two runs', () => lines(file).length >= 2);
+    assert.deepEqual(lines(file).sort(), ['one v', 'two undefined']);
+  },
+
+  async exhausted() {
+    const file = fresh();
+    const run = await w.doomed.runNoWait({ file });
+    const id = await run.getWorkflowRunId();
+    assert.match(await rejected(run.result()), /doomed/);
+    assert.equal(lines(file).length, 3);
+    const events = await followed(id);
+    assert.deepEqual(
+      events.map(({ type }) => type.replace('_RUN_EVENT_TYPE', '')),
+      [1, 2, 3].flatMap(() => ['STEP_STARTED', 'STEP_FAILED']).concat('WORKFLOW_FAILED')
+    );
+    assert.match(events[5].payload, /doomed/);
+  },
+
+  async 'step-events'() {
+    const run = await w.square.runNoWait({ v: 3 });
+    const id = await run.getWorkflowRunId();
+    const events = await followed(id);
+    assert.deepEqual(
+      events.map(({ type }) => type.replace('_RUN_EVENT_TYPE', '')),
+      ['STEP_STARTED', 'STEP_COMPLETED', 'WORKFLOW_COMPLETED']
+    );
+    assert.deepEqual(JSON.parse(events[1].payload), { v: 9 });
+    assert.notEqual(events[1].resourceId, id);
+    assert.equal(events[2].resourceId, id);
+  },
+
+  async 'release-slot'() {
+    const file = fresh();
+    const path = fresh();
+    const worker = await workerStart('ts-releasing', 1, ['released']);
+    const first = w.released.run({ file, gate: path });
+    await until('for the start', () => lines(file).length === 1);
+    assert.deepEqual(await w.released.run({}), { v: 2 });
+    fs.writeFileSync(path, '');
+    assert.deepEqual(await first, { v: 1 });
+    await workerStop(worker);
+  },
+
+  async 'rate-limit'() {
+    const key = `ts-limit-${process.pid}`;
+    for (const limit of [5, 7])
+      await hatchet.ratelimits.upsert({ key, limit, duration: RateLimitDuration.MINUTE });
+    const { rows } = await hatchet.ratelimits.list({ search: key });
+    assert.deepEqual(
+      rows.map((row) => [row.key, row.limitValue, row.window]),
+      [[key, 7, 'MINUTE']]
+    );
+  },
+
+  async 'cancel-many'() {
+    const file = fresh();
+    const mark = `c${process.pid}`;
+    const ids = await many(w.endless, { file }, { mark });
+    await until('for the starts', () => lines(file).length === 3);
+    await hatchet.runs.cancel({
+      filters: { additionalMetadata: { mark }, workflowNames: ['ts-endless'] },
+    });
+    for (const id of ids) await status(id, 'CANCELLED');
+  },
+
+  async 'replay-many'() {
+    const file = fresh();
+    const mark = `r${process.pid}`;
+    const ids = await many(w.gated, { file }, { mark });
+    for (const id of ids) await status(id, 'FAILED');
+    fs.writeFileSync(file, '');
+    await hatchet.runs.replay({
+      filters: { additionalMetadata: { mark }, statuses: ['FAILED'] },
+    });
+    for (const id of ids) await status(id, 'COMPLETED');
   },
 
   async 'worker-restart'() {

@@ -241,6 +241,36 @@ function define(hatchet) {
       return { v: input.v };
     },
   });
+
+  w.onEvent = hatchet.task({
+    name: 'ts-on-event',
+    onEvents: ['ts:made:*'],
+    fn: (input, ctx) => {
+      mark(input, `${input.name} ${ctx.additionalMetadata().k}`);
+      return {};
+    },
+  });
+
+  w.doomed = hatchet.task({
+    name: 'ts-doomed',
+    retries: 2,
+    fn: (input) => {
+      mark(input, 'began');
+      throw new Error('doomed');
+    },
+  });
+
+  /* Its slot is free while it goes on. */
+  w.released = hatchet.task({
+    name: 'ts-released',
+    fn: async (input, ctx) => {
+      if (!input.gate) return { v: 2 };
+      mark(input, 'began');
+      await ctx.releaseSlot();
+      await gate(input.gate, ctx.abortController.signal);
+      return { v: 1 };
+    },
+  });
   return w;
 }
 
@@ -267,6 +297,13 @@ const needs = {
   list: ['simple'],
   replay: ['gated'],
   unknown: [],
+  'on-event': ['onEvent'],
+  exhausted: ['doomed'],
+  'step-events': ['square'],
+  'release-slot': [],
+  'rate-limit': [],
+  'cancel-many': ['endless'],
+  'replay-many': ['gated'],
   'worker-restart': [],
   embedded: [],
   'engine-restart': ['slow', 'nap', 'square', 'simple'],

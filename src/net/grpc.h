@@ -143,7 +143,7 @@ void grpc_finish(struct grpc_call *call, enum grpc_status status, const char *te
 /* A unary call's answer: the message, and OK. One that is too large, or for which there is no room
  * at all, becomes RESOURCE_EXHAUSTED. */
 void grpc_reply(struct grpc_call *call, struct bytes message);
-/* The status that stands for a fault, and its text with the field at fault. */
+/* The status that stands for a fault, its text with the field at fault, and that as details. */
 void grpc_fail(struct grpc_call *call, const struct froe_fault *fault);
 enum grpc_status grpc_status_of(enum froe_err err);
 bool grpc_finished(const struct grpc_call *call);

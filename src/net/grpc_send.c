@@ -11,6 +11,7 @@
 
 #include "base/duration.h"
 #include "base/mem.h"
+#include "base/message.h"
 
 #include <stdio.h>
 
@@ -264,11 +265,40 @@ grpc_status_of(enum froe_err err)
 	return STATUS[err];
 }
 
+/* google.rpc.Status, with a google.rpc.BadRequest that names the field, for programs that read it:
+ * https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto */
+static void
+fault_details(const struct froe_fault *fault, const char *text, struct buf *to)
+{
+	struct buf violation, request, any;
+	buf_init(&violation);
+	buf_init(&request);
+	buf_init(&any);
+	message_put_bytes(&violation, 1, bytes_text(fault->field));
+	message_put_bytes(&violation, 2, bytes_text(fault->text));
+	message_put_bytes(&request, 1, buf_bytes(&violation));
+	message_put_bytes(&any, 1, bytes_text("type.googleapis.com/google.rpc.BadRequest"));
+	message_put_bytes(&any, 2, buf_bytes(&request));
+	message_put_number(to, 1, grpc_status_of(fault->code));
+	message_put_bytes(to, 2, bytes_text(text));
+	message_put_bytes(to, 3, buf_bytes(&any));
+	buf_release(&violation);
+	buf_release(&request);
+	buf_release(&any);
+}
+
 void
 grpc_fail(struct grpc_call *call, const struct froe_fault *fault)
 {
 	char text[sizeof(fault->field) + sizeof(fault->text) + 2];
 	bool field = fault->field[0] != 0;
-	snprintf(text, sizeof(text), "%s%s%s", fault->field, field ? ": " : "", fault->text);
-	grpc_finish(call, grpc_status_of(fault->code), text, bytes_of(NULL, 0));
+	bool said = strncmp(fault->text, fault->field, strlen(fault->field)) == 0;
+	struct buf details;
+	buf_init(&details);
+	snprintf(text, sizeof(text), "%s%s%s", said ? "" : fault->field,
+	    field && !said ? ": " : "", fault->text);
+	if (field)
+		fault_details(fault, text, &details);
+	grpc_finish(call, grpc_status_of(fault->code), text, buf_bytes(&details));
+	buf_release(&details);
 }

@@ -54,6 +54,37 @@ test_grpc__an_error_in_full(void **state)
 	world_close(&w);
 }
 
+/* Encoded by Google's library for Python. */
+static const char DETAILS_PLAIN[] =
+    "CAMSEGFbMF0uYjogZ2l2ZSBvbmUaQQopdHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucn"
+    "BjLkJhZFJlcXVlc3QSFAoSCgZhWzBdLmISCGdpdmUgb25l";
+static const char DETAILS_NAMED[] =
+    "CAMSEGFbMF0uYjogZ2l2ZSBvbmUaSQopdHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucn"
+    "BjLkJhZFJlcXVlc3QSHAoaCgZhWzBdLmISEGFbMF0uYjogZ2l2ZSBvbmU";
+
+static void
+expect_refusal(struct bytes message, const char *details)
+{
+	struct world w;
+	world_open(&w);
+	struct heard *heard = client_call(&w.client, "/t.Test/Refuse", NULL);
+	client_say(&w.client, heard, message, true);
+	assert_int_equal(world_run(&w), FROE_OK);
+	expect_status(heard, "3");
+	assert_string_equal(heard->message, "a[0].b: give one");
+	assert_string_equal(heard->details, details);
+	world_close(&w);
+}
+
+/* Once in the text, and for programs in google.rpc.BadRequest. */
+static void
+test_grpc__the_field_at_fault(void **state)
+{
+	(void)state;
+	expect_refusal(NONE, DETAILS_PLAIN);
+	expect_refusal(bytes_text("x"), DETAILS_NAMED);
+}
+
 static void
 test_grpc__a_server_stream(void **state)
 {
@@ -567,6 +598,7 @@ main(void)
 	    cmocka_unit_test(test_grpc__a_unary_call),
 	    cmocka_unit_test(test_grpc__an_unknown_path),
 	    cmocka_unit_test(test_grpc__an_error_in_full),
+	    cmocka_unit_test(test_grpc__the_field_at_fault),
 	    cmocka_unit_test(test_grpc__a_server_stream),
 	    cmocka_unit_test(test_grpc__both_ways),
 	    cmocka_unit_test(test_grpc__byte_by_byte),

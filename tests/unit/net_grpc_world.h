@@ -92,6 +92,17 @@ on_fail(struct grpc_call *call, struct bytes message)
 	return GRPC_TAKEN;
 }
 
+/* The request says whether the text names the field. */
+static inline enum grpc_taken
+on_refuse(struct grpc_call *call, struct bytes message)
+{
+	struct froe_fault fault;
+	FROE_DROP(fault_set_field(&fault, FROE_INVALID_ARGUMENT, "a[0].b", "%sgive one",
+	              message.size > 0 ? "a[0].b: " : ""), "it is sent");
+	grpc_fail(call, &fault);
+	return GRPC_TAKEN;
+}
+
 static inline void
 on_half_close(struct grpc_call *call)
 {
@@ -125,6 +136,7 @@ on_close(struct grpc_call *call, enum grpc_end end)
 static const struct grpc_method METHODS[] = {
     {"/t.Test/Echo", GRPC_UNARY, on_open, on_echo, .close = on_close},
     {"/t.Test/Fail", GRPC_UNARY, on_open, on_fail, .close = on_close},
+    {"/t.Test/Refuse", GRPC_UNARY, on_open, on_refuse, .close = on_close},
     {"/t.Test/Listen", GRPC_SERVER_STREAM, on_open, on_listen, NULL, on_writable, on_written,
         on_close},
     {"/t.Test/Chat", GRPC_BIDI, on_open, on_echo, on_half_close, on_writable, on_written, on_close},

@@ -1,119 +1,12 @@
 /* Conversations with an HTTP session, over a network and a clock that the test moves. */
-#include "api/http_api.h"
+#include "api_http_world.h"
 
 #include "base/duration.h"
-#include "base/mem.h"
-#include "net_fake.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-#define HANDLE UINT64_C(0x0200000003000001)
-
-struct world {
-	struct fake fake;
-	struct conn_set set;
-	struct conn conn;
-	struct http_api http;
-	struct api_port port;
-	atomic_bool ready;
-	struct api_command posted[16];
-	size_t posted_count;
-	bool full;
-	enum api_progress progress;
-	uint32_t unsent_max;
-};
-
-static bool
-world_post(struct api_port *port, const struct api_command *command)
-{
-	struct world *w = container_of(port, struct world, port);
-	if (w->full)
-		return false;
-	w->posted[w->posted_count++ % 16] = *command;
-	return true;
-}
-
-static void
-settle(struct world *w)
-{
-	struct list *node;
-	while ((node = list_pop(&w->set.ready)) != NULL) {
-		conn_step(&w->conn);
-		w->progress = http_api_step(&w->http);
-		conn_settle(&w->conn);
-		if (w->http.unsent > w->unsent_max)
-			w->unsent_max = w->http.unsent;
-	}
-	while ((node = list_pop(&w->set.output)) != NULL)
-		conn_send(container_of(node, struct conn, output));
-}
-
-static struct world *
-world_new(void)
-{
-	struct world *w = mem_zalloc(sizeof(*w));
-	fake_init(&w->fake);
-	conn_set_init(&w->set, &w->fake.io);
-	w->port.post = world_post;
-	conn_open(&w->conn, &w->set, FAKE_SOCKET, bytes_of(NULL, 0));
-	conn_serve(&w->conn, CONN_HTTP);
-	http_api_open(&w->http, &w->conn, &w->port, &w->ready, HANDLE);
-	settle(w);
-	return w;
-}
-
-static void
-world_free(struct world *w)
-{
-	conn_abort(&w->conn, CONN_CLOSE_DONE);
-	for (int i = 0; i < 4 && w->conn.state != CONN_CLOSED; i++) {
-		settle(w);
-		fake_turn(&w->fake);
-	}
-	assert_int_equal(w->conn.state, CONN_CLOSED);
-	conn_release(&w->conn);
-	fake_release(&w->fake);
-	mem_free(w);
-}
-
-static void
-feed(struct world *w, const char *text)
-{
-	assert_true(fake_feed(&w->fake, text, strlen(text)));
-	settle(w);
-}
-
-static void
-drain_wire(struct world *w)
-{
-	settle(w);
-	while (fake_take(&w->fake, SIZE_MAX) > 0)
-		settle(w);
-}
-
-/* What the client has read since the last call. */
-static const char *
-heard(struct world *w)
-{
-	static char text[65536];
-	drain_wire(w);
-	struct bytes bytes = buf_bytes(&w->fake.wire);
-	assert_true(bytes.size < sizeof(text));
-	if (bytes.size > 0)
-		memcpy(text, bytes.data, bytes.size);
-	text[bytes.size] = 0;
-	buf_reset(&w->fake.wire);
-	return text;
-}
 
 static void
 expect(struct world *w, const char *status, const char *part)
 {
-	const char *text = heard(w);
+	const char *text = heard_text(w);
 	if (strncmp(text + strlen("HTTP/1.1 "), status, strlen(status)) != 0 || !strstr(text, part))
 		print_message("%s\n", text);
 	assert_memory_equal(text + strlen("HTTP/1.1 "), status, strlen(status));
@@ -142,10 +35,10 @@ test_http_api__routes(void **state)
 	feed(w, "POST /readyz HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
 	expect(w, "405", "Allow: GET, HEAD\r\n");
 	feed(w, "HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
-	const char *text = heard(w);
+	const char *text = heard_text(w);
 	assert_non_null(strstr(text, "Content-Length: 2\r\n"));
 	assert_string_equal(text + strlen(text) - 4, "\r\n\r\n");
-	assert_int_equal(w->posted_count, 0);
+	assert_int_equal(w->count, 0);
 	assert_int_equal(w->conn.state, CONN_HTTP);
 	world_free(w);
 }
@@ -167,23 +60,23 @@ test_http_api__metrics_keeps_the_order(void **state)
 	(void)state;
 	struct world *w = world_new();
 	feed(w, GET("/metrics") GET("/healthz"));
-	assert_string_equal(heard(w), "");
-	assert_int_equal(w->posted_count, 1);
-	assert_int_equal(w->posted[0].op, API_OP_METRICS);
-	assert_int_equal(w->posted[0].origin.conn, HANDLE);
-	deliver_metrics(w, w->posted[0].origin.request + 1); /* of somebody else */
-	assert_string_equal(heard(w), "");
-	deliver_metrics(w, w->posted[0].origin.request);
-	const char *text = heard(w);
+	assert_string_equal(heard_text(w), "");
+	assert_int_equal(w->count, 1);
+	assert_int_equal(w->posted[0]->op, API_OP_METRICS);
+	assert_int_equal(w->posted[0]->origin.conn, HANDLE);
+	deliver_metrics(w, w->posted[0]->origin.request + 1); /* of somebody else */
+	assert_string_equal(heard_text(w), "");
+	deliver_metrics(w, w->posted[0]->origin.request);
+	const char *text = heard_text(w);
 	const char *metrics = strstr(text, "\r\n\r\nfroe_up 1\n");
 	assert_non_null(metrics);
 	assert_non_null(strstr(text, "text/plain; version=0.0.4"));
 	assert_non_null(strstr(metrics, "\r\n\r\nok"));
-	deliver_metrics(w, w->posted[0].origin.request); /* twice */
-	assert_string_equal(heard(w), "");
+	deliver_metrics(w, w->posted[0]->origin.request); /* twice */
+	assert_string_equal(heard_text(w), "");
 	feed(w, "HEAD /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
-	deliver_metrics(w, w->posted[1].origin.request);
-	text = heard(w);
+	deliver_metrics(w, w->posted[1]->origin.request);
+	text = heard_text(w);
 	assert_non_null(strstr(text, "Content-Length: 10\r\n"));
 	assert_null(strstr(text, "froe_up"));
 	world_free(w);
@@ -201,8 +94,8 @@ test_http_api__full_port(void **state)
 	w->full = false;
 	conn_ready(&w->conn);
 	settle(w);
-	assert_int_equal(w->posted_count, 1);
-	deliver_metrics(w, w->posted[0].origin.request);
+	assert_int_equal(w->count, 1);
+	deliver_metrics(w, w->posted[0]->origin.request);
 	expect(w, "200", "froe_up");
 	world_free(w);
 }
@@ -215,7 +108,7 @@ test_http_api__pipeline_is_bounded_and_complete(void **state)
 	for (int i = 0; i < 20; i++)
 		feed(w, GET("/healthz")); /* nothing is read meanwhile */
 	assert_int_equal(w->http.unsent, HTTP_PIPELINE_MAX);
-	const char *text = heard(w);
+	const char *text = heard_text(w);
 	int answers = 0;
 	while ((text = strstr(text, "HTTP/1.1 200")) != NULL) {
 		answers++;
@@ -242,7 +135,7 @@ test_http_api__closes(void **state)
 	struct world *w = world_new();
 	feed(w, "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" GET("/readyz"));
 	expect(w, "200", "Connection: close\r\n");
-	assert_string_equal(heard(w), ""); /* nothing after a close */
+	assert_string_equal(heard_text(w), ""); /* nothing after a close */
 	expect_end(w, CONN_CLOSE_DONE);
 
 	w = world_new();
@@ -254,7 +147,7 @@ test_http_api__closes(void **state)
 	feed(w, "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"
 		"GET " GET("/readyz"));
 	expect(w, "413", "Connection: close\r\n");
-	assert_string_equal(heard(w), "");
+	assert_string_equal(heard_text(w), "");
 	expect_end(w, CONN_CLOSE_PROTOCOL);
 
 	w = world_new();
@@ -272,7 +165,7 @@ test_http_api__peer_that_has_said_all(void **state)
 	fake_receive_end(&w->fake, 0); /* shutdown(SHUT_WR) */
 	settle(w);
 	assert_int_equal(w->conn.state, CONN_HTTP);
-	deliver_metrics(w, w->posted[0].origin.request);
+	deliver_metrics(w, w->posted[0]->origin.request);
 	expect(w, "200", "froe_up");
 	expect_end(w, CONN_CLOSE_PEER);
 }
@@ -305,7 +198,7 @@ test_http_api__head_deadline_for_each_request(void **state)
 	feed(w, GET("/metrics") "GET /");
 	pass(w, CONN_HEAD_MS * 2);
 	assert_int_equal(w->conn.state, CONN_HTTP);
-	deliver_metrics(w, w->posted[0].origin.request);
+	deliver_metrics(w, w->posted[0]->origin.request);
 	drain_wire(w);
 	pass(w, CONN_HEAD_MS);
 	expect_end(w, CONN_CLOSE_LATE);
@@ -324,7 +217,7 @@ test_http_api__drain(void **state)
 	http_api_drain(&w->http);
 	settle(w);
 	assert_int_equal(w->conn.state, CONN_HTTP);
-	deliver_metrics(w, w->posted[0].origin.request);
+	deliver_metrics(w, w->posted[0]->origin.request);
 	expect(w, "200", "Connection: close\r\n");
 	expect_end(w, CONN_CLOSE_DRAINED);
 }

@@ -3,26 +3,16 @@
  * by a gateway that asks a fake shard. On both I/O backends; in plaintext by a client of ours, and
  * by nghttp2's own h2load (TLS too) where it is installed. FROE_TEST_IO runs one backend only.
  */
-#include "server/edge.h"
-#include "server/loop.h"
+#include "server_host.h"
 
 #include "api/grpc_api.h"
-#include "base/duration.h"
 
 #include "net_grpc_client.h"
 #include "tls_certificates.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 
-#include <arpa/inet.h>
-#include <cmocka.h>
-#include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define NONE bytes_of(NULL, 0)
 #define PENDING_MAX 4 /* commands that the shard takes at a time */
@@ -50,20 +40,11 @@ struct gateway {
 };
 
 struct server {
-	pthread_t thread;
-	struct io *io;
-	struct loop *loop;
-	struct bridge bridge;
-	struct edge edge;
+	struct host host; /* first */
 	struct gateway gateway;
-	struct api_port port;
-	struct tls_context *tls;
 	struct strangers_limits strangers;
-	sem_t leave;
-	uint16_t tcp_port;
 	unsigned opened; /* sessions of the shard */
 	atomic_uint sessions;
-	atomic_bool ready, stop, drain, drained;
 };
 
 /* -------------------------------------------------------------------------------- methods */
@@ -241,13 +222,6 @@ gateway_init(struct gateway *gateway)
 
 /* ------------------------------------------------------------------------ the hot thread */
 
-static bool
-server_handover(void *context, int socket, struct bytes input)
-{
-	struct server *server = context;
-	return bridge_hot_handover(&server->bridge, socket, input);
-}
-
 static void
 server_answer(struct server *server, struct api_command *command)
 {
@@ -259,29 +233,22 @@ server_answer(struct server *server, struct api_command *command)
 	if (command->op == API_OP_CLOSE)
 		atomic_fetch_sub(&server->sessions, 1);
 	else
-		bridge_hot_deliver(&server->bridge, &effect);
+		bridge_hot_deliver(&server->host.bridge, &effect);
 	mem_free(command);
 }
 
 static void
-server_turn(struct server *server)
+server_turn(struct host *host)
 {
+	struct server *server = container_of(host, struct server, host);
 	struct api_command *command;
 	int taken = 0;
-	io_step(server->io, loop_deadline_ns(server->loop));
-	loop_timers(server->loop, io_mono_ns(test_env));
-	while (taken++ < PENDING_MAX && (command = bridge_hot_pop(&server->bridge)) != NULL)
+	host_step(host, loop_deadline_ns(host->loop));
+	while (taken++ < PENDING_MAX && (command = bridge_hot_pop(&host->bridge)) != NULL)
 		server_answer(server, command);
 	if (taken > PENDING_MAX)
-		io_wake(server->io); /* there may be more */
-	if (atomic_load(&server->drain)) {
-		loop_drain(server->loop);
-		edge_drain(&server->edge);
-	}
-	loop_input(server->loop);
-	loop_output(server->loop);
-	if (loop_drained(server->loop) && edge_drained(&server->edge))
-		atomic_store(&server->drained, true);
+		io_wake(host->io); /* there may be more */
+	host_say(host);
 }
 
 static bool
@@ -292,50 +259,25 @@ server_no_post(struct api_port *port, const struct api_command *command)
 	return true;
 }
 
-static void *
-server_thread(void *argument)
-{
-	struct server *server = argument;
-	struct froe_fault fault;
-	server->port.post = server_no_post; /* the hot loop has no sessions here */
-	struct loop_options options = {.also_listener = -1,
-	    .admin_listener = -1, .port = &server->port,
-	    .ready = &server->ready};
-	assert_int_equal(io_open(test_env, &server->io, &fault), FROE_OK);
-	assert_int_equal(
-	    io_listen("127.0.0.1:0", &options.listener, &server->tcp_port, &fault), FROE_OK);
-	assert_int_equal(loop_open(&server->loop, 0, server->io, &options, &fault), FROE_OK);
-	loop_set_handover(server->loop, server_handover, server);
-	bridge_init(&server->bridge, server->io, 8); /* small, so that it fills */
-	gateway_init(&server->gateway);
-	struct edge_options edge = {.index = 1, .env = test_env, .bridge = &server->bridge,
-	    .ready = &server->ready, .gateway = &server->gateway.api, .tls = server->tls,
-	    .strangers = server->strangers.bytes != 0 ? &server->strangers : NULL};
-	assert_int_equal(edge_start(&server->edge, &edge, &fault), FROE_OK);
-	atomic_store(&server->ready, true);
-	while (!atomic_load(&server->stop))
-		server_turn(server);
-	edge_stop(&server->edge);
-	loop_close(server->loop);
-	bridge_release(&server->bridge);
-	while (sem_wait(&server->leave) != 0)
-		;
-	io_close(server->io);
-	return NULL;
-}
-
 /* `strangers`: the bytes that clients may hold, of whom none becomes known; 0: all are known. */
 static struct server *
 server_start_tls(struct tls_context *tls, size_t strangers)
 {
 	struct server *server = mem_zalloc(sizeof(*server));
-	sem_init(&server->leave, /* pshared= */ 0, 0);
-	server->tls = tls;
+	struct host *host = &server->host;
 	server->strangers = (struct strangers_limits){.bytes = strangers};
 	server->gateway.forgets = strangers != 0;
-	assert_int_equal(pthread_create(&server->thread, NULL, server_thread, server), 0);
-	while (!atomic_load(&server->ready))
-		usleep(1000);
+	gateway_init(&server->gateway);
+	host->env = test_env;
+	host->bridge_room = 8;
+	host->turn = server_turn;
+	host->port.post = server_no_post; /* the hot loop has no sessions here */
+	host->edge_options = (struct edge_options){
+	    .gateway = &server->gateway.api,
+	    .tls = tls,
+	    .strangers = strangers != 0 ? &server->strangers : NULL,
+	};
+	host_start(host);
 	return server;
 }
 
@@ -348,20 +290,8 @@ server_start(void)
 static void
 server_stop(struct server *server)
 {
-	atomic_store(&server->stop, true);
-	io_wake(server->io);
-	sem_post(&server->leave);
-	pthread_join(server->thread, NULL);
-	sem_destroy(&server->leave);
+	host_stop(&server->host);
 	mem_free(server);
-}
-
-static void
-await(const atomic_uint *counter, unsigned value)
-{
-	for (int i = 0; i < 10000 && atomic_load(counter) != value; i++)
-		usleep(1000);
-	assert_int_equal(atomic_load(counter), value);
 }
 
 /* -------------------------------------------------------------------------------- sockets */
@@ -375,11 +305,7 @@ struct peer {
 static void
 peer_open_window(struct peer *peer, const struct server *server, uint32_t window)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(server->tcp_port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	*peer = (struct peer){.socket = socket(AF_INET, SOCK_STREAM, 0)};
-	assert_true(peer->socket >= 0);
-	assert_int_equal(connect(peer->socket, (struct sockaddr *)&to, sizeof(to)), 0);
+	*peer = (struct peer){.socket = host_connect(&server->host, 0)};
 	client_open_window(&peer->client, window);
 }
 
@@ -462,7 +388,7 @@ test_serve__calls(void **state)
 	await(&server->gateway.seats, 0);
 	await(&server->sessions, 0);
 	struct conn_stats stats;
-	edge_stats(&server->edge, &stats);
+	edge_stats(&server->host.edge, &stats);
 	assert_int_equal(stats.http2, 1);
 	peer_close(&peer);
 	await(&server->gateway.connections, 0);
@@ -558,17 +484,17 @@ test_serve__the_server_stops(void **state)
 	client_say(&peer.client, heard, NONE, true);
 	while (buf_used(&heard->body) < STREAM_BYTES)
 		assert_true(peer_step(&peer));
-	atomic_store(&server->drain, true);
-	io_wake(server->io);
+	atomic_store(&server->host.drain, true);
+	io_wake(server->host.io);
 	while (!peer.ended)
 		peer_step(&peer);
 	expect(heard, "14", NULL);
 	assert_int_equal(peer.client.goaways, 1);
-	for (int i = 0; i < 5000 && !atomic_load(&server->drained); i++) {
-		io_wake(server->io); /* which asks the edge again */
+	for (int i = 0; i < 5000 && !atomic_load(&server->host.drained); i++) {
+		io_wake(server->host.io); /* which asks the edge again */
 		usleep(1000);
 	}
-	assert_true(atomic_load(&server->drained));
+	assert_true(atomic_load(&server->host.drained));
 	peer_close(&peer);
 	server_stop(server);
 }
@@ -614,7 +540,7 @@ test_serve__strangers_hold_little(void **state)
 		peer_step(&greedy);
 	expect(peer_call(&modest, "/t.Test/Echo", bytes_text("b")), "0", "b");
 	struct conn_stats stats;
-	edge_stats(&server->edge, &stats);
+	edge_stats(&server->host.edge, &stats);
 	assert_int_equal(stats.closed[CONN_CLOSE_BUSY], 1);
 	peer_close(&greedy);
 	peer_close(&modest);
@@ -646,7 +572,7 @@ h2load(const struct server *server, const char *scheme, const char *more)
 	close(file);
 	snprintf(command, sizeof(command),
 	    "h2load -d %s -H 'content-type: application/grpc' -H 'te: trailers' %s "
-	    "%s://127.0.0.1:%u/t.Test/Echo 2>&1", path, more, scheme, server->tcp_port);
+	    "%s://127.0.0.1:%u/t.Test/Echo 2>&1", path, more, scheme, server->host.tcp_port);
 	FILE *output = popen(command, "r");
 	assert_non_null(output);
 	while (fgets(line, sizeof(line), output) != NULL) {
@@ -687,7 +613,7 @@ test_serve__nghttp(void **state)
 	close(file);
 	snprintf(command, sizeof(command), "nghttp -v -d %s -H 'content-type: application/grpc' "
 	    "-H 'te: trailers' http://127.0.0.1:%u/t.Test/Echo 2>&1 | tr -d '\\000'", path,
-	    server->tcp_port);
+	    server->host.tcp_port);
 	FILE *output = popen(command, "r");
 	assert_non_null(output);
 	while (fgets(line, sizeof(line), output) != NULL) {
@@ -725,7 +651,7 @@ test_serve__h2load_over_tls(void **state)
 	struct server *server = server_start_tls(context, 0);
 	assert_int_equal(h2load(server, "https", "-n 1000 -c 4 -m 20 --npn-list=h2"), 1000);
 	struct conn_stats stats;
-	edge_stats(&server->edge, &stats);
+	edge_stats(&server->host.edge, &stats);
 	assert_int_equal(stats.secured, 4);
 	assert_int_equal(stats.http2, 4);
 	server_stop(server);

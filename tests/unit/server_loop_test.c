@@ -3,28 +3,17 @@
  * with native sessions on the hot loop and on an edge loop. FROE_TEST_IO=posix or io_uring runs one
  * backend only.
  */
-#include "server/edge.h"
-#include "server/loop.h"
+#include "server_host.h"
 
-#include "base/duration.h"
-#include "base/mem.h"
 #include "froe/limits.h"
 #include "net/frame.h"
 
 #include "proto/native.pb-c.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 
-#include <arpa/inet.h>
-#include <cmocka.h>
-#include <errno.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define PENDING_MAX 64 /* commands that the shard takes before it answers */
 #define ANSWER_BYTES 700000 /* of a TaskOutput */
@@ -34,22 +23,13 @@ static bool test_on_edge;       /* native sessions on the edge loop */
 
 /* A server: the hot thread, an edge thread, and a shard that answers each command once a turn. */
 struct server {
-	pthread_t thread;
-	struct io *io;
-	struct loop *loop;
-	struct bridge bridge;
-	struct edge edge;
-	struct api_port port;
+	struct host host; /* first */
 	struct api_command *pending[PENDING_MAX];
 	size_t pending_count;
 	struct api_command *kept[8]; /* RUN_CANCEL: not answered until a RUN_UNWATCH comes */
 	size_t kept_count;
-	uint32_t connections_max;
-	uint16_t tcp_port;
-	sem_t leave; /* nobody wakes its io any more */
 	uint64_t number;
 	atomic_size_t held_peak;
-	atomic_bool ready, stop, drain, drained;
 	atomic_uint opened, closed;
 	_Atomic uint64_t credit;
 };
@@ -57,21 +37,12 @@ struct server {
 /* -------------------------------------------------------------------------- the fake shard */
 
 static void
-server_deliver(struct server *server, const struct api_effect *effect)
-{
-	if (api_conn_loop(effect->conn) == 0)
-		loop_deliver(server->loop, effect);
-	else
-		bridge_hot_deliver(&server->bridge, effect);
-}
-
-static void
 server_say(struct server *server, struct eng_origin to, uint32_t number,
     const ProtobufCMessage *message)
 {
 	struct api_effect effect = {.conn = to.conn, .request = to.request, .number = number,
 	    .message = message, .roles = ENG_ROLES_ALL};
-	server_deliver(server, &effect);
+	host_deliver(&server->host, &effect);
 }
 
 static void
@@ -124,8 +95,9 @@ server_answer(struct server *server, struct api_command *command)
 	} else if (command->op == API_OP_CREDIT) {
 		atomic_fetch_add(&server->credit, command->credit.bytes);
 	} else if (command->op == API_OP_METRICS) {
-		server_deliver(server, &(struct api_effect){.conn = to.conn, .request = to.request,
-		    .number = API_METRICS_NUMBER, .packed = bytes_text("up 1\n")});
+		host_deliver(&server->host,
+		    &(struct api_effect){.conn = to.conn, .request = to.request,
+		        .number = API_METRICS_NUMBER, .packed = bytes_text("up 1\n")});
 	} else if (command->op == API_OP_OUTPUT_GET) {
 		answer_output(server, command);
 	} else if (command->op == API_OP_RUN_UNWATCH) {
@@ -145,7 +117,7 @@ server_answer(struct server *server, struct api_command *command)
 static bool
 server_post(struct api_port *port, const struct api_command *command)
 {
-	struct server *server = container_of(port, struct server, port);
+	struct server *server = container_of(port, struct server, host.port);
 	if (server->pending_count == PENDING_MAX)
 		return false;
 	server->pending[server->pending_count++] = api_command_clone(command);
@@ -154,117 +126,50 @@ server_post(struct api_port *port, const struct api_command *command)
 
 /* ------------------------------------------------------------------------- the hot thread */
 
-static bool
-server_handover(void *context, int socket, struct bytes input)
-{
-	struct server *server = context;
-	return bridge_hot_handover(&server->bridge, socket, input);
-}
-
 static void
-server_turn(struct server *server)
+server_turn(struct host *host)
 {
-	uint64_t deadline_ns = server->pending_count > 0 ? 0 : loop_deadline_ns(server->loop);
-	io_step(server->io, deadline_ns);
-	loop_timers(server->loop, io_mono_ns(test_env));
+	struct server *server = container_of(host, struct server, host);
+	struct api_command *command;
+	host_step(host, server->pending_count > 0 ? 0 : loop_deadline_ns(host->loop));
 	for (size_t i = 0; i < server->pending_count; i++)
 		server_answer(server, server->pending[i]);
 	server->pending_count = 0;
-	loop_resume(server->loop);
-	struct api_command *command;
-	while ((command = bridge_hot_pop(&server->bridge)) != NULL)
+	loop_resume(host->loop);
+	while ((command = bridge_hot_pop(&host->bridge)) != NULL)
 		server_answer(server, command);
-	if (atomic_load(&server->drain)) {
-		loop_drain(server->loop);
-		edge_drain(&server->edge);
-	}
-	loop_input(server->loop);
-	loop_output(server->loop);
-	size_t held = loop_held_bytes(server->loop);
+	host_say(host);
+	size_t held = loop_held_bytes(host->loop);
 	if (held > atomic_load(&server->held_peak))
 		atomic_store(&server->held_peak, held);
-	if (atomic_load(&server->drain) && loop_drained(server->loop) &&
-	    edge_drained(&server->edge))
-		atomic_store(&server->drained, true);
-}
-
-static void *
-server_thread(void *argument)
-{
-	struct server *server = argument;
-	while (!atomic_load(&server->stop))
-		server_turn(server);
-	edge_stop(&server->edge);
-	loop_close(server->loop);
-	for (size_t i = 0; i < server->pending_count; i++)
-		mem_free(server->pending[i]);
-	for (size_t i = 0; i < server->kept_count; i++)
-		mem_free(server->kept[i]);
-	bridge_release(&server->bridge);
-	while (sem_wait(&server->leave) != 0)
-		;
-	io_close(server->io);
-	return NULL;
-}
-
-/* io_uring's rings belong to the thread that opens them. */
-static void *
-server_open_and_run(void *argument)
-{
-	struct server *server = argument;
-	struct froe_fault fault;
-	struct loop_options options = {
-	    .also_listener = -1,
-	    .admin_listener = -1,
-	    .port = &server->port,
-	    .ready = &server->ready,
-	    .edge_only = test_on_edge,
-	    .connections_max = server->connections_max,
-	};
-	assert_int_equal(io_open(test_env, &server->io, &fault), FROE_OK);
-	assert_int_equal(
-	    io_listen("127.0.0.1:0", &options.listener, &server->tcp_port, &fault), FROE_OK);
-	assert_int_equal(loop_open(&server->loop, 0, server->io, &options, &fault), FROE_OK);
-	loop_set_handover(server->loop, server_handover, server);
-	bridge_init(&server->bridge, server->io, 16); /* small, so that it fills */
-	struct edge_options edge = {.index = 1, .env = test_env, .bridge = &server->bridge,
-	    .ready = &server->ready};
-	assert_int_equal(edge_start(&server->edge, &edge, &fault), FROE_OK);
-	atomic_store(&server->ready, true); /* also tells the test that tcp_port is there */
-	return server_thread(server);
 }
 
 static struct server *
 server_start(uint32_t connections_max)
 {
 	struct server *server = mem_zalloc(sizeof(*server));
-	sem_init(&server->leave, /* pshared= */ 0, 0);
-	server->port.post = server_post;
-	server->connections_max = connections_max;
-	assert_int_equal(pthread_create(&server->thread, NULL, server_open_and_run, server), 0);
-	while (!atomic_load(&server->ready))
-		usleep(1000);
+	struct host *host = &server->host;
+	host->env = test_env;
+	host->bridge_room = 16;
+	host->turn = server_turn;
+	host->port.post = server_post;
+	host->loop_options = (struct loop_options){
+	    .edge_only = test_on_edge,
+	    .connections_max = connections_max,
+	};
+	host_start(host);
 	return server;
 }
 
 static void
 server_stop(struct server *server)
 {
-	atomic_store(&server->stop, true);
-	io_wake(server->io);
-	sem_post(&server->leave);
-	pthread_join(server->thread, NULL);
-	sem_destroy(&server->leave);
+	host_stop(&server->host);
+	for (size_t i = 0; i < server->pending_count; i++)
+		mem_free(server->pending[i]);
+	for (size_t i = 0; i < server->kept_count; i++)
+		mem_free(server->kept[i]);
 	mem_free(server);
-}
-
-/* Waits for a counter of the server's to come to something. */
-static void
-await(const atomic_uint *counter, unsigned value)
-{
-	for (int i = 0; i < 5000 && atomic_load(counter) != value; i++)
-		usleep(1000);
-	assert_int_equal(atomic_load(counter), value);
 }
 
 /* ------------------------------------------------------------------------------- clients */
@@ -277,19 +182,12 @@ struct client {
 static void
 client_connect_with(struct client *client, const struct server *server, int receive_buffer)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(server->tcp_port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct timeval patience = {.tv_sec = 20};
 	int on = 1;
 	buf_init(&client->in);
-	client->socket = socket(AF_INET, SOCK_STREAM, 0);
-	assert_true(client->socket >= 0);
-	if (receive_buffer > 0)
-		setsockopt(
-		    client->socket, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
+	client->socket = host_connect(&server->host, receive_buffer);
 	setsockopt(client->socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(client->socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	assert_int_equal(connect(client->socket, (struct sockaddr *)&to, sizeof(to)), 0);
 	setsockopt(client->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
@@ -636,20 +534,20 @@ test_loop__drain(void **state)
 	client_send(&opening, "FRO", 3);
 	client_heartbeat(&native, 2);
 	client_expect(&native, 2, FROE__ENVELOPE__BODY_DONE);
-	atomic_store(&server->drain, true);
-	io_wake(server->io);
+	atomic_store(&server->host.drain, true);
+	io_wake(server->host.io);
 	client_expect(&native, 0, FROE__ENVELOPE__BODY_GOAWAY);
 	assert_null(client_hear(&native));
 	while (client_more(&http))
 		;
 	assert_false(client_more(&opening));
-	for (int i = 0; i < 5000 && !atomic_load(&server->drained); i++) {
+	for (int i = 0; i < 5000 && !atomic_load(&server->host.drained); i++) {
 		usleep(1000);
-		io_wake(server->io);
+		io_wake(server->host.io);
 	}
-	assert_true(atomic_load(&server->drained));
+	assert_true(atomic_load(&server->host.drained));
 	await(&server->closed, 1);
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(server->tcp_port),
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(server->host.tcp_port),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int refused = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(connect(refused, (struct sockaddr *)&to, sizeof(to)), -1);
@@ -679,10 +577,10 @@ test_loop__neither_protocol_is_closed_with_nothing(void **state)
 		client_close(&client);
 	}
 	struct conn_stats stats;
-	loop_stats(server->loop, &stats);
+	loop_stats(server->host.loop, &stats);
 	assert_int_equal(stats.closed[CONN_CLOSE_UNKNOWN], 4);
 	assert_int_equal(stats.accepted, 5);
-	edge_stats(&server->edge, &stats); /* TLS is its matter, and it has no certificate */
+	edge_stats(&server->host.edge, &stats); /* TLS is its matter, and it has no certificate */
 	assert_int_equal(stats.closed[CONN_CLOSE_UNKNOWN], 1);
 	server_stop(server);
 }
@@ -720,8 +618,8 @@ test_loop__http_is_handed_over_with_its_bytes(void **state)
 		client_close(&client);
 	}
 	struct conn_stats hot, edge;
-	loop_stats(server->loop, &hot);
-	edge_stats(&server->edge, &edge);
+	loop_stats(server->host.loop, &hot);
+	edge_stats(&server->host.edge, &edge);
 	assert_int_equal(hot.handed_over, sizeof(TEXT) - 2);
 	assert_int_equal(edge.adopted, sizeof(TEXT) - 2);
 	assert_int_equal(edge.http, sizeof(TEXT) - 2);
@@ -746,7 +644,7 @@ test_loop__http_over_the_bridge(void **state)
 	for (; (text = strstr(text, "\r\n\r\nup 1\n")) != NULL; text++)
 		answers++;
 	assert_int_equal(answers, 30);
-	atomic_store(&server->ready, false);
+	atomic_store(&server->host.ready, false);
 	client_send(&client, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n", 33);
 	text = client_hear_until(&client, "\r\n\r\nnot ready");
 	assert_memory_equal(text, "HTTP/1.1 503 ", 13);

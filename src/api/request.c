@@ -541,15 +541,18 @@ take_condition(const Froe__Condition *from, size_t index, struct eng_condition *
 	char field[48];
 	bool sleep = from->kind == FROE__CONDITION_KIND__CONDITION_SLEEP;
 	bool approval = from->kind == FROE__CONDITION_KIND__CONDITION_APPROVAL;
+	bool named = approval || from->kind == FROE__CONDITION_KIND__CONDITION_EVENT ||
+	    from->kind == FROE__CONDITION_KIND__CONDITION_VALUE;
 	*to = (struct eng_condition){
 	    .kind = (uint32_t)from->kind,
 	    .sleep_ms = from->sleep_ms,
 	    .until_ns = from->until_ns,
 	};
 	snprintf(field, sizeof(field), "conditions[%zu].kind", index);
-	if (!sleep && !approval && from->kind != FROE__CONDITION_KIND__CONDITION_EVENT)
+	if (!sleep && !named)
 		return fault_set_field(fault, FROE_INVALID_ARGUMENT, field,
-		    "%s is %d: give 1 (sleep), 2 (event) or 3 (approval)", field, (int)from->kind);
+		    "%s is %d: give 1 (sleep), 2 (event), 3 (approval) or 5 (value)", field,
+		    (int)from->kind);
 	if (sleep) {
 		snprintf(field, sizeof(field), "conditions[%zu].until_ns", index);
 		if (from->sleep_ms != 0 && from->until_ns != 0)
@@ -617,7 +620,8 @@ decode_durable_step(const Froe__DurableStep *step, struct arena *arena,
 	bool memo = step->kind == FROE__NODE_KIND__NODE_MEMO;
 	engine->durable.node = step->node;
 	engine->durable.kind = (uint32_t)step->kind;
-	engine->durable.has_value = memo && step->has_value;
+	bool wait = step->kind == FROE__NODE_KIND__NODE_WAIT;
+	engine->durable.has_value = (memo || wait) && step->has_value;
 	enum froe_err err = take_fence(step->has_task, step->task, step->lease,
 	    &engine->durable.fence, fault);
 	if (err == FROE_OK)
@@ -637,6 +641,7 @@ decode_evict(const Froe__TaskEvict *evict, struct api_command *command, struct f
 {
 	struct eng_command *engine = engine_command(command, ENG_CMD_TASK_EVICT);
 	engine->durable.node = evict->node;
+	engine->durable.results = evict->results;
 	return take_fence(
 	    evict->has_task, evict->task, evict->lease, &engine->durable.fence, fault);
 }

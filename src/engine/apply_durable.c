@@ -169,13 +169,15 @@ apply_task_evicted(struct apply *apply)
 	if (err != FROE_OK)
 		return err;
 	const struct eng_durable_node *node = durable_node(task, apply->event->node);
-	if (node == NULL || node->wait == NULL)
+	if (apply->event->node != 0 && (node == NULL || node->wait == NULL))
 		return misfit(apply, "no such node waits");
+	if (!task_definition(task)->durable)
+		return misfit(apply, "the task is not durable");
 	uint64_t worker = task->held.worker->id;
 	task_move(apply->eng, task, ENG_TASK_EVICTED);
 	task_release_slot(task);
 	task_lapse_set(task, lapse_ns != 0 ? worker : 0, lapse_ns);
-	task->durable->returns = true;
+	durable_require(task)->returns = true;
 	if (run_parked(task_run(task)))
 		run_status_set(apply->eng, task_run(task), ENG_EVICTED);
 	return FROE_OK;

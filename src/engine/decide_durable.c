@@ -56,6 +56,9 @@ label_condition(struct label *label, const struct eng_condition *condition)
 	case ENG_CONDITION_APPROVAL:
 		label_push(label, "approval ", condition->name);
 		return;
+	case ENG_CONDITION_VALUE:
+		label_push(label, "value ", condition->name);
+		return;
 	case ENG_CONDITION_CHILD: /* refused before it gets here, but for its name */
 		return;
 	}
@@ -114,6 +117,7 @@ reply_node(struct eng_turn *turn, struct eng_task *task, uint32_t number)
 	effect->node_state = node->result != 0 ? ENG_NODE_DONE : ENG_NODE_PENDING;
 	effect->record = node->result;
 	effect->which = node->which;
+	effect->order = durable_order(task->durable, node);
 	if (node->kind == ENG_NODE_CHILD && durable_child(task, number) != NULL)
 		effect->child = durable_child(task, number)->id;
 	return effect;
@@ -139,6 +143,7 @@ node_follow(struct eng_turn *turn, struct eng_task *task, uint32_t number)
 	effect->node_state = ENG_NODE_DONE;
 	effect->record = node->result;
 	effect->which = node->which;
+	effect->order = durable_order(task->durable, node);
 }
 
 /* The handler does not do what it did: both steps are named, and the attempt is over. */
@@ -175,6 +180,8 @@ condition_text(struct eng_turn *turn, const struct eng_condition *condition)
 		rest = bytes_text(sleep);
 	} else if (condition->kind == ENG_CONDITION_APPROVAL) {
 		prefix = "approval:";
+	} else if (condition->kind == ENG_CONDITION_VALUE) {
+		prefix = "value:";
 	}
 	size_t size = strlen(prefix);
 	uint8_t *text = arena_alloc(&turn->eng->arena, size + rest.size);
@@ -297,7 +304,8 @@ condition_valid(struct eng_turn *turn, uint32_t index)
 	bool sleep = condition->kind == ENG_CONDITION_SLEEP;
 	char field[32];
 	snprintf(field, sizeof(field), "conditions[%u]", index);
-	if (condition->kind < ENG_CONDITION_SLEEP || condition->kind > ENG_CONDITION_APPROVAL)
+	if (condition->kind < ENG_CONDITION_SLEEP || condition->kind > ENG_CONDITION_VALUE ||
+	    condition->kind == ENG_CONDITION_CHILD)
 		reply_fault(turn, FROE_INVALID_ARGUMENT, field, "unknown kind %u", condition->kind);
 	else if (!sleep &&
 		 (condition->name.size == 0 || condition->name.size > FROE_NAME_BYTES_MAX))
@@ -376,11 +384,39 @@ node_allowed(struct eng_turn *turn, const struct eng_task *task)
 	return false;
 }
 
+/* The handler gives what the node waits for. One that has its result keeps it. */
+static void
+value_give(struct eng_turn *turn, struct eng_task *task)
+{
+	const struct eng_command *command = turn->command;
+	const struct eng_durable_node *node = durable_node(task, command->durable.node);
+	const struct eng_wait *wait = node->wait;
+	uint32_t which = 0;
+	while (wait != NULL && which < wait->part_count &&
+	    wait->parts[which].kind != ENG_CONDITION_VALUE)
+		which++;
+	if (wait == NULL || which == wait->part_count)
+		return;
+	struct eng_event event = {
+	    .type = ENG_EV_NODE_SATISFIED,
+	    .run = task_run(task)->key,
+	    .task = task->index,
+	    .node = command->durable.node,
+	    .which = which,
+	    .payload = command->durable.value,
+	};
+	emit(turn, &event);
+}
+
 void
 decide_durable_step(struct eng_turn *turn)
 {
 	const struct eng_command *command = turn->command;
 	struct eng_task *task = durable_lease(turn);
+	if (task != NULL && command->durable.kind == 0) {
+		reply_node(turn, task, command->durable.node);
+		return;
+	}
 	if (task == NULL || !step_valid(turn, task))
 		return;
 	const struct eng_durable_node *node = durable_node(task, command->durable.node);
@@ -391,7 +427,18 @@ decide_durable_step(struct eng_turn *turn)
 	bool asks = command->durable.kind == ENG_NODE_MEMO && !command->durable.has_value;
 	if (node == NULL && !asks && (!node_allowed(turn, task) || !node_make(turn, task)))
 		return;
+	if (command->durable.kind == ENG_NODE_WAIT && command->durable.has_value)
+		value_give(turn, task);
 	reply_node(turn, task, command->durable.node)->created = node == NULL && !asks;
+}
+
+/* Would it wait for ever, or for longer than it has to? */
+static bool
+results_missed(const struct eng_turn *turn, const struct eng_task *task)
+{
+	const struct eng_durable *durable = task->durable;
+	uint32_t results = durable != NULL ? durable->count - durable->pending : 0;
+	return results > turn->command->durable.results || !durable_parked(task);
 }
 
 /* Its worker wants the slot for others. What it waits for may have come meanwhile: then it is
@@ -405,12 +452,18 @@ decide_task_evict(struct eng_turn *turn)
 		return;
 	uint32_t number = turn->command->durable.node;
 	const struct eng_durable_node *node = durable_node(task, number);
-	if (node == NULL || node->wait == NULL) {
+	if (number != 0 && (node == NULL || node->wait == NULL)) {
 		reply_fault(turn, FROE_FAILED_PRECONDITION, "node",
 		    node == NULL ? "the task has made no such step"
 		                 : "the step has its result: nothing is waited for");
 		return;
 	}
+	if (number != 0 && !durable_parked(task)) {
+		reply_fault(turn, FROE_FAILED_PRECONDITION, "node",
+		    "the step waits for a value that the task's handler gives");
+		return;
+	}
+	bool returns = number == 0 && results_missed(turn, task);
 	struct eng_event event = {
 	    .type = ENG_EV_TASK_EVICTED,
 	    .run = task_run(task)->key,
@@ -420,6 +473,8 @@ decide_task_evict(struct eng_turn *turn)
 	    .lapse_ns = task_lapse_ns(turn, task),
 	};
 	emit(turn, &event);
+	if (returns)
+		task_queue_lapsed(turn, task, ENG_REASON_SATISFIED);
 	reply_ok(turn);
 }
 

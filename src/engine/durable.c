@@ -63,6 +63,8 @@ durable_parse(struct bytes text, struct eng_parsed *ret_parsed)
 		ret_parsed->kind = ENG_CONDITION_EVENT;
 	else if (prefix_take(&text, "approval:"))
 		ret_parsed->kind = ENG_CONDITION_APPROVAL;
+	else if (prefix_take(&text, "value:"))
+		ret_parsed->kind = ENG_CONDITION_VALUE;
 	ret_parsed->name = text;
 	return ret_parsed->kind != 0 && text.size > 0 && text.size <= FROE_NAME_BYTES_MAX;
 }
@@ -249,7 +251,7 @@ durable_wait_add(struct eng *eng, struct eng_task *task, const struct eng_event 
 		} else if (part->kind == ENG_CONDITION_APPROVAL) {
 			part->approval =
 			    approval_add(eng, wait, (uint16_t)i, parsed[i].name, event);
-		} else {
+		} else if (part->kind == ENG_CONDITION_SLEEP) {
 			part->deadline_ns = parsed[i].deadline_ns;
 			if (part->deadline_ns < earliest_ns)
 				earliest_ns = part->deadline_ns;
@@ -353,6 +355,31 @@ approvals_free(struct eng *eng, struct eng_task *task)
 		disown(approval->actor);
 		mem_free(approval);
 	}
+}
+
+uint32_t
+durable_order(const struct eng_durable *durable, const struct eng_durable_node *node)
+{
+	uint32_t order = 0;
+	for (uint32_t i = 0; node->result != 0 && i < durable->count; i++) {
+		uint32_t result = durable->nodes[i].result;
+		order += result != 0 && result <= node->result ? 1 : 0;
+	}
+	return order;
+}
+
+bool
+durable_parked(const struct eng_task *task)
+{
+	const struct eng_durable *durable = task->durable;
+	for (uint32_t i = 0; durable != NULL && i < durable->count; i++) {
+		const struct eng_wait *wait = durable->nodes[i].wait;
+		for (uint32_t j = 0; wait != NULL && j < wait->part_count; j++) {
+			if (wait->parts[j].kind != ENG_CONDITION_VALUE)
+				return true;
+		}
+	}
+	return false;
 }
 
 /* The task is over: everything of its nodes goes. */

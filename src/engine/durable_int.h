@@ -159,6 +159,10 @@ struct eng_wait *durable_wait_add(struct eng *eng, struct eng_task *task,
 void durable_satisfy(struct eng *eng, struct eng_task *task, struct eng_durable_node *node,
     const struct eng_event *event);
 struct eng_durable *durable_require(struct eng_task *task);
+/* The how manieth of the task's results it is; 0: it has none yet. */
+uint32_t durable_order(const struct eng_durable *durable, const struct eng_durable_node *node);
+/* Does it wait for something that comes without its handler? */
+bool durable_parked(const struct eng_task *task);
 struct eng_durable_node *durable_push(struct eng *eng, struct eng_durable *durable);
 struct eng_key *durable_key_require(struct eng_tenant *tenant, struct bytes name);
 /* Its event has come: it goes from its tenant's map to the deliveries. */

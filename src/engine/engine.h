@@ -166,13 +166,14 @@ enum eng_condition_kind {
 	ENG_CONDITION_EVENT = 2,
 	ENG_CONDITION_APPROVAL = 3,
 	ENG_CONDITION_CHILD = 4, /* of a CHILD node alone */
+	ENG_CONDITION_VALUE = 5, /* the holder of the lease gives it, by the same step again */
 };
 
 struct eng_condition {
 	uint32_t kind;        /* enum eng_condition_kind; checked */
 	uint64_t sleep_ms;    /* SLEEP: from the moment the node is made */
 	uint64_t until_ns;    /* SLEEP: instead, a time */
-	struct bytes name;    /* EVENT: key; APPROVAL: name */
+	struct bytes name;    /* EVENT: key; APPROVAL, VALUE: name */
 	struct bytes data;    /* APPROVAL: JSON for the approver, or empty */
 };
 
@@ -391,12 +392,13 @@ struct eng_command {
 		struct {
 			struct eng_worker_id worker;
 			struct eng_fence fence;
-			uint32_t node; /* EVICT: the one it waits for */
-			uint32_t kind; /* enum eng_node_kind; checked */
+			uint32_t node; /* EVICT: the one it waits for; 0: any */
+			uint32_t results; /* EVICT without a node: those its handler has */
+			uint32_t kind; /* enum eng_node_kind; checked; 0: what is there of it? */
 			struct bytes name; /* MEMO: its key */
 			const struct eng_condition *conditions;
 			uint32_t condition_count;
-			bool has_value; /* MEMO: else it is only asked for */
+			bool has_value; /* MEMO: else it is only asked for; a VALUE's */
 			struct bytes value; /* JSON text */
 			struct eng_start child; /* CHILD: the node says whose it is */
 		} durable;
@@ -613,6 +615,7 @@ struct eng_effect {
 	uint32_t node;            /* NODE, DURABLE_STEP */
 	uint32_t which;           /* NODE, DURABLE_STEP: the condition that was first */
 	uint32_t record;          /* NODE, DURABLE_STEP: of the result; 0: none yet */
+	uint32_t order;           /* NODE, DURABLE_STEP: the how manieth result it is; 0: none yet */
 	enum eng_node_state node_state; /* NODE, DURABLE_STEP */
 	struct uuid child;        /* DURABLE_STEP: of a CHILD node that is pending */
 	uint64_t number;          /* EVENT_PUSH, JOB_START */

@@ -28,6 +28,7 @@ struct eng_lease_view {
 	uint32_t attempt;
 	bool released;
 	bool begun;
+	bool durable;
 };
 void eng_worker_leases(const struct eng *eng, uint64_t worker,
     bool (*each)(void *context, const struct eng_lease_view *view), void *context);

@@ -544,6 +544,7 @@ eng_worker_leases(const struct eng *eng, uint64_t number,
 		    .attempt = task->attempt,
 		    .released = task->released,
 		    .begun = task->begun,
+		    .durable = task_definition(task)->durable,
 		};
 		if (!each(context, &view))
 			return;

@@ -103,7 +103,7 @@ load_part(struct eng_load *load, struct eng_wait_part *part)
 	part->kind = take_u8(&take);
 	part->deadline_ns = take_number(&take);
 	uint64_t number = take_number(&take);
-	if (part->kind < ENG_CONDITION_SLEEP || part->kind > ENG_CONDITION_CHILD ||
+	if (part->kind < ENG_CONDITION_SLEEP || part->kind > ENG_CONDITION_VALUE ||
 	    (part->deadline_ns != 0 && part->kind != ENG_CONDITION_SLEEP) ||
 	    (number != 0) != (part->kind == ENG_CONDITION_APPROVAL))
 		return load_bad(load, "a condition");

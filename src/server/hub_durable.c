@@ -19,6 +19,7 @@ node_push(struct hub *hub, uint64_t conn, const struct eng_effect *effect)
 	push->lease = effect->lease;
 	push->node = effect->node;
 	push->which = effect->which;
+	push->order = effect->order;
 	push->node_state = effect->node_state;
 	push->child = effect->child;
 	push->stored = effect->created && effect->node_state == ENG_NODE_DONE;
@@ -115,6 +116,8 @@ hub_node_fill(struct hub *hub, struct hub_push *push, const struct resolver_reco
 	done->state = (Froe__NodeState)push->node_state;
 	done->has_which = true;
 	done->which = push->which;
+	done->has_order = push->order != 0;
+	done->order = push->order;
 	done->has_stored = push->stored;
 	done->stored = push->stored;
 	done->has_child = !uuid_is_nil(push->child);

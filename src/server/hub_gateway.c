@@ -16,7 +16,9 @@ holder_fence(struct hub *hub, const struct hub_conn *conn, const struct api_comm
 {
 	struct eng_holder holder;
 	bool held = eng_holder(hub->shard->eng, conn->tenant, fence->task, &holder);
-	if (!held || (command->attempt != 0 && command->attempt != holder.attempt)) {
+	bool other = fence->lease != 0 && fence->lease != UINT64_MAX; /* than whichever it is */
+	if (!held || (command->attempt != 0 && command->attempt != holder.attempt) ||
+	    (other && fence->lease != holder.lease)) {
 		hub_queue_error(hub, &command->origin, FROE_LEASE_LAPSED, "task",
 		    "this attempt of the task is not under way (any more): stop the handler");
 		return false;

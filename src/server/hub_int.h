@@ -82,6 +82,7 @@ struct hub_push {
 	uint32_t node;    /* NODE */
 	uint32_t which;
 	uint32_t record;  /* of its result; 0: it has none, or the worker has it */
+	uint32_t order;
 	enum eng_node_state node_state;
 	struct uuid child;
 	bool stored;

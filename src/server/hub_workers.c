@@ -114,6 +114,7 @@ lease_take(void *context, const struct eng_lease_view *lease)
 	to->attempt = lease->attempt;
 	to->has_released = to->released = lease->released;
 	to->has_begun = to->begun = lease->begun;
+	to->has_durable = to->durable = lease->durable;
 	leases->view->held[leases->view->n_held++] = to;
 	return leases->view->n_held < LEASES_SHOWN_MAX;
 }

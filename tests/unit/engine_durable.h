@@ -60,6 +60,12 @@ on_approval(const char *name, const char *data)
 	};
 }
 
+static inline struct eng_condition
+on_value(const char *name)
+{
+	return (struct eng_condition){.kind = ENG_CONDITION_VALUE, .name = bytes_text(name)};
+}
+
 /* The task takes a step that waits; its answer. */
 static inline const struct eng_effect *
 durable_wait(struct driver *driver, uint64_t run, const char *task, uint32_t node,
@@ -90,6 +96,33 @@ durable_memo(struct driver *driver, uint64_t run, const char *task, uint32_t nod
 	return driver_reply(driver);
 }
 
+/* The handler gives what the step waits for. */
+static inline const struct eng_effect *
+durable_give(struct driver *driver, uint64_t run, const char *task, uint32_t node, const char *name,
+    const char *value)
+{
+	struct eng_condition condition = on_value(name);
+	struct eng_command command =
+	    durable_command(driver, ENG_CMD_DURABLE_STEP, run, task, node);
+	command.durable.kind = ENG_NODE_WAIT;
+	command.durable.conditions = &condition;
+	command.durable.condition_count = 1;
+	command.durable.has_value = true;
+	command.durable.value = bytes_text(value);
+	driver_step(driver, &command);
+	return driver_reply(driver);
+}
+
+/* What there is of the step, whatever it is. */
+static inline const struct eng_effect *
+durable_ask(struct driver *driver, uint64_t run, const char *task, uint32_t node)
+{
+	struct eng_command command =
+	    durable_command(driver, ENG_CMD_DURABLE_STEP, run, task, node);
+	driver_step(driver, &command);
+	return driver_reply(driver);
+}
+
 static inline const struct eng_effect *
 driver_child(struct driver *driver, uint64_t run, const char *task, uint32_t node,
     const char *workflow)
@@ -108,6 +141,15 @@ static inline enum froe_err
 durable_evict(struct driver *driver, uint64_t run, const char *task, uint32_t node)
 {
 	struct eng_command command = durable_command(driver, ENG_CMD_TASK_EVICT, run, task, node);
+	return driver_try(driver, &command);
+}
+
+/* Until it has more results than the handler has. */
+static inline enum froe_err
+durable_park(struct driver *driver, uint64_t run, const char *task, uint32_t results)
+{
+	struct eng_command command = durable_command(driver, ENG_CMD_TASK_EVICT, run, task, 0);
+	command.durable.results = results;
 	return driver_try(driver, &command);
 }
 

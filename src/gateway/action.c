@@ -116,8 +116,8 @@ action_start(const Froe__Dispatch *dispatch, struct uuid tenant, struct arena *a
 	action->action_payload = payload_json(dispatch, arena);
 	action->retry_count = (int32_t)dispatch->attempt - 1;
 	action->priority = (int32_t)dispatch->priority;
-	action->has_durable_task_invocation_count = dispatch->durable;
-	action->durable_task_invocation_count = (int32_t)dispatch->invocation;
+	action->has_durable_task_invocation_count = dispatch->durable; /* each lease is one */
+	action->durable_task_invocation_count = (int32_t)dispatch->lease;
 	action->additional_metadata =
 	    text_metadata_json(arena, dispatch->metadata, dispatch->n_metadata);
 	action->triggering_event_key =
@@ -137,5 +137,7 @@ action_cancel(const struct action_cancel *from, struct arena *arena)
 	action->action_type = HATCHET__ACTION_TYPE__CANCEL_STEP_RUN;
 	action->action_payload = text_copy(arena, bytes_text("{}"));
 	action->retry_count = (int32_t)from->attempt - 1;
+	action->has_durable_task_invocation_count = from->invocation != 0;
+	action->durable_task_invocation_count = (int32_t)from->invocation;
 	return action;
 }

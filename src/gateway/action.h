@@ -21,6 +21,7 @@ struct action_cancel {
 	struct uuid tenant;
 	struct uuid task;
 	uint32_t attempt;
+	uint32_t invocation; /* 0: it is not durable */
 	char *workflow;
 	char *name;
 	char *action;

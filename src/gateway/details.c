@@ -11,7 +11,9 @@
 static Hatchet__RunStatus
 status_of(Froe__RunStatus status)
 {
-	return (Hatchet__RunStatus)status; /* the same numbers */
+	if (status == FROE__RUN_STATUS__EVICTED)
+		return HATCHET__RUN_STATUS__RUNNING; /* Python's SDK knows no other; is_evicted */
+	return (Hatchet__RunStatus)status;       /* the same numbers */
 }
 
 _Static_assert((int)HATCHET__RUN_STATUS__QUEUED == (int)FROE__RUN_STATUS__QUEUED &&

@@ -11,6 +11,7 @@
 #include "api/wire.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "gateway/parcel.h"
 #include "gateway/text.h"
 
 struct follower {
@@ -33,24 +34,10 @@ struct attempt {
 	bool failed; /* and that was told */
 };
 
-struct parcel {
-	struct list link;
-	struct buf packed;
-};
-
-static void
-parcel_free(struct parcel *parcel)
-{
-	list_remove(&parcel->link);
-	buf_release(&parcel->packed);
-	mem_free(parcel);
-}
-
 static void
 follower_free(struct follower *follower)
 {
-	while (!list_empty(&follower->parcels))
-		parcel_free(container_of(follower->parcels.next, struct parcel, link));
+	parcels_free(&follower->parcels);
 	for (size_t i = 0; i < follower->attempts.capacity; i++)
 		mem_free(follower->attempts.entries[i].value);
 	map_release(&follower->attempts);
@@ -66,30 +53,7 @@ on_gone(struct seat *seat)
 		follower_free(follower);
 }
 
-static void
-follower_fail(struct follower *follower, const struct froe_fault *fault)
-{
-	if (follower->grpc == NULL)
-		return;
-	if (fault->code == FROE_UNAUTHENTICATED)
-		grpc_finish(follower->grpc, GRPC_UNAUTHENTICATED, "invalid auth token",
-		    bytes_of(NULL, 0));
-	else
-		grpc_fail(follower->grpc, fault);
-}
-
 /* --------------------------------------------------------------------------------- events */
-
-static void
-event_put(struct follower *follower, const Hatchet__WorkflowEvent *event)
-{
-	struct parcel *parcel = mem_zalloc(sizeof(*parcel));
-	size_t size = hatchet__workflow_event__get_packed_size(event);
-	buf_init(&parcel->packed);
-	hatchet__workflow_event__pack(event, buf_reserve(&parcel->packed, size + 1));
-	buf_commit(&parcel->packed, size);
-	list_push(&follower->parcels, &parcel->link);
-}
 
 /* A message's text is UTF-8: clients refuse the whole message otherwise. */
 static char *
@@ -176,7 +140,7 @@ chunk_put(struct follower *follower, const Froe__StreamChunk *chunk, struct aren
 	uint32_t number = chunk->attempt != 0 ? chunk->attempt : attempt->number;
 	event.retry_count = number > 0 ? (int32_t)number - 1 : 0;
 	event.event_index = chunk->position;
-	event_put(follower, &event);
+	parcel_push(&follower->parcels, &event.base, 0);
 }
 
 static void
@@ -191,7 +155,7 @@ end_put(struct follower *follower, const Froe__RunView *view, struct arena *aren
 	    ? HATCHET__RESOURCE_EVENT_TYPE__RESOURCE_EVENT_FAILED
 	    : HATCHET__RESOURCE_EVENT_TYPE__RESOURCE_EVENT_CANCELLED;
 	event.has_hangup = event.hangup = true;
-	event_put(follower, &event);
+	parcel_push(&follower->parcels, &event.base, 0);
 	follower->told = true;
 }
 
@@ -206,7 +170,7 @@ on_page(struct ask *ask, const struct answer *answer)
 	struct froe_fault fault;
 	follower->asking = false;
 	if (answer_fault(answer, &fault)) {
-		follower_fail(follower, &fault);
+		stream_fail(follower->grpc, &fault);
 		return true;
 	}
 	const Froe__StreamPage *page = (const void *)answer->message;
@@ -225,7 +189,7 @@ on_view(struct ask *ask, const struct answer *answer)
 	struct froe_fault fault;
 	follower->asking = false;
 	if (answer_fault(answer, &fault)) {
-		follower_fail(follower, &fault);
+		stream_fail(follower->grpc, &fault);
 		return true;
 	}
 	end_put(follower, (const void *)answer->message, answer->arena);
@@ -260,7 +224,7 @@ follower_ask(struct follower *follower)
 	}
 	follower->asking = true;
 	if (seat_ask(&follower->seat, &envelope, &options, &arena, NULL, &fault) != FROE_OK)
-		follower_fail(follower, &fault);
+		stream_fail(follower->grpc, &fault);
 	arena_release(&arena);
 }
 
@@ -269,13 +233,9 @@ follower_pump(struct follower *follower)
 {
 	if (follower->grpc == NULL || !follower->seated || follower->seat.state != SEAT_OPEN)
 		return;
-	while (!list_empty(&follower->parcels)) {
-		struct parcel *parcel =
-		    container_of(follower->parcels.next, struct parcel, link);
-		if (!grpc_send(follower->grpc, buf_bytes(&parcel->packed)))
-			return;
-		parcel_free(parcel);
-	}
+	parcels_send(&follower->parcels, follower->grpc);
+	if (!list_empty(&follower->parcels))
+		return;
 	if (follower->told)
 		grpc_finish(follower->grpc, GRPC_OK, NULL, bytes_of(NULL, 0));
 	else if (!follower->asking && !grpc_finished(follower->grpc))
@@ -289,7 +249,7 @@ on_opened(struct seat *seat)
 {
 	struct follower *follower = (struct follower *)(void *)seat;
 	if (seat->state == SEAT_REFUSED) {
-		follower_fail(follower, &seat->fault);
+		stream_fail(follower->grpc, &seat->fault);
 		seat_close(seat);
 		return;
 	}
@@ -336,8 +296,7 @@ follow_message(struct grpc_call *grpc, struct bytes message)
 	follower->seated = seat_open(&follower->seat, &follower->gateway->seats,
 	    session_token(grpc), grpc_api_peer(grpc_api_of(grpc)));
 	if (!follower->seated)
-		grpc_finish(grpc, GRPC_RESOURCE_EXHAUSTED, "too many connections are open",
-		    bytes_of(NULL, 0));
+		stream_full(grpc);
 	return GRPC_TAKEN;
 }
 

@@ -67,6 +67,7 @@ gateway_open(struct io_env *env, uint32_t begun_wait_ms)
 	list_init(&gateway->strand_list);
 	map_init(&gateway->triggers);
 	map_init(&gateway->steps);
+	map_init(&gateway->courses);
 	list_init(&gateway->waits);
 	list_init(&gateway->lingering);
 	list_init(&gateway->doubts);
@@ -91,6 +92,7 @@ gateway_close(struct gateway *gateway)
 	map_release(&gateway->strands);
 	map_release(&gateway->triggers);
 	map_release(&gateway->steps);
+	map_release(&gateway->courses);
 	mem_free(gateway);
 }
 

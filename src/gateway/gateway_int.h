@@ -31,6 +31,7 @@ struct gateway {
 	uint64_t trigger_puts;
 	struct map steps;    /* id of a durable task -> struct steps */
 	struct list waits;   /* streams of ListenForDurableEvent */
+	struct map courses;  /* id of a durable task -> struct course */
 	struct list lingering; /* results, by call->held: gateway/linger.h */
 	struct list doubts; /* workers: gateway/doubt.h */
 	uint64_t begun_wait_ns;

@@ -5,6 +5,7 @@
 #include "base/duration.h"
 #include "base/mem.h"
 #include "froe/limits.h"
+#include "gateway/course.h"
 #include "gateway/method.h"
 #include "gateway/text.h"
 
@@ -22,6 +23,7 @@ lease_find(struct gateway *gateway, struct uuid task)
 void
 lease_free(struct gateway *gateway, struct lease *lease)
 {
+	course_forget(gateway, lease->task, lease->lease);
 	map_remove_uuid(&gateway->leases, lease->task);
 	list_remove(&lease->link);
 	mem_free(lease->action);
@@ -168,6 +170,8 @@ guest_adopt(
 		    held->attempt, held->workflow, held->name, "");
 		lease->message = LEASE_EARLIER;
 		lease->started = lease->begun = held->begun;
+		lease->adopted = true;
+		lease->durable = held->durable;
 	}
 	return worker;
 }

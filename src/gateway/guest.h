@@ -46,6 +46,8 @@ struct lease {
 	bool begun;   /* and the shard knows */
 	bool doubt;   /* it may not have come: gateway/doubt.h */
 	bool talks;   /* it has put lines or chunks: gateway/linger.h */
+	bool durable;
+	bool adopted; /* it is from before the server's start */
 	char *action;
 	char *workflow;
 	char *name;

@@ -14,7 +14,9 @@
 #include "base/mem.h"
 #include "gateway/action.h"
 #include "gateway/doubt.h"
+#include "gateway/durable.h"
 #include "gateway/method.h"
+#include "gateway/parcel.h"
 #include "gateway/text.h"
 #include "gateway/wait.h"
 
@@ -29,28 +31,10 @@ struct listener {
 	bool seated;
 };
 
-/* An action that waits. */
-struct parcel {
-	struct list link;
-	uint64_t credit;
-	struct uuid task;
-	uint64_t lease; /* that it begins; 0: none */
-	struct buf packed;
-};
-
-static void
-parcel_free(struct parcel *parcel)
-{
-	list_remove(&parcel->link);
-	buf_release(&parcel->packed);
-	mem_free(parcel);
-}
-
 static void
 listener_free(struct listener *listener)
 {
-	while (!list_empty(&listener->parcels))
-		parcel_free(container_of(listener->parcels.next, struct parcel, link));
+	parcels_free(&listener->parcels);
 	mem_free(listener);
 }
 
@@ -94,18 +78,6 @@ listener_detach(struct listener *listener)
 	listener->worker = NULL;
 }
 
-static void
-listener_fail(struct listener *listener, const struct froe_fault *fault)
-{
-	if (listener->grpc == NULL)
-		return;
-	if (fault->code == FROE_UNAUTHENTICATED)
-		grpc_finish(listener->grpc, GRPC_UNAUTHENTICATED, "invalid auth token",
-		    bytes_of(NULL, 0));
-	else
-		grpc_fail(listener->grpc, fault);
-}
-
 /* -------------------------------------------------------------------------------- actions */
 
 static void
@@ -132,16 +104,10 @@ static void
 listener_send(struct listener *listener, const Hatchet__AssignedAction *action,
     const struct lease *lease, uint64_t credit)
 {
-	struct parcel *parcel = mem_zalloc(sizeof(*parcel));
-	size_t size = hatchet__assigned_action__get_packed_size(action);
-	buf_init(&parcel->packed);
-	hatchet__assigned_action__pack(action, buf_reserve(&parcel->packed, size + 1));
-	buf_commit(&parcel->packed, size);
-	parcel->credit = credit;
+	struct parcel *parcel = parcel_push(&listener->parcels, &action->base, credit);
 	parcel->task = lease->task;
 	parcel->lease = action->action_type == HATCHET__ACTION_TYPE__START_STEP_RUN ? lease->lease
 	                                                                            : 0;
-	list_push(&listener->parcels, &parcel->link);
 	listener_pump(listener);
 }
 
@@ -179,9 +145,10 @@ on_dispatch(struct listener *listener, const struct answer *answer)
 		return;
 	}
 	memcpy(task.bytes, dispatch->task.data, sizeof(task.bytes));
-	const struct lease *lease = lease_add(listener->gateway, listener->worker, task,
+	struct lease *lease = lease_add(listener->gateway, listener->worker, task,
 	    dispatch->lease, dispatch->attempt, dispatch->workflow, dispatch->name,
 	    dispatch->action);
+	lease->durable = dispatch->durable;
 	listener_send(listener, action, lease, answer->size);
 }
 
@@ -195,6 +162,7 @@ send_cancel(struct listener *listener, struct uuid task, uint64_t number, struct
 	    .tenant = listener->seat.tenant,
 	    .task = task,
 	    .attempt = lease->attempt,
+	    .invocation = lease->durable ? (uint32_t)lease->lease : 0,
 	    .workflow = lease->workflow,
 	    .name = lease->name,
 	    .action = lease->action,
@@ -218,6 +186,7 @@ on_push(struct seat *seat, const struct answer *answer)
 		send_cancel(listener, task, revoke->lease, answer->arena);
 	} else if (answer->number == FROE__ENVELOPE__BODY_NODE_DONE) {
 		wait_node_done(listener->gateway, (const void *)answer->message, answer->arena);
+		outcome_node_done(listener->gateway, (const void *)answer->message, answer->arena);
 		seat_credit(seat, answer->size);
 	}
 }
@@ -243,6 +212,19 @@ listener_return(struct listener *listener, const struct lease *lease)
 
 /* ---------------------------------------------------------------------------- registering */
 
+/* Results of its durable tasks that came while it did not listen. */
+static void
+courses_ask_again(const struct listener *listener, struct arena *arena)
+{
+	struct list *at;
+	list_for_each(at, &listener->worker->leases) {
+		const struct lease *lease = container_of(at, struct lease, link);
+		struct course *course = course_find(listener->gateway, lease->task);
+		if (course != NULL)
+			outcome_ask_again(course, arena);
+	}
+}
+
 static bool
 on_registered(struct ask *ask, const struct answer *answer)
 {
@@ -250,7 +232,7 @@ on_registered(struct ask *ask, const struct answer *answer)
 	struct froe_fault fault;
 	if (answer_fault(answer, &fault)) {
 		listener_detach(listener);
-		listener_fail(listener, &fault);
+		stream_fail(listener->grpc, &fault);
 		return true;
 	}
 	const Froe__WorkerRegistered *registered = (const void *)answer->message;
@@ -263,6 +245,7 @@ on_registered(struct ask *ask, const struct answer *answer)
 		send_cancel(listener, task, registered->lapsed[i]->lease, answer->arena);
 	}
 	wait_ask_again(listener->gateway);
+	courses_ask_again(listener, answer->arena);
 	doubt_begin(listener->gateway, listener->worker, listener->away_ns);
 	return true;
 }
@@ -298,7 +281,7 @@ listener_register(struct listener *listener, struct guest *worker, struct arena 
 	if (seat_ask(&listener->seat, &envelope, &options, arena, NULL, &fault) == FROE_OK)
 		return;
 	listener_detach(listener);
-	listener_fail(listener, &fault);
+	stream_fail(listener->grpc, &fault);
 }
 
 static bool
@@ -309,7 +292,7 @@ on_worker(struct ask *ask, const struct answer *answer)
 	if (listener->grpc == NULL)
 		return true;
 	if (answer_fault(answer, &fault)) {
-		listener_fail(listener, &fault);
+		stream_fail(listener->grpc, &fault);
 		return true;
 	}
 	struct uuid tenant = listener->seat.tenant;
@@ -333,7 +316,7 @@ listener_ask(struct listener *listener, struct arena *arena)
 	envelope.body_case = FROE__ENVELOPE__BODY_WORKER_GET;
 	envelope.worker_get = &get;
 	if (seat_ask(&listener->seat, &envelope, &options, arena, NULL, &fault) != FROE_OK)
-		listener_fail(listener, &fault);
+		stream_fail(listener->grpc, &fault);
 }
 
 static void
@@ -343,7 +326,7 @@ on_opened(struct seat *seat)
 	struct arena arena;
 	if (seat->state == SEAT_REFUSED) {
 		listener_detach(listener);
-		listener_fail(listener, &seat->fault);
+		stream_fail(listener->grpc, &seat->fault);
 		seat_close(seat);
 		return;
 	}
@@ -379,7 +362,6 @@ enum grpc_taken
 listen_message(struct grpc_call *grpc, struct bytes message)
 {
 	struct listener *listener = grpc_call_context(grpc);
-	struct froe_fault fault;
 	struct arena arena;
 	arena_init(&arena, WIRE_ARENA_BYTES_MAX);
 	const Hatchet__WorkerListenRequest *request = (const void *)wire_unpack(
@@ -393,11 +375,8 @@ listen_message(struct grpc_call *grpc, struct bytes message)
 	}
 	listener->seated = seat_open(&listener->seat, &listener->gateway->seats,
 	    session_token(grpc), grpc_api_peer(grpc_api_of(grpc)));
-	if (!listener->seated) {
-		FROE_DROP(fault_set(&fault, FROE_RESOURCE_EXHAUSTED,
-		              "too many connections are open"), "it is sent");
-		listener_fail(listener, &fault);
-	}
+	if (!listener->seated)
+		stream_full(grpc);
 	return GRPC_TAKEN;
 }
 

@@ -77,6 +77,15 @@ static const struct grpc_method METHODS[] = {
         .writable = waits_writable,
         .close = waits_end,
     },
+    {
+        .path = "/v1.V1Dispatcher/DurableTask",
+        .kind = GRPC_BIDI,
+        .open = durable_open,
+        .message = durable_message,
+        .half_close = durable_half_close,
+        .writable = durable_writable,
+        .close = durable_end,
+    },
 };
 
 const struct grpc_methods GATEWAY_METHODS = {METHODS, sizeof(METHODS) / sizeof(METHODS[0])};

@@ -72,4 +72,11 @@ void waits_half_close(struct grpc_call *grpc);
 void waits_writable(struct grpc_call *grpc);
 void waits_end(struct grpc_call *grpc, enum grpc_end end);
 
+/* durable.c: DurableTask */
+void durable_open(struct grpc_call *grpc);
+enum grpc_taken durable_message(struct grpc_call *grpc, struct bytes message);
+void durable_half_close(struct grpc_call *grpc);
+void durable_writable(struct grpc_call *grpc);
+void durable_end(struct grpc_call *grpc, enum grpc_end end);
+
 #endif

@@ -8,6 +8,7 @@
 
 #include "api/wire.h"
 #include "base/mem.h"
+#include "gateway/parcel.h"
 #include "gateway/text.h"
 
 #define READING_MAX 16u
@@ -38,11 +39,6 @@ struct wanted {
 	uint64_t time_ns;
 };
 
-struct parcel {
-	struct list link;
-	struct buf packed;
-};
-
 static void results_pump(struct results *results);
 
 static void
@@ -51,11 +47,7 @@ results_free(struct results *results)
 	struct list *node;
 	while ((node = list_pop(&results->all)) != NULL)
 		mem_free(container_of(node, struct wanted, all));
-	while ((node = list_pop(&results->parcels)) != NULL) {
-		struct parcel *parcel = container_of(node, struct parcel, link);
-		buf_release(&parcel->packed);
-		mem_free(parcel);
-	}
+	parcels_free(&results->parcels);
 	mem_free(results);
 }
 
@@ -76,33 +68,14 @@ on_gone(struct seat *seat)
 		results_free(results);
 }
 
-static void
-results_fail(struct results *results, const struct froe_fault *fault)
-{
-	if (results->grpc == NULL)
-		return;
-	if (fault->code == FROE_UNAUTHENTICATED)
-		grpc_finish(results->grpc, GRPC_UNAUTHENTICATED, "invalid auth token",
-		    bytes_of(NULL, 0));
-	else
-		grpc_fail(results->grpc, fault);
-}
-
 /* --------------------------------------------------------------------------------- events */
 
 static void
 results_send(struct results *results, Hatchet__WorkflowRunEvent *event)
 {
-	struct parcel *parcel = mem_zalloc(sizeof(*parcel));
-	size_t size = hatchet__workflow_run_event__get_packed_size(event);
-	if (size > RESULTS_BYTES_MAX) {
+	if (hatchet__workflow_run_event__get_packed_size(event) > RESULTS_BYTES_MAX)
 		event->n_results = 0;
-		size = hatchet__workflow_run_event__get_packed_size(event);
-	}
-	buf_init(&parcel->packed);
-	hatchet__workflow_run_event__pack(event, buf_reserve(&parcel->packed, size + 1));
-	buf_commit(&parcel->packed, size);
-	list_push(&results->parcels, &parcel->link);
+	parcel_push(&results->parcels, &event->base, 0);
 	results->watched--;
 	results_pump(results);
 }
@@ -230,14 +203,9 @@ results_pump(struct results *results)
 	struct list *node;
 	if (results->grpc == NULL || !results->seated || results->seat.state != SEAT_OPEN)
 		return;
-	while (!list_empty(&results->parcels)) {
-		struct parcel *parcel = container_of(results->parcels.next, struct parcel, link);
-		if (!grpc_send(results->grpc, buf_bytes(&parcel->packed)))
-			return;
-		list_remove(&parcel->link);
-		buf_release(&parcel->packed);
-		mem_free(parcel);
-	}
+	parcels_send(&results->parcels, results->grpc);
+	if (!list_empty(&results->parcels))
+		return;
 	while (results->reading < READING_MAX && (node = list_pop(&results->ended)) != NULL)
 		ask_view(results, container_of(node, struct wanted, link));
 	if (results->halved && results->watched == 0)
@@ -293,7 +261,7 @@ on_opened(struct seat *seat)
 	struct results *results = (struct results *)(void *)seat;
 	struct list *node;
 	if (seat->state == SEAT_REFUSED) {
-		results_fail(results, &seat->fault);
+		stream_fail(results->grpc, &seat->fault);
 		seat_close(seat);
 		return;
 	}
@@ -323,8 +291,7 @@ results_open(struct grpc_call *grpc)
 	if (results->seated)
 		grpc_begin(grpc);
 	else
-		grpc_finish(grpc, GRPC_RESOURCE_EXHAUSTED, "too many connections are open",
-		    bytes_of(NULL, 0));
+		stream_full(grpc);
 }
 
 /* False: it is no run's id. A task's id stands for its run. */

@@ -11,16 +11,15 @@
 
 #include "api/wire.h"
 #include "base/base64.h"
-#include "base/hash.h"
 #include "base/mem.h"
 #include "froe/limits.h"
 #include "gateway/method.h"
+#include "gateway/parcel.h"
+#include "gateway/step.h"
 #include "gateway/text.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
-#define KEY_SIZE 33 /* the hash of a key, as text */
 #define MEMO_LABEL "memo "
 #define WAITS_MAX 10000u /* of a stream */
 #define IDLE_NS UINT64_C(3600000000000)
@@ -35,7 +34,7 @@ struct steps {
 
 struct step_key {
 	struct list link;
-	char name[KEY_SIZE];
+	char name[STEP_KEY_SIZE];
 	uint32_t node; /* of the memo; the wait is the next */
 	bool there;    /* both are known to the shard */
 };
@@ -70,21 +69,9 @@ struct wait {
 	bool came;             /* its result, before the answer that it is pending */
 };
 
-struct parcel {
-	struct list link;
-	struct buf packed;
-};
-
 static void wait_begin(struct wait *wait);
 static void waits_of(struct gateway *gateway, struct uuid task,
     void (*each)(struct wait *wait, void *context), void *context);
-
-static void
-key_format(const char *signal, char name[KEY_SIZE])
-{
-	struct hash128 hash = hash128(signal, strlen(signal));
-	snprintf(name, KEY_SIZE, "%016" PRIx64 "%016" PRIx64, hash.high, hash.low);
-}
 
 /* ----------------------------------------------------------------------------------- steps */
 
@@ -195,85 +182,6 @@ view_envelope(Froe__Envelope *envelope, Froe__RunGet *get, struct uuid task, str
 	envelope->run_get = get;
 }
 
-/* -------------------------------------------------------------------------- conditions */
-
-static const char *
-condition_refused(const Hatchet__BaseMatchCondition *base, const char **group)
-{
-	const char *mine = base != NULL && base->or_group_id != NULL ? base->or_group_id : "";
-	if (*group != NULL && strcmp(*group, mine) != 0)
-		return "this server waits for the first of several conditions, not yet for all";
-	*group = mine;
-	if (base != NULL && text_given(base->expression) && strcmp(base->expression, "true") != 0)
-		return "this server does not have expressions of conditions yet: leave it out";
-	return NULL;
-}
-
-/* NULL: they can be waited for. */
-static const char *
-conditions_refused(const Hatchet__DurableEventListenerConditions *from)
-{
-	const char *group = NULL, *refused = NULL;
-	if (from == NULL || from->n_sleep_conditions + from->n_user_event_conditions == 0)
-		return "give at least one condition";
-	for (size_t i = 0; i < from->n_sleep_conditions && refused == NULL; i++) {
-		uint64_t ms;
-		const char *text = from->sleep_conditions[i]->sleep_for;
-		refused = condition_refused(from->sleep_conditions[i]->condition, &group);
-		if (refused == NULL && (!text_given(text) || !text_duration_ms(text, &ms)))
-			refused = "sleep_for: give a duration such as \"30s\"";
-	}
-	for (size_t i = 0; i < from->n_user_event_conditions && refused == NULL; i++) {
-		const Hatchet__UserEventMatchCondition *event = from->user_event_conditions[i];
-		refused = condition_refused(event->condition, &group);
-		if (refused == NULL && (text_given(event->event_scope) ||
-		        event->consider_events_since != NULL))
-			refused = "this server does not have event_scope and "
-			          "consider_events_since yet: leave them out";
-	}
-	return refused;
-}
-
-/* Sleeps first, as in the message. */
-static void
-conditions_make(const Hatchet__DurableEventListenerConditions *from, Froe__DurableStep *step,
-    struct arena *arena)
-{
-	size_t count = from->n_sleep_conditions + from->n_user_event_conditions;
-	Froe__Condition *rows = arena_alloc(arena, (count + 1) * sizeof(*rows));
-	step->conditions = arena_alloc(arena, (count + 1) * sizeof(*step->conditions));
-	froe_assert(rows != NULL && step->conditions != NULL);
-	step->n_conditions = count;
-	for (size_t i = 0; i < count; i++) {
-		bool sleeps = i < from->n_sleep_conditions;
-		froe__condition__init(&rows[i]);
-		rows[i].has_kind = true;
-		rows[i].kind = sleeps ? FROE__CONDITION_KIND__CONDITION_SLEEP
-		                      : FROE__CONDITION_KIND__CONDITION_EVENT;
-		rows[i].has_sleep_ms = sleeps &&
-		    text_duration_ms(from->sleep_conditions[i]->sleep_for, &rows[i].sleep_ms);
-		if (!sleeps)
-			rows[i].name = from->user_event_conditions[i - from->n_sleep_conditions]
-			                   ->user_event_key;
-		step->conditions[i] = &rows[i];
-	}
-}
-
-static void
-step_envelope(Froe__Envelope *envelope, Froe__DurableStep *step, struct uuid task, uint32_t node,
-    Froe__NodeKind kind, struct arena *arena)
-{
-	froe__envelope__init(envelope);
-	froe__durable_step__init(step);
-	step->has_task = step->has_lease = step->has_node = step->has_kind = true;
-	step->task = text_id_bytes(arena, task);
-	step->lease = UINT64_MAX;
-	step->node = node;
-	step->kind = kind;
-	envelope->body_case = FROE__ENVELOPE__BODY_DURABLE_STEP;
-	envelope->durable_step = step;
-}
-
 /* --------------------------------------------------------------- RegisterDurableEvent */
 
 static bool
@@ -341,7 +249,7 @@ static void
 register_steps(struct call *call, struct steps *steps,
     const Hatchet__RegisterDurableEventRequest *request, struct arena *arena)
 {
-	char name[KEY_SIZE];
+	char name[STEP_KEY_SIZE];
 	Froe__Envelope envelope;
 	Froe__DurableStep step;
 	struct seat *seat = &call->session->seat;
@@ -350,7 +258,7 @@ register_steps(struct call *call, struct steps *steps,
 	struct froe_fault fault;
 	Hatchet__RegisterDurableEventResponse response =
 	    HATCHET__REGISTER_DURABLE_EVENT_RESPONSE__INIT;
-	key_format(request->signal_key != NULL ? request->signal_key : "", name);
+	step_key(bytes_text(request->signal_key != NULL ? request->signal_key : ""), name);
 	if (steps_key(steps, name) != NULL) {
 		/* An earlier attempt waited, or this one asks again. */
 		call_reply(call, &response.base);
@@ -368,7 +276,7 @@ register_steps(struct call *call, struct steps *steps,
 	}
 	step_envelope(
 	    &envelope, &step, call->id, steps->count + 2, FROE__NODE_KIND__NODE_WAIT, arena);
-	conditions_make(request->conditions, &step, arena);
+	step_conditions(request->conditions, &step, arena);
 	steps_add(steps, name, steps->count + 1, /* there= */ false);
 	steps->count += 2;
 	call_ask(call, &envelope, &wait, arena, on_waits);
@@ -396,7 +304,7 @@ register_durable_event(struct call *call, const ProtobufCMessage *message, struc
 	Froe__Envelope envelope;
 	Froe__RunGet get;
 	struct ask_options options = {.trusted = true};
-	const char *refused = conditions_refused(request->conditions);
+	const char *refused = step_refused(request->conditions);
 	if (refused != NULL) {
 		call_refuse(call, FROE_INVALID_ARGUMENT, "conditions", "%s", refused);
 		return;
@@ -428,63 +336,11 @@ wait_free(struct wait *wait)
 static void
 waits_free(struct waits *waits)
 {
-	struct list *node;
 	while (!list_empty(&waits->all))
 		wait_free(container_of(waits->all.next, struct wait, link));
-	while ((node = list_pop(&waits->parcels)) != NULL) {
-		struct parcel *parcel = container_of(node, struct parcel, link);
-		buf_release(&parcel->packed);
-		mem_free(parcel);
-	}
+	parcels_free(&waits->parcels);
 	list_remove(&waits->link);
 	mem_free(waits);
-}
-
-static void
-waits_pump(struct waits *waits)
-{
-	while (waits->grpc != NULL && !list_empty(&waits->parcels)) {
-		struct parcel *parcel = container_of(waits->parcels.next, struct parcel, link);
-		if (!grpc_send(waits->grpc, buf_bytes(&parcel->packed)))
-			return;
-		list_remove(&parcel->link);
-		buf_release(&parcel->packed);
-		mem_free(parcel);
-	}
-}
-
-/* What was first, under its key; as the SDKs of before v0.80.0 read it. */
-static void
-result_json(const Hatchet__DurableEventListenerConditions *conditions, const Froe__NodeDone *done,
-    struct buf *json)
-{
-	size_t which = done->which, sleeps = conditions->n_sleep_conditions;
-	const Hatchet__BaseMatchCondition *base = NULL;
-	const char *key = NULL, *sleep = NULL;
-	if (which < sleeps) {
-		base = conditions->sleep_conditions[which]->condition;
-		sleep = conditions->sleep_conditions[which]->sleep_for;
-	} else if (which - sleeps < conditions->n_user_event_conditions) {
-		base = conditions->user_event_conditions[which - sleeps]->condition;
-		key = conditions->user_event_conditions[which - sleeps]->user_event_key;
-	}
-	if (base != NULL && text_given(base->readable_data_key))
-		key = base->readable_data_key;
-	if (key == NULL)
-		key = "sleep";
-	buf_push_text(json, "{\"CREATE\":{");
-	buf_push_json_string(json, key, strlen(key));
-	buf_push_text(json, ":[");
-	if (sleep != NULL) {
-		buf_push_text(json, "{\"sleep_duration\":");
-		buf_push_json_string(json, sleep, strlen(sleep));
-		buf_push_text(json, "}");
-	} else if (done->payload.len > 0) {
-		buf_push(json, done->payload.data, done->payload.len);
-	} else {
-		buf_push_text(json, "{}");
-	}
-	buf_push_text(json, "]}}");
 }
 
 static void
@@ -495,23 +351,18 @@ wait_done(struct wait *wait, const Froe__NodeDone *done, struct arena *arena)
 	    &hatchet__durable_event_listener_conditions__descriptor,
 	    buf_bytes(&wait->conditions), arena);
 	Hatchet__DurableEvent event = HATCHET__DURABLE_EVENT__INIT;
-	struct parcel *parcel = mem_zalloc(sizeof(*parcel));
 	struct buf json;
 	froe_assert(conditions != NULL);
 	buf_init(&json);
-	result_json(conditions, done, &json);
+	step_json(conditions, done, &json);
 	event.task_id = wait->task_id;
 	event.signal_key = wait->signal;
 	event.has_data = true;
 	event.data = (ProtobufCBinaryData){buf_used(&json), json.data + json.head};
-	size_t size = hatchet__durable_event__get_packed_size(&event);
-	buf_init(&parcel->packed);
-	hatchet__durable_event__pack(&event, buf_reserve(&parcel->packed, size + 1));
-	buf_commit(&parcel->packed, size);
+	parcel_push(&waits->parcels, &event.base, 0);
 	buf_release(&json);
-	list_push(&waits->parcels, &parcel->link);
 	wait_free(wait);
-	waits_pump(waits);
+	parcels_send(&waits->parcels, waits->grpc);
 }
 
 static void wait_ask_result(struct wait *wait, struct arena *arena);
@@ -565,7 +416,7 @@ wait_ask_result(struct wait *wait, struct arena *arena)
 	wait->came = false;
 	step_envelope(&envelope, &step, wait->task, wait->node + 1, FROE__NODE_KIND__NODE_WAIT,
 	    arena);
-	conditions_make(conditions, &step, arena);
+	step_conditions(conditions, &step, arena);
 	wait_ask(wait, &envelope, &options, arena);
 }
 
@@ -598,8 +449,8 @@ wait_find(struct wait *wait, struct steps *steps, struct arena *arena)
 	Froe__Envelope envelope;
 	Froe__DurableStep step;
 	struct ask_options options = {.holder = true, .answer = on_conditions};
-	char name[KEY_SIZE];
-	key_format(wait->signal, name);
+	char name[STEP_KEY_SIZE];
+	step_key(bytes_text(wait->signal), name);
 	const struct step_key *key = steps != NULL ? steps_key(steps, name) : NULL;
 	if (key == NULL || !key->there) {
 		wait->state = WAIT_NEW; /* until it is registered */
@@ -728,11 +579,7 @@ on_opened(struct seat *seat)
 	struct waits *waits = (struct waits *)(void *)seat;
 	struct list *node, *next;
 	if (seat->state == SEAT_REFUSED) {
-		if (waits->grpc != NULL && seat->fault.code == FROE_UNAUTHENTICATED)
-			grpc_finish(waits->grpc, GRPC_UNAUTHENTICATED, "invalid auth token",
-			    bytes_of(NULL, 0));
-		else if (waits->grpc != NULL)
-			grpc_fail(waits->grpc, &seat->fault);
+		stream_fail(waits->grpc, &seat->fault);
 		seat_close(seat);
 		return;
 	}
@@ -770,8 +617,7 @@ waits_open(struct grpc_call *grpc)
 	if (waits->seated)
 		grpc_begin(grpc);
 	else
-		grpc_finish(grpc, GRPC_RESOURCE_EXHAUSTED, "too many connections are open",
-		    bytes_of(NULL, 0));
+		stream_full(grpc);
 }
 
 enum grpc_taken
@@ -817,7 +663,8 @@ waits_half_close(struct grpc_call *grpc)
 void
 waits_writable(struct grpc_call *grpc)
 {
-	waits_pump(grpc_call_context(grpc));
+	struct waits *waits = grpc_call_context(grpc);
+	parcels_send(&waits->parcels, waits->grpc);
 }
 
 void

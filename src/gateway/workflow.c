@@ -10,8 +10,9 @@
 #include "gateway/text.h"
 #include "gateway/trigger.h"
 
-/* What SDKs go by: from v0.80.0 on they use the stream DurableTask. */
-#define VERSION "v0.79.0"
+/* What SDKs go by: from v0.80.0 on they use the stream DurableTask, from v0.82.0 on they send
+ * traces, which are not taken. */
+#define VERSION "v0.81.0"
 
 void
 get_version(struct call *call, const ProtobufCMessage *message, struct arena *arena)

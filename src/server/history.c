@@ -683,7 +683,9 @@ fold_satisfied(struct fold *fold, Froe__TaskView *task, const struct eng_event *
 	} else if (!uuid_is_nil(event->child)) {
 		node->outcome = fold_constant(eng_reason_name((enum eng_reason)event->reason));
 	} else {
-		node->outcome = fold_constant(event->number != 0 ? "event" : "sleep");
+		node->outcome = fold_constant(event->number != 0 ? "event"
+			: event->payload.size != 0               ? "value"
+								 : "sleep");
 	}
 }
 

@@ -285,22 +285,7 @@ func remembers(t *Task) (any, error) {
 
 var remembersFlow = single("go-remembers", remembers, durable, retries(2), timeout("10m"))
 
-// Do engines of this version have the stream?
-func hasStream(version string) bool {
-	var major, minor int
-	_, err := fmt.Sscanf(version, "v%d.%d.", &major, &minor)
-	return err == nil && (major > 0 || minor >= 80)
-}
-
 func caseDurableStream(ctx context.Context) error {
-	version := &pb.GetVersionResponse{}
-	err := client.call(ctx, "/Dispatcher/GetVersion", &pb.GetVersionRequest{}, version)
-	if err != nil {
-		return err
-	}
-	if !hasStream(version.GetVersion()) {
-		return skip{"engines have the stream from v0.80.0 on, not " + version.GetVersion()}
-	}
 	file, children := fresh(), fresh()
 	out, err := runOne(ctx, "go-remembers", Output{"file": file, "children": children})
 	if err != nil {
@@ -311,8 +296,3 @@ func caseDurableStream(ctx context.Context) error {
 	}
 	return same([3]int{out.int("v"), len(lines(file)), len(lines(children))}, [3]int{7, 2, 1})
 }
-
-// Not a failure: what it needs is not there.
-type skip struct{ why string }
-
-func (s skip) Error() string { return s.why }

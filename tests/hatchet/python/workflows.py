@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from hatchet_sdk import (Context, DurableContext, EmptyModel, Hatchet, NonRetryableException,
                          UserEventCondition)
+from hatchet_sdk.runnables.eviction import EvictionPolicy
 from pydantic import BaseModel
 
 hatchet = Hatchet()
@@ -188,6 +189,80 @@ async def waiter(task_input: Input, ctx: DurableContext) -> dict:
     return {"event": found}
 
 
+# Its first attempt fails once it has kept what it has computed, also what it computed at the same
+# time as something else.
+@hatchet.durable_task(name="py-keeps", input_validator=Input, retries=2)
+async def keeps(task_input: Input, ctx: DurableContext) -> dict:
+    async def compute(key: str) -> dict:
+        mark(task_input, key)
+        return {"tries": ctx.retry_count}
+
+    first = await ctx._aio_memo(compute, dict, "first")
+    one, _, two = await asyncio.gather(ctx._aio_memo(compute, dict, "one"),
+                                       ctx.aio_sleep_for(timedelta(seconds=1)),
+                                       ctx._aio_memo(compute, dict, "two"))
+    now = await ctx.aio_now()
+    if ctx.retry_count < 1:
+        raise ValueError("after all memos")
+    return {"memos": [first, one, two], "now": now.timestamp(), "tries": ctx.retry_count}
+
+
+@hatchet.durable_task(name="py-parent", input_validator=Input, retries=2,
+                      execution_timeout=timedelta(minutes=2))
+async def parent(task_input: Input, ctx: DurableContext) -> dict:
+    child = await once.aio_run(task_input)
+    squares = await square.aio_run_many([square.create_bulk_run_item(input=Input(v=v))
+                                         for v in range(task_input.v)])
+    several = await dag.aio_run(Input(v=5))
+    error = ""
+    try:
+        await hopeless.aio_run(task_input)
+    except Exception as each:  # pylint: disable=broad-except
+        error = str(each)
+    if ctx.retry_count < 1:
+        raise ValueError("after the children")
+    return {"once": child, "sum": sum(each["v"] for each in squares), "dag": several,
+            "error": error}
+
+
+@hatchet.durable_task(name="py-parked", input_validator=Input,
+                      execution_timeout=timedelta(minutes=2),
+                      eviction_policy=EvictionPolicy(ttl=timedelta(seconds=1)))
+async def parked(task_input: Input, ctx: DurableContext) -> dict:
+    async def compute() -> dict:
+        return {"at": ctx.invocation_count}
+
+    mark(task_input, ctx.invocation_count)
+    first = await ctx._aio_memo(compute, dict)
+    found = await ctx.aio_wait_for(
+        "it", UserEventCondition(event_key=task_input.name, readable_data_key="it"))
+    return {"first": first["at"], "found": found, "invocation": ctx.invocation_count,
+            "tries": ctx.retry_count}
+
+
+# Its second attempt does something else.
+@hatchet.durable_task(name="py-wavers", input_validator=Input, retries=3)
+async def wavers(task_input: Input, ctx: DurableContext) -> dict:
+    try:
+        if ctx.retry_count > 0:
+            await square.aio_run(Input(v=2))
+        else:
+            await ctx.aio_sleep_for(timedelta(seconds=1))
+    except Exception as error:
+        mark(task_input, type(error).__name__)
+        raise
+    raise ValueError("once more")
+
+
+@hatchet.durable_task(name="py-patient", input_validator=Input, retries=3,
+                      execution_timeout=timedelta(minutes=10))
+async def patient(task_input: Input, ctx: DurableContext) -> dict:
+    await ctx.aio_sleep_for(timedelta(seconds=1))
+    mark(task_input, "waits")
+    return {"found": await ctx.aio_wait_for(
+        "it", UserEventCondition(event_key=task_input.name, readable_data_key="it"))}
+
+
 @hatchet.task(name="py-gated", input_validator=Input)
 def gated(task_input: Input, ctx: Context) -> dict:
     if not pathlib.Path(task_input.file).exists():
@@ -263,6 +338,11 @@ NEEDS = {
     "priority": [],
     "durable-sleep": [nap, square],
     "durable-event": [waiter],
+    "memo": [keeps],
+    "durable-children": [parent, once, square, dag, hopeless],
+    "eviction": [parked],
+    "nondeterminism": [wavers, square],
+    "durable-restart": [patient],
     "details": [dag],
     "list": [simple],
     "replay": [gated],
@@ -281,4 +361,5 @@ NEEDS = {
 }
 ALL = {each.name: each
        for each in (simple, dag, flaky, hopeless, failing, late, refreshed, forever, square, fan,
-                    once, spawner, logs, stream, queued, nap, waiter, gated, held, slow, on_event, doomed, released, labelled)}
+                    once, spawner, logs, stream, queued, nap, waiter, keeps, parent, parked, wavers,
+                    patient, gated, held, slow, on_event, doomed, released, labelled)}

@@ -2,8 +2,8 @@
  * tests/hatchet/ts/cases: node cases.js [CASE...]: Hatchet's SDK for TypeScript against froe.
  *
  * The token and the address in it come from HATCHET_CLIENT_TOKEN. HATCHET_TEST_ENGINE names a
- * command that ends the engine by kill -9 and starts it again; without it engine-restart is
- * skipped. Workers are processes of their own (worker.js). A line for each case, then
+ * command that ends the engine by kill -9 and starts it again; without it engine-restart and
+ * durable-restart are skipped. Workers are processes of their own (worker.js). A line for each case, then
  * "N passed, N failed". Bounds of time are generous and only ever from below where order counts.
  */
 'use strict';
@@ -302,6 +302,63 @@ const cases = {
     assert.match(JSON.stringify((await result).event), /"answer":42/);
   },
 
+  async memo() {
+    const file = fresh();
+    const out = await w.keeps.run({ file });
+    const first = { tries: 0 };
+    assert.deepEqual([out.first, out.one, out.two, out.tries], [first, first, first, 1]);
+    assert.deepEqual(lines(file).sort(), ['first', 'one', 'two']);
+    assert.ok(out.now < Date.now());
+  },
+
+  async 'durable-children'() {
+    const file = fresh();
+    const out = await w.parent.run({ file, n: 150 });
+    assert.deepEqual(out.once, { v: 7 });
+    assert.equal(out.sum, 1113775);
+    assert.deepEqual(out.dag, { a: { v: 6 }, B: { v: 60 }, c: { v: 600 }, d: { v: 660 } });
+    assert.match(out.error, /no use/);
+    /* The children of the first attempt are those of the second. */
+    assert.deepEqual(lines(file).sort(), ['began', 'child']);
+  },
+
+  /* Off its worker while it waits, and back when what it waits for has come. */
+  async eviction() {
+    const file = fresh();
+    const key = `ts:parked:${process.pid}`;
+    const run = await w.parked.runNoWait({ file, key });
+    const id = await run.getWorkflowRunId();
+    await until('for the eviction', async () =>
+      (await hatchet.runs.getDetails(id)).isEvicted);
+    await hatchet.events.push(key, { answer: 42 });
+    const out = await run.output;
+    assert.deepEqual(out, {
+      first: 1, found: { CREATE: { [key]: [{ answer: 42 }] } }, invocation: 2, tries: 0,
+    });
+    assert.deepEqual(lines(file), ['1', '2']);
+  },
+
+  async nondeterminism() {
+    const file = fresh();
+    const text = await rejected(w.wavers.run({ file }));
+    assert.match(text, /sleep 1000 ms/);
+    assert.match(text, /child ts-square/);
+    await until('for the handler', () => lines(file).length > 0);
+    assert.deepEqual(lines(file), ['NonDeterminismError']);
+  },
+
+  /* The engine is killed while a task waits; its worker stays up. */
+  async 'durable-restart'() {
+    const file = fresh();
+    const key = `ts:patient:${process.pid}`;
+    const run = await w.patient.runNoWait({ file, key });
+    await until('for the wait', () => lines(file).length === 1);
+    await sleep(300);
+    execFileSync('/bin/sh', ['-c', process.env.HATCHET_TEST_ENGINE], { stdio: 'inherit' });
+    await hatchet.events.push(key, { answer: 42 });
+    assert.deepEqual(await run.output, { found: { CREATE: { [key]: [{ answer: 42 }] } } });
+  },
+
   async details() {
     const run = await w.dag.runNoWait({ v: 5 });
     const id = await run.getWorkflowRunId();
@@ -513,7 +570,7 @@ async function main() {
   if (why) console.log(`no worker: ${why}`);
   for (const name of chosen) {
     const begun = Date.now();
-    if (name === 'engine-restart' && !process.env.HATCHET_TEST_ENGINE) {
+    if (name.endsWith('e-restart') && !process.env.HATCHET_TEST_ENGINE) {
       console.log(`skipped ${name}: HATCHET_TEST_ENGINE is not set`);
       continue;
     }

@@ -208,8 +208,80 @@ function define(hatchet) {
   w.waiter = hatchet.durableTask({
     name: 'ts-waiter',
     executionTimeout: '10m',
-    /* waitFor: waitForEvent of this version loses the payload with engines below v0.80.0. */
     fn: async (input, ctx) => ({ event: await ctx.waitFor({ eventKey: input.key }) }),
+  });
+
+  /* Its first attempt fails once it has kept what it has computed, also what it computed at the
+   * same time as something else. */
+  w.keeps = hatchet.durableTask({
+    name: 'ts-keeps',
+    retries: 2,
+    fn: async (input, ctx) => {
+      const kept = (key) => ctx.memo(async () => {
+        mark(input, key);
+        return { tries: ctx.retryCount() };
+      }, [key]);
+      const first = await kept('first');
+      const [one, , two] = await Promise.all([kept('one'), ctx.sleepFor('1s'), kept('two')]);
+      const now = (await ctx.now()).getTime();
+      if (ctx.retryCount() < 1) throw new Error('after all memos');
+      return { first, one, two, now, tries: ctx.retryCount() };
+    },
+  });
+
+  w.parent = hatchet.durableTask({
+    name: 'ts-parent',
+    retries: 2,
+    executionTimeout: '2m',
+    fn: async (input, ctx) => {
+      const once = await ctx.spawnChild(w.once, input);
+      const squares = await ctx.spawnChildren(
+        Array.from({ length: input.n }, (_, v) => ({ workflow: w.square, input: { v } }))
+      );
+      const dag = await ctx.spawnChild(w.dag, { v: 5 });
+      const error = await ctx.spawnChild(w.hopeless, input).catch((each) => each.message);
+      if (ctx.retryCount() < 1) throw new Error('after the children');
+      return { once, sum: squares.reduce((sum, each) => sum + each.v, 0), dag, error };
+    },
+  });
+
+  w.parked = hatchet.durableTask({
+    name: 'ts-parked',
+    executionTimeout: '2m',
+    evictionPolicy: { ttl: '1s', allowCapacityEviction: true, priority: 0 },
+    fn: async (input, ctx) => {
+      mark(input, ctx.invocationCount);
+      const first = await ctx.memo(async () => ({ at: ctx.invocationCount }), ['first']);
+      const found = await ctx.waitFor({ eventKey: input.key });
+      return { first: first.at, found, invocation: ctx.invocationCount, tries: ctx.retryCount() };
+    },
+  });
+
+  /* Its second attempt does something else. */
+  w.wavers = hatchet.durableTask({
+    name: 'ts-wavers',
+    retries: 3,
+    fn: async (input, ctx) => {
+      try {
+        if (ctx.retryCount() > 0) await ctx.spawnChild(w.square, { v: 2 });
+        else await ctx.sleepFor('1s');
+      } catch (error) {
+        mark(input, error.constructor.name);
+        throw error;
+      }
+      throw new Error('once more');
+    },
+  });
+
+  w.patient = hatchet.durableTask({
+    name: 'ts-patient',
+    retries: 3,
+    executionTimeout: '10m',
+    fn: async (input, ctx) => {
+      await ctx.sleepFor('1s');
+      mark(input, 'waits');
+      return { found: await ctx.waitFor({ eventKey: input.key }) };
+    },
   });
 
   w.gated = hatchet.task({
@@ -293,6 +365,11 @@ const needs = {
   priority: [],
   'durable-sleep': ['nap', 'square'],
   'durable-event': ['waiter'],
+  memo: ['keeps'],
+  'durable-children': ['parent', 'once', 'square', 'dag', 'hopeless'],
+  eviction: ['parked'],
+  nondeterminism: ['wavers', 'square'],
+  'durable-restart': ['patient'],
   details: ['dag'],
   list: ['simple'],
   replay: ['gated'],

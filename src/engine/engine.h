@@ -615,7 +615,7 @@ struct eng_effect {
 	uint32_t node;            /* NODE, DURABLE_STEP */
 	uint32_t which;           /* NODE, DURABLE_STEP: the condition that was first */
 	uint32_t record;          /* NODE, DURABLE_STEP: of the result; 0: none yet */
-	uint32_t order;           /* NODE, DURABLE_STEP: the how manieth result it is; 0: none yet */
+	uint32_t order;           /* NODE, DURABLE_STEP: of the result among all; 0: none yet */
 	enum eng_node_state node_state; /* NODE, DURABLE_STEP */
 	struct uuid child;        /* DURABLE_STEP: of a CHILD node that is pending */
 	uint64_t number;          /* EVENT_PUSH, JOB_START */

@@ -23,6 +23,23 @@ durable_define(struct driver *driver, const char *name, const char *line, uint32
 	driver_put(driver, &workflow);
 }
 
+/* One such workflow, and a worker for it. */
+static inline void
+durable_open(struct driver *driver, uint32_t slots)
+{
+	driver_open(driver);
+	durable_define(driver, "wf", "a", 2);
+	driver_worker(driver, 1, slots, "wf:a");
+}
+
+static inline const struct eng_event *
+record_of(const struct driver *driver, uint64_t run, uint32_t record, enum eng_event_type type)
+{
+	const struct eng_event *event = ledger_record(&driver->ledger, run, record);
+	assert_int_equal(event->type, type);
+	return event;
+}
+
 /* Whatever the newest lease is: also one that has ended. */
 static inline struct eng_command
 durable_command(const struct driver *driver, enum eng_command_type type, uint64_t run,

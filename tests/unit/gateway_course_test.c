@@ -43,7 +43,8 @@ test_course__told_in_order(void **state)
 {
 	struct gateway *gateway = *state;
 	struct course *course = course_new(gateway, TASK, TASK, 3);
-	struct entry *first = add(course, 1, ENTRY_PENDING), *second = add(course, 2, ENTRY_PENDING);
+	struct entry *first = add(course, 1, ENTRY_PENDING);
+	struct entry *second = add(course, 2, ENTRY_PENDING);
 	assert_null(course_next(course, 0));
 	course_ready(course, first, 2, 0);
 	assert_null(course_next(course, 0)); /* the other one was first */

@@ -4,12 +4,17 @@
  * The engine sees no clock of connections. A worker whose connection broke has
  * reconnect_grace_ms to come back (after a restart of the server too); one that is connected and
  * silent for heartbeat_lost_ms is lost. A gateway's workers take longer to come back, and go on
- * working meanwhile: they have that time for it. A worker's timer is not moved by each heartbeat:
- * when it fires and the worker was seen since, it is armed for the rest.
+ * working meanwhile: they have that time for it, and more while their heartbeats come. A worker's
+ * timer is not moved by each heartbeat: when it fires and the worker was seen since, it is armed
+ * for the rest.
  */
 #include "server/hub_int.h"
 
 #include "base/mem.h"
+
+/* So many times the silence after which it is lost a gateway's worker may be away while it says
+ * that it lives: SDKs wait longer and longer before they try again. */
+#define ROAMING_LOST_MAX 4
 
 static struct hub_worker *
 worker_require(struct hub *hub, uint64_t number)
@@ -30,16 +35,22 @@ worker_arm(struct hub *hub, struct hub_worker *worker, uint32_t ms)
 	wheel_insert(&hub->wheel, &worker->timer, hub->mono_ns + (uint64_t)ms * 1000000);
 }
 
+/* Is it a gateway's? */
+static bool
+worker_roams(const struct hub *hub, uint64_t number)
+{
+	struct eng_worker_view view;
+	return eng_worker_view(hub->shard->eng, number, &view) &&
+	    view.incarnation == API_INCARNATION_ROAMING;
+}
+
 /* How long it may be without a connection. */
 static uint32_t
 worker_grace_ms(const struct hub *hub, uint64_t number)
 {
-	struct eng_worker_view view;
-	bool roams = eng_worker_view(hub->shard->eng, number, &view) &&
-	    view.incarnation == API_INCARNATION_ROAMING;
-	return roams && hub->options.heartbeat_lost_ms > hub->options.reconnect_grace_ms
-	    ? hub->options.heartbeat_lost_ms
-	    : hub->options.reconnect_grace_ms;
+	uint32_t grace_ms = hub->options.reconnect_grace_ms;
+	uint32_t lost_ms = hub->options.heartbeat_lost_ms;
+	return worker_roams(hub, number) && lost_ms > grace_ms ? lost_ms : grace_ms;
 }
 
 static void
@@ -166,8 +177,11 @@ static uint64_t
 worker_due_ns(const struct hub *hub, const struct hub_worker *worker)
 {
 	uint64_t beat_ns = (uint64_t)hub->options.heartbeat_ms * 1000000;
-	uint64_t due_ns = worker->seen_ns + (uint64_t)hub->options.heartbeat_lost_ms * 1000000;
-	if (worker->conn == 0)
+	uint64_t lost_ns = (uint64_t)hub->options.heartbeat_lost_ms * 1000000;
+	uint64_t due_ns = worker->seen_ns + lost_ns;
+	if (worker->conn == 0 &&
+	    (!worker_roams(hub, worker->worker) || worker->seen_ns <= worker->gone_ns ||
+	        hub_worker_away_ns(hub, worker->worker) > ROAMING_LOST_MAX * lost_ns))
 		return 0;
 	if (due_ns > hub->mono_ns)
 		return due_ns;

@@ -133,8 +133,30 @@ test_hub_gateway__who_roams_is_waited_for(void **state)
 	assert_int_equal(hear_error(world, CLIENT, say_lives(world, 1)), FROE_NOT_FOUND);
 	assert_int_equal(
 	    hear_error(world, CLIENT, say_lives(world, 7)), FROE_FAILED_PRECONDITION);
-	world_pass(world, 26000);
+	world_pass(world, 31000); /* since it was heard */
 	assert_int_equal(hear_error(world, CLIENT, say_lives(world, 7)), FROE_NOT_FOUND);
+	world_close(world);
+}
+
+/* Its heartbeats come, and it does not listen: it is waited for, but not for ever. */
+static void
+test_hub_gateway__who_lives_is_waited_for_longer(void **state)
+{
+	struct world *world = world_open(1 << 20);
+	unsigned beats = 0;
+	(void)state;
+	world_mail(world, 0);
+	say_open(world, OTHER, WINDOW);
+	uint64_t request = say_register(
+	    world, OTHER, 7, API_INCARNATION_ROAMING, MAIL_ACTIONS, 1, NULL, 0);
+	hear(world, OTHER, request, FROE__ENVELOPE__BODY_WORKER_REGISTERED);
+	say_close(world, OTHER);
+	while (hear_error(world, CLIENT, say_lives(world, 7)) == FROE_FAILED_PRECONDITION) {
+		world_pass(world, 20000);
+		beats++;
+		assert_true(beats < 20);
+	}
+	assert_true(beats >= 4);
 	world_close(world);
 }
 
@@ -147,6 +169,7 @@ main(void)
 	    cmocka_unit_test(test_hub_gateway__a_late_child_is_a_run),
 	    cmocka_unit_test(test_hub_gateway__lives_and_leaves_by_id),
 	    cmocka_unit_test(test_hub_gateway__who_roams_is_waited_for),
+	    cmocka_unit_test(test_hub_gateway__who_lives_is_waited_for_longer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

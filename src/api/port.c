@@ -291,20 +291,31 @@ clone_command(struct clone *clone, struct api_command *command)
 	}
 }
 
-struct api_command *
-api_command_clone(const struct api_command *command)
+size_t
+api_command_size(const struct api_command *command)
 {
 	struct api_command measured = *command;
 	struct clone clone = {.block = NULL, .size = sizeof(measured)};
 	clone_command(&clone, &measured);
-	size_t size = clone.size;
+	return clone.size;
+}
 
-	struct api_command *copy = mem_alloc(size);
+struct api_command *
+api_command_copy(const struct api_command *command, void *block, size_t size)
+{
+	struct api_command *copy = block;
+	struct clone clone = {.block = block, .size = sizeof(*copy)};
 	*copy = *command;
-	clone = (struct clone){.block = (uint8_t *)copy, .size = sizeof(*copy)};
 	clone_command(&clone, copy);
 	froe_assert(clone.size == size);
 	return copy;
+}
+
+struct api_command *
+api_command_clone(const struct api_command *command)
+{
+	size_t size = api_command_size(command);
+	return api_command_copy(command, mem_alloc(size), size);
 }
 
 /* --------------------------------------------------------------------------- positions */

@@ -181,7 +181,10 @@ struct api_command {
 	};
 };
 
-/* One heap block with every byte the command points at; mem_free() frees it. */
+/* How large a copy is, with every byte the command points at; made in a block of that size. */
+size_t api_command_size(const struct api_command *command);
+struct api_command *api_command_copy(const struct api_command *command, void *block, size_t size);
+/* Both, in a block of the heap; mem_free() frees it. */
 struct api_command *api_command_clone(const struct api_command *command);
 
 /* What goes back: an Envelope body. `number` is its field in Envelope; `message` the protobuf

@@ -20,9 +20,13 @@
  */
 #include "server/bridge.h"
 
-#include "base/mem.h"
 #include "base/message.h"
 #include "server/loop.h"
+
+/* Commands and effects with a few hundred bytes; larger ones are the heap's. */
+#define COMMAND_BYTES 752u
+#define ITEM_BYTES 496u
+#define BLOCKS 1024u
 
 enum item_kind {
 	ITEM_EFFECT,
@@ -48,6 +52,8 @@ bridge_init(struct bridge *bridge, struct io *hot_io, unsigned capacity)
 	bridge->hot_io = hot_io;
 	ring_init(&bridge->commands, capacity);
 	ring_init(&bridge->items, capacity);
+	relay_init(&bridge->command_blocks, COMMAND_BYTES, BLOCKS);
+	relay_init(&bridge->item_blocks, ITEM_BYTES, BLOCKS);
 	list_init(&bridge->overflow);
 }
 
@@ -56,7 +62,7 @@ item_drop(struct bridge *bridge, struct bridge_item *item)
 {
 	if (item->kind == ITEM_SOCKET)
 		io_socket_close(bridge->hot_io, item->socket);
-	mem_free(item);
+	relay_done(&bridge->item_blocks, item);
 }
 
 void
@@ -65,13 +71,15 @@ bridge_release(struct bridge *bridge)
 	struct list *node;
 	void *left;
 	while ((left = ring_pop(&bridge->commands)) != NULL)
-		mem_free(left);
+		relay_done(&bridge->command_blocks, left);
 	while ((left = ring_pop(&bridge->items)) != NULL)
 		item_drop(bridge, left);
 	while ((node = list_pop(&bridge->overflow)) != NULL)
 		item_drop(bridge, container_of(node, struct bridge_item, overflow));
 	ring_release(&bridge->commands);
 	ring_release(&bridge->items);
+	relay_release(&bridge->command_blocks);
+	relay_release(&bridge->item_blocks);
 }
 
 /* ------------------------------------------------------------------------------ the flags */
@@ -166,10 +174,16 @@ bridge_hot_pop(struct bridge *bridge)
 }
 
 void
+bridge_hot_done(struct bridge *bridge, struct api_command *command)
+{
+	relay_done(&bridge->command_blocks, command);
+}
+
+void
 bridge_hot_deliver(struct bridge *bridge, const struct api_effect *effect)
 {
 	size_t size = effect->message != NULL ? message_size(effect->message) : effect->packed.size;
-	struct bridge_item *item = mem_alloc(sizeof(*item) + size);
+	struct bridge_item *item = relay_take(&bridge->item_blocks, sizeof(*item) + size);
 	*item = (struct bridge_item){.kind = ITEM_EFFECT, .socket = -1, .effect = *effect};
 	if (effect->message != NULL)
 		message_encode(effect->message, item->bytes);
@@ -189,7 +203,8 @@ bridge_hot_handover(struct bridge *bridge, int socket, struct bytes input)
 		atomic_fetch_sub_explicit(&bridge->sockets, 1, memory_order_relaxed);
 		return false;
 	}
-	struct bridge_item *item = mem_alloc(sizeof(*item) + input.size);
+	struct bridge_item *item =
+	    relay_take(&bridge->item_blocks, sizeof(*item) + input.size);
 	*item = (struct bridge_item){.kind = ITEM_SOCKET, .socket = socket};
 	if (input.size > 0)
 		memcpy(item->bytes, input.data, input.size);
@@ -210,7 +225,9 @@ bridge_post(struct api_port *port, const struct api_command *command)
 		return false;
 	}
 	/* This thread alone pushes, so the room it saw stays. */
-	bool pushed = ring_push(&bridge->commands, api_command_clone(command));
+	size_t size = api_command_size(command);
+	void *block = relay_take(&bridge->command_blocks, size);
+	bool pushed = ring_push(&bridge->commands, api_command_copy(command, block, size));
 	froe_assert(pushed);
 	tell(&bridge->hot_told, bridge->hot_io);
 	return true;
@@ -238,7 +255,7 @@ item_give(struct bridge *bridge, struct bridge_item *item, struct loop *loop)
 		atomic_fetch_sub_explicit(&bridge->sockets, 1, memory_order_relaxed);
 		loop_adopt(loop, item->socket, item->input);
 	}
-	mem_free(item);
+	relay_done(&bridge->item_blocks, item);
 }
 
 void

@@ -5,8 +5,8 @@
  *             -> edge. A full ring is backpressure: the edge's port refuses, its sessions stop
  *             reading; on the hot side what does not fit waits in an overflow list, and no command
  *             is taken from that edge until the list is empty.
- * Ownership   a popped command is the caller's: mem_free(). A socket given to the handover is
- *             the bridge's until the edge loop has adopted it.
+ * Ownership   a popped command is the caller's until bridge_hot_done(). A socket given to the
+ *             handover is the bridge's until the edge loop has adopted it.
  * Threading   bridge_init, bridge_release: while neither side runs. bridge_hot_*: the hot
  *             thread. bridge_edge_*: the edge thread. The hot io must outlive the edge thread, and
  *             no bridge_hot_* may be called once the edge thread has been told to end (edge_stop).
@@ -21,6 +21,7 @@
 
 #include "api/port.h"
 #include "base/list.h"
+#include "base/relay.h"
 #include "base/ring.h"
 #include "io/io.h"
 
@@ -37,6 +38,8 @@ struct bridge {
 	_Atomic(struct io *) edge_io; /* NULL until the edge thread has attached it */
 	struct ring commands;         /* edge -> hot: struct api_command */
 	struct ring items;            /* hot -> edge: struct bridge_item */
+	struct relay command_blocks;  /* what they lie in, and how that comes back */
+	struct relay item_blocks;
 	struct list overflow;         /* hot side only */
 	atomic_bool hot_told;         /* a wake is under way that the hot side has not yet seen */
 	atomic_bool edge_told;
@@ -53,6 +56,7 @@ void bridge_release(struct bridge *bridge); /* the hot io must still be open */
  * room in the log) must pop again before it sleeps without a reason to wake: only NULL arms the
  * wake-up for new commands. */
 struct api_command *bridge_hot_pop(struct bridge *bridge);
+void bridge_hot_done(struct bridge *bridge, struct api_command *command); /* NULL is allowed */
 void bridge_hot_deliver(struct bridge *bridge, const struct api_effect *effect);
 bool bridge_hot_handover(struct bridge *bridge, int socket, struct bytes input);
 

@@ -485,12 +485,12 @@ hot_close(struct hot *hot)
 	gateway_close(hot->gateway);
 	loop_close(hot->loop);
 	close_admin(hot);
+	bridge_hot_done(&hot->bridge, hot->stalled);
 	bridge_release(&hot->bridge);
 	keeper_stop(&hot->keeper);
 	shard_prefault(&hot->shard, NULL);
 	prefaulter_stop(&hot->prefaulter);
 	indexer_stop(&hot->indexer);
-	mem_free(hot->stalled);
 	hub_release(&hot->hub);
 	indexer_close(&hot->indexer);
 	while (sem_wait(&hot->told) != 0)
@@ -528,7 +528,7 @@ hot_edge_commands(struct hot *hot)
 			hot->stalled = command;
 			return;
 		}
-		mem_free(command);
+		bridge_hot_done(&hot->bridge, command);
 	}
 }
 

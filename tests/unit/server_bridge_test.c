@@ -112,7 +112,7 @@ hot_take(struct world *w, struct api_command *command)
 		assert_true(
 		    bridge_hot_handover(&w->bridge, pair[0], bytes_text("neither protocol")));
 	}
-	mem_free(command);
+	bridge_hot_done(&w->bridge, command);
 }
 
 static void
@@ -185,14 +185,14 @@ test_bridge__no_commands_while_effects_overflow(void **state)
 		bridge_hot_deliver(&bridge, &effect);
 	struct api_command *popped = bridge_hot_pop(&bridge);
 	assert_non_null(popped);
-	mem_free(popped);
+	bridge_hot_done(&bridge, popped);
 	bridge_hot_deliver(&bridge, &effect); /* does not fit */
 	assert_false(list_empty(&bridge.overflow));
 	assert_null(bridge_hot_pop(&bridge));
-	mem_free(ring_pop(&bridge.items)); /* the edge takes one */
+	relay_done(&bridge.item_blocks, ring_pop(&bridge.items)); /* the edge takes one */
 	popped = bridge_hot_pop(&bridge);
 	assert_non_null(popped);
-	mem_free(popped);
+	bridge_hot_done(&bridge, popped);
 	bridge_release(&bridge); /* frees what is left on both ways (LeakSanitizer) */
 	io_close(io);
 }

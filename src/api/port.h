@@ -121,6 +121,7 @@ struct api_command {
 			struct uuid run;
 			bool payloads;
 			bool changes;      /* WATCH, STREAM_GET */
+			bool named;        /* WATCH */
 			struct bytes task; /* OUTPUT_GET; STREAM_GET: empty: of all */
 			uint32_t after;    /* STREAM_GET */
 			bool wait;         /* STREAM_GET */

@@ -702,6 +702,7 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 		return decode_run_cancel(envelope->run_cancel, ret_command, fault);
 	case FROE__ENVELOPE__BODY_RUN_WATCH:
 		ret_command->run.changes = envelope->run_watch->changes;
+		ret_command->run.named = envelope->run_watch->named;
 		return decode_run(API_OP_RUN_WATCH, envelope->run_watch->has_run,
 		    envelope->run_watch->run, ret_command, fault);
 	case FROE__ENVELOPE__BODY_RUN_UNWATCH:

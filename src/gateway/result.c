@@ -1,8 +1,9 @@
 /*
  * gateway/result: SubscribeToWorkflowRuns, how every client waits for the ends of its runs.
  *
- * For each run that is named: watched; when it has ended, or has before, its view is asked for, a
- * few at a time while the stream has room, and becomes one WorkflowRunEvent.
+ * For each run that is named: watched. The end of a run of one task that completed says all that a
+ * WorkflowRunEvent does; of any other the view is asked for, a few at a time while the stream has
+ * room.
  */
 #include "gateway/method.h"
 
@@ -214,6 +215,26 @@ results_pump(struct results *results)
 
 /* ------------------------------------------------------------------------------- watching */
 
+/* Most runs are of one task. False: its view has to be asked for. */
+static bool
+send_only(struct results *results, const struct wanted *wanted, const Froe__RunEvent *end,
+    struct arena *arena)
+{
+	Hatchet__WorkflowRunEvent event;
+	Hatchet__StepRunResult result;
+	if (end->status != FROE__RUN_STATUS__COMPLETED || end->task == NULL || !end->has_result)
+		return false;
+	event_init(&event, wanted, 1, arena);
+	hatchet__step_run_result__init(&result);
+	result.job_run_id = event.workflow_run_id;
+	result.task_run_external_id = text_uuid(arena, uuid_task(wanted->run, 0));
+	result.task_name = end->task;
+	result.output = text_copy(arena, bytes_of(end->result.data, end->result.len));
+	event.results[event.n_results++] = &result;
+	results_send(results, &event);
+	return true;
+}
+
 static bool
 on_event(struct ask *ask, const struct answer *answer)
 {
@@ -230,6 +251,10 @@ on_event(struct ask *ask, const struct answer *answer)
 	if (!event->final)
 		return false;
 	wanted->time_ns = event->time_ns;
+	if (results->grpc != NULL && send_only(results, wanted, event, answer->arena)) {
+		wanted_free(wanted);
+		return true;
+	}
 	list_push(&results->ended, &wanted->link);
 	results_pump(results);
 	return true;
@@ -244,7 +269,7 @@ watch(struct results *results, struct wanted *wanted)
 	struct froe_fault fault;
 	struct arena arena;
 	arena_init(&arena, 0);
-	run.has_run = true;
+	run.has_run = run.has_named = run.named = true;
 	run.run = text_id_bytes(&arena, wanted->run);
 	envelope.body_case = FROE__ENVELOPE__BODY_RUN_WATCH;
 	envelope.run_watch = &run;

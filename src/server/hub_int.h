@@ -89,11 +89,12 @@ struct hub_push {
 	uint32_t status;
 	uint32_t attempt;
 	uint64_t time_ns;
-	struct bytes name;   /* EVENT: of the task; lives as long as the engine */
+	struct bytes name;   /* EVENT, CLOSED: of the task; lives as long as the engine */
 	const char *change;
 	char *error;         /* EVENT: owned */
 	size_t event_bytes;  /* counted in its connection */
 	bool bare;
+	bool named;
 	uint32_t part_count;
 	struct eng_ref *parts; /* CLOSED: owned */
 	struct bytes packed;   /* ENDED: owned */
@@ -111,6 +112,7 @@ struct hub_watch {
 	uint64_t run;
 	struct eng_run_info info; /* outlives the run's state: its last step closes it */
 	bool changes;
+	bool named; /* its end says which task the result is of */
 };
 
 /* An open run that is watched. */
@@ -233,14 +235,17 @@ void hub_push_release_all(struct hub *hub);
 /* hub_watch.c */
 /* NULL, or why this request cannot watch: hub_watch_add() and hub_watch_ended() count on it. */
 const char *hub_watch_refused(const struct hub_conn *conn, uint64_t request);
+#define HUB_WATCH_CHANGES 1u
+#define HUB_WATCH_NAMED 2u
 void hub_watch_add(struct hub *hub, struct hub_conn *conn, uint64_t request, uint64_t run,
-    bool changes);
+    unsigned how);
 void hub_watch_remove(struct hub *hub, struct hub_watch *watch);
 /* The run's state now, as the first event of a watch with changes. */
 void hub_watch_state(struct hub *hub, const struct hub_conn *conn, uint64_t request, uint64_t run);
 void hub_watch_event(struct hub *hub, const struct eng_event *event, uint64_t frame);
 void hub_watch_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
-void hub_watch_ended(struct hub *hub, struct hub_conn *conn, uint64_t request, struct uuid run);
+void hub_watch_ended(struct hub *hub, struct hub_conn *conn, uint64_t request, struct uuid run,
+    bool named);
 void hub_watch_wake(struct hub *hub, struct hub_conn *conn); /* one of conn->ended is done with */
 void hub_watch_turn(struct hub *hub);
 void hub_unwatch(struct hub *hub, struct hub_conn *conn, const struct api_command *command);
@@ -278,7 +283,7 @@ enum froe_err hub_read_replay_step(struct hub_read *read, struct froe_fault *fau
 size_t hub_read_bytes(const struct hub_read *read);
 void hub_read_drop(struct hub_read *read);
 void hub_read_open(struct hub *hub, struct hub_conn *conn, const struct api_command *command);
-void hub_read_ended(struct hub *hub, struct hub_conn *conn, struct uuid run);
+void hub_read_ended(struct hub *hub, struct hub_conn *conn, struct uuid run, bool named);
 void hub_read_unwatch(struct hub *hub, const struct eng_origin *watch);
 void hub_read_answers(struct hub *hub);
 void hub_read_expire(struct hub *hub); /* those that wait too long */

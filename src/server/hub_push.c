@@ -211,7 +211,7 @@ hub_push_loaded(struct hub *hub)
 		} else if (load->err == FROE_NOT_FOUND &&
 		    hub_watch_refused(conn, push->request) == NULL) {
 			/* The run's places have gone on to the index meanwhile. */
-			hub_watch_ended(hub, conn, push->request, push->id);
+			hub_watch_ended(hub, conn, push->request, push->id, push->named);
 			hub_push_drop(hub, conn, push);
 		} else {
 			list_push_front(&conn->pushes, &push->link);
@@ -441,7 +441,8 @@ build_dispatch(struct hub *hub, struct hub_push *push, struct api_effect *effect
 	return BUILT;
 }
 
-/* As far as all events are alike; a task's change has its name and its kind in between. */
+/* As far as all events are alike; a task's change has its name and its kind in between, an end that
+ * was asked for it the name of the only task. */
 static void
 put_event(struct buf *to, const struct hub_push *push)
 {
@@ -449,7 +450,7 @@ put_event(struct buf *to, const struct hub_push *push)
 	message_put_bytes(to, EVENT_RUN, bytes_of(push->id.bytes, sizeof(push->id.bytes)));
 	message_put_number(to, EVENT_STATUS, push->status);
 	message_put_number(to, EVENT_FINAL, final);
-	if (!final && push->name.size != 0)
+	if (push->name.size != 0)
 		message_put_bytes(to, EVENT_TASK, push->name);
 	if (!final && push->change != NULL)
 		message_put_bytes(to, EVENT_CHANGE, bytes_text(push->change));

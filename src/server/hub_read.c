@@ -30,6 +30,7 @@ struct hub_read {
 	bool wait;          /* STREAM_GET */
 	bool payload;       /* EVENT_GET */
 	bool changes;       /* STREAM_GET */
+	bool named;         /* RUN_WATCH */
 	struct hub_replay_ask *replay; /* RUN_REPLAY; owned */
 	uint64_t cookie;
 	uint64_t due_ns;
@@ -82,7 +83,7 @@ read_fail(struct hub_read *read, enum froe_err err, const char *field, const cha
 /* --------------------------------------------------------------------------------- from history */
 
 static void
-event_fill(const struct history_fold *fold, struct buf *result, Froe__RunEvent *event)
+event_fill(const struct history_fold *fold, bool named, struct buf *result, Froe__RunEvent *event)
 {
 	froe__run_event__init(event);
 	event->has_run = event->has_status = event->has_final = event->has_time_ns = true;
@@ -94,6 +95,8 @@ event_fill(const struct history_fold *fold, struct buf *result, Froe__RunEvent *
 		event->has_result = history_result(fold, result);
 		event->result = (ProtobufCBinaryData){buf_used(result), result->data};
 		event->has_result_omitted = event->result_omitted = !event->has_result;
+		if (named && event->has_result && fold->view->n_tasks == 1)
+			event->task = fold->view->tasks[0]->name;
 	} else if (fold->error.data != NULL) {
 		event->error = (char *)(uintptr_t)fold->error.data; /* ends with a zero byte */
 	}
@@ -111,7 +114,7 @@ answer_event(struct hub_read *read, const struct history_fold *fold)
 		return;
 	}
 	buf_init(&result);
-	event_fill(fold, &result, &event);
+	event_fill(fold, read->named, &result, &event);
 	push = hub_push_new(read->hub, HUB_PUSH_ENDED, read->origin.conn);
 	push->request = read->origin.request;
 	size_t size = froe__run_event__get_packed_size(&event);
@@ -402,24 +405,26 @@ static void
 read_watch(struct hub *hub, struct hub_conn *conn, const struct api_command *command)
 {
 	uint64_t run = 0, request = command->origin.request;
-	bool changes = command->run.changes;
+	bool changes = command->run.changes, named = command->run.named;
 	const char *refused = hub_watch_refused(conn, request);
 	if (refused != NULL) {
 		hub_queue_error(hub, &command->origin, FROE_RESOURCE_EXHAUSTED, "", refused);
 	} else if (eng_run_find(hub->shard->eng, conn->tenant, command->run.run, &run)) {
-		hub_watch_add(hub, conn, request, run, changes);
+		hub_watch_add(hub, conn, request, run, (changes ? HUB_WATCH_CHANGES : 0) |
+		    (named ? HUB_WATCH_NAMED : 0));
 		if (changes)
 			hub_watch_state(hub, conn, request, run);
 	} else {
-		hub_watch_ended(hub, conn, request, command->run.run);
+		hub_watch_ended(hub, conn, request, command->run.run, named);
 	}
 }
 
 void
-hub_read_ended(struct hub *hub, struct hub_conn *conn, struct uuid run)
+hub_read_ended(struct hub *hub, struct hub_conn *conn, struct uuid run, bool named)
 {
 	struct hub_read *read = read_new(hub, conn, API_OP_RUN_WATCH, conn->ended_request);
 	read->run = run;
+	read->named = named;
 	read->want = HISTORY_RESULT;
 	read_run(read);
 }

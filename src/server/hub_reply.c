@@ -137,9 +137,10 @@ started_watch(struct hub *hub, const struct eng_effect *effect)
 		return;
 	/* A run that this very step has begun is open, and its end is an effect still to come. */
 	if (effect->started->created || eng_run_status(hub->shard->eng, effect->run, &status))
-		hub_watch_add(hub, conn, effect->origin.request, effect->run, /* changes= */ false);
+		hub_watch_add(hub, conn, effect->origin.request, effect->run, /* how= */ 0);
 	else
-		hub_watch_ended(hub, conn, effect->origin.request, effect->id);
+		hub_watch_ended(
+		    hub, conn, effect->origin.request, effect->id, /* named= */ false);
 }
 
 static void

@@ -45,12 +45,15 @@ watched_require(struct hub *hub, uint64_t run)
 }
 
 void
-hub_watch_add(struct hub *hub, struct hub_conn *conn, uint64_t request, uint64_t run, bool changes)
+hub_watch_add(
+    struct hub *hub, struct hub_conn *conn, uint64_t request, uint64_t run, unsigned how)
 {
 	struct hub_watch *watch = watch_new(hub, conn, request);
 	watch->watched = watched_require(hub, run);
 	watch->run = run;
-	watch->changes = changes && eng_run_info(hub->shard->eng, run, NULL, &watch->info);
+	watch->named = (how & HUB_WATCH_NAMED) != 0;
+	watch->changes = (how & HUB_WATCH_CHANGES) != 0 &&
+	    eng_run_info(hub->shard->eng, run, NULL, &watch->info);
 	list_push(&watch->watched->watches, &watch->run_link);
 	list_push(&conn->watches, &watch->link);
 	hub->change_watches += watch->changes ? 1 : 0;
@@ -220,6 +223,16 @@ hub_watch_state(struct hub *hub, const struct hub_conn *conn, uint64_t request, 
 
 /* ----------------------------------------------------------------------------------------- ends */
 
+/* Is it the result of a run of one task? */
+static bool
+closed_named(const struct hub *hub, const struct eng_effect *effect)
+{
+	struct eng_version_view version;
+	return effect->status == ENG_COMPLETED && effect->ref_count == 1 &&
+	    eng_version(hub->shard->eng, effect->info.workflow, effect->info.version, &version) &&
+	    version.task_count == 1;
+}
+
 /* The end as references to records; or, when many wait already, as a watch on a closed run. */
 static void
 watch_closed(struct hub *hub, struct hub_watch *watch, const struct eng_effect *effect,
@@ -229,9 +242,10 @@ watch_closed(struct hub *hub, struct hub_watch *watch, const struct eng_effect *
 	struct hub_push *push = hub_push_new(hub, HUB_PUSH_CLOSED, watch->conn);
 	size_t size = effect->ref_count * sizeof(*effect->refs);
 	push->request = watch->request;
+	push->named = watch->named;
 	hub_watch_remove(hub, watch);
 	if (!event_count(conn, push, size)) {
-		hub_watch_ended(hub, conn, push->request, effect->id);
+		hub_watch_ended(hub, conn, push->request, effect->id, push->named);
 		hub_push_free(hub, push);
 		return;
 	}
@@ -240,6 +254,8 @@ watch_closed(struct hub *hub, struct hub_watch *watch, const struct eng_effect *
 	push->status = (uint32_t)effect->status;
 	push->time_ns = hub->shard->clock.now_ns;
 	push->bare = effect->bare;
+	if (push->named && closed_named(hub, effect))
+		push->name = effect->refs[0].task;
 	push->part_count = effect->ref_count;
 	if (size > 0)
 		push->parts = memcpy(stock_alloc(&hub->stock, size), effect->refs, size);
@@ -259,10 +275,12 @@ hub_watch_closed(struct hub *hub, const struct eng_effect *effect, uint64_t fram
 }
 
 void
-hub_watch_ended(struct hub *hub, struct hub_conn *conn, uint64_t request, struct uuid run)
+hub_watch_ended(
+    struct hub *hub, struct hub_conn *conn, uint64_t request, struct uuid run, bool named)
 {
 	struct hub_watch *watch = watch_new(hub, conn, request);
 	watch->info.id = run;
+	watch->named = named;
 	list_push(&conn->ended, &watch->link);
 	hub_watch_wake(hub, conn);
 }
@@ -276,15 +294,16 @@ watch_next(struct hub *hub, struct hub_conn *conn)
 	struct hub_watch *watch = container_of(conn->ended.next, struct hub_watch, link);
 	struct uuid run = watch->info.id;
 	uint64_t request = watch->request, key;
+	bool named = watch->named;
 	hub_watch_remove(hub, watch);
 	if (eng_run_find(hub->shard->eng, conn->tenant, run, &key)) { /* it goes on meanwhile */
-		hub_watch_add(hub, conn, request, key, /* changes= */ false);
+		hub_watch_add(hub, conn, request, key, named ? HUB_WATCH_NAMED : 0);
 		hub_watch_wake(hub, conn);
 		return;
 	}
 	conn->ended_busy = true;
 	conn->ended_request = request;
-	hub_read_ended(hub, conn, run);
+	hub_read_ended(hub, conn, run, named);
 }
 
 /* Not at once: it may have been answered from memory, and the next one too, and so on. */

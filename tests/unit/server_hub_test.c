@@ -303,6 +303,80 @@ test_hub__get_refuses(void **state)
 	world_close(world);
 }
 
+static uint64_t
+say_watch_named(struct world *world, struct uuid run, bool named)
+{
+	struct api_command command = command_of(world, OTHER, API_OP_RUN_WATCH);
+	command.run.run = run;
+	command.run.named = named;
+	world_say(world, &command);
+	return command.origin.request;
+}
+
+static void
+check_end(struct world *world, uint64_t watch, const char *result, const char *task)
+{
+	Froe__RunEvent *event = hear_body(world, OTHER, watch, FROE__ENVELOPE__BODY_RUN_EVENT);
+	assert_true(event->final && event->has_result);
+	assert_int_equal(event->result.len, strlen(result));
+	assert_memory_equal(event->result.data, result, strlen(result));
+	if (task != NULL)
+		assert_string_equal(event->task, task);
+	else
+		assert_null(event->task);
+	message_done(event);
+}
+
+static const struct flow_task PAIR[] = {{.name = "one"}, {.name = "two", .parents = {"one"}}};
+static const char *const PAIR_ACTIONS[] = {"pair:one", "pair:two", NULL};
+
+/* An end that was asked for it names the only task: from the state, and from the records. */
+static void
+test_hub__an_end_names_its_task(void **state)
+{
+	static const size_t caches[] = {1 << 20, 0};
+	static const bool named[] = {true, false};
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct world *world = world_open(caches[i]);
+		world_mail(world, 1);
+		say_open(world, OTHER, WINDOW);
+		uint64_t request = say_run(world, CLIENT, "mail", bytes_text("{}"), false);
+		struct uuid run = hear_started(world, CLIENT, request);
+		uint64_t early = say_watch_named(world, run, true);
+		uint64_t plain = say_watch_named(world, run, false);
+		say_complete(world, WORKER, hear_dispatch(world, WORKER), bytes_text("\"out\""));
+		check_end(world, early, "\"out\"", "send");
+		check_end(world, plain, "\"out\"", NULL);
+		for (size_t k = 0; k < 2; k++) {
+			uint64_t late = say_watch_named(world, run, named[k]);
+			check_end(world, late, "\"out\"", named[k] ? "send" : NULL);
+		}
+		world_close(world);
+	}
+}
+
+/* With two tasks there is no only one, though one alone makes the result. */
+static void
+test_hub__an_end_of_two_tasks_names_none(void **state)
+{
+	struct world *world = world_open(1 << 20);
+	(void)state;
+	say_open(world, CLIENT, WINDOW);
+	say_open(world, WORKER, WINDOW);
+	say_open(world, OTHER, WINDOW);
+	say_flow(world, CLIENT, "pair", PAIR, 2);
+	say_register(world, WORKER, 1, 1, PAIR_ACTIONS, 1, NULL, 0);
+	uint64_t request = say_run(world, CLIENT, "pair", bytes_text("{}"), false);
+	struct uuid run = hear_started(world, CLIENT, request);
+	uint64_t early = say_watch_named(world, run, true);
+	for (int task = 0; task < 2; task++)
+		say_complete(world, WORKER, hear_dispatch(world, WORKER), bytes_text("1"));
+	check_end(world, early, "{\"two\":1}", NULL);
+	check_end(world, say_watch_named(world, run, true), "{\"two\":1}", NULL);
+	world_close(world);
+}
+
 static void
 test_hub__lists(void **state)
 {
@@ -588,6 +662,8 @@ main(void)
 	    cmocka_unit_test(test_hub__unreadable_input),
 	    cmocka_unit_test(test_hub__get_of_what_is_not_durable),
 	    cmocka_unit_test(test_hub__get_refuses),
+	    cmocka_unit_test(test_hub__an_end_names_its_task),
+	    cmocka_unit_test(test_hub__an_end_of_two_tasks_names_none),
 	    cmocka_unit_test(test_hub__lists),
 	    cmocka_unit_test(test_hub__index_behind),
 	    cmocka_unit_test(test_hub__no_room_is_told_and_ends),

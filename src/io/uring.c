@@ -46,7 +46,8 @@
 #define URING_POLL_TURNS 8u
 #define URING_POLL_LOOKS 32u /* between two looks at the clock, and if this lay between them ... */
 #define URING_POLL_AWAY_NS 50000u
-#define URING_POLL_PAUSE 64u /* ... then so many waits without */
+#define URING_POLL_PAUSE 64u /* ... then so many waits without; twice as many each time ... */
+#define URING_POLL_PAUSE_MAX 8192u /* ... up to this, until nobody else wants the core */
 #define URING_POLL_YIELD_NS 8000u /* between two offers of the core to others */
 
 enum uring_tag {
@@ -71,6 +72,7 @@ struct uring {
 	bool closing;
 	bool poll; /* the last wait was short */
 	unsigned poll_pause;
+	unsigned poll_pause_next;
 	unsigned reaped; /* completions: a decaying sum over URING_POLL_TURNS turns */
 	unsigned under_way; /* entries whose last completion has not come */
 	struct io_op *starved;
@@ -597,6 +599,14 @@ uring_came(struct io_uring *ring)
 	    io_uring_cq_ready(ring) > 0;
 }
 
+static void
+uring_pause_poll(struct uring *loop)
+{
+	loop->poll_pause = loop->poll_pause_next;
+	if (loop->poll_pause_next < URING_POLL_PAUSE_MAX)
+		loop->poll_pause_next *= 2;
+}
+
 /* Looks until something has come, or the time is over. Whoever is to finish what is waited for may
  * want this very core: a synced write ends in a kernel thread on the core that the disk interrupts,
  * which would wait until our time slice is over. */
@@ -617,7 +627,9 @@ uring_poll(struct uring *loop, uint64_t began_ns)
 		}
 		now_ns = io_mono_ns(loop->io.env);
 		if (now_ns - before_ns > URING_POLL_AWAY_NS)
-			loop->poll_pause = URING_POLL_PAUSE;
+			uring_pause_poll(loop);
+		else if (yielded_ns == before_ns) /* and nobody took it for long */
+			loop->poll_pause_next = URING_POLL_PAUSE;
 	}
 	return false;
 }
@@ -632,8 +644,10 @@ uring_enter_polling(struct uring *loop, uint64_t wait_ns)
 	if (loop->poll && loop->poll_pause == 0) {
 		int failed = io_uring_submit(&loop->setup.ring);
 		loop->io.stats.turns++;
-		if (failed < 0 || uring_poll(loop, began_ns))
-			return failed < 0 ? failed : uring_enter(loop, 0);
+		if (failed < 0)
+			return failed;
+		if (uring_poll(loop, began_ns))
+			return uring_enter(loop, 0);
 	}
 	int result = uring_enter(loop, wait_ns);
 	loop->poll = io_mono_ns(loop->io.env) - began_ns < loop->io.poll_ns_max;
@@ -741,6 +755,7 @@ uring_open(struct io_env *env, struct io **ret_io, struct froe_fault *fault)
 	struct uring *loop = mem_zalloc(sizeof(*loop));
 	loop->io = (struct io){.ops = &uring_ops, .env = env};
 	loop->owner = pthread_self();
+	loop->poll_pause_next = URING_POLL_PAUSE;
 	loop->event = event;
 	enum froe_err err = uring_setup_open(&loop->setup, fault);
 	if (err != FROE_OK) {

@@ -5,6 +5,7 @@
 #include "gateway/chunk.h"
 #include "gateway/doubt.h"
 #include "gateway/linger.h"
+#include "gateway/lookout.h"
 #include "gateway/trigger.h"
 #include "gateway/wait.h"
 
@@ -20,6 +21,7 @@ gateway_turn(struct api_gateway *api, uint64_t loop_ns)
 	seats_turn(&gateway->seats);
 	chunk_turn(gateway, now_ns);
 	linger_turn(gateway, now_ns);
+	lookout_turn(gateway, now_ns);
 	doubt_turn(gateway, now_ns);
 	if (!gateway->draining && now_ns - gateway->swept_ns < SWEEP_NS)
 		return;
@@ -36,6 +38,7 @@ gateway_due_ns(struct api_gateway *api)
 	uint64_t due_ns = gateway->swept_ns + SWEEP_NS;
 	if (list_empty(&gateway->seats.all))
 		return UINT64_MAX;
+	due_ns = lookout_due_ns(gateway) < due_ns ? lookout_due_ns(gateway) : due_ns;
 	due_ns = chunk_due_ns(gateway) < due_ns ? chunk_due_ns(gateway) : due_ns;
 	due_ns = doubt_due_ns(gateway) < due_ns ? doubt_due_ns(gateway) : due_ns;
 	return linger_due_ns(gateway) < due_ns ? linger_due_ns(gateway) : due_ns;
@@ -70,6 +73,7 @@ gateway_open(struct io_env *env, uint32_t begun_wait_ms)
 	map_init(&gateway->courses);
 	list_init(&gateway->waits);
 	list_init(&gateway->lingering);
+	list_init(&gateway->lookouts);
 	list_init(&gateway->doubts);
 	gateway->begun_wait_ns = begun_wait_ms * NS_PER_MS;
 	gateway->swept_ns = gateway_now_ns(gateway);

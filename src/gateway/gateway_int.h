@@ -32,6 +32,7 @@ struct gateway {
 	struct map steps;    /* id of a durable task -> struct steps */
 	struct list waits;   /* streams of ListenForDurableEvent */
 	struct map courses;  /* id of a durable task -> struct course */
+	struct list lookouts;  /* struct lookout */
 	struct list lingering; /* results, by call->held: gateway/linger.h */
 	struct list doubts; /* workers: gateway/doubt.h */
 	uint64_t begun_wait_ns;

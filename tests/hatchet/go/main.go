@@ -649,6 +649,7 @@ var cases = []Case{
 	{"on-event", []*Workflow{onEventFlow}, caseOnEvent},
 	{"exhausted", []*Workflow{doomedFlow}, caseExhausted},
 	{"step-events", []*Workflow{squareFlow}, caseStepEvents},
+	{"pair", []*Workflow{pairedFlow}, casePair},
 	{"release-slot", nil, caseReleaseSlot},
 	{"schedule", []*Workflow{squareFlow}, caseSchedule},
 	{"rate-limit", nil, caseRateLimit},

@@ -131,6 +131,55 @@ func caseStepEvents(ctx context.Context) error {
 	return same(text, `STARTED 0 ;COMPLETED 0 {"v":9};COMPLETED 0 ;`)
 }
 
+var pairedFlow = single("go-paired", func(t *Task) (any, error) {
+	return Output{"v": 1}, gate(t, t.text("gate"))
+})
+
+// A run that is open and one that comes later, by a pair of their metadata; the client hangs up
+// with the last end.
+func casePair(ctx context.Context) error {
+	gate, mark := fresh(), fmt.Sprintf("p%d", os.Getpid())
+	mine := withMetadata(map[string]string{"mark": mark, "other": "x"})
+	first, err := client.start(ctx, "go-paired", Output{"gate": gate}, mine)
+	if err != nil {
+		return err
+	}
+	if _, err = client.start(ctx, "go-paired", Output{"gate": gate},
+		withMetadata(map[string]string{"mark": mark + "0"})); err != nil {
+		return err
+	}
+	s, err := client.listen(ctx, "/Dispatcher/SubscribeToWorkflowEvents",
+		&pb.SubscribeToWorkflowEventsRequest{AdditionalMetaKey: proto.String("mark"),
+			AdditionalMetaValue: proto.String(mark)})
+	if err == nil {
+		_, err = s.Header() // from here on nothing is missed
+	}
+	if err != nil {
+		return err
+	}
+	second, err := client.start(ctx, "go-paired", Output{"gate": gate}, mine)
+	if err != nil {
+		return err
+	}
+	seen := map[string]string{}
+	for hangup := false; !hangup; {
+		one := &pb.WorkflowEvent{}
+		if err = s.RecvMsg(one); err != nil {
+			return fmt.Errorf("after %v: %w", seen, err)
+		}
+		kind := strings.TrimPrefix(one.GetEventType().String(), "RESOURCE_EVENT_")
+		seen[one.GetWorkflowRunId()] += kind + ";"
+		if len(seen) == 2 && kind == "STARTED" {
+			if err = touch(gate); err != nil {
+				return err
+			}
+		}
+		hangup = one.GetHangup()
+	}
+	whole := "STARTED;COMPLETED;COMPLETED;"
+	return same(seen, map[string]string{first: whole, second: whole})
+}
+
 func caseReleaseSlot(ctx context.Context) error {
 	file, gate := fresh(), fresh()
 	worker, err := startWorker(ctx, "go-releasing", 1, releasedFlow)

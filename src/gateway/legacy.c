@@ -80,7 +80,7 @@ steps_take(const Hatchet__CreateWorkflowVersionOpts *opts, struct arena *arena,
 	froe_assert(tasks != NULL && to->tasks != NULL);
 	to->n_tasks = count;
 	for (size_t i = 0; i < count; i++) {
-		char within[40];
+		char within[48];
 		snprintf(within, sizeof(within), "%s%zu].", PATHS.task_begin, i);
 		if (data_refused(job->steps[i], within, fault) != FROE_OK)
 			return fault->code;

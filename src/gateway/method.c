@@ -31,6 +31,8 @@ static const struct grpc_method METHODS[] = {
         trigger_workflow_run),
     UNARY("/v1.AdminService/CancelTasks", cancel_tasks_request, cancel_tasks),
     UNARY("/v1.AdminService/ReplayTasks", replay_tasks_request, replay_tasks),
+    UNARY("/v1.AdminService/BranchDurableTask", branch_durable_task_request,
+        branch_durable_task),
     UNARY("/WorkflowService/ScheduleWorkflow", schedule_workflow_request, schedule_workflow),
     UNARY("/WorkflowService/PutRateLimit", put_rate_limit_request, put_rate_limit),
     UNARY("/WorkflowService/PutWorkflow", put_workflow_request, put_workflow_legacy),

@@ -72,6 +72,9 @@ void waits_half_close(struct grpc_call *grpc);
 void waits_writable(struct grpc_call *grpc);
 void waits_end(struct grpc_call *grpc, enum grpc_end end);
 
+/* branch.c */
+unary_handle branch_durable_task;
+
 /* durable.c: DurableTask */
 void durable_open(struct grpc_call *grpc);
 enum grpc_taken durable_message(struct grpc_call *grpc, struct bytes message);

@@ -17,6 +17,20 @@ say_held(struct world *world, struct uuid task, uint32_t attempt)
 }
 
 static uint64_t
+say_named(struct world *world, struct eng_fence fence)
+{
+	struct api_command command = command_of(world, CLIENT, API_OP_ENGINE);
+	command.holder = true;
+	command.engine = (struct eng_command){
+	    .type = ENG_CMD_TASK_COMPLETE,
+	    .origin = command.origin,
+	    .task = {.fence = fence, .bytes = bytes_text("1")},
+	};
+	world_say(world, &command);
+	return command.origin.request;
+}
+
+static uint64_t
 say_lives(struct world *world, uint8_t worker)
 {
 	struct api_command command = command_of(world, CLIENT, API_OP_HEARTBEAT);
@@ -55,6 +69,27 @@ test_hub_gateway__a_task_and_its_attempt_say_whose_lease(void **state)
 	assert_int_equal(hear_end(world, CLIENT, request, NULL), ENG_COMPLETED);
 	assert_int_equal(
 	    hear_error(world, CLIENT, say_held(world, fence.task, 2)), FROE_LEASE_LAPSED);
+	world_close(world);
+}
+
+/* Who names a lease means that one: no earlier one, no later one. */
+static void
+test_hub_gateway__a_lease_that_is_named(void **state)
+{
+	struct world *world = world_open(1 << 20);
+	(void)state;
+	world_mail(world, 1);
+	uint64_t request = say_run(world, CLIENT, "mail", bytes_text("{}"), true);
+	hear_started(world, CLIENT, request);
+	struct eng_fence fence = hear_dispatch(world, WORKER), first = fence;
+	hear_done(world, WORKER, say_fail(world, WORKER, fence, "again"));
+	fence = hear_dispatch(world, WORKER);
+	assert_int_not_equal(fence.lease, first.lease);
+	assert_int_equal(hear_error(world, CLIENT, say_named(world, first)), FROE_LEASE_LAPSED);
+	first.lease = fence.lease + 1;
+	assert_int_equal(hear_error(world, CLIENT, say_named(world, first)), FROE_LEASE_LAPSED);
+	hear_done(world, CLIENT, say_named(world, fence));
+	assert_int_equal(hear_end(world, CLIENT, request, NULL), ENG_COMPLETED);
 	world_close(world);
 }
 
@@ -165,6 +200,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_hub_gateway__a_task_and_its_attempt_say_whose_lease),
+	    cmocka_unit_test(test_hub_gateway__a_lease_that_is_named),
 	    cmocka_unit_test(test_hub_gateway__nobody_holds_it),
 	    cmocka_unit_test(test_hub_gateway__a_late_child_is_a_run),
 	    cmocka_unit_test(test_hub_gateway__lives_and_leaves_by_id),

@@ -642,6 +642,8 @@ var cases = []Case{
 	{"durable-sleep", []*Workflow{napFlow, squareFlow}, caseDurableSleep},
 	{"durable-event", []*Workflow{waiterFlow}, caseDurableEvent},
 	{"durable-stream", []*Workflow{remembersFlow, onceFlow}, caseDurableStream},
+	{"durable-stranger", []*Workflow{staysFlow, onceFlow}, caseDurableStranger},
+	{"durable-branch", []*Workflow{branchesFlow, onceFlow}, caseDurableBranch},
 	{"details", []*Workflow{dagFlow}, caseDetails},
 	{"list", []*Workflow{simpleFlow}, caseList},
 	{"replay", []*Workflow{gatedFlow}, caseReplay},

@@ -17,9 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define STOP_GRACE_NS (2 * NS_PER_S)
+/* All that waits, waits for this thread: it goes first wherever others want the same processor. */
+#define HOT_NICE (-10)
 /* When refused for want of room in the index's ring, nothing wakes the loop: look again soon. */
 #define REFUSED_RETRY_NS (2 * NS_PER_MS)
 #define WRITE_AGE_MAX_NS (30 * NS_PER_S)
@@ -655,6 +658,9 @@ hot_run(struct hot *hot)
 {
 	uint64_t mono_ns = io_mono_ns(hot->env);
 	bool busy = true;
+	/* Now, not before: a thread that it starts would have its priority. */
+	FROE_DROP(setpriority(PRIO_PROCESS, 0 /* on Linux: this thread */, HOT_NICE),
+	    "root may, or who has LimitNICE");
 	hot->watchdog_ns = notify_watchdog_ns() / 3;
 	atomic_store_explicit(&hot->ready, true, memory_order_release);
 	for (;;) {

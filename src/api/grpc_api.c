@@ -32,6 +32,7 @@ grpc_api_open(struct grpc_api *session, const struct grpc_api_options *options)
 	    .owner = session,
 	    .ready = on_ready,
 	    .refusal = options->refusal,
+	    .near = options->near,
 	    .count = &options->conn->set->grpc,
 	    .now_ns = options->conn->set->now_ns,
 	});

@@ -37,6 +37,7 @@ struct grpc_api_options {
 	struct grpc_codec *codec;
 	uint64_t handle;
 	struct api_peer peer;
+	bool near; /* the peer is this machine */
 	/* Static text: every call is answered with it and FAILED_PRECONDITION; NULL: none. */
 	const char *refusal;
 };

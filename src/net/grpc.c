@@ -296,6 +296,7 @@ grpc_open(const struct grpc_options *options)
 	grpc->owner = options->owner;
 	grpc->ready = options->ready;
 	grpc->refusal = options->refusal;
+	grpc->near = options->near;
 	grpc->now_ns = options->now_ns;
 	grpc->counts = options->count != NULL ? options->count : &grpc->own_counts;
 	grpc_count_add(&grpc->counts->connections, 1);

@@ -164,6 +164,7 @@ struct grpc_options {
 	void (*ready)(void *owner);
 	const char *refusal; /* static: the first call ends with it, FAILED_PRECONDITION, and then
 	                      * the connection; NULL: none */
+	bool near; /* this machine: compression would cost both sides time, and save nothing */
 	struct grpc_count *count; /* the loop's; NULL: nothing is counted */
 	uint64_t now_ns;
 };

@@ -34,6 +34,7 @@ struct grpc {
 	void *owner;
 	void (*ready)(void *owner);
 	const char *refusal;
+	bool near;
 	struct map calls;    /* by id */
 	struct list all;     /* calls, oldest first */
 	struct list stalled; /* calls whose message was not taken */

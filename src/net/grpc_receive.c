@@ -76,7 +76,8 @@ static bool
 head_encoding(struct grpc_call *call)
 {
 	struct bytes encoding = grpc_call_header(call, "grpc-encoding");
-	call->zips = text_has_word(grpc_call_header(call, "grpc-accept-encoding"), "gzip");
+	call->zips = !call->grpc->near &&
+	    text_has_word(grpc_call_header(call, "grpc-accept-encoding"), "gzip");
 	if (encoding.size == 0 || bytes_equal(encoding, bytes_text("identity")))
 		return true;
 	call->encoding = GRPC_ZIPPED;

@@ -38,6 +38,14 @@ call_trailer(const struct grpc_call *call, char text[STATUS_SIZE], struct http2_
 	return count;
 }
 
+/* What is asked for; all of it is taken. Some clients compress whatever they say, until they hear
+ * that they need not. */
+static struct bytes
+accepted(const struct grpc_call *call)
+{
+	return bytes_text(call->grpc->near ? "identity" : "identity,deflate,gzip");
+}
+
 void
 grpc_begin(struct grpc_call *call)
 {
@@ -46,7 +54,7 @@ grpc_begin(struct grpc_call *call)
 	struct http2_field fields[4] = {
 	    FIELD(":status", bytes_text("200")),
 	    FIELD("content-type", bytes_text("application/grpc")),
-	    FIELD("grpc-accept-encoding", bytes_text("identity,deflate,gzip")),
+	    FIELD("grpc-accept-encoding", accepted(call)),
 	    FIELD("grpc-encoding", bytes_text("gzip")),
 	};
 	call->responded = true;
@@ -61,7 +69,7 @@ call_finish_early(struct grpc_call *call, const char *http_status)
 	struct http2_field fields[6] = {
 	    FIELD(":status", bytes_text(http_status)),
 	    FIELD("content-type", bytes_text("application/grpc")),
-	    FIELD("grpc-accept-encoding", bytes_text("identity,deflate,gzip")),
+	    FIELD("grpc-accept-encoding", accepted(call)),
 	};
 	froe_assert(!call->responded && call->finished);
 	size_t count = 3 + call_trailer(call, text, fields + 3);

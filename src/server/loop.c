@@ -474,6 +474,7 @@ link_serve_grpc(struct loop *loop, struct link *link)
 	    .codec = loop->codec,
 	    .handle = link_handle(loop, link),
 	    .peer = link->peer,
+	    .near = link->loopback,
 	    .refusal = link_plain_refusal(loop, link),
 	});
 }

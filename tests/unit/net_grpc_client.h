@@ -28,6 +28,7 @@ struct heard {
 	char message[2048];
 	char details[512];
 	char encoding[16];
+	char accepts[32];
 	bool trailers_only;
 	bool closed;
 	uint32_t code;
@@ -70,6 +71,7 @@ client_on_field(nghttp2_session *session, const nghttp2_frame *frame, const uint
 	    {"grpc-message", offsetof(struct heard, message), sizeof(heard->message)},
 	    {"grpc-status-details-bin", offsetof(struct heard, details), sizeof(heard->details)},
 	    {"grpc-encoding", offsetof(struct heard, encoding), sizeof(heard->encoding)},
+	    {"grpc-accept-encoding", offsetof(struct heard, accepts), sizeof(heard->accepts)},
 	};
 	(void)session;
 	(void)flags;

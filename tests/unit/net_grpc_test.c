@@ -254,6 +254,35 @@ test_grpc__compressed_answers(void **state)
 	mem_free(letters);
 }
 
+/* Who is on this machine is told to leave it, and understood if not. */
+static void
+test_grpc__nothing_compressed_for_a_neighbour(void **state)
+{
+	(void)state;
+	const struct client_field fields[] = {{"grpc-encoding", "gzip"},
+	    {"grpc-accept-encoding", "identity,deflate,gzip"}, {NULL, NULL}};
+	uint8_t *letters = letters_new(100000);
+	struct buf zip = client_zip(bytes_of(letters, 100000), MAX_WBITS + 16);
+	for (int near = 0; near < 2; near++) {
+		struct world w;
+		struct bytes message;
+		bool zipped;
+		world_open_to(&w, 65535, near == 1);
+		struct heard *heard = client_call(&w.client, "/t.Test/Chat", fields);
+		client_say_zipped(&w.client, heard, buf_bytes(&zip), true);
+		assert_int_equal(world_run(&w), FROE_OK);
+		assert_true(client_message(heard, 0, &message, &zipped));
+		assert_int_equal(zipped, near == 0);
+		assert_string_equal(heard->encoding, near == 1 ? "" : "gzip");
+		assert_string_equal(
+		    heard->accepts, near == 1 ? "identity" : "identity,deflate,gzip");
+		assert_string_equal(heard->status, "0");
+		world_close(&w);
+	}
+	buf_release(&zip);
+	mem_free(letters);
+}
+
 /* ------------------------------------------------------------------------ time and absence */
 
 static void
@@ -605,6 +634,7 @@ main(void)
 	    cmocka_unit_test(test_grpc__the_largest_message),
 	    cmocka_unit_test(test_grpc__compressed_requests),
 	    cmocka_unit_test(test_grpc__compressed_answers),
+	    cmocka_unit_test(test_grpc__nothing_compressed_for_a_neighbour),
 	    cmocka_unit_test(test_grpc__a_deadline_passes),
 	    cmocka_unit_test(test_grpc__a_deadline_within_a_message),
 	    cmocka_unit_test(test_grpc__a_client_cancels),

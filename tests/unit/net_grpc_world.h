@@ -153,13 +153,20 @@ on_ready(void *owner)
 }
 
 static inline void
-world_open_window(struct world *w, uint32_t window)
+world_open_to(struct world *w, uint32_t window, bool near)
 {
 	*w = (struct world){.now_ns = NS_PER_S};
 	w->codec = grpc_codec_open();
 	w->grpc = grpc_open(&(struct grpc_options){.methods = &TABLE, .codec = w->codec,
-	    .owner = w, .ready = on_ready, .now_ns = w->now_ns, .count = &w->count});
+	    .owner = w, .ready = on_ready, .now_ns = w->now_ns, .count = &w->count,
+	    .near = near});
 	client_open_window(&w->client, window);
+}
+
+static inline void
+world_open_window(struct world *w, uint32_t window)
+{
+	world_open_to(w, window, /* near= */ false);
 }
 
 static inline void

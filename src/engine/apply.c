@@ -334,8 +334,9 @@ closed_forget(struct eng *eng, struct eng_closed *closed)
 
 /* Remembers the id; forgets a few ids that are too many or too old. */
 static void
-closed_remember(struct eng *eng, const struct eng_run *run, uint64_t now_ns, uint32_t status)
+closed_remember(struct eng *eng, const struct eng_run *run, const struct eng_event *event)
 {
+	uint64_t now_ns = event->time_ns;
 	for (uint32_t i = 0; i < ENG_CLOSED_FORGOTTEN_MAX && !list_empty(&eng->closed_order); i++) {
 		struct eng_closed *oldest =
 		    container_of(eng->closed_order.next, struct eng_closed, link);
@@ -347,9 +348,11 @@ closed_remember(struct eng *eng, const struct eng_run *run, uint64_t now_ns, uin
 	struct eng_closed *closed = stock_zalloc(&eng->stock, sizeof(*closed));
 	closed->id = run->id;
 	closed->key = run->key;
-	closed->tenant = run_tenant(run)->id;
+	closed->tenant = run_tenant(run)->id & 0xfffffu;
+	closed->tasks = run->version->task_count & 0xfffu;
+	closed->records = event->run_event_no & ENG_CLOSED_RECORDS_MAX;
 	closed->closed_ns = now_ns;
-	closed->status = (uint8_t)status;
+	closed->status = event->status & 0xfu;
 	list_push(&eng->closed_order, &closed->link);
 	if (!plant(RUN_TWICE))
 		keyset_put(&eng->closed, closed);
@@ -367,7 +370,7 @@ apply_run_closed(struct apply *apply)
 		return misfit(apply, "it has open tasks");
 	if (apply->event->status < ENG_COMPLETED || apply->event->status > ENG_CANCELLED)
 		return misfit(apply, "the status is no end");
-	closed_remember(apply->eng, run, apply->event->time_ns, apply->event->status);
+	closed_remember(apply->eng, run, apply->event);
 	apply->eng->counts.runs_closed[apply->event->status]++;
 	run_leave(apply->eng, run, apply->event->status);
 	run_free(apply->eng, run);
@@ -681,6 +684,8 @@ eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fau
 		return apply_task_logged(&apply);
 	case ENG_EV_TASK_STREAMED:
 		return apply_task_streamed(&apply);
+	case ENG_EV_LATE_LOGGED:
+		return apply_late_logged(&apply);
 	case ENG_EV_NODE_WAITED:
 		return apply_node_waited(&apply);
 	case ENG_EV_CHILD_SPAWNED:

@@ -53,6 +53,9 @@ enum froe_err apply_job_started(struct apply *apply);
 enum froe_err apply_job_advanced(struct apply *apply);
 enum froe_err apply_job_ended(struct apply *apply);
 
+/* late.c */
+enum froe_err apply_late_logged(struct apply *apply);
+
 /* rate.c */
 enum froe_err apply_rate_limit_put(struct apply *apply);
 

@@ -500,6 +500,7 @@ eng_hash(const struct eng *eng)
 		digest_word(&digest, closed->closed_ns);
 		digest_word(&digest, closed->key);
 		digest_word(&digest, (uint64_t)closed->tenant << 32 | closed->status);
+		digest_word(&digest, (uint64_t)closed->tasks << 32 | closed->records);
 	}
 	digest_word(&digest, durable_keys_hash(eng));
 	list_for_each(at, &eng->tokens)

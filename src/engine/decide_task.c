@@ -525,6 +525,10 @@ decide_task_refresh(struct eng_turn *turn)
 void
 decide_task_log(struct eng_turn *turn)
 {
+	if (turn->command->task.late) {
+		decide_task_late(turn);
+		return;
+	}
 	struct eng_task *task = command_lease_room(turn);
 	if (task == NULL)
 		return;

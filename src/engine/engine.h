@@ -388,6 +388,8 @@ struct eng_command {
 			uint64_t retry_after_ms; /* FAIL */
 			uint64_t add_ms;         /* REFRESH */
 			uint32_t sequence;       /* STREAM: within the lease, from 1; 0: the next */
+			bool late;               /* LOG: nobody holds it (any more); no lease */
+			uint32_t attempt;        /* LOG, late: 0: the newest */
 		} task;
 		struct {
 			struct eng_worker_id worker;
@@ -707,6 +709,8 @@ bool eng_closed_find(const struct eng *eng, struct eng_tenant_id tenant, struct 
     uint64_t *ret_run, enum eng_status *ret_status);
 /* When such a run has closed; 0: not known. */
 uint64_t eng_closed_ns(const struct eng *eng, struct uuid id);
+/* How many records its history has; 0: not known. */
+uint32_t eng_closed_records(const struct eng *eng, struct uuid id);
 /* The children of an open run, oldest first, while its tasks may still ask for them. */
 struct eng_child_view {
 	uint32_t task;    /* the parent's index */

@@ -380,9 +380,15 @@ struct eng_closed {
 	struct uuid id;
 	uint64_t closed_ns;
 	uint64_t key;
-	uint32_t tenant;
-	uint8_t status;
+	uint32_t tenant : 20;
+	uint32_t tasks : 12;
+	uint32_t records : 28; /* its history has */
+	uint32_t status : 4;
 };
+#define ENG_CLOSED_RECORDS_MAX ((1u << 28) - 1)
+_Static_assert(sizeof(struct eng_closed) == 56, "there are a million");
+_Static_assert(FROE_TENANTS_MAX < 1u << 20 && FROE_WORKFLOW_TASKS_MAX < 1u << 12 &&
+    FROE_RUN_RECORDS_MAX < ENG_CLOSED_RECORDS_MAX / 2, "they fit");
 
 struct eng_token {
 	struct list link; /* eng->tokens, oldest first */
@@ -567,6 +573,7 @@ enum froe_err quota_worker(const struct eng_tenant *tenant, const struct eng_com
 enum froe_err quota_run(const struct eng_turn *turn, uint32_t before, struct froe_fault *fault)
     FROE_CHECKED;
 enum froe_err quota_record(const struct eng_run *run, struct froe_fault *fault) FROE_CHECKED;
+enum froe_err quota_records(uint32_t records, struct froe_fault *fault) FROE_CHECKED;
 enum froe_err quota_approvals(const struct eng_task *task, uint32_t more,
     struct froe_fault *fault) FROE_CHECKED;
 
@@ -742,6 +749,7 @@ void decide_task_complete(struct eng_turn *turn);
 void decide_task_fail(struct eng_turn *turn);
 void decide_task_refresh(struct eng_turn *turn);
 void decide_task_log(struct eng_turn *turn);
+void decide_task_late(struct eng_turn *turn); /* a line of an attempt that has ended */
 void decide_task_stream(struct eng_turn *turn);
 void decide_task_release(struct eng_turn *turn);
 void decide_task_begin(struct eng_turn *turn);

@@ -180,6 +180,13 @@ eng_closed_ns(const struct eng *eng, struct uuid id)
 	return closed != NULL ? closed->closed_ns : 0;
 }
 
+uint32_t
+eng_closed_records(const struct eng *eng, struct uuid id)
+{
+	const struct eng_closed *closed = keyset_get_uuid(&eng->closed, id);
+	return closed != NULL ? closed->records : 0;
+}
+
 bool
 eng_closed_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
     uint64_t *ret_run, enum eng_status *ret_status)

@@ -170,14 +170,20 @@ quota_run(const struct eng_turn *turn, uint32_t before, struct froe_fault *fault
 
 /* Records of a run: each has a place in memory while the run is open. */
 enum froe_err
-quota_record(const struct eng_run *run, struct froe_fault *fault)
+quota_records(uint32_t records, struct froe_fault *fault)
 {
-	if (run->event_count < FROE_RUN_RECORDS_MAX)
+	if (records < FROE_RUN_RECORDS_MAX)
 		return FROE_OK;
 	return fault_set_field(fault, FROE_RESOURCE_EXHAUSTED, "",
 	    "the run has %u records, the most there are, of lines, chunks, attempts: log less, or "
 	    "go on in a child run",
-	    run->event_count);
+	    records);
+}
+
+enum froe_err
+quota_record(const struct eng_run *run, struct froe_fault *fault)
+{
+	return quota_records(run->event_count, fault);
 }
 
 enum froe_err

@@ -125,6 +125,11 @@ replay_version(struct eng_turn *turn)
 		    "a newer run was started with the same id: that is the one it names");
 		return NULL;
 	}
+	if (closed != NULL && closed->records != 0 && closed->records != replay->records) {
+		reply_fault(turn, FROE_FAILED_PRECONDITION, "run",
+		    "a late log line of the run came while its history was read: ask again");
+		return NULL;
+	}
 	if (eng_run_by_id(eng, replay->run) != NULL) {
 		reply_fault(turn, FROE_FAILED_PRECONDITION, "run",
 		    "the run has not ended: wait for it, or cancel it first");
@@ -351,6 +356,8 @@ find_replayed(const struct apply *apply, struct eng_version **ret_version)
 	if (event->run == 0 || event->run > eng->run_last || eng_run_get(eng, event->run) != NULL ||
 	    eng_run_by_id(eng, event->id) != NULL || (closed != NULL && closed->key != event->run))
 		return misfit(apply, "the run has not ended");
+	if (closed != NULL && closed->records != 0 && event->run_event_no != closed->records + 1u)
+		return misfit(apply, "its record number is not the next");
 	if (event->priority < FROE_PRIORITY_MIN || event->priority > FROE_PRIORITY_MAX ||
 	    event->run_event_no < 2 || event->input == 0 || event->input > event->run_event_no ||
 	    event->kept_count != workflow->versions[event->version - 1]->task_count)

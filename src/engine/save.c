@@ -317,6 +317,13 @@ save_workflows(struct save *save)
 
 /* -------------------------------------------------------------------------------- closed runs */
 
+/* In the place of the status alone, which it was. */
+static uint64_t
+closed_word(const struct eng_closed *closed)
+{
+	return (uint64_t)closed->records << 16 | (uint64_t)closed->tasks << 4 | closed->status;
+}
+
 static void
 save_closed(struct save *save)
 {
@@ -328,7 +335,7 @@ save_closed(struct save *save)
 		put_number(save, closed->closed_ns);
 		put_number(save, closed->key);
 		put_number(save, closed->tenant);
-		put_number(save, closed->status);
+		put_number(save, closed_word(closed));
 		if (++rows % SAVE_ROWS_MAX == 0)
 			save_object(save, ENG_OBJ_CLOSED, 0);
 	}
@@ -342,12 +349,17 @@ closed_take(const struct eng_load *load, struct take *take, struct eng_closed *r
 	ret_row->id = take_uuid(take);
 	ret_row->closed_ns = take_number(take);
 	ret_row->key = take_number(take);
-	ret_row->tenant = take_u32(take);
-	ret_row->status = take_u8(take);
+	uint32_t tenant = take_u32(take);
+	uint64_t word = take_number(take);
+	ret_row->tenant = tenant & 0xfffffu;
+	ret_row->status = word & 0xfu;
+	ret_row->tasks = word >> 4 & 0xfffu;
+	ret_row->records = word >> 16 & ENG_CLOSED_RECORDS_MAX;
 	keyset_prefetch_uuid(&load->eng->runs_by_id, ret_row->id);
 	keyset_prefetch_uuid(&load->eng->closed, ret_row->id);
 	return !take->bad && ret_row->status >= ENG_COMPLETED && ret_row->status <= ENG_CANCELLED &&
-	    eng_tenant_get(load->eng, ret_row->tenant) != NULL && ret_row->key != 0 &&
+	    closed_word(ret_row) == word && ret_row->tasks <= FROE_WORKFLOW_TASKS_MAX &&
+	    eng_tenant_get(load->eng, tenant) != NULL && ret_row->key != 0 &&
 	    ret_row->key <= load->engine.run_last;
 }
 

@@ -25,8 +25,8 @@ emit(struct eng_turn *turn, const struct eng_event *event)
 	stored->time_ns = turn->now_ns;
 	if (stored->type == ENG_EV_RUN_STARTED)
 		stored->run_event_no = 1;
-	else if (stored->type == ENG_EV_RUN_REPLAYED)
-		stored->run_event_no = event->run_event_no; /* its run is not there yet */
+	else if (stored->type == ENG_EV_RUN_REPLAYED || stored->type == ENG_EV_LATE_LOGGED)
+		stored->run_event_no = event->run_event_no; /* its run is not there (any more) */
 	else if (stored->run != 0)
 		stored->run_event_no = eng_run_recall(eng, stored->run)->event_count + 1;
 	enum froe_err err = eng_apply(eng, stored, &eng->fault);

@@ -1,9 +1,9 @@
 /*
  * gateway/linger: a result waits a moment for what its attempt still says.
  *
- * Purpose     SDKs put lines and chunks beside the result, over threads and channels of their own:
- *             the last ones come after it. An ended task takes none: so the result of an attempt
- *             that has put some is told to the shard LINGER_NS later. Others are told at once.
+ * Purpose     SDKs put chunks beside the result, over threads and channels of their own: the last
+ *             ones come after it. An ended task takes none: so the result of an attempt that has
+ *             put some is told to the shard LINGER_NS later. Others are told at once.
  * Invariants  calls are held in the order in which they are due.
  */
 #ifndef GATEWAY_LINGER_H
@@ -11,7 +11,7 @@
 
 #include "gateway/gateway_int.h"
 
-/* The task of this call has put a line or a chunk. */
+/* The task of this call has put a chunk. */
 void linger_talks(struct call *call);
 
 /* It is said that the task of this call has begun. True: the call is handled again, later: most

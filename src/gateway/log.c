@@ -1,28 +1,19 @@
 /*
  * gateway/log: lines that tasks put.
  *
- * The SDKs put lines beside the result, and neither waits for the other: so the result does, for a
- * moment (gateway/linger.h). What comes later still is acknowledged and dropped.
+ * The SDKs put lines beside the result, and neither waits for the other: a line is taken when its
+ * attempt, or its run, has ended, too.
  */
 #include "gateway/method.h"
 
 #include "froe/limits.h"
-#include "gateway/linger.h"
 #include "gateway/text.h"
-
-static bool
-late(const struct answer *answer)
-{
-	struct froe_fault fault;
-	return answer_fault(answer, &fault) &&
-	    (fault.code == FROE_LEASE_LAPSED || fault.code == FROE_NOT_FOUND);
-}
 
 static void
 on_line(struct call *call, const struct answer *answer)
 {
 	Hatchet__PutLogResponse response = HATCHET__PUT_LOG_RESPONSE__INIT;
-	if (late(answer) || !call_failed(call, answer))
+	if (!call_failed(call, answer))
 		call_reply(call, &response.base);
 }
 
@@ -35,7 +26,6 @@ put_log(struct call *call, const ProtobufCMessage *message, struct arena *arena)
 	struct ask_options options = {.holder = true};
 	if (!task_take(call, request->task_run_external_id))
 		return;
-	linger_talks(call);
 	if (request->has_task_retry_count)
 		options.attempt = (uint32_t)request->task_retry_count + 1;
 	log.has_task = log.has_lease = true;

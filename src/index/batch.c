@@ -86,15 +86,34 @@ fold_end(struct fold *fold, const struct index_run *run)
 	fold->changed = true;
 }
 
+/* Its places are copied with the new one: `now` may point into LMDB, or to what is lent. */
 static void
-fold_one(struct fold *fold, struct buf *buf, const struct pending *pending)
+fold_extend(struct fold *fold, struct arena *arena, const struct index_run *run)
 {
+	struct bytes had = fold->now.places;
+	if (!fold->has || had.size == 0 || run->seq != fold->now.seq + 1)
+		return;
+	uint8_t *places = arena_alloc(arena, had.size + run->places.size);
+	memcpy(places, had.data, had.size);
+	memcpy(places + had.size, run->places.data, run->places.size);
+	fold->now.places = bytes_of(places, had.size + run->places.size);
+	fold->now.seq = run->seq;
+	fold->changed = true;
+}
+
+static void
+fold_one(struct index *index, struct fold *fold, const struct pending *pending)
+{
+	struct buf *buf = &index->workers;
 	switch (pending->kind) {
 	case PENDING_PUT:
 		fold_put(fold, buf, pending->run);
 		return;
 	case PENDING_END:
 		fold_end(fold, pending->run);
+		return;
+	case PENDING_EXTEND:
+		fold_extend(fold, &index->arena, pending->run);
 		return;
 	case PENDING_TOUCH:
 		if (!fold->has) { /* its put comes later: the row waits for it, in no list */
@@ -194,7 +213,7 @@ batch_run(struct index *index, struct batch *batch, size_t first, size_t count)
 	if (code != 0)
 		return code;
 	for (size_t i = first; i < first + count; i++)
-		fold_one(&fold, &index->workers, &index->pending[i]);
+		fold_one(index, &fold, &index->pending[i]);
 	if (!fold.changed)
 		return 0;
 	/* Another id: the index is of a log that was put back and went another way. */

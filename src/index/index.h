@@ -84,6 +84,10 @@ void index_put(struct index *index, const struct index_run *run);
 void index_put_lent(struct index *index, const struct index_run *run);
 /* The end of a run that was put: its seq, status, finished_ns and places; unless it is newer. */
 void index_end(struct index *index, const struct index_run *run);
+/* One record more of a run that has ended, the one after all that its row tells of: seq, and its
+ * place. Of another one, or of a run without such a row, nothing happens. */
+void index_extend(struct index *index, const struct index_run *run);
+void index_extend_lent(struct index *index, const struct index_run *run);
 /* A worker got a task of the run, which is put before or after. */
 void index_touch(struct index *index, uint32_t tenant, uint64_t number, struct bytes worker);
 /* The same, lent: tenant, number, and workers as a span of texts. */

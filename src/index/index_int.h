@@ -19,6 +19,7 @@
 enum pending_kind {
 	PENDING_PUT,
 	PENDING_END,
+	PENDING_EXTEND, /* run.seq, run.places */
 	PENDING_TOUCH, /* run.workers: the worker, one text */
 	PENDING_DROP,
 };

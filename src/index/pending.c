@@ -70,6 +70,19 @@ index_end(struct index *index, const struct index_run *run)
 }
 
 void
+index_extend_lent(struct index *index, const struct index_run *run)
+{
+	froe_assert(run->seq > 1 && run->places.size > 0);
+	pending_push(index, PENDING_EXTEND, run);
+}
+
+void
+index_extend(struct index *index, const struct index_run *run)
+{
+	index_extend_lent(index, run_copy(index, run));
+}
+
+void
 index_touch_lent(struct index *index, const struct index_run *run)
 {
 	pending_push(index, PENDING_TOUCH, run);

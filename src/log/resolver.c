@@ -286,6 +286,14 @@ resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
 }
 
 void
+resolver_add_late(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
+    struct log_place place, uint16_t type, uint64_t time_ns, struct bytes body)
+{
+	if (list_find(resolver, run_key) != NULL)
+		resolver_add(resolver, run_key, run_event_no, place, type, time_ns, body);
+}
+
+void
 resolver_expect(struct resolver *resolver, uint64_t run_key, uint32_t count)
 {
 	if (count <= LIST_CAPACITY || list_find(resolver, run_key) != NULL)

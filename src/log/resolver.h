@@ -28,6 +28,10 @@ void resolver_prefault(struct resolver *resolver, struct prefault *prefault);
 void resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
     struct log_place place, uint16_t type, uint64_t time_ns, struct bytes body);
 
+/* The same of a record that comes behind its run's end: unless the run has been forgotten. */
+void resolver_add_late(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
+    struct log_place place, uint16_t type, uint64_t time_ns, struct bytes body);
+
 /* More places of a run; nothing of them is cached. */
 void resolver_load(struct resolver *resolver, uint64_t run_key, const struct log_place *places,
     uint32_t count);

@@ -593,6 +593,15 @@ fold_larger(struct fold *fold, const void *array, size_t count, size_t room, siz
 	return larger;
 }
 
+/* Of a late line it may not be the newest. */
+static uint32_t
+log_attempt(const Froe__TaskView *task, const struct eng_event *event)
+{
+	if (event->type == ENG_EV_LATE_LOGGED && event->attempt != 0)
+		return event->attempt;
+	return task->n_attempts > 0 ? task->attempts[task->n_attempts - 1]->attempt : 0;
+}
+
 static void
 fold_logged(struct fold *fold, Froe__TaskView *task, const struct eng_event *event)
 {
@@ -605,8 +614,7 @@ fold_logged(struct fold *fold, Froe__TaskView *task, const struct eng_event *eve
 		    fold, task->log_attempts, task->n_log, *room, sizeof(uint32_t));
 	}
 	task->log_ns[task->n_log] = event->time_ns;
-	task->log_attempts[task->n_log] =
-	    task->n_attempts > 0 ? task->attempts[task->n_attempts - 1]->attempt : 0;
+	task->log_attempts[task->n_log] = log_attempt(task, event);
 	task->log[task->n_log++] = fold_text(fold, event->text);
 	task->n_log_ns = task->n_log_attempts = task->n_log;
 }
@@ -746,6 +754,7 @@ fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 		task->has_skipped = task->skipped = true;
 		return;
 	case ENG_EV_TASK_LOGGED:
+	case ENG_EV_LATE_LOGGED:
 		fold_logged(fold, task, event);
 		return;
 	case ENG_EV_TASK_STREAMED:

@@ -13,7 +13,8 @@
 #include "server/pushed.h"
 
 /* Places of a frame's closed runs are forgotten here once the index has them. A run that goes
- * on meanwhile, replayed, has more records then: the end that comes with them counts. */
+ * on meanwhile, replayed, has more records then: the end that comes with them counts. So it is with
+ * a record behind the end. */
 struct hub_forget {
 	struct list link;
 	uint64_t frame;
@@ -130,6 +131,25 @@ index_touch_row(struct hub *hub, struct indexer_job *job, const struct eng_event
 	    indexer_kinds(status, run_scheduled(&info)));
 }
 
+/* A record behind the run's end. One of an open run is in the row of its end. */
+static void
+index_late(struct hub *hub, struct indexer_job *job, const struct eng_event *event,
+    const struct log_place *place)
+{
+	buf_reset(&hub->places);
+	history_places_encode(place, 1, &hub->places);
+	indexer_rows_extend(
+	    job, event->tenant, event->run, event->run_event_no, buf_bytes(&hub->places));
+}
+
+static bool
+index_extends(struct hub *hub, const struct eng_event *event)
+{
+	struct eng_run_info info;
+	return event->type == ENG_EV_LATE_LOGGED &&
+	    !eng_run_info(hub->shard->eng, event->run, NULL, &info);
+}
+
 static bool
 index_starts(const struct eng_event *event)
 {
@@ -171,6 +191,8 @@ hub_index_event(struct hub *hub, const struct eng_event *event, const struct log
 		index_started(hub, index_rows(hub, frame), event);
 	else if (index_touches(event))
 		index_touch_row(hub, index_rows(hub, frame), event);
+	else if (index_extends(hub, event))
+		index_late(hub, index_rows(hub, frame), event, place);
 }
 
 void
@@ -201,18 +223,21 @@ hub_index_replayed(struct hub *hub, const struct eng_event *event, const struct 
 		    (enum eng_status)event->status, event->time_ns);
 	else if (index_touches(event))
 		entry = index_touch_row(hub, index_rows_replayed(hub, frame), event);
+	else if (index_extends(hub, event))
+		index_late(hub, index_rows_replayed(hub, frame), event, place);
 	if (entry != NULL)
 		entry->kinds = INDEXER_KEEP;
 }
 
 /* ---------------------------------------------------------------------------------- forgetting */
 
-/* An event has no places here. */
+/* A run has ended, or had before. An event has no places here. */
 static bool
 entry_closes(const struct indexer_entry *entry)
 {
-	return entry->change == INDEXER_PUT && entry->run.finished_ns != 0 &&
-	    entry->run.tenant < INDEX_EVENTS;
+	return entry->change == INDEXER_EXTEND ||
+	    (entry->change == INDEXER_PUT && entry->run.finished_ns != 0 &&
+	        entry->run.tenant < INDEX_EVENTS);
 }
 
 static void
@@ -233,6 +258,13 @@ forget_later(struct hub *hub, const struct indexer_job *job)
 }
 
 static void
+forget_run(struct resolver *resolver, uint64_t run, uint32_t records)
+{
+	if (resolver_count(resolver, run) == records)
+		resolver_forget(resolver, run);
+}
+
+static void
 forget_applied(struct hub *hub)
 {
 	uint64_t applied = indexer_applied(hub->indexer);
@@ -242,11 +274,8 @@ forget_applied(struct hub *hub)
 		    container_of(hub->forgets.next, struct hub_forget, link);
 		if (forget->frame >= applied)
 			return;
-		for (uint32_t i = 0; i < forget->count; i++) {
-			if (resolver_count(resolver, forget->runs[i].run) ==
-			    forget->runs[i].records)
-				resolver_forget(resolver, forget->runs[i].run);
-		}
+		for (uint32_t i = 0; i < forget->count; i++)
+			forget_run(resolver, forget->runs[i].run, forget->runs[i].records);
 		list_remove(&forget->link);
 		mem_free(forget);
 	}
@@ -305,7 +334,8 @@ hub_index_start(struct hub *hub)
 		}
 		for (const struct indexer_entry *row = job->first; row != NULL; row = row->next) {
 			if (entry_closes(row))
-				resolver_forget(hub->shard->resolver, row->run.number);
+				forget_run(
+				    hub->shard->resolver, row->run.number, row->run.seq);
 		}
 		list_remove(at);
 		indexer_job_free(job);

@@ -280,6 +280,9 @@ void hub_read_replay(struct hub *hub, struct eng_tenant_id tenant, struct uuid r
     struct hub_replay_ask *ask);
 /* It is replayed by it; as hub_replay(). */
 enum froe_err hub_read_replay_step(struct hub_read *read, struct froe_fault *fault) FROE_CHECKED;
+/* The run got a record meanwhile: its history is to be read again. */
+bool hub_read_stale(const struct hub_read *read);
+void hub_read_again(struct hub_read *read);
 size_t hub_read_bytes(const struct hub_read *read);
 void hub_read_drop(struct hub_read *read);
 void hub_read_open(struct hub *hub, struct hub_conn *conn, const struct api_command *command);
@@ -322,11 +325,16 @@ uint64_t hub_access_expiring(const struct hub *hub); /* tokens in use that end s
 void hub_access_release_all(struct hub *hub);
 /* hub_replay.c: a run that has ended, its history being read, is to go on */
 struct hub_replay_ask;
-struct hub_replay_ask *hub_replay_ask(const struct hub *hub, const struct hub_conn *conn,
+struct hub_replay_ask *hub_replay_ask(const struct hub_conn *conn,
     const struct api_command *command);
 /* For a run that a job has reached. */
-struct hub_replay_ask *hub_replay_ask_job(const struct hub *hub, const struct eng_job_view *job,
+struct hub_replay_ask *hub_replay_ask_job(const struct eng_job_view *job,
     const struct eng_job_step *step);
+/* Its history is about to be looked for. */
+void hub_replay_look(const struct hub *hub, struct hub_replay_ask *ask, struct uuid run);
+/* A log line of the run has come since: `count` records are not all it has. */
+bool hub_replay_stale(const struct hub *hub, const struct hub_replay_ask *ask, struct uuid run,
+    uint32_t count);
 /* The job that asks; NULL: a connection does. */
 const struct eng_job_step *hub_replay_job(const struct hub_replay_ask *ask);
 void hub_replay_free(struct hub_replay_ask *ask); /* NULL: nothing */

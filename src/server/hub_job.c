@@ -476,8 +476,17 @@ job_reads_ahead(struct hub *hub, struct hub_job *job)
 		struct eng_job_step step = {.number = job->number, .cursor = row->number};
 		job->pasts[job->row_read++].state = PAST_READS;
 		hub_read_replay(
-		    hub, job->tenant, row->id, hub_replay_ask_job(hub, &view, &step));
+		    hub, job->tenant, row->id, hub_replay_ask_job(&view, &step));
 	}
+}
+
+static void
+job_reads_again(struct hub_job *job, struct job_past *past)
+{
+	struct hub_read *read = past->read;
+	job->read_bytes -= hub_read_bytes(read);
+	*past = (struct job_past){.state = PAST_READS};
+	hub_read_again(read);
 }
 
 /* FROE_OK: it goes on, or the engine refused it: the job has advanced. */
@@ -514,6 +523,10 @@ job_replays(struct hub *hub, struct hub_job *job, const struct walk_row *row)
 		return;
 	if (log_space(hub->shard->log) != LOG_SPACE_OK) {
 		job_again(hub, job);
+		return;
+	}
+	if (past->read != NULL && hub_read_stale(past->read)) {
+		job_reads_again(job, past);
 		return;
 	}
 	enum froe_err err = job_replay(hub, job, past);

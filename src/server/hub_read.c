@@ -277,6 +277,10 @@ history_done(struct history *history, enum froe_err err)
 		read_loaded(read, job);
 		return;
 	}
+	if (err == FROE_OK && hub_read_stale(read)) {
+		hub_read_again(read);
+		return;
+	}
 	err = read_answer(read, err, &fault);
 	if (err == FROE_OK)
 		read_free(read);
@@ -353,6 +357,7 @@ read_find(struct hub_read *read)
 {
 	struct indexer_job *job = indexer_job_new(INDEXER_FIND);
 	job->row.id = read->run;
+	job->whole = read->op == API_OP_RUN_REPLAY;
 	read_ask(read, job, 0);
 }
 
@@ -387,6 +392,8 @@ read_run(struct hub_read *read)
 	uint64_t run = 0;
 	enum eng_status status;
 	uint32_t count = 0;
+	if (read->replay != NULL)
+		hub_replay_look(read->hub, read->replay, read->run);
 	if (eng_run_find(shard->eng, read->tenant, read->run, &run) ||
 	    eng_closed_find(shard->eng, read->tenant, read->run, &run, &status))
 		count = resolver_count(shard->resolver, run);
@@ -464,7 +471,7 @@ hub_read_open(struct hub *hub, struct hub_conn *conn, const struct api_command *
 		read->want = HISTORY_OUTPUT;
 		read->task = text_copy(command->run.task);
 	} else if (command->op == API_OP_RUN_REPLAY) {
-		read->replay = hub_replay_ask(hub, conn, command);
+		read->replay = hub_replay_ask(conn, command);
 	} else if (command->op == API_OP_STREAM_GET) {
 		read->task = text_copy(command->run.task);
 		read->after = command->run.after;
@@ -493,6 +500,24 @@ hub_read_replay_step(struct hub_read *read, struct froe_fault *fault)
 {
 	return hub_replay(
 	    read->hub, &read->origin, read->tenant, read->replay, read->history, fault);
+}
+
+bool
+hub_read_stale(const struct hub_read *read)
+{
+	uint64_t run;
+	return read->op == API_OP_RUN_REPLAY &&
+	    !eng_run_find(read->hub->shard->eng, read->tenant, read->run, &run) &&
+	    hub_replay_stale(read->hub, read->replay, read->run, read->history->count);
+}
+
+void
+hub_read_again(struct hub_read *read)
+{
+	history_free(read->history);
+	read->history = NULL;
+	list_remove(&read->link);
+	read_run(read);
 }
 
 size_t

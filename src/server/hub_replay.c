@@ -18,6 +18,7 @@ struct hub_replay_ask {
 	uint32_t node;
 	struct eng_job_step job;
 	uint64_t asked_ns; /* engine time: before the history was looked for */
+	bool known;        /* then the engine knew the run */
 };
 
 static char *
@@ -30,8 +31,7 @@ text_copy(struct bytes text)
 }
 
 struct hub_replay_ask *
-hub_replay_ask(const struct hub *hub, const struct hub_conn *conn,
-    const struct api_command *command)
+hub_replay_ask(const struct hub_conn *conn, const struct api_command *command)
 {
 	struct hub_replay_ask *ask = mem_zalloc(sizeof(*ask));
 	ask->task = text_copy(command->replay.task);
@@ -40,21 +40,39 @@ hub_replay_ask(const struct hub *hub, const struct hub_conn *conn,
 	ask->input = bytes_of(mem_copy(command->replay.input.data, command->replay.input.size),
 	    command->replay.input.size);
 	ask->node = command->replay.node;
-	ask->asked_ns = hub->shard->clock.now_ns;
 	return ask;
 }
 
 struct hub_replay_ask *
-hub_replay_ask_job(const struct hub *hub, const struct eng_job_view *job,
-    const struct eng_job_step *step)
+hub_replay_ask_job(const struct eng_job_view *job, const struct eng_job_step *step)
 {
 	struct hub_replay_ask *ask = mem_zalloc(sizeof(*ask));
 	ask->task = text_copy(job->task);
 	ask->reason = text_copy(job->reason);
 	ask->actor = text_copy(job->actor);
 	ask->job = *step;
-	ask->asked_ns = hub->shard->clock.now_ns;
 	return ask;
+}
+
+void
+hub_replay_look(const struct hub *hub, struct hub_replay_ask *ask, struct uuid run)
+{
+	ask->asked_ns = hub->shard->clock.now_ns;
+	ask->known = eng_closed_ns(hub->shard->eng, run) != 0;
+}
+
+/* A run that the engine does not remember takes no late lines. One that it has forgotten meanwhile
+ * may have got some before. */
+bool
+hub_replay_stale(const struct hub *hub, const struct hub_replay_ask *ask, struct uuid run,
+    uint32_t count)
+{
+	const struct eng *eng = hub->shard->eng;
+	uint64_t closed_ns = eng_closed_ns(eng, run);
+	uint32_t records = eng_closed_records(eng, run);
+	if (closed_ns > ask->asked_ns)
+		return false; /* it went on, and ended again: hub_replay() says so */
+	return closed_ns != 0 ? records != 0 && records != count : ask->known;
 }
 
 const struct eng_job_step *

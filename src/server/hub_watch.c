@@ -101,6 +101,7 @@ change_name(enum eng_event_type type)
 	case ENG_EV_TASK_BEGUN:
 		return "begun";
 	case ENG_EV_TASK_LOGGED:
+	case ENG_EV_LATE_LOGGED:
 		return "logged";
 	case ENG_EV_TASK_STREAMED:
 		return NULL; /* a stream has readers of its own */

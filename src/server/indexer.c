@@ -49,6 +49,7 @@ indexer_open(struct indexer *indexer, struct io_env *env, const char *dir, struc
 	names_init(&indexer->names);
 	list_init(&indexer->parked);
 	list_init(&indexer->taken);
+	list_init(&indexer->late);
 	ring_init(&indexer->jobs, INDEXER_CAPACITY);
 	ring_init(&indexer->answers, INDEXER_CAPACITY);
 	atomic_store(&indexer->applied, *ret_applied);
@@ -267,6 +268,33 @@ entry_drop(struct indexer *indexer, const struct index_run *row)
 		rebuild_drop(indexer->rebuild, row->number);
 }
 
+/* What a rebuild has not come to yet, or may read no more: the run's end may be before it, the
+ * record behind it. */
+struct indexer_late {
+	struct list link;
+	struct index_run row;
+	uint8_t place[];
+};
+
+static void
+entry_extend(struct indexer *indexer, const struct index_run *row)
+{
+	index_extend_lent(indexer->index, row);
+	if (!is_behind(indexer))
+		return;
+	struct indexer_late *late = mem_alloc(sizeof(*late) + row->places.size);
+	indexer_row_keep(&late->row, row, late->place);
+	list_push(&indexer->late, &late->link);
+}
+
+static void
+late_free(struct indexer *indexer)
+{
+	struct list *at;
+	while ((at = list_pop(&indexer->late)) != NULL)
+		mem_free(container_of(at, struct indexer_late, link));
+}
+
 static void
 entry_take(struct indexer *indexer, const struct indexer_entry *entry)
 {
@@ -276,6 +304,8 @@ entry_take(struct indexer *indexer, const struct indexer_entry *entry)
 		indexer->newest_ns = time_ns;
 	if (entry->change == INDEXER_PUT)
 		index_put_lent(indexer->index, row);
+	else if (entry->change == INDEXER_EXTEND)
+		entry_extend(indexer, row);
 	else if (entry->change == INDEXER_DROP)
 		entry_drop(indexer, row);
 	else if (row->workers.size > 0)
@@ -360,7 +390,8 @@ indexer_find(struct indexer *indexer, struct indexer_job *job)
 	job->found = false;
 	if (index_find(indexer->index, job->row.id, find_take, job) == FROE_CORRUPT)
 		indexer_anew(indexer, "the index is damaged: a row is not what was put");
-	job->behind = is_behind(indexer) && (!job->found || job->row.finished_ns == 0);
+	job->behind = is_behind(indexer) &&
+	    (!job->found || job->whole || job->row.finished_ns == 0);
 }
 
 /* False: only the rebuild's end can tell. */
@@ -508,11 +539,23 @@ rebuild_begin(struct indexer *indexer)
 	return indexer->rebuild != NULL;
 }
 
+/* Once: what is pending stays so until it is committed, or made anew. */
+static void
+late_put(struct indexer *indexer)
+{
+	struct list *at;
+	list_for_each(at, &indexer->late)
+		index_extend(
+		    indexer->index, &container_of(at, struct indexer_late, link)->row);
+	late_free(indexer);
+}
+
 /* All rows are put: with the commit that writes the last of them, the index is complete. */
 static void
 rebuild_finish(struct indexer *indexer)
 {
 	struct froe_fault fault;
+	late_put(indexer);
 	enum froe_err err = index_commit(indexer->index, indexer->pending_frame, true, &fault);
 	failpoint_pass(FAILPOINT_index_rebuilt);
 	if (err == FROE_CORRUPT) {
@@ -694,6 +737,7 @@ indexer_close(struct indexer *indexer)
 	names_release(&indexer->names);
 	index_close(indexer->index);
 	taken_free(indexer);
+	late_free(indexer);
 	mem_free(indexer->dir);
 	mem_free(indexer->data);
 }

@@ -60,6 +60,7 @@ enum eng_status indexer_status(uint32_t kinds);
 
 enum indexer_change {
 	INDEXER_PUT,   /* a run's row, and what it is at */
+	INDEXER_EXTEND, /* a record of a run that has ended: its place */
 	INDEXER_TOUCH, /* what an open run is at; workers: the one that got it */
 	INDEXER_DROP,  /* the run is no longer known */
 };
@@ -100,9 +101,10 @@ struct indexer_job {
 	struct indexer_entry *last;
 	struct indexer_chunk *chunks;
 	uint32_t count;
-	uint32_t closed;   /* of them: rows of runs that have ended */
+	uint32_t closed;   /* of them: of runs that have ended */
 	struct index_run row; /* FIND, NAME: its bytes lie in `block`, or behind the job */
 	void *block;
+	bool whole;        /* FIND: a row that may lack records is not found yet */
 	bool found;
 	bool behind;       /* it may be there, but the index is being made anew */
 	struct indexer_list *list; /* LIST; owned */
@@ -133,6 +135,7 @@ struct indexer {
 	struct rebuild *rebuild;     /* under way */
 	uint64_t rebuild_ns;         /* when it is begun, again; 0: it need not be */
 	bool rebuild_told;           /* that it failed */
+	struct list late;            /* struct indexer_late: put again when it is over */
 	uint64_t keep_ns;            /* of a closed run; UINT64_MAX: for ever */
 	uint64_t newest_ns;          /* engine time of the newest row */
 	_Atomic uint64_t age_ns;     /* engine time that was told beside the rows */
@@ -165,6 +168,9 @@ void indexer_job_free(struct indexer_job *job);
 struct indexer_job *indexer_rows_job(uint64_t frame);
 struct indexer_entry *indexer_rows_put(struct indexer_job *job, const struct index_run *row,
     uint32_t kinds);
+/* Record `seq` of a run that has ended: index_extend(). */
+void indexer_rows_extend(struct indexer_job *job, uint32_t tenant, uint64_t run, uint32_t seq,
+    struct bytes place);
 /* Of the run that was put just before, it goes into its row. */
 struct indexer_entry *indexer_rows_touch(struct indexer_job *job, uint32_t tenant, uint64_t run,
     struct bytes worker, uint32_t kinds);

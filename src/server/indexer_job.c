@@ -152,6 +152,15 @@ indexer_rows_put(struct indexer_job *job, const struct index_run *row, uint32_t 
 	return rows_add(job, INDEXER_PUT, row, kinds);
 }
 
+void
+indexer_rows_extend(struct indexer_job *job, uint32_t tenant, uint64_t run, uint32_t seq,
+    struct bytes place)
+{
+	struct index_run row = {.tenant = tenant, .number = run, .seq = seq, .places = place};
+	job->closed++;
+	rows_add(job, INDEXER_EXTEND, &row, INDEXER_KEEP);
+}
+
 /* The row of an open run, put just now and held by nobody yet; or NULL. */
 static struct indexer_entry *
 rows_fresh(const struct indexer_job *job, uint32_t tenant, uint64_t run)

@@ -148,10 +148,24 @@ run_close(struct rebuild *rebuild, const struct eng_event *event, struct rebuild
 	run_free(run);
 }
 
+/* A record behind the run's end. */
+static void
+run_late(struct rebuild *rebuild, const struct eng_event *event, const struct log_place *place)
+{
+	struct index_run row = {
+	    .number = event->run, .tenant = event->tenant, .seq = event->run_event_no};
+	buf_reset(&rebuild->texts);
+	history_places_encode(place, 1, &rebuild->texts);
+	row.places = buf_bytes(&rebuild->texts);
+	index_extend(rebuild->index, &row);
+}
+
 static void
 run_record(struct rebuild *rebuild, const struct eng_event *event, const struct log_place *place)
 {
 	struct rebuild_run *run = map_get_u64(&rebuild->runs, event->run);
+	if (run == NULL && event->type == ENG_EV_LATE_LOGGED)
+		run_late(rebuild, event, place);
 	if (run == NULL &&
 	    (event->type == ENG_EV_RUN_STARTED || event->type == ENG_EV_RUN_REPLAYED) &&
 	    map_get_u64(&rebuild->dropped, event->run) == NULL)

@@ -73,6 +73,7 @@ static const struct type_row type_table[] = {
 static const struct type_row optional_table[] = {
     [ENG_EV_TASK_LOGGED - RECORD_TYPE_OPTIONAL] = TYPE(TASK_LOGGED, task_logged),
     [ENG_EV_TASK_STREAMED - RECORD_TYPE_OPTIONAL] = TYPE(TASK_STREAMED, task_streamed),
+    [ENG_EV_LATE_LOGGED - RECORD_TYPE_OPTIONAL] = TYPE(LATE_LOGGED, late_logged),
 };
 
 #define FIELD_ID 11u

@@ -218,9 +218,11 @@ step_append(struct shard *shard, const struct eng_output *output)
 	    shard->resolver, shard->entries[0].run_key, entries_alike(shard->entries, count));
 	for (size_t i = 0; i < count; i++) {
 		const struct log_entry *entry = &shard->entries[i];
+		bool late = entry->type == ENG_EV_LATE_LOGGED;
 		if (entry->run_key != 0) {
-			resolver_add(shard->resolver, entry->run_key, entry->run_event_no,
-			    shard->places[i], entry->type, entry->time_ns, entry->body);
+			(late ? resolver_add_late : resolver_add)(shard->resolver, entry->run_key,
+			    entry->run_event_no, shard->places[i], entry->type, entry->time_ns,
+			    entry->body);
 		}
 	}
 }

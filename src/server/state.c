@@ -172,13 +172,10 @@ state_apply(struct state *state, const struct log_record *record, struct eng_eve
 		err = history_adopt(state->resolver, ret_event, fault);
 	if (err != FROE_OK)
 		return err;
-	struct log_place place = {
-	    .lsn = record->lsn,
-	    .event_seq = record->event_seq,
-	    .size = LOG_RECORD_HEADER_BYTES + (uint32_t)record->body.size,
-	};
-	resolver_add(state->resolver, ret_event->run, ret_event->run_event_no, place, record->type,
-	    record->time_ns, record->body);
+	struct log_place place = log_place_of(record);
+	(ret_event->type == ENG_EV_LATE_LOGGED ? resolver_add_late : resolver_add)(state->resolver,
+	    ret_event->run, ret_event->run_event_no, place, record->type, record->time_ns,
+	    record->body);
 	return FROE_OK;
 }
 

@@ -843,6 +843,19 @@ driver_task_command(const struct driver *driver, enum eng_command_type type, uin
 	return command;
 }
 
+/* A log line of an attempt that has ended. */
+static inline struct eng_command
+driver_late_command(const struct driver *driver, uint64_t run, const char *name, uint32_t attempt)
+{
+	struct eng_command command = driver_command(driver, ENG_CMD_TASK_LOG);
+	command.task.fence.task =
+	    uuid_task(ledger_run(&driver->ledger, run)->id, driver_index(driver, run, name));
+	command.task.bytes = bytes_text("late");
+	command.task.late = true;
+	command.task.attempt = attempt;
+	return command;
+}
+
 static inline void
 driver_complete(struct driver *driver, uint64_t run, const char *name)
 {

@@ -285,8 +285,11 @@ ledger_run_event(struct ledger *ledger, struct ledger_run *run, const struct eng
 	enum eng_task_state to;
 	if (event->type == ENG_EV_RUN_REPLAYED)
 		ledger_run_replayed(ledger, run, event);
-	froe_assert(!run->closed);
+	froe_assert(!run->closed || event->type == ENG_EV_LATE_LOGGED);
 	froe_assert(event->run_event_no == run->record_count + 1);
+	if (event->type == ENG_EV_LATE_LOGGED) /* of a run that is there; it changes nothing */
+		froe_assert(event->task < run->task_count && uuid_equal(event->id, run->id) &&
+		    event->tenant == run->tenant);
 	if (run->record_count == run->record_capacity) {
 		run->record_capacity = run->record_capacity * 2 + 16;
 		run->records = mem_resize(run->records, run->record_capacity * sizeof(size_t));

@@ -113,8 +113,12 @@ story_tell(struct driver *d)
 	driver_complete(d, third, "c");
 	driver_complete(d, third, "e"); /* TASK_SKIPPED: f */
 	story_of_workers(d);
+	command = driver_late_command(d, third, "a", 0);
+	assert_int_equal(driver_try(d, &command), FROE_OK); /* LATE_LOGGED */
 	struct eng_command again = driver_replay_command(d, third, 2, bytes_text("[1]"));
 	assert_int_equal(driver_try(d, &again), FROE_OK); /* RUN_REPLAYED */
+	command = driver_late_command(d, third, "a", 1);
+	assert_int_equal(driver_try(d, &command), FROE_OK); /* of an open run */
 	uint64_t job = driver_job(d, ENG_JOB_CANCEL, "all"); /* JOB_STARTED, _ADVANCED, _ENDED */
 	assert_int_equal(driver_job_step(d, job, second), FROE_OK);
 	assert_int_equal(driver_job_over(d, ENG_CMD_JOB_END, job, 0, FROE_OK), FROE_OK);

@@ -107,6 +107,85 @@ workers_assert(struct place *place, uint64_t number, uint32_t count, const char 
 	buf_release(&workers);
 }
 
+/* A row with so many records of four bytes each; 0: of an open run. */
+static void
+row_put_records(struct place *place, uint64_t number, uint32_t seq, uint32_t records)
+{
+	struct row row;
+	uint8_t places[64] = {0};
+	row_make(&row, 1, number, 2);
+	for (uint32_t i = 0; i < records; i++)
+		places[i * 4] = (uint8_t)(i + 1);
+	row.run.seq = seq;
+	row.run.finished_ns = records > 0 ? 1 : 0;
+	row.run.places = bytes_of(places, records * 4);
+	index_put(place->index, &row.run);
+}
+
+static void
+row_extend(struct place *place, uint64_t number, uint32_t seq)
+{
+	struct index_run run = {.tenant = 1, .number = number, .seq = seq};
+	run.places = bytes_of((uint8_t[]){(uint8_t)seq, 0, 0, 0}, 4);
+	index_extend(place->index, &run);
+}
+
+static void
+places_take(void *context, const struct index_run *run)
+{
+	uint32_t *count = context;
+	*count = run->seq;
+	assert_int_equal(run->places.size, run->finished_ns != 0 ? run->seq * 4 : 0);
+	for (size_t i = 0; i < run->places.size / 4; i++)
+		assert_int_equal(run->places.data[i * 4], i + 1);
+}
+
+static void
+records_assert(struct place *place, uint64_t number, uint32_t records)
+{
+	struct row row;
+	uint32_t count = 0;
+	row_make(&row, 1, number, 2);
+	assert_int_equal(index_find(place->index, row.run.id, places_take, &count), FROE_OK);
+	assert_int_equal(count, records);
+}
+
+/* Records behind the end, each once and in order, in one batch with the row or later. */
+static void
+test_index__is_extended(void **state)
+{
+	struct place *place = *state;
+	assert_int_equal(place_open(place, store_a), FROE_OK);
+	for (uint64_t number = 1; number <= 2; number++) {
+		row_extend(place, number, 4); /* of no row */
+		row_put_records(place, number, 1, 0);
+		row_extend(place, number, 2); /* of an open run */
+		row_put_records(place, number, 3, 3);
+		row_extend(place, number, 4);
+		if (number == 1)
+			place_commit(place, 1);
+		row_extend(place, number, 6); /* there is none before it */
+		row_extend(place, number, 5);
+		row_extend(place, number, 4); /* it is there */
+	}
+	place_commit(place, 2);
+	records_assert(place, 1, 5);
+	records_assert(place, 2, 5);
+	row_put_records(place, 1, 3, 3); /* what is older, again */
+	row_extend(place, 1, 4);
+	row_extend(place, 1, 6);
+	index_drop(place->index, 1, 2);
+	row_extend(place, 2, 6);
+	place_commit(place, 3);
+	records_assert(place, 1, 6);
+	list_assert(place->index, 1, 0, 0, (uint64_t[]){1, 0});
+	row_put_records(place, 1, 7, 0); /* it goes on */
+	row_extend(place, 1, 8);
+	place_commit(place, 4);
+	records_assert(place, 1, 7);
+	index_check(place->index);
+}
+
 /* Workers are added: before the put, after it, by an older one; and there is a limit to them. */
 static void
 test_index__workers(void **state)
@@ -380,6 +459,7 @@ main(void)
 	    CASE(test_index__empty),
 	    CASE(test_index__list_and_find),
 	    CASE(test_index__newest_put_stays),
+	    CASE(test_index__is_extended),
 	    CASE(test_index__workers),
 	    CASE(test_index__drop),
 	    CASE(test_index__expire),

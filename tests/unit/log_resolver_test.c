@@ -210,6 +210,25 @@ test_resolver__forgets_a_run(void **state)
 	resolver_close(resolver);
 }
 
+/* Behind the end of a run, if it is known still. */
+static void
+test_resolver__late_records(void **state)
+{
+	(void)state;
+	struct resolver *resolver = resolver_open(256);
+	struct added one = {5, 1, 8};
+	struct log_place place;
+	add(resolver, 1, &one);
+	resolver_add_late(resolver, 5, 2, place_of(2, 0), 9, 2000, bytes_of(NULL, 0));
+	assert_int_equal(resolver_count(resolver, 5), 2);
+	assert_true(resolver_place(resolver, 5, 2, &place));
+	assert_int_equal(place.event_seq, 2);
+	resolver_forget(resolver, 5);
+	resolver_add_late(resolver, 5, 3, place_of(3, 0), 9, 3000, bytes_of(NULL, 0));
+	assert_int_equal(resolver_runs(resolver), 0);
+	resolver_close(resolver);
+}
+
 /* Many runs' places in a row, some in several pieces; then it is as if they had been added. */
 static void
 test_resolver__loads_many(void **state)
@@ -292,6 +311,7 @@ main(void)
 	    cmocka_unit_test(test_resolver__places_are_dense),
 	    cmocka_unit_test(test_resolver__forgets_a_run),
 	    cmocka_unit_test(test_resolver__asks_ahead_in_the_first_round),
+	    cmocka_unit_test(test_resolver__late_records),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

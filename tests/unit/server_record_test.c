@@ -79,6 +79,7 @@ static const struct {
     {ENG_EV_JOB_ENDED, "JOB_ENDED", " text status actor job "},
     {ENG_EV_TASK_LOGGED, "TASK_LOGGED", " task lease attempt text "},
     {ENG_EV_TASK_STREAMED, "TASK_STREAMED", " task lease attempt payload "},
+    {ENG_EV_LATE_LOGGED, "LATE_LOGGED", " task attempt tenant id text "},
 };
 #define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
 
@@ -414,7 +415,7 @@ static void
 test_record__unknown_types(void **state)
 {
 	static const uint16_t required[] = {0, 255, 4000, 0x7fff};
-	static const uint16_t optional[] = {0x8000, 0x8003, 0xffff};
+	static const uint16_t optional[] = {0x8000, 0x8fff, 0xffff};
 	struct log_record record = {.lsn.v = 0xabc, .body = bytes_text("anything at all")};
 	struct froe_fault fault = {0};
 	struct eng_event event;

@@ -403,6 +403,10 @@ answer_decide(struct model *model)
 	case ENG_CMD_TASK_RELEASE:
 	case ENG_CMD_TASK_BEGIN:
 	case ENG_CMD_TASK_RETURN:
+		if (command->type == ENG_CMD_TASK_LOG && command->task.late) {
+			answer_late_line(model);
+			return;
+		}
 		model->answer.current = model_fence_current(model, command->task.worker.v,
 		    &command->task.fence);
 		if (!model->answer.current)

@@ -389,6 +389,7 @@ static const struct event_row event_table[] = {
     {ENG_EV_EVENT_PUSHED, on_event_pushed, OF_NOTHING},
     {ENG_EV_LEASES_DROPPED, on_leases_dropped, OF_NOTHING},
     {ENG_EV_TASK_LOGGED, on_task_logged, OF_TASK},
+    {ENG_EV_LATE_LOGGED, on_late_logged, OF_TASK},
     {ENG_EV_TASK_STREAMED, on_task_streamed, OF_TASK},
     {ENG_EV_RATE_LIMIT_PUT, on_rate_limit_put, OF_NOTHING},
     {ENG_EV_TOKEN_CREATED, on_token_created, OF_NOTHING},
@@ -415,7 +416,8 @@ witness_run(struct witness *witness, bool of_task)
 	const struct eng_event *event = witness->event;
 	struct model_run *run = model_run(witness->model, event->run);
 	require(witness, run != NULL, "no such run");
-	require(witness, !run->closed || event->type == ENG_EV_RUN_REPLAYED,
+	require(witness, !run->closed || event->type == ENG_EV_RUN_REPLAYED ||
+	    event->type == ENG_EV_LATE_LOGGED,
 	    "after the run's end");
 	witness->run = run;
 	if (!of_task)

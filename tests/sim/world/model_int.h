@@ -110,6 +110,8 @@ void on_task_cancelled(struct witness *witness);
 void on_task_skipped(struct witness *witness);
 void on_lease_refreshed(struct witness *witness);
 void on_task_logged(struct witness *witness);
+void on_late_logged(struct witness *witness);
+void answer_late_line(struct model *model);
 void on_task_streamed(struct witness *witness);
 
 #endif

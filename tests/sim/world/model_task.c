@@ -654,3 +654,43 @@ on_task_logged(struct witness *witness)
 	require(witness, witness->event->lease == witness->task->lease, "not the current lease");
 	require(witness, caused_by_fence(witness, ENG_CMD_TASK_LOG), "its holder logged nothing");
 }
+
+/* A line of an attempt that there was, while the engine remembers its run. */
+void
+answer_late_line(struct model *model)
+{
+	const struct eng_command *command = model->cause;
+	uint32_t number;
+	const struct model_run *run =
+	    model_run_by_id(model, uuid_run_of(command->task.fence.task, &number));
+	bool known = run != NULL && !run->unbound && number != 0 &&
+	    number <= run->recipe->task_count &&
+	    model->tenant_numbers[run->tenant] == command->tenant.v;
+	if (!known) {
+		model->answer.err = FROE_NOT_FOUND;
+	} else if (!run->closed) {
+		uint32_t attempt = run->tasks[number - 1].attempt;
+		if (attempt == 0 || command->task.attempt > attempt)
+			model->answer.err = FROE_NOT_FOUND;
+	} else {
+		model->answer.any = model->now_ns - run->closed_ns > MODEL_CLOSED_TTL_NS / 2;
+	}
+}
+
+void
+on_late_logged(struct witness *witness)
+{
+	const struct eng_event *event = witness->event;
+	const struct eng_command *cause = witness->model->cause;
+	require(witness, uuid_equal(event->id, witness->run->id), "another run");
+	require(witness, witness->model->tenant_numbers[witness->run->tenant] == event->tenant,
+	    "another tenant");
+	if (cause == NULL)
+		return;
+	require(witness, cause->type == ENG_CMD_TASK_LOG && cause->task.late &&
+	    uuid_equal(cause->task.fence.task, uuid_task(witness->run->id, event->task)),
+	    "nobody logged it");
+	require(witness, bytes_equal(event->text, cause->task.bytes), "another line");
+	require(witness, cause->task.attempt == 0 || event->attempt == cause->task.attempt,
+	    "of another attempt");
+}

@@ -44,7 +44,8 @@ void process_retention_end(struct process *process);
 void process_retention_turn(struct process *process);
 /* Once a start, before its first event: what the log does not give back is told from memory. */
 void process_recall(struct process *process);
-void process_place(struct process *process, const struct eng_event *event);
+void process_place(struct process *process, const struct eng_event *event,
+    const struct log_place *place);
 void process_check_places(struct process *process);
 
 /* process_job.c */

@@ -77,12 +77,14 @@ process_recall(struct process *process)
 }
 
 void
-process_place(struct process *process, const struct eng_event *event)
+process_place(struct process *process, const struct eng_event *event,
+    const struct log_place *place)
 {
 	struct history_row *row = &process->history->rows[process->history->count - 1];
-	if (process->history->keeps && event->run != 0)
-		row->placed = resolver_place(process->shard.resolver, event->run,
-		    event->run_event_no, &row->place);
+	if (!process->history->keeps || event->run == 0)
+		return;
+	row->placed = true;
+	row->place = *place; /* the resolver may have forgotten the run */
 }
 
 /* An open run's records lie where they lay, whatever the state came from. */

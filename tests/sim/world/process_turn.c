@@ -149,11 +149,10 @@ hook_event(void *context, const struct eng_event *event, const struct log_place 
     uint64_t frame)
 {
 	struct process *process = context;
-	(void)place;
 	judge_note(process->judge, "event", (uint64_t)event->type, event->run,
 	    (uint64_t)event->task << 32 | event->lease);
 	history_append(process->history, event, frame);
-	process_place(process, event);
+	process_place(process, event, place);
 	if (process->plan->plant != PLANT_NONE && event_planted(process, event, frame))
 		return;
 	model_event(process->model, event, frame);
@@ -182,7 +181,8 @@ hook_replayed(void *context, const struct eng_event *event, const struct log_pla
 	process_recall(process);
 	const struct model_run *run = model_run(process->model, event->run);
 	bool enters = event->type == ENG_EV_RUN_STARTED || event->type == ENG_EV_RUN_REPLAYED;
-	if (run != NULL && !enters &&
+	bool late = event->type == ENG_EV_LATE_LOGGED && run != NULL && run->closed;
+	if (run != NULL && !enters && !late &&
 	    (!uuid_equal(run->id, info->id) || info->version != run->version))
 		judge_fail(process->judge, "run %" PRIu64 " was replayed as another", run->key);
 	history_replayed(process->history, event, frame, process->shard.eng);

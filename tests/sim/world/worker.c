@@ -377,6 +377,24 @@ task_turn(struct world *world, struct worker *worker, struct worker_task *task)
 	send_end(world, worker, task);
 }
 
+/* A line of some attempt, which may go on still, or have ended long ago. */
+static void
+send_late(struct world *world, struct worker *worker)
+{
+	uint32_t count = world->fence_count < WORLD_FENCES ? (uint32_t)world->fence_count
+	                                                   : WORLD_FENCES;
+	if (count == 0)
+		return;
+	const struct eng_fence *fence = &world->fences[dice_below(&world->dice, count)];
+	struct eng_command command = worker_command(world, worker, fence, ENG_CMD_TASK_LOG);
+	command.task.fence.lease = 0;
+	command.task.late = true;
+	command.task.attempt = (uint32_t)dice_below(&world->dice, 3);
+	command.task.bytes = bytes_text("a line that comes late");
+	if (process_submit(&world->process, &command))
+		judge_mark(&world->judge, KIND_LOG_LATE);
+}
+
 /* Completes what it does not hold: another worker's task, or a lease of long ago. */
 static void
 send_wrong(struct world *world, struct worker *worker)
@@ -472,6 +490,8 @@ worker_work(struct world *world, struct worker *worker)
 		task_turn(world, worker, &worker->tasks[i]);
 	if (worker->state == WORKER_ON && worker_does(world, KIND_COMPLETE_WRONG, 5))
 		send_wrong(world, worker);
+	if (worker->state == WORKER_ON && worker_does(world, KIND_LOG_LATE, 5))
+		send_late(world, worker);
 }
 
 static void

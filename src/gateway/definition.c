@@ -21,7 +21,7 @@ const struct definition_paths DEFINITION_PATHS = {
 static enum froe_err
 refuse(struct froe_fault *fault, const char *within, const char *field, const char *why)
 {
-	char path[64];
+	char path[96];
 	snprintf(path, sizeof(path), "%s%s", within, field);
 	return fault_set_field(fault, FROE_INVALID_ARGUMENT, path, "%s: %s", path, why);
 }
@@ -191,7 +191,7 @@ take_tasks(const Hatchet__CreateWorkflowVersionRequest *request,
 	froe_assert(tasks != NULL && to->tasks != NULL);
 	to->n_tasks = count;
 	for (size_t i = 0; i < count; i++) {
-		char within[40];
+		char within[48];
 		bool last = i == request->n_tasks;
 		if (last)
 			snprintf(within, sizeof(within), "%s", paths->on_failure);

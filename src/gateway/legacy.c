@@ -40,7 +40,7 @@ static enum froe_err
 data_refused(
     const Hatchet__CreateWorkflowStepOpts *step, const char *within, struct froe_fault *fault)
 {
-	char path[64];
+	char path[96];
 	if (!text_given(step->user_data) || strcmp(step->user_data, "{}") == 0)
 		return FROE_OK;
 	snprintf(path, sizeof(path), "%suser_data", within);

@@ -386,8 +386,8 @@ enum froe_err froe_run_await(struct froe_client *client, struct froe_id run, int
     struct froe_event **ret_end, struct froe_error *error);
 void froe_event_free(struct froe_event *event);
 
-/* Cancels a run: durable when it returns FROE_OK. reason may be NULL. A run that has ended is
- * FROE_FAILED_PRECONDITION. */
+/* Cancels a run; with a task's id that task alone, and those that wait for it: durable when it
+ * returns FROE_OK. reason may be NULL. What has ended already is FROE_FAILED_PRECONDITION. */
 enum froe_err froe_run_cancel(struct froe_client *client, struct froe_id run, const char *reason,
     int timeout_ms, struct froe_error *error);
 

@@ -381,10 +381,15 @@ decode_run_cancel(const Froe__RunCancel *cancel, struct api_command *command,
     struct froe_fault *fault)
 {
 	struct eng_command *engine = engine_command(command, ENG_CMD_RUN_CANCEL);
-	engine->run_cancel.children = cancel->children;
-	enum froe_err err = take_run(cancel->has_run, cancel->run, &engine->run_cancel.run, fault);
+	struct uuid id = {0};
+	enum froe_err err = take_wire_uuid(cancel->has_run, cancel->run, "run", &id, fault);
 	if (err != FROE_OK)
 		return err;
+	engine->run_cancel.run = uuid_run_of(id, &engine->run_cancel.task);
+	engine->run_cancel.children = cancel->children;
+	if (engine->run_cancel.task != 0 && cancel->children)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "children",
+		    "children: give the run's id: one of its tasks is cancelled alone");
 	return take_text(
 	    cancel->reason, "reason", FROE_REASON_BYTES_MAX, &engine->run_cancel.reason, fault);
 }

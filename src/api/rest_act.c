@@ -84,8 +84,11 @@ ask_change(struct rest_call *call, uint32_t tag, char *task)
 	ProtobufCBinaryData run = {16, act->ones[tag].run.bytes};
 	Froe__RunCancel cancel = FROE__RUN_CANCEL__INIT;
 	Froe__RunReplay replay = FROE__RUN_REPLAY__INIT;
+	struct uuid alone = uuid_task(act->ones[tag].run, act->ones[tag].index);
 	cancel.has_run = replay.has_run = true;
 	cancel.run = replay.run = run;
+	if (!act->ones[tag].is_run)
+		cancel.run.data = alone.bytes;
 	cancel.reason = replay.reason = REASON;
 	replay.task = task;
 	if (act->replays)
@@ -94,7 +97,7 @@ ask_change(struct rest_call *call, uint32_t tag, char *task)
 	return rest_ask(call, FROE__ENVELOPE__BODY_RUN_CANCEL, &cancel.base, act_heard, tag);
 }
 
-/* The id was a task's: of a run with no other it means the run. */
+/* The id was a task's: the run goes on from there. */
 static void
 view_heard(struct rest_call *call, uint32_t tag, const struct rest_reply *reply)
 {
@@ -108,11 +111,6 @@ view_heard(struct rest_call *call, uint32_t tag, const struct rest_reply *reply)
 	if (index >= view->n_tasks) {
 		act->missing++;
 		act_over(call, reply, false, tag);
-		return;
-	}
-	if (view->n_tasks > 1 && !act->replays) {
-		rest_fail(call, 400, "externalIds",
-		    "a task of a run with several tasks is cancelled with its run: give its id");
 		return;
 	}
 	struct bytes name = rest_keep(call, bytes_text(view->tasks[index]->name));
@@ -129,7 +127,7 @@ act_more(struct rest_call *call)
 		Froe__RunGet get = FROE__RUN_GET__INIT;
 		get.has_run = true;
 		get.run = (ProtobufCBinaryData){16, act->ones[tag].run.bytes};
-		bool good = act->ones[tag].is_run
+		bool good = act->ones[tag].is_run || !act->replays
 		    ? ask_change(call, tag, NULL)
 		    : rest_ask(call, FROE__ENVELOPE__BODY_RUN_GET, &get.base, view_heard, tag);
 		if (!good)

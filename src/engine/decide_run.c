@@ -132,6 +132,20 @@ decide_doomed(struct eng_turn *turn)
 	}
 }
 
+static void
+cancel_task(struct eng_turn *turn, struct eng_run *run)
+{
+	uint32_t number = turn->command->run_cancel.task;
+	if (number > run->version->task_count) { /* a scheduled run has none */
+		reply_fault(turn, FROE_NOT_FOUND, "run", "the run has no such task (yet)");
+	} else if (task_closed(&run->tasks[number - 1])) {
+		reply_fault(turn, FROE_FAILED_PRECONDITION, "run", "the task has ended already");
+	} else {
+		reply_ok(turn)->run = run->key;
+		task_cancel_alone(turn, &run->tasks[number - 1]);
+	}
+}
+
 void
 decide_run_cancel(struct eng_turn *turn)
 {
@@ -140,7 +154,9 @@ decide_run_cancel(struct eng_turn *turn)
 	struct eng_closed *closed = keyset_get_uuid(&turn->eng->closed, id);
 	bool own = run != NULL &&
 	    (run_tenant(run)->id == turn->command->tenant.v || plant(CANCEL_FOREIGN));
-	if (own) {
+	if (own && turn->command->run_cancel.task != 0) {
+		cancel_task(turn, run);
+	} else if (own) {
 		reply_ok(turn)->run = run->key;
 		run_cancel(turn, run, ENG_REASON_REQUESTED, turn->command->run_cancel.reason,
 		    turn->command->run_cancel.children ? id : (struct uuid){0});

@@ -212,17 +212,35 @@ task_revoke(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason
 	effect->reason = reason;
 }
 
+static void
+cancel_emit(struct eng_turn *turn, struct eng_task *task, struct eng_event *event)
+{
+	if (task->state == ENG_TASK_ASSIGNED) {
+		task_revoke(turn, task, (enum eng_reason)event->reason);
+		event->lapse_ns = task_lapse_ns(turn, task);
+	}
+	event->lease = task->lease;
+	emit(turn, event);
+}
+
 /* Cancels a task that is not closed; its children are the caller's to settle. */
 void
 task_cancel(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason)
 {
 	struct eng_event event = task_event(task, ENG_EV_TASK_CANCELLED, reason);
-	if (task->state == ENG_TASK_ASSIGNED) {
-		task_revoke(turn, task, reason);
-		event.lapse_ns = task_lapse_ns(turn, task);
-	}
-	event.lease = task->lease;
-	emit(turn, &event);
+	cancel_emit(turn, task, &event);
+}
+
+/* For a caller, whose word is kept with it; what depends on the task is cancelled too. */
+void
+task_cancel_alone(struct eng_turn *turn, struct eng_task *task)
+{
+	struct eng_event event =
+	    task_event(task, ENG_EV_TASK_CANCELLED, ENG_REASON_TASK_REQUESTED);
+	event.text = turn->command->run_cancel.reason;
+	event.actor = plant(ACTOR_LOST) ? bytes_of(NULL, 0) : turn->command->actor;
+	cancel_emit(turn, task, &event);
+	task_settled(turn, task);
 }
 
 /* -------------------------------------------------------------------------- following the DAG */

@@ -345,6 +345,7 @@ struct eng_command {
 			struct uuid run;
 			struct bytes reason;
 			bool children; /* and every open run that it or they have started */
+			uint32_t task; /* of its tasks this one alone, from 1; 0: all */
 		} run_cancel;
 		struct {
 			uint32_t kind;        /* enum eng_job_kind; checked */
@@ -464,6 +465,7 @@ enum eng_reason {
 	ENG_REASON_FATAL = 14,            /* failed, not to be retried */
 	ENG_REASON_SATISFIED = 40,        /* queued: what an evicted task waited for has come */
 	ENG_REASON_NOT_DELIVERED = 60,    /* at most once: given back, and not sent again */
+	ENG_REASON_TASK_REQUESTED = 61,   /* cancelled by a caller, it alone of its run */
 };
 const char *eng_reason_name(enum eng_reason reason); /* "timed_out" */
 

@@ -700,6 +700,7 @@ void task_attempt_lapse(struct eng_turn *turn, struct eng_task *task, enum eng_r
     struct bytes text, uint64_t lapse_ns);
 void task_revoke(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
 void task_cancel(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason);
+void task_cancel_alone(struct eng_turn *turn, struct eng_task *task);
 void task_settled(struct eng_turn *turn, struct eng_task *task);
 /* Nothing of the run changes any more in this step: what follows for the whole? It may be gone. */
 void run_settled(struct eng_turn *turn, struct eng_run *run);

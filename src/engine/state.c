@@ -56,6 +56,7 @@ eng_reason_name(enum eng_reason reason)
 	    [ENG_REASON_FATAL] = "fatal",
 	    [ENG_REASON_SATISFIED] = "satisfied",
 	    [ENG_REASON_NOT_DELIVERED] = "not_delivered",
+	    [ENG_REASON_TASK_REQUESTED] = "requested",
 	};
 	size_t count = sizeof(names) / sizeof(names[0]);
 	return (size_t)reason < count && names[reason] != NULL ? names[reason] : "unknown";

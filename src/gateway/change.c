@@ -2,8 +2,9 @@
  * gateway/change: runs are cancelled or replayed: those that are named, or those that a filter
  * finds.
  *
- * One command a run, ASKS_MAX at a time. A task's id stands for its run. Those that are not there,
- * or are past changing, are left out of the answer, which is in the order of the request.
+ * One command a run, ASKS_MAX at a time. A task is cancelled alone; replayed, its id stands for its
+ * run. Those that are not there, or are past changing, are left out of the answer, which is in the
+ * order of the request.
  */
 #include "gateway/method.h"
 
@@ -110,7 +111,8 @@ change_ask(struct change *change, struct change_one *one, struct arena *arena)
 	    .answer = on_changed, .owner = one, .role = ENG_ROLE_CLIENT};
 	struct froe_fault fault;
 	cancel.has_run = replay.has_run = true;
-	cancel.run = replay.run = text_id_bytes(arena, run);
+	cancel.run = text_id_bytes(arena, one->id);
+	replay.run = text_id_bytes(arena, run);
 	if (change->replays) {
 		envelope.body_case = FROE__ENVELOPE__BODY_RUN_REPLAY;
 		envelope.run_replay = &replay;

@@ -710,6 +710,14 @@ fold_evicted(struct fold *fold, Froe__TaskView *task, const struct eng_event *ev
 	fold->view->status = FROE__RUN_STATUS__EVICTED;
 }
 
+/* Of the run, or of one of its tasks: the last word counts. */
+static void
+fold_cancel(struct fold *fold, const struct eng_event *event)
+{
+	fold->view->reason = fold_text(fold, event->text);
+	fold->view->cancelled_by = fold_text(fold, event->actor);
+}
+
 static void
 fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 {
@@ -748,6 +756,8 @@ fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 	case ENG_EV_TASK_CANCELLED:
 		attempt_finish(fold, task, event, FROE__RUN_STATUS__CANCELLED, "cancelled");
 		task_finish(task, event, FROE__RUN_STATUS__CANCELLED);
+		if (event->reason == ENG_REASON_TASK_REQUESTED)
+			fold_cancel(fold, event);
 		return;
 	case ENG_EV_TASK_SKIPPED:
 		task_finish(task, event, FROE__RUN_STATUS__COMPLETED);
@@ -819,8 +829,7 @@ fold_event(struct fold *fold, const struct eng_event *event, bool cut, struct fr
 	} else if (event->type == ENG_EV_RUN_REPLAYED) {
 		fold_replayed(fold, event);
 	} else if (event->type == ENG_EV_RUN_CANCEL_REQUESTED) {
-		fold->view->reason = fold_text(fold, event->text);
-		fold->view->cancelled_by = fold_text(fold, event->actor);
+		fold_cancel(fold, event);
 		fold->view->has_cancel_job = event->job != 0;
 		fold->view->cancel_job = event->job;
 	} else if (event->type == ENG_EV_RUN_CLOSED) {

@@ -202,11 +202,13 @@ test_rest__cancel_by_ids(void **state)
 	answer_error(w, asked(w, API_OP_ENGINE), FROE_NOT_FOUND);
 	expect(w, 404, "externalIds");
 
-	/* A task of a larger run is not cancelled alone. */
+	/* One of its tasks, alone. */
 	feed_body(w, "POST", TASKS "/cancel",
-	    "{\"externalIds\":[\"01a1ff63-efd9-789d-aaff-478e97291801\"]}");
-	answer_run(w, asked(w, API_OP_RUN_GET));
-	expect(w, 400, "with its run");
+	    "{\"externalIds\":[\"01a1ff63-efd9-789d-aaff-478e97291802\"]}");
+	first = asked(w, API_OP_ENGINE);
+	assert_int_equal(first->engine.run_cancel.task, 2);
+	answer_done(w, first);
+	expect(w, 200, "478e97291802");
 	world_free(w);
 }
 

@@ -109,6 +109,44 @@ test_cancel__on_failure_task_too(void **state)
 	driver_close(&d);
 }
 
+static enum froe_err
+cancel_alone(struct driver *d, uint64_t run, uint32_t task)
+{
+	struct eng_command command = driver_command(d, ENG_CMD_RUN_CANCEL);
+	command.run_cancel.run = ledger_run(&d->ledger, run)->id;
+	command.run_cancel.task = task;
+	command.run_cancel.reason = bytes_text("not this one");
+	command.actor = bytes_text("ann");
+	return driver_try(d, &command);
+}
+
+/* What waits for it goes with it; the others go on, and the run has been cancelled at the end. */
+static void
+test_cancel__one_task(void **state)
+{
+	struct driver d;
+	(void)state;
+	driver_open(&d);
+	driver_define(&d, "wf", "a b<a c d<c");
+	driver_worker(&d, 1, 9, "wf:a wf:b wf:c wf:d");
+	uint64_t run = driver_start(&d, "wf");
+	assert_int_equal(cancel_alone(&d, run, 1), FROE_OK);
+	assert_int_equal(driver_reply(&d)->run, run);
+	assert_task(&d, run, "a", ENG_TASK_CANCELLED);
+	assert_int_equal(driver_task(&d, run, "a")->reason, ENG_REASON_TASK_REQUESTED);
+	assert_task(&d, run, "b", ENG_TASK_CANCELLED);
+	assert_int_equal(driver_task(&d, run, "b")->reason, ENG_REASON_PARENT);
+	assert_task(&d, run, "c", ENG_TASK_ASSIGNED);
+	assert_non_null(driver_effect(&d, ENG_EFF_REVOKE, 0));
+	assert_null(driver_effect(&d, ENG_EFF_REVOKE, 1));
+	assert_int_equal(cancel_alone(&d, run, 1), FROE_FAILED_PRECONDITION);
+	assert_int_equal(cancel_alone(&d, run, 5), FROE_NOT_FOUND);
+	driver_complete(&d, run, "c");
+	driver_complete(&d, run, "d");
+	assert_run_closed(&d, run, ENG_CANCELLED);
+	driver_close(&d);
+}
+
 static void
 test_cancel__again_and_unknown(void **state)
 {
@@ -334,6 +372,7 @@ main(void)
 	    cmocka_unit_test(test_cancel__delayed),
 	    cmocka_unit_test(test_cancel__leaves_what_has_ended),
 	    cmocka_unit_test(test_cancel__on_failure_task_too),
+	    cmocka_unit_test(test_cancel__one_task),
 	    cmocka_unit_test(test_cancel__again_and_unknown),
 	    cmocka_unit_test(test_cancel__late_answers),
 	    cmocka_unit_test(test_cancel__duplicate_completion),

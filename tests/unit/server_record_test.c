@@ -38,7 +38,7 @@ static const struct {
     {ENG_EV_ATTEMPT_ENDED, "ATTEMPT_ENDED", " task lease reason text lapse_ns "},
     {ENG_EV_TASK_DELAYED, "TASK_DELAYED", " task reason worker deadline_ns retry_ns "},
     {ENG_EV_TASK_FAILED, "TASK_FAILED", " task reason "},
-    {ENG_EV_TASK_CANCELLED, "TASK_CANCELLED", " task lease reason lapse_ns "},
+    {ENG_EV_TASK_CANCELLED, "TASK_CANCELLED", " task lease reason text actor lapse_ns "},
     {ENG_EV_TASK_SKIPPED, "TASK_SKIPPED", " task reason "},
     {ENG_EV_LEASE_REFRESHED, "LEASE_REFRESHED", " task lease deadline_ns "},
     {ENG_EV_RUN_CANCEL_REQUESTED, "RUN_CANCEL_REQUESTED", " reason text actor parent job "},

@@ -172,6 +172,15 @@ async def case_cancel():
     await status(run.workflow_run_id, "CANCELLED")
 
 
+async def case_cancel_task():
+    run = await w.quitting.aio_run(wait_for_result=False)
+    await rejected(run.aio_result())
+    await status(run.workflow_run_id, "CANCELLED")
+    details = await hatchet.runs.aio_get_details(run.workflow_run_id)
+    found = {name: task.status.value for name, task in details.task_runs.items()}
+    assert found == {"quits": "CANCELLED", "after": "CANCELLED", "goes": "COMPLETED"}, found
+
+
 async def case_children():
     out = await w.fan.aio_run(w.Input(v=20))
     assert out == {"one": 14, "many": 2470}, out

@@ -121,6 +121,27 @@ async def forever(task_input: Input, ctx: Context) -> dict:
     return {}
 
 
+# One task cancels itself: what waits for it goes with it, the other goes on.
+quitting = hatchet.workflow(name="py-quitting")
+
+
+@quitting.task(name="quits")
+async def quits(task_input: EmptyModel, ctx: Context) -> dict:
+    await ctx.aio_cancel()
+    await asyncio.sleep(60)
+    return {}
+
+
+@quitting.task(name="after", parents=[quits])
+async def after(task_input: EmptyModel, ctx: Context) -> dict:
+    return {}
+
+
+@quitting.task(name="goes")
+async def goes(task_input: EmptyModel, ctx: Context) -> dict:
+    return {}
+
+
 @hatchet.task(name="py-square", input_validator=Input)
 async def square(task_input: Input, ctx: Context) -> dict:
     return {"v": task_input.v * task_input.v}
@@ -329,6 +350,7 @@ NEEDS = {
     "timeout": [late],
     "refresh": [refreshed],
     "cancel": [forever],
+    "cancel-task": [quitting],
     "children": [fan, square],
     "children-retry": [spawner, once],
     "bulk": [square],
@@ -360,6 +382,6 @@ NEEDS = {
     "engine-restart": [slow, nap, square, simple],
 }
 ALL = {each.name: each
-       for each in (simple, dag, flaky, hopeless, failing, late, refreshed, forever, square, fan,
-                    once, spawner, logs, stream, queued, nap, waiter, keeps, parent, parked, wavers,
+       for each in (simple, dag, flaky, hopeless, failing, late, refreshed, forever, quitting, square,
+                    fan, once, spawner, logs, stream, queued, nap, waiter, keeps, parent, parked, wavers,
                     patient, gated, held, slow, on_event, doomed, released, labelled)}

@@ -206,6 +206,16 @@ const cases = {
     await status(id, 'CANCELLED');
   },
 
+  async 'cancel-task'() {
+    const run = await w.quitting.runNoWait({});
+    await rejected(run.output);
+    const id = await run.getWorkflowRunId();
+    await status(id, 'CANCELLED');
+    const { tasks } = await hatchet.runs.get(id);
+    const found = Object.fromEntries(tasks.map((each) => [each.displayName, each.status]));
+    assert.deepEqual(found, { quits: 'CANCELLED', after: 'CANCELLED', goes: 'COMPLETED' });
+  },
+
   async children() {
     const out = await w.fan.run({ n: 20 });
     assert.deepEqual(out, { one: 14, many: 2470 });

@@ -115,6 +115,19 @@ function define(hatchet) {
     },
   });
 
+  /* One task cancels itself: what waits for it goes with it, the other goes on. */
+  w.quitting = hatchet.workflow({ name: 'ts-quitting' });
+  const quits = w.quitting.task({
+    name: 'quits',
+    fn: async (_, ctx) => {
+      await ctx.cancel();
+      await sleep(60000, ctx.abortController.signal);
+      return {};
+    },
+  });
+  w.quitting.task({ name: 'after', parents: [quits], fn: () => ({}) });
+  w.quitting.task({ name: 'goes', fn: () => ({}) });
+
   w.endless = hatchet.task({
     name: 'ts-endless',
     executionTimeout: '10m',
@@ -356,6 +369,7 @@ const needs = {
   timeout: ['late'],
   refresh: ['refreshed'],
   cancel: ['endless'],
+  'cancel-task': ['quitting'],
   children: ['fan', 'square'],
   'children-retry': ['spawner', 'once'],
   bulk: ['square'],

@@ -191,7 +191,13 @@ wish_cancel(struct world *world, struct client *client)
 	client->wish = CLIENT_CANCEL;
 	client->children =
 	    plan_does(&world->plan, KIND_CANCEL_CHILDREN) && dice_hits(&world->dice, 60);
-	mark_op(world, client->children ? KIND_CANCEL_CHILDREN : kind);
+	client->task = !client->children && plan_does(&world->plan, KIND_CANCEL_TASK) &&
+	        dice_hits(&world->dice, 60)
+	    ? (unsigned)dice_range(&world->dice, 1, 3)
+	    : 0;
+	mark_op(world, client->children ? KIND_CANCEL_CHILDREN
+	        : client->task != 0     ? KIND_CANCEL_TASK
+	                                : kind);
 }
 
 static void
@@ -431,6 +437,7 @@ command_of(struct world *world, struct client *client, struct asking *asking)
 		command.run_cancel.run = world->runs[client->run].id;
 		command.run_cancel.reason = bytes_text("somebody wanted it");
 		command.run_cancel.children = client->children;
+		command.run_cancel.task = client->task;
 		break;
 	case CLIENT_TRIGGER:
 	case CLIENT_BULK:

@@ -32,6 +32,7 @@ struct client {
 	unsigned run;
 	unsigned run_count;    /* BULK */
 	bool children;         /* CANCEL: with them */
+	unsigned task;         /* CANCEL: this one alone, from 1; 0: all */
 	unsigned key;          /* PUSH */
 	uint64_t payload_seed; /* PUSH */
 	uint64_t approval;

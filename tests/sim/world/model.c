@@ -229,9 +229,14 @@ static void
 answer_run_cancel(struct model *model, unsigned tenant)
 {
 	struct model_run *run = model_run_by_id(model, model->cause->run_cancel.run);
+	uint32_t task = model->cause->run_cancel.task;
 	if (run == NULL || run->tenant != tenant)
 		model->answer.err = FROE_NOT_FOUND;
 	else if (run->closed)
+		model->answer.err = FROE_FAILED_PRECONDITION;
+	else if (task != 0 && (run->unbound || task > run->recipe->task_count))
+		model->answer.err = FROE_NOT_FOUND;
+	else if (task != 0 && model_closed(&run->tasks[task - 1]))
 		model->answer.err = FROE_FAILED_PRECONDITION;
 	else
 		model->answer.run = run->key;

@@ -130,7 +130,7 @@ on_run_cancel_requested(struct witness *witness)
 	}
 	require(witness, run->cancel_reason == ENG_REASON_REQUESTED, "for no reason");
 	require(witness, cause == NULL || (cause->type == ENG_CMD_RUN_CANCEL &&
-	    uuid_equal(cause->run_cancel.run, run->id) &&
+	    uuid_equal(cause->run_cancel.run, run->id) && cause->run_cancel.task == 0 &&
 	    cause->tenant.v == witness->model->tenant_numbers[run->tenant]), "nobody cancelled it");
 	bool all = !uuid_is_nil(witness->event->parent);
 	require(witness, cause == NULL || cause->run_cancel.children == all,

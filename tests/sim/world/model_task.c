@@ -559,6 +559,18 @@ parent_bad(const struct witness *witness)
 }
 
 static bool
+asked_alone(const struct witness *witness)
+{
+	const struct eng_command *cause = witness->model->cause;
+	const struct model_run *run = witness->run;
+	return cause == NULL || (cause->type == ENG_CMD_RUN_CANCEL &&
+	    uuid_equal(cause->run_cancel.run, run->id) &&
+	    cause->run_cancel.task == witness->event->task + 1 &&
+	    bytes_equal(cause->run_cancel.reason, witness->event->text) &&
+	    cause->tenant.v == witness->model->tenant_numbers[run->tenant]);
+}
+
+static bool
 may_cancel(const struct witness *witness)
 {
 	const struct model_task *task = witness->task;
@@ -566,6 +578,8 @@ may_cancel(const struct witness *witness)
 	case ENG_REASON_PARENT:
 		return (task->state == MODEL_WAITING && parent_bad(witness)) ||
 		    witness->run->cancel_reason == ENG_REASON_PARENT;
+	case ENG_REASON_TASK_REQUESTED:
+		return asked_alone(witness);
 	case ENG_REASON_REQUESTED:
 	case ENG_REASON_RUN_TIMEOUT:
 		return witness->run->cancel_reason == witness->event->reason;

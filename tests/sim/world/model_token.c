@@ -142,6 +142,11 @@ model_audit(const struct witness *witness)
 	const struct eng_command *cause = witness->model->cause;
 	enum eng_command_type type;
 	switch ((int)event->type) {
+	case ENG_EV_TASK_CANCELLED:
+		if (event->reason != ENG_REASON_TASK_REQUESTED)
+			return; /* with its run, which has its own record */
+		type = ENG_CMD_RUN_CANCEL;
+		break;
 	case ENG_EV_RUN_CANCEL_REQUESTED:
 		type = ENG_CMD_RUN_CANCEL;
 		break;

@@ -174,6 +174,10 @@ promise_note(struct process *process, const struct eng_effect *effect, struct le
 		};
 		return;
 	case ENG_CMD_RUN_CANCEL:
+		if (cause->run_cancel.task != 0) { /* the run may end in another way */
+			letter->promise_count = 0;
+			return;
+		}
 		*row = (struct ledger_row){.promise = PROMISE_CANCELLED, .id = run->id};
 		return;
 	case ENG_CMD_RUN_REPLAY:

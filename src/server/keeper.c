@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-/* Enough for the hot thread to go first wherever both want the same processor. */
+/* Enough for others to go first wherever they want the same processor. */
 #define SLOW_NICE 10
 
 static bool
@@ -116,13 +116,25 @@ slow_rest_ns(struct keeper *keeper)
 	return due_ns < look_ns ? due_ns : look_ns;
 }
 
+/* Of low priority, unless it has had so little of the processors that a start would take long. */
+static void
+slow_nice(const struct keeper *keeper, int own, int *nice)
+{
+	int now = snapshotter_late(&keeper->snapshotter) ? own : SLOW_NICE;
+	if (now == *nice)
+		return;
+	*nice = now;
+	FROE_DROP(setpriority(PRIO_PROCESS, 0 /* on Linux: this thread */, now),
+	    "it may be in the way then; and not everyone gets back what he gave away");
+}
+
 static void *
 slow_run(void *context)
 {
 	struct keeper *keeper = context;
-	FROE_DROP(setpriority(PRIO_PROCESS, 0 /* on Linux: this thread */, SLOW_NICE),
-	    "it may be in the way then");
+	int own = getpriority(PRIO_PROCESS, 0), nice = own;
 	while (!keeper_stops(keeper)) {
+		slow_nice(keeper, own, &nice);
 		if (!slow_step(keeper))
 			sleep_for(&keeper->slow_work, slow_rest_ns(keeper));
 	}

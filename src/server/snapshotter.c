@@ -19,6 +19,8 @@
 #define COMPARE_RETRY_NS (UINT64_C(100) * 1000000)
 #define COMPARE_TRIES 600u
 #define RETRY_NS SNAPSHOTTER_INTERVAL_NS
+/* So many times the log that is enough for one: it is late. */
+#define LATE_TIMES 2u
 
 static void
 stat_set(_Atomic uint64_t *stat, uint64_t value)
@@ -160,21 +162,35 @@ note_find(struct snapshotter *snapshotter, uint64_t segment)
 	}
 }
 
-/* Enough has come since the newest one: log, or time. The larger the state, the more log: as much
- * as a snapshot takes, so that loading and saving it costs a constant part of what is logged, and
- * a start replays about as long as it loads. Whatever comes in a burst is better applied when it
- * is over, so there is a least of log, too: what a start replays in a moment. Not so on a full
- * disk: retention cannot pass the older snapshot. */
-static bool
-worth_it(struct snapshotter *snapshotter, uint64_t segments)
+/* How much log is to come until the next one. The larger the state, the more: as much as a snapshot
+ * takes, so that loading and saving it costs a constant part of what is logged, and a start replays
+ * about as long as it loads. Whatever comes in a burst is better applied when it is over, so there
+ * is a least of log, too: what a start replays in a moment. Not so on a full disk: retention cannot
+ * pass the older snapshot. */
+static uint64_t
+enough_bytes(const struct snapshotter *snapshotter)
 {
-	uint64_t bytes = segments * snapshotter->segment_bytes;
 	bool full = log_short_of_space(snapshotter->log);
 	uint64_t enough = full ? 0 : snapshotter->options.log_bytes;
+	return enough < snapshotter->last_bytes ? snapshotter->last_bytes : enough;
+}
+
+/* Sealed, and not in the newest one. */
+static uint64_t
+waiting_bytes(const struct snapshotter *snapshotter)
+{
+	uint64_t number = log_manifest_read(snapshotter->log).snapshots[0].number;
+	uint64_t sealed = log_sealed(snapshotter->log);
+	return sealed > number ? (sealed - number) * snapshotter->segment_bytes : 0;
+}
+
+/* Enough has come since the newest one: log, or time. */
+static bool
+worth_it(struct snapshotter *snapshotter)
+{
 	uint64_t due_ns = snapshotter->last_ns + snapshotter->options.interval_ns;
-	if (enough < snapshotter->last_bytes)
-		enough = snapshotter->last_bytes;
-	if (bytes >= enough || io_mono_ns(snapshotter->env) >= due_ns)
+	if (waiting_bytes(snapshotter) >= enough_bytes(snapshotter) ||
+	    io_mono_ns(snapshotter->env) >= due_ns)
 		return true;
 	snapshotter->due_ns = due_ns;
 	return false;
@@ -198,8 +214,7 @@ step_idle(struct snapshotter *snapshotter)
 	snapshotter->due_ns = now_ns < snapshotter->retry_ns ? snapshotter->retry_ns : 0;
 	if (now_ns < snapshotter->retry_ns)
 		return false;
-	if (sealed <= manifest.snapshots[0].number ||
-	    !worth_it(snapshotter, sealed - manifest.snapshots[0].number))
+	if (sealed <= manifest.snapshots[0].number || !worth_it(snapshotter))
 		return false;
 	snapshotter->target = sealed;
 	snapshotter->start_ns = now_ns;
@@ -496,4 +511,13 @@ snapshotter_due_ns(const struct snapshotter *snapshotter)
 	if (snapshotter->ended || snapshotter->due_ns == 0)
 		return UINT64_MAX;
 	return snapshotter->due_ns;
+}
+
+bool
+snapshotter_late(const struct snapshotter *snapshotter)
+{
+	uint64_t enough = enough_bytes(snapshotter);
+	if (enough < snapshotter->segment_bytes)
+		enough = snapshotter->segment_bytes;
+	return !snapshotter->ended && waiting_bytes(snapshotter) > LATE_TIMES * enough;
 }

@@ -97,6 +97,9 @@ bool snapshotter_step(struct snapshotter *snapshotter);
 bool snapshotter_idle(const struct snapshotter *snapshotter);
 uint64_t snapshotter_due_ns(const struct snapshotter *snapshotter); /* UINT64_MAX: not by time */
 
+/* More log has come than a start should have to replay: whoever makes it wait should not. */
+bool snapshotter_late(const struct snapshotter *snapshotter);
+
 /* A step that is under way soon ends, and no other follows. */
 void snapshotter_stop(struct snapshotter *snapshotter);
 

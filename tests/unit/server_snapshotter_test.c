@@ -135,6 +135,24 @@ test_snapshotter__so_much_log(void **state)
 	scene_close(&scene);
 }
 
+/* Nobody makes one, for want of a processor say: it is late, until it is made. */
+static void
+test_snapshotter__late(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, 2 * MIB);
+	while (log_sealed(scene.shard.log) < 4)
+		scene_push(&scene);
+	assert_false(snapshotter_late(&scene.snapshotter));
+	while (log_sealed(scene.shard.log) < 5)
+		scene_push(&scene);
+	assert_true(snapshotter_late(&scene.snapshotter));
+	assert_int_equal(scene_look(&scene), 5);
+	assert_false(snapshotter_late(&scene.snapshotter));
+	scene_close(&scene);
+}
+
 static void
 test_snapshotter__or_a_minute(void **state)
 {
@@ -173,6 +191,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_snapshotter__so_much_log),
+	    cmocka_unit_test(test_snapshotter__late),
 	    cmocka_unit_test(test_snapshotter__or_a_minute),
 	    cmocka_unit_test(test_snapshotter__many_segments),
 	};

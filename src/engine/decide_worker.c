@@ -49,13 +49,51 @@ decide_worker_drain(struct eng_turn *turn)
 	reply_ok(turn);
 }
 
+/* What it is stays known, as another registration, which holds nothing. */
+static void
+worker_keep(struct eng_turn *turn, const struct eng_worker *worker)
+{
+	struct arena *arena = &turn->eng->arena;
+	struct bytes *types = arena_alloc(arena, worker->fair.type_count * sizeof(*types));
+	struct bytes *actions = arena_alloc(arena, worker->action_count * sizeof(*actions));
+	struct eng_event event = {
+	    .type = ENG_EV_WORKER_REGISTERED,
+	    .tenant = worker->tenant->id,
+	    .worker = turn->eng->worker_last + 1,
+	    .id = worker->uuid,
+	    .name = bytes_of(arena_copy(arena, worker->name.data, worker->name.size),
+	        worker->name.size), /* it may be gone by the end of the step */
+	    .incarnation = worker->incarnation,
+	    .actions = actions,
+	    .action_count = worker->action_count,
+	    .types = types,
+	};
+	for (uint32_t i = 0; i < worker->action_count; i++)
+		actions[i] = worker->actions[i]->named.name;
+	for (uint32_t i = 0; i < worker->fair.type_count; i++) {
+		const struct fair_slots *slots = &worker->fair.types[i];
+		struct eng_slots named = {
+		    slot_type_name(worker->tenant, slots->type), slots->slots};
+		if (bytes_equal(named.type, bytes_text(FROE_SLOT_DEFAULT)))
+			event.slots = named.count;
+		else
+			types[event.type_count++] = slots_text(arena, &named);
+	}
+	uint64_t number = emit(turn, &event)->worker;
+	event = worker_event(eng_worker_get(turn->eng, number), ENG_EV_WORKER_DETACHED);
+	emit(turn, &event);
+}
+
 void
 decide_worker_leave(struct eng_turn *turn)
 {
 	struct eng_worker *worker = command_worker(turn);
 	bool lost = turn->command->worker.lost;
-	if (worker != NULL && !worker->leaving)
+	if (worker != NULL && !worker->leaving) {
 		worker_leave(turn, worker, lost ? ENG_REASON_LOST : ENG_REASON_LEFT);
+		if (lost && turn->command->worker.kept)
+			worker_keep(turn, worker);
+	}
 	if (!lost)
 		reply_ok(turn);
 }

@@ -374,6 +374,7 @@ struct eng_command {
 		struct {
 			struct eng_worker_id worker;
 			bool lost; /* LEAVE: it did not say so itself */
+			bool kept; /* and may be back: its id stays registered, detached */
 		} worker;
 		struct {
 			struct uuid worker; /* its own id */
@@ -772,6 +773,7 @@ uint64_t eng_worker_find(const struct eng *eng, struct eng_tenant_id tenant, str
 /* A worker that is registered or leaving. Names live as long as the worker does. */
 struct eng_worker_view {
 	uint64_t number;
+	struct eng_tenant_id tenant;
 	struct uuid id;
 	struct bytes name;
 	uint64_t incarnation;

@@ -473,6 +473,7 @@ worker_view(const struct eng_worker *worker, struct eng_worker_view *view)
 {
 	*view = (struct eng_worker_view){
 	    .number = worker->id,
+	    .tenant.v = worker->tenant->id,
 	    .id = worker->uuid,
 	    .name = worker->name,
 	    .incarnation = worker->incarnation,

@@ -400,6 +400,21 @@ register_bytes(const struct eng *eng, const struct eng_command *command)
 	return size;
 }
 
+/* It is registered anew with what it has. */
+static size_t
+keep_bytes(const struct eng *eng, const struct eng_command *command)
+{
+	const struct eng_worker *worker = eng_worker_get(eng, command->worker.worker.v);
+	if (worker == NULL || !command->worker.kept)
+		return 0;
+	size_t size = worker->name.size;
+	for (uint32_t i = 0; i < worker->action_count; i++)
+		size += worker->actions[i]->named.name.size + 8;
+	for (uint32_t i = 0; i < worker->fair.type_count; i++)
+		size += slot_type_name(worker->tenant, worker->fair.types[i].type).size + 16;
+	return size;
+}
+
 /* May the command itself end a run, or a timer begin one? */
 static bool
 command_of_run(const struct eng_command *command)
@@ -434,5 +449,7 @@ eng_step_bytes_max(const struct eng *eng, const struct eng_command *command)
 		size += many_bytes(eng, command);
 	if (command->type == ENG_CMD_WORKER_REGISTER)
 		size += register_bytes(eng, command);
+	if (command->type == ENG_CMD_WORKER_LEAVE)
+		size += keep_bytes(eng, command);
 	return size;
 }

@@ -8,8 +8,21 @@
  */
 #include "gateway/doubt.h"
 
-/* What the dice add to the pauses, and a message takes. */
+/* The longest pause, and what the dice add to each, and a message takes. */
+#define PAUSE_NS_MAX UINT64_C(10000000000)
 #define SLACK_NS UINT64_C(1500000000)
+
+static uint64_t
+least(uint64_t one, uint64_t other)
+{
+	return one < other ? one : other;
+}
+
+uint64_t
+doubt_away_unknown_ns(const struct gateway *gateway)
+{
+	return least(PAUSE_NS_MAX, gateway->begun_wait_ns);
+}
 
 static bool
 doubtful(const struct guest *worker)
@@ -34,10 +47,8 @@ doubt_begin(struct gateway *gateway, struct guest *worker, uint64_t away_ns)
 	}
 	if (!doubtful(worker))
 		return;
-	uint64_t wait_ns = away_ns + SLACK_NS;
-	if (wait_ns > gateway->begun_wait_ns)
-		wait_ns = gateway->begun_wait_ns;
-	worker->judged_ns = gateway_now_ns(gateway) + wait_ns;
+	worker->judged_ns = gateway_now_ns(gateway) +
+	    least(least(away_ns, PAUSE_NS_MAX) + SLACK_NS, gateway->begun_wait_ns);
 	list_push(&gateway->doubts, &worker->doubt);
 }
 

@@ -16,6 +16,8 @@
 
 /* The worker listens again, after so long without a stream: what it has not begun is in doubt. */
 void doubt_begin(struct gateway *gateway, struct guest *worker, uint64_t away_ns);
+/* What to take for it if it had a stream to the last, for all that is known here. */
+uint64_t doubt_away_unknown_ns(const struct gateway *gateway);
 void doubt_end(struct guest *worker); /* it does not listen any more */
 
 void doubt_turn(struct gateway *gateway, uint64_t now_ns);

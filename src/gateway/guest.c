@@ -333,8 +333,15 @@ static void
 on_beat(struct call *call, const struct answer *answer)
 {
 	Hatchet__HeartbeatResponse response = HATCHET__HEARTBEAT_RESPONSE__INIT;
+	struct guest *worker =
+	    guest_find(call->gateway, call->session->seat.tenant, call->id);
+	struct froe_fault fault;
+	bool lost = answer_fault(answer, &fault) &&
+	    (fault.code == FROE_FAILED_PRECONDITION || fault.code == FROE_NOT_FOUND);
 	if (!call_failed(call, answer))
 		call_reply(call, &response.base);
+	if (lost && worker != NULL && worker->listener != NULL)
+		listener_lost(worker->listener);
 }
 
 void

@@ -71,7 +71,9 @@ void lease_free(struct gateway *gateway, struct lease *lease);
 /* The message that says that it is back, with what it holds. */
 Froe__WorkerRegister *guest_message(const struct guest *worker, struct arena *arena);
 
-/* listen.c: gives back what did not come. */
+/* listen.c. Its worker was lost meanwhile, unheard: it is to listen again. */
+void listener_lost(struct listener *listener);
+/* Gives back what did not come. */
 void listener_return(struct listener *listener, const struct lease *lease);
 
 #endif

@@ -29,6 +29,7 @@ struct listener {
 	struct list parcels;    /* that wait for room */
 	uint64_t away_ns; /* how long its worker had none */
 	bool seated;
+	bool registered; /* the shard has said so */
 };
 
 static void
@@ -192,6 +193,16 @@ on_push(struct seat *seat, const struct answer *answer)
 }
 
 void
+listener_lost(struct listener *listener)
+{
+	if (!listener->registered || listener->grpc == NULL)
+		return;
+	grpc_finish(listener->grpc, GRPC_UNAVAILABLE, "the worker was silent: listen again",
+	    bytes_of(NULL, 0));
+	listener_detach(listener);
+}
+
+void
 listener_return(struct listener *listener, const struct lease *lease)
 {
 	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
@@ -238,7 +249,7 @@ on_registered(struct ask *ask, const struct answer *answer)
 	const Froe__WorkerRegistered *registered = (const void *)answer->message;
 	if (listener->worker == NULL)
 		return true;
-	listener->worker->known = true;
+	listener->worker->known = listener->registered = true;
 	for (size_t i = 0; i < registered->n_lapsed; i++) {
 		struct uuid task;
 		memcpy(task.bytes, registered->lapsed[i]->task.data, sizeof(task.bytes));
@@ -271,7 +282,7 @@ listener_register(struct listener *listener, struct guest *worker, struct arena 
 	uint64_t now_ns = gateway_now_ns(listener->gateway);
 	listener->away_ns = worker->gone_ns != 0 ? now_ns - worker->gone_ns : worker->away_ns;
 	if (worker->listener != NULL) {
-		listener->away_ns = listener->gateway->begun_wait_ns; /* nobody knows */
+		listener->away_ns = doubt_away_unknown_ns(listener->gateway);
 		replace(worker->listener);
 	}
 	worker->listener = listener;

@@ -4,9 +4,10 @@
  * The engine sees no clock of connections. A worker whose connection broke has
  * reconnect_grace_ms to come back (after a restart of the server too); one that is connected and
  * silent for heartbeat_lost_ms is lost. A gateway's workers take longer to come back, and go on
- * working meanwhile: they have that time for it, and more while their heartbeats come. A worker's
- * timer is not moved by each heartbeat: when it fires and the worker was seen since, it is armed
- * for the rest.
+ * working meanwhile: they have that time for it, and more while their heartbeats come. One that is
+ * lost stays registered for a while: its kind listens again by the id that it has, and never
+ * registers once more. A worker's timer is not moved by each heartbeat: when it fires and the
+ * worker was seen since, it is armed for the rest.
  */
 #include "server/hub_int.h"
 
@@ -15,6 +16,8 @@
 /* So many times the silence after which it is lost a gateway's worker may be away while it says
  * that it lives: SDKs wait longer and longer before they try again. */
 #define ROAMING_LOST_MAX 4
+/* And after so many times it is forgotten. */
+#define KEPT_TIMES 20u
 
 static struct hub_worker *
 worker_require(struct hub *hub, uint64_t number)
@@ -40,7 +43,7 @@ static bool
 worker_roams(const struct hub *hub, uint64_t number)
 {
 	struct eng_worker_view view;
-	return eng_worker_view(hub->shard->eng, number, &view) &&
+	return eng_worker_view(hub->shard->eng, number, &view) && !view.leaving &&
 	    view.incarnation == API_INCARNATION_ROAMING;
 }
 
@@ -188,28 +191,74 @@ worker_due_ns(const struct hub *hub, const struct hub_worker *worker)
 	return hub->gap_ns > 2 * beat_ns ? hub->mono_ns + beat_ns : 0;
 }
 
+/* How long one that is lost stays registered; 0: not at all. */
+static uint64_t
+worker_kept_ns(const struct hub *hub, const struct hub_worker *worker)
+{
+	uint64_t kept_ns = (uint64_t)hub->options.heartbeat_lost_ms * KEPT_TIMES * 1000000;
+	uint64_t away_ns = hub_worker_away_ns(hub, worker->worker);
+	return worker_roams(hub, worker->worker) && away_ns < kept_ns ? kept_ns - away_ns : 0;
+}
+
+/* Without leases there is nothing that it could lose. */
+static bool
+worker_idle(const struct hub *hub, uint64_t number)
+{
+	struct eng_worker_view view;
+	return eng_worker_view(hub->shard->eng, number, &view) && view.leases == 0;
+}
+
+/* What it was is another registration now. */
+static void
+worker_keep(struct hub *hub, struct uuid id, struct eng_tenant_id tenant, uint64_t gone_ns,
+    uint64_t kept_ns)
+{
+	struct hub_worker *worker =
+	    worker_require(hub, eng_worker_find(hub->shard->eng, tenant, id));
+	worker->gone_ns = gone_ns;
+	wheel_remove(&hub->wheel, &worker->timer);
+	wheel_insert(&hub->wheel, &worker->timer, hub->mono_ns + kept_ns);
+}
+
+/* False: there is no room for it now. */
+static bool
+worker_lose(struct hub *hub, const struct hub_worker *worker)
+{
+	uint64_t number = worker->worker, kept_ns = worker_kept_ns(hub, worker);
+	uint64_t gone_ns = worker->conn != 0 ? hub->mono_ns : worker->gone_ns;
+	struct eng_worker_view view;
+	bool known = eng_worker_view(hub->shard->eng, number, &view) && !view.leaving;
+	struct eng_command command = {
+	    .type = ENG_CMD_WORKER_LEAVE,
+	    .lapse_ns = hub_worker_lapse_ns(hub, number),
+	    .worker = {.worker.v = number, .lost = true, .kept = known && kept_ns > 0},
+	};
+	if (!shard_has_room(hub->shard, &command))
+		return false;
+	hub->stats.workers_lost++;
+	if (shard_step(hub->shard, &command) == 0)
+		hub_worker_left(hub, number); /* the engine knows it no more */
+	if (command.worker.kept)
+		worker_keep(hub, view.id, view.tenant, gone_ns, kept_ns);
+	return true;
+}
+
 bool
 hub_worker_turn(struct hub *hub)
 {
 	struct timer *timer;
 	while ((timer = wheel_expired(&hub->wheel, hub->mono_ns)) != NULL) {
 		struct hub_worker *worker = container_of(timer, struct hub_worker, timer);
-		uint64_t number = worker->worker, due_ns = worker_due_ns(hub, worker);
+		uint64_t due_ns = worker_due_ns(hub, worker);
+		uint64_t kept_ns = worker->conn == 0 ? worker_kept_ns(hub, worker) : 0;
+		if (due_ns == 0 && kept_ns > 0 && worker_idle(hub, worker->worker))
+			due_ns = hub->mono_ns + kept_ns;
 		if (due_ns != 0) {
 			wheel_remove(&hub->wheel, timer);
 			wheel_insert(&hub->wheel, timer, due_ns);
-			continue;
-		}
-		struct eng_command command = {
-		    .type = ENG_CMD_WORKER_LEAVE,
-		    .lapse_ns = hub_worker_lapse_ns(hub, number),
-		    .worker = {.worker.v = number, .lost = true},
-		};
-		if (!shard_has_room(hub->shard, &command))
+		} else if (!worker_lose(hub, worker)) {
 			return false;
-		hub->stats.workers_lost++;
-		if (shard_step(hub->shard, &command) == 0)
-			hub_worker_left(hub, number); /* the engine knows it no more */
+		}
 	}
 	return true;
 }

@@ -306,6 +306,35 @@ test_doubt__away_too_long(void **state)
 	guest_close(&guest);
 }
 
+/* Away until it was lost, over a restart: what it held goes on elsewhere, here when it is back; and
+ * by the id that it has it gets new tasks. */
+static void
+test_doubt__lost_and_back(void **state)
+{
+	struct guest guest;
+	(void)state;
+	guest_open(&guest, "grpc-node-js/1", "10m");
+	trigger(&guest);
+	Hatchet__AssignedAction *held = next_action(&guest);
+	say(&guest, held, HATCHET__STEP_ACTION_EVENT_TYPE__STEP_STARTED);
+	server_end(&guest.server, SIGKILL);
+	guest.server.extra[3] = "300ms";
+	server_start(&guest.server);
+	while (server_metric(&guest.server, "froe_workers_lost_total") == 0)
+		sleep_ms(20);
+	server_end(&guest.server, SIGKILL); /* nor is it known from memory */
+	guest.server.extra[3] = "1h";
+	server_start(&guest.server);
+	reconnect(&guest);
+	Hatchet__AssignedAction *again = next_action(&guest);
+	assert_string_equal(again->task_run_external_id, held->task_run_external_id);
+	assert_int_equal(again->retry_count, 1);
+	say(&guest, held, HATCHET__STEP_ACTION_EVENT_TYPE__STEP_COMPLETED); /* late: no harm */
+	hatchet__assigned_action__free_unpacked(held, NULL);
+	complete(&guest, again, 2);
+	guest_close(&guest);
+}
+
 int
 main(void)
 {
@@ -315,6 +344,7 @@ main(void)
 	    cmocka_unit_test(test_doubt__stream_broke),
 	    cmocka_unit_test(test_doubt__it_says_so_again),
 	    cmocka_unit_test(test_doubt__away_too_long),
+	    cmocka_unit_test(test_doubt__lost_and_back),
 	};
 	return cmocka_run_group_tests_name("doubt", tests, NULL, NULL);
 }

@@ -259,6 +259,32 @@ test_worker__lost(void **state)
 	driver_close(&d);
 }
 
+/* Its kind comes back by the id that it has, whenever that is: to nothing that it had. */
+static void
+test_worker__lost_and_kept(void **state)
+{
+	struct driver d;
+	uint64_t runs[2];
+	(void)state;
+	runs_open(&d, runs, 1);
+	uint64_t worker = driver_worker(&d, 1, 1, "wf:a");
+	struct eng_command command = driver_command(&d, ENG_CMD_WORKER_LEAVE);
+	command.worker.worker.v = worker;
+	command.worker.lost = command.worker.kept = true;
+	driver_step(&d, &command);
+	assert_task(&d, runs[0], "a", ENG_TASK_QUEUED); /* and not its again */
+	assert_int_equal(driver_task(&d, runs[0], "a")->reason, ENG_REASON_LOST);
+	struct eng_worker_view view;
+	assert_false(eng_worker_view(d.eng, worker, &view));
+	assert_true(eng_worker_view(d.eng, worker + 1, &view));
+	assert_false(view.attached);
+	assert_int_equal(eng_worker_find(d.eng, view.tenant, view.id), worker + 1);
+	assert_int_equal(driver_worker(&d, 1, 1, "wf:a"), worker + 1);
+	assert_int_equal(driver_events(&d, ENG_EV_WORKER_ATTACHED), 1);
+	assert_task(&d, runs[0], "a", ENG_TASK_ASSIGNED);
+	driver_close(&d);
+}
+
 /* Ten times; the eleventh loss is the task's failure, though it has retries left. */
 static void
 test_worker__lost_too_often(void **state)
@@ -576,6 +602,7 @@ main(void)
 	    cmocka_unit_test(test_worker__drain),
 	    cmocka_unit_test(test_worker__leave_orderly),
 	    cmocka_unit_test(test_worker__lost),
+	    cmocka_unit_test(test_worker__lost_and_kept),
 	    cmocka_unit_test(test_worker__lost_too_often),
 	    cmocka_unit_test(test_worker__lost_in_slices),
 	    cmocka_unit_test(test_worker__many_leave_behind_a_big_one),

@@ -542,10 +542,12 @@ test_bounds__small_commands(void **state)
 		command.worker_pause.reason = name_of(&world, FROE_REASON_BYTES_MAX, 1);
 		step_ok(&world, &command);
 	}
-	static const enum eng_command_type others[] = {ENG_CMD_WORKER_DRAIN, ENG_CMD_WORKER_DETACH};
-	for (int i = 0; i < 2; i++) {
+	static const enum eng_command_type others[] = {
+	    ENG_CMD_WORKER_DRAIN, ENG_CMD_WORKER_DETACH, ENG_CMD_WORKER_LEAVE};
+	for (int i = 0; i < 3; i++) {
 		command = (struct eng_command){.type = others[i]};
 		command.worker.worker.v = world.worker;
+		command.worker.lost = command.worker.kept = true;
 		step(&world, &command);
 	}
 	world_close(&world);

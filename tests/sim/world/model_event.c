@@ -183,13 +183,30 @@ slots_read(const struct witness *witness, struct model_worker *worker)
 	}
 }
 
+/* It is that of the worker that is lost in this step, and as that was. */
+static bool
+is_kept(const struct witness *witness)
+{
+	const struct eng_command *cause = witness->model->cause;
+	const struct eng_event *event = witness->event;
+	if (cause == NULL || cause->type != ENG_CMD_WORKER_LEAVE || !cause->worker.kept)
+		return false;
+	const struct model_worker *lost =
+	    model_worker(witness->model, cause->worker.worker.v);
+	return lost != NULL && uuid_equal(lost->id, event->id) &&
+	    lost->incarnation == event->incarnation &&
+	    lost->slots[RECIPE_SLOT_DEFAULT] == event->slots &&
+	    lost->actions == model_actions(event->actions, event->action_count);
+}
+
 static void
 on_worker_registered(struct witness *witness)
 {
 	struct model *model = witness->model;
 	const struct eng_event *event = witness->event;
 	unsigned tenant = event_tenant(witness);
-	require(witness, caused_by(witness, ENG_CMD_WORKER_REGISTER), "no worker came");
+	require(witness, caused_by(witness, ENG_CMD_WORKER_REGISTER) || is_kept(witness),
+	    "no worker came");
 	require(witness, event->worker == model->worker_count + 1, "not the next worker");
 	require(witness, model_worker_by_id(model, event->id) == NULL, "it is here already");
 	struct model_worker *worker = mem_zalloc(sizeof(*worker));
@@ -240,7 +257,11 @@ static void
 on_worker_detached(struct witness *witness)
 {
 	struct model_worker *worker = event_worker(witness);
-	require(witness, caused_by(witness, ENG_CMD_WORKER_DETACH), "its connection is whole");
+	const struct eng_command *cause = witness->model->cause;
+	bool kept = cause != NULL && cause->type == ENG_CMD_WORKER_LEAVE && cause->worker.kept &&
+	    worker->number == witness->model->worker_count;
+	require(witness, kept || caused_by(witness, ENG_CMD_WORKER_DETACH),
+	    "its connection is whole");
 	require(witness, worker->attached, "it is detached");
 	worker->attached = false;
 }

@@ -105,6 +105,14 @@ worker_due_ns(const struct process_worker *worker)
 	return worker->conn != 0 ? worker->seen_ns + PROCESS_LOST_NS : worker->due_ns;
 }
 
+/* The newest registration is nobody's connection's. */
+static void
+worker_keep(struct process *process)
+{
+	process_recovered_worker(process, process->model->worker_count, false, bytes_of(NULL, 0));
+	judge_mark(process->judge, KIND_KEPT);
+}
+
 /* A submitted command may remove rows: start again after each. */
 static bool
 worker_turn(struct process *process)
@@ -118,8 +126,12 @@ worker_turn(struct process *process)
 		};
 		if (!worker->detach && worker_due_ns(worker) > mono_ns)
 			continue;
+		command.worker.kept = !worker->detach && worker->conn == 0 &&
+		    plan_does(process->plan, KIND_KEPT) && dice_hits(&process->dice, 50);
 		if (!process_submit(process, &command))
 			return false;
+		if (command.worker.kept)
+			worker_keep(process);
 		worker = worker_find(process, command.worker.worker.v);
 		if (worker != NULL && command.type == ENG_CMD_WORKER_DETACH)
 			worker->detach = false;

@@ -30,6 +30,7 @@ course_free(struct gateway *gateway, struct course *course)
 	map_release(&course->entries);
 	map_remove_uuid(&gateway->courses, course->task);
 	list_remove(&course->link);
+	list_remove(&course->stall);
 	mem_free(course);
 }
 
@@ -47,6 +48,7 @@ course_new(
 	map_init(&course->entries);
 	list_init(&course->ready);
 	list_init(&course->link);
+	list_init(&course->stall);
 	map_put_uuid(&gateway->courses, task, course);
 	return course;
 }
@@ -73,6 +75,7 @@ void
 course_detach(struct course *course)
 {
 	list_remove(&course->link);
+	list_remove(&course->stall);
 	course->stream = NULL;
 	course->loading = false;
 	for (size_t i = 0; i < course->entries.capacity; i++) {
@@ -123,6 +126,27 @@ course_ready(struct course *course, struct entry *entry, uint32_t order, uint64_
 	list_push(&course->ready, &entry->link);
 }
 
+static bool
+entry_wanted(const struct entry *entry)
+{
+	return entry->kind != ENTRY_CHILD || entry->waited;
+}
+
+/* Of the results before `order` that have not been told: those of children that were left. */
+static uint32_t
+results_left(const struct course *course, uint32_t order, uint64_t now_ns)
+{
+	struct list *at;
+	uint32_t count = 0;
+	list_for_each(at, &course->ready) {
+		const struct entry *entry = container_of(at, struct entry, link);
+		bool between = entry->order > course->delivered && entry->order < order;
+		count += between && !entry_wanted(entry) &&
+		    now_ns - entry->since_ns > COURSE_LEFT_NS;
+	}
+	return count;
+}
+
 /* The one whose turn it is; or the first of those that have waited long enough for a step that the
  * handler does not take any more. */
 struct entry *
@@ -135,11 +159,46 @@ course_next(const struct course *course, uint64_t now_ns)
 		return NULL;
 	list_for_each(at, &course->ready) {
 		struct entry *entry = container_of(at, struct entry, link);
+		if (!entry_wanted(entry))
+			continue;
 		if (first == NULL || entry->order < first->order)
 			first = entry;
 		late = late || now_ns - entry->since_ns > COURSE_GAP_NS;
 	}
-	return first != NULL && (first->order <= course->delivered + 1 || late) ? first : NULL;
+	if (first == NULL || late || first->order <= course->delivered + 1)
+		return first;
+	uint32_t before = first->order - course->delivered - 1;
+	return results_left(course, first->order, now_ns) == before ? first : NULL;
+}
+
+bool
+course_stalls(const struct course *course)
+{
+	struct list *at;
+	if (course->loading)
+		return false;
+	list_for_each(at, &course->ready) {
+		if (entry_wanted(container_of(at, struct entry, link)))
+			return true;
+	}
+	return false;
+}
+
+uint32_t
+course_results(const struct course *course)
+{
+	uint32_t results = course->delivered;
+	struct list *at;
+	for (bool more = true; more;) {
+		more = false;
+		list_for_each(at, &course->ready) {
+			const struct entry *entry = container_of(at, struct entry, link);
+			if (entry->order == results + 1 && !entry_wanted(entry))
+				more = true;
+		}
+		results += more ? 1 : 0;
+	}
+	return results;
 }
 
 void

@@ -24,6 +24,9 @@ struct gateway;
 
 /* A result waits so long for one before it, whose step the handler has not taken again. */
 #define COURSE_GAP_NS UINT64_C(10000000000)
+/* The same, for one that the handler does not wait for: a child that it has started and left. A
+ * worker that was told of it would hold back all that follows. */
+#define COURSE_LEFT_NS UINT64_C(100000000)
 
 enum entry_kind {
 	ENTRY_WAIT,
@@ -46,6 +49,7 @@ struct entry {
 	uint32_t order;
 	enum entry_kind kind;
 	enum entry_state state;
+	bool waited;           /* CHILD: the worker has said that its handler waits for it */
 	uint64_t since_ns;     /* READY, SENT */
 	struct uuid child;     /* CHILD: its run */
 	char *name;            /* MEMO: hash of its key */
@@ -64,6 +68,8 @@ struct course {
 	bool loading; /* an entry is */
 	struct map entries; /* node -> struct entry */
 	struct list ready;
+	struct list stall; /* gateway->stalls: a result that is wanted waits for others */
+	uint64_t stall_ns; /* when it is looked at again */
 };
 
 struct course *course_find(struct gateway *gateway, struct uuid task);
@@ -79,8 +85,11 @@ void course_detach(struct course *course);
 struct entry *course_add(struct course *course, uint32_t node, enum entry_kind kind);
 struct entry *course_entry(const struct course *course, uint64_t node); /* NULL: no such */
 void course_ready(struct course *course, struct entry *entry, uint32_t order, uint64_t now_ns);
+/* How many results its handler knows of, or does not want to know of. */
+uint32_t course_results(const struct course *course);
 /* What is to be told now; NULL: nothing. */
 struct entry *course_next(const struct course *course, uint64_t now_ns);
+bool course_stalls(const struct course *course); /* something is wanted, and not told yet */
 void course_loads(struct course *course, struct entry *entry);
 void course_sent(struct course *course, struct entry *entry, uint64_t now_ns);
 

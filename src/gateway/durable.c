@@ -199,7 +199,7 @@ evict(struct durable *stream, const struct named *named, bool lost, struct arena
 	query->lost = lost;
 	ask.has_task = ask.has_lease = ask.has_results = true;
 	ask.task = text_id_bytes(arena, named->task);
-	ask.results = course != NULL ? course->delivered : 0;
+	ask.results = course != NULL ? course_results(course) : 0;
 	envelope.body_case = FROE__ENVELOPE__BODY_TASK_EVICT;
 	envelope.task_evict = &ask;
 	if (query_ask(query, &envelope, &options, arena, &fault))
@@ -299,6 +299,7 @@ fail_entry(struct durable *stream, const struct named *named, int64_t node)
 static void
 status_entry(struct course *course, struct entry *entry, uint64_t now_ns, struct arena *arena)
 {
+	entry->waited = true;
 	if (entry->state == ENTRY_UNKNOWN)
 		outcome_ask(course, entry, arena);
 	else if (entry->state == ENTRY_SENT && now_ns - entry->since_ns > REPEAT_NS)

@@ -92,6 +92,8 @@ void outcome_know(struct course *course, struct entry *entry, const Froe__NodeDo
 void outcome_note(struct course *course, struct entry *entry, const Froe__NodeDone *done);
 /* Tells whatever is due. */
 void outcome_pump(struct course *course);
+void outcome_turn(struct gateway *gateway, uint64_t now_ns);
+uint64_t outcome_due_ns(const struct gateway *gateway); /* UINT64_MAX: nothing is held back */
 /* It has been told, and is still waited for: again. */
 void outcome_repeat(struct course *course, struct entry *entry, struct arena *arena);
 /* The shard says so, to the worker that holds the task. */

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "gateway/chunk.h"
 #include "gateway/doubt.h"
+#include "gateway/durable.h"
 #include "gateway/linger.h"
 #include "gateway/lookout.h"
 #include "gateway/trigger.h"
@@ -23,6 +24,7 @@ gateway_turn(struct api_gateway *api, uint64_t loop_ns)
 	linger_turn(gateway, now_ns);
 	lookout_turn(gateway, now_ns);
 	doubt_turn(gateway, now_ns);
+	outcome_turn(gateway, now_ns);
 	if (!gateway->draining && now_ns - gateway->swept_ns < SWEEP_NS)
 		return;
 	gateway->swept_ns = now_ns;
@@ -41,6 +43,7 @@ gateway_due_ns(struct api_gateway *api)
 	due_ns = lookout_due_ns(gateway) < due_ns ? lookout_due_ns(gateway) : due_ns;
 	due_ns = chunk_due_ns(gateway) < due_ns ? chunk_due_ns(gateway) : due_ns;
 	due_ns = doubt_due_ns(gateway) < due_ns ? doubt_due_ns(gateway) : due_ns;
+	due_ns = outcome_due_ns(gateway) < due_ns ? outcome_due_ns(gateway) : due_ns;
 	return linger_due_ns(gateway) < due_ns ? linger_due_ns(gateway) : due_ns;
 }
 
@@ -71,6 +74,7 @@ gateway_open(struct io_env *env, uint32_t begun_wait_ms)
 	map_init(&gateway->triggers);
 	map_init(&gateway->steps);
 	map_init(&gateway->courses);
+	list_init(&gateway->stalls);
 	list_init(&gateway->waits);
 	list_init(&gateway->lingering);
 	list_init(&gateway->lookouts);

@@ -32,6 +32,7 @@ struct gateway {
 	struct map steps;    /* id of a durable task -> struct steps */
 	struct list waits;   /* streams of ListenForDurableEvent */
 	struct map courses;  /* id of a durable task -> struct course */
+	struct list stalls;  /* of them, by stall_ns */
 	struct list lookouts;  /* struct lookout */
 	struct list lingering; /* results, by call->held: gateway/linger.h */
 	struct list doubts; /* workers: gateway/doubt.h */

@@ -176,6 +176,15 @@ ask_child(struct course *course, const struct entry *entry, struct arena *arena)
 	froe_assert(asked); /* the shard made the id */
 }
 
+/* The id of a run that a step has started, in what the shard says of it. */
+static void
+note_child(struct entry *entry, const Froe__NodeDone *done)
+{
+	if (entry->kind == ENTRY_CHILD && done->has_child &&
+	    done->child.len == sizeof(entry->child.bytes))
+		memcpy(entry->child.bytes, done->child.data, sizeof(entry->child.bytes));
+}
+
 /* -------------------------------------------------------------------------------- loading */
 
 static bool
@@ -226,7 +235,7 @@ load(struct course *course, struct entry *entry, struct arena *arena)
 {
 	if (entry->kind == ENTRY_MEMO)
 		tell(course, entry, bytes_of(NULL, 0), NULL, arena);
-	else if (entry->kind == ENTRY_CHILD)
+	else if (entry->kind == ENTRY_CHILD && !uuid_is_nil(entry->child))
 		ask_child(course, entry, arena);
 	else
 		ask_node(course, entry, arena);
@@ -259,11 +268,36 @@ outcome_pump(struct course *course)
 		arena_reset(&arena);
 	}
 	arena_release(&arena);
+	if (can_tell(course->stream) && course_stalls(course) && !list_linked(&course->stall)) {
+		struct gateway *gateway = course->stream->gateway;
+		course->stall_ns = gateway_now_ns(gateway) + COURSE_LEFT_NS + 1;
+		list_push(&gateway->stalls, &course->stall);
+	}
+}
+
+void
+outcome_turn(struct gateway *gateway, uint64_t now_ns)
+{
+	while (outcome_due_ns(gateway) <= now_ns) {
+		struct course *course =
+		    container_of(gateway->stalls.next, struct course, stall);
+		list_remove(&course->stall);
+		outcome_pump(course);
+	}
+}
+
+uint64_t
+outcome_due_ns(const struct gateway *gateway)
+{
+	if (list_empty(&gateway->stalls))
+		return UINT64_MAX;
+	return container_of(gateway->stalls.next, struct course, stall)->stall_ns;
 }
 
 void
 outcome_note(struct course *course, struct entry *entry, const Froe__NodeDone *done)
 {
+	note_child(entry, done);
 	if (done->state == FROE__NODE_STATE__NODE_DONE && entry->state != ENTRY_LOADING)
 		course_ready(course, entry, done->order,
 		    course->stream != NULL ? gateway_now_ns(course->stream->gateway) : 0);
@@ -278,9 +312,12 @@ outcome_know(struct course *course, struct entry *entry, const Froe__NodeDone *d
 {
 	bool wait = entry->kind == ENTRY_WAIT && done->state == FROE__NODE_STATE__NODE_DONE;
 	bool asked = entry->state == ENTRY_SENT || entry->state == ENTRY_LOADING;
+	bool child = entry->kind == ENTRY_CHILD && entry->state == ENTRY_LOADING;
 	outcome_note(course, entry, done);
 	if (course->stream == NULL)
 		return;
+	if (child && !uuid_is_nil(entry->child))
+		ask_child(course, entry, arena);
 	if (wait && (asked || (can_tell(course->stream) &&
 	        course_next(course, gateway_now_ns(course->stream->gateway)) == entry)))
 		tell_wait(course, entry, done, arena);

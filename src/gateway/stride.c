@@ -273,13 +273,11 @@ on_run(struct ask *ask, const struct answer *answer)
 			query->fault = fault;
 	} else {
 		uint32_t at = done->node - query->node;
-		froe_assert(at < query->count);
+		froe_assert(at < query->count && done->child.len == sizeof(struct uuid));
 		memcpy(query->runs[at].bytes, done->child.data, sizeof(struct uuid));
 		struct entry *entry = course != NULL ? course_entry(course, done->node) : NULL;
-		if (entry != NULL) {
-			entry->child = query->runs[at];
+		if (entry != NULL)
 			outcome_note(course, entry, done);
-		}
 	}
 	if (query->left == 0)
 		runs_end(query, answer->arena);

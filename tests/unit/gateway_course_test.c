@@ -76,6 +76,30 @@ test_course__a_gap_ends(void **state)
 	course_forget(gateway, TASK, 1);
 }
 
+/* A child that nobody waits for is not told, and holds nothing up; it is told when it is wanted. */
+static void
+test_course__a_child_is_left(void **state)
+{
+	struct gateway *gateway = *state;
+	struct course *course = course_new(gateway, TASK, TASK, 1);
+	struct entry *child = course_add(course, 1, ENTRY_CHILD);
+	struct entry *wait = add(course, 2, ENTRY_PENDING);
+	course_ready(course, child, 1, 0);
+	assert_null(course_next(course, 0));
+	assert_int_equal(course_results(course), 1);
+	course_ready(course, wait, 2, 0);
+	assert_null(course_next(course, COURSE_LEFT_NS)); /* it may still be wanted */
+	assert_ptr_equal(course_next(course, COURSE_LEFT_NS + 1), wait);
+	course_sent(course, wait, 0);
+	assert_int_equal(course_results(course), 2);
+	child->waited = true;
+	assert_ptr_equal(course_next(course, 0), child);
+	course_sent(course, child, 0);
+	assert_int_equal(course->delivered, 2);
+	assert_null(course_next(course, 0));
+	course_forget(gateway, TASK, 1);
+}
+
 /* What its stream had under way is under way no more; what was told may not have arrived. */
 static void
 test_course__a_stream_breaks(void **state)
@@ -130,6 +154,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_course__told_in_order, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_course__a_gap_ends, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_course__a_child_is_left, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_course__a_stream_breaks, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_course__of_one_invocation, setup, teardown),
 	};

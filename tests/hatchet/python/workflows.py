@@ -232,6 +232,8 @@ async def keeps(task_input: Input, ctx: DurableContext) -> dict:
                       execution_timeout=timedelta(minutes=2))
 async def parent(task_input: Input, ctx: DurableContext) -> dict:
     child = await once.aio_run(task_input)
+    await square.aio_run(Input(v=1), wait_for_result=False)  # which holds nothing up
+    await ctx.aio_sleep_for(timedelta(seconds=1))
     squares = await square.aio_run_many([square.create_bulk_run_item(input=Input(v=v))
                                          for v in range(task_input.v)])
     several = await dag.aio_run(Input(v=5))

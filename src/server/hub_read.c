@@ -28,6 +28,7 @@ struct hub_read {
 	char *task;         /* OUTPUT_GET, STREAM_GET; owned */
 	uint32_t after;     /* STREAM_GET */
 	bool wait;          /* STREAM_GET */
+	bool again;         /* RUN_REPLAY: the run's newest record may not be durable yet */
 	bool payload;       /* EVENT_GET */
 	bool changes;       /* STREAM_GET */
 	bool named;         /* RUN_WATCH */
@@ -358,7 +359,7 @@ read_find(struct hub_read *read)
 	struct indexer_job *job = indexer_job_new(INDEXER_FIND);
 	job->row.id = read->run;
 	job->whole = read->op == API_OP_RUN_REPLAY;
-	read_ask(read, job, 0);
+	read_ask(read, job, read->again ? log_tail_seq(read->hub->shard->log) : 0);
 }
 
 static void
@@ -517,6 +518,7 @@ hub_read_again(struct hub_read *read)
 	history_free(read->history);
 	read->history = NULL;
 	list_remove(&read->link);
+	read->again = true;
 	read_run(read);
 }
 

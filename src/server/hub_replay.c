@@ -10,6 +10,9 @@
 #include "base/mem.h"
 #include "server/past.h"
 
+/* So often is a history read, when lines of the run come again and again meanwhile. */
+#define LOOKS_MAX 100u
+
 struct hub_replay_ask {
 	char *task;
 	char *reason;
@@ -19,6 +22,7 @@ struct hub_replay_ask {
 	struct eng_job_step job;
 	uint64_t asked_ns; /* engine time: before the history was looked for */
 	bool known;        /* then the engine knew the run */
+	uint32_t looks;
 };
 
 static char *
@@ -59,6 +63,7 @@ hub_replay_look(const struct hub *hub, struct hub_replay_ask *ask, struct uuid r
 {
 	ask->asked_ns = hub->shard->clock.now_ns;
 	ask->known = eng_closed_ns(hub->shard->eng, run) != 0;
+	ask->looks++;
 }
 
 /* A run that the engine does not remember takes no late lines. One that it has forgotten meanwhile
@@ -70,8 +75,8 @@ hub_replay_stale(const struct hub *hub, const struct hub_replay_ask *ask, struct
 	const struct eng *eng = hub->shard->eng;
 	uint64_t closed_ns = eng_closed_ns(eng, run);
 	uint32_t records = eng_closed_records(eng, run);
-	if (closed_ns > ask->asked_ns)
-		return false; /* it went on, and ended again: hub_replay() says so */
+	if (closed_ns > ask->asked_ns || ask->looks > LOOKS_MAX)
+		return false; /* it went on, and ended again; or lines do not end: it is refused */
 	return closed_ns != 0 ? records != 0 && records != count : ask->known;
 }
 

@@ -32,6 +32,7 @@ struct change {
 	struct call *call;
 	struct find find;
 	bool replays;
+	bool over; /* the call is answered */
 	struct change_one *ones;
 	uint32_t count, asked, heard;
 };
@@ -39,7 +40,10 @@ struct change {
 void
 change_stop(struct change *change)
 {
-	for (uint32_t i = 0; change != NULL && i < change->asked; i++) {
+	if (change == NULL)
+		return;
+	change->over = true;
+	for (uint32_t i = 0; i < change->asked; i++) {
 		ask_drop(change->ones[i].ask);
 		change->ones[i].ask = NULL;
 	}
@@ -132,7 +136,8 @@ change_more(struct change *change)
 {
 	struct arena arena;
 	arena_init(&arena, 0);
-	while (change->asked < change->count && change->asked - change->heard < ASKS_MAX) {
+	while (!change->over && change->asked < change->count &&
+	    change->asked - change->heard < ASKS_MAX) {
 		if (!change_ask(change, &change->ones[change->asked++], &arena))
 			break;
 	}

@@ -31,6 +31,8 @@ struct follower {
 	struct buf value;
 	bool by_pair;
 	bool told; /* of the last end */
+	bool pumping; /* answers may come while one asks: */
+	bool again;   /* it pumps once more */
 	bool seated;
 };
 
@@ -290,7 +292,7 @@ followed_ask(struct followed *run)
 }
 
 static void
-follower_pump(struct follower *follower)
+pump_once(struct follower *follower)
 {
 	struct list *node, *next;
 	if (follower->grpc == NULL || !follower->seated || follower->seat.state != SEAT_OPEN)
@@ -311,6 +313,20 @@ follower_pump(struct follower *follower)
 		if (list_empty(&follower->runs))
 			return; /* it failed */
 	}
+}
+
+static void
+follower_pump(struct follower *follower)
+{
+	follower->again = true;
+	if (follower->pumping)
+		return;
+	follower->pumping = true;
+	while (follower->again) {
+		follower->again = false;
+		pump_once(follower);
+	}
+	follower->pumping = false;
 }
 
 /* ----------------------------------------------------------------------------------- by a pair */

@@ -17,6 +17,12 @@
 #define AHEAD_MIN ((size_t)1 << 19)
 /* So many objects ahead are asked of memory while a large table grows. */
 #define LOOK_AHEAD 16u
+/* Larger tables grow by degrees: so many slots are moved with each add. They are done after an
+ * eighth of the adds that the old table took, and the new one takes as many. */
+#define DEGREES_MIN 64u
+#define DEGREE_SLOTS 8u
+/* In an old table: what was here is gone. Address 8 is nobody's. */
+#define SLOT_GONE UINT64_C(1)
 
 void
 keyset_init(struct keyset *set, size_t key_offset, size_t key_size)
@@ -33,10 +39,21 @@ ahead_drop(struct keyset *set)
 	set->ahead = NULL;
 }
 
+static void
+old_drop(struct keyset *set)
+{
+	if (set->old != NULL)
+		mem_table_free(set->old, set->old_capacity, sizeof(set->slots[0]));
+	set->old = NULL;
+	set->old_capacity = 0;
+	set->moved = 0;
+}
+
 void
 keyset_release(struct keyset *set)
 {
 	ahead_drop(set);
+	old_drop(set);
 	mem_table_free(set->slots, set->capacity, sizeof(set->slots[0]));
 	keyset_init(set, set->key_offset, set->key_size);
 }
@@ -142,34 +159,52 @@ slot_place(struct keyset *set, uint64_t slot, uint64_t hash)
 /* ------------------------------------------------------------------------------------- growing */
 
 static void
-look_ahead(const struct keyset *set, const uint64_t *slots, size_t capacity, size_t at)
+look_ahead(const struct keyset *set)
 {
-	if (at + LOOK_AHEAD < capacity && slots[at + LOOK_AHEAD] != 0)
-		__builtin_prefetch(
-		    (const uint8_t *)object_of(slots[at + LOOK_AHEAD]) + set->key_offset);
+	size_t at = set->moved + LOOK_AHEAD;
+	if (at < set->old_capacity && set->old[at] > SLOT_GONE)
+		__builtin_prefetch((const uint8_t *)object_of(set->old[at]) + set->key_offset);
 }
 
+/* Moves what is in the next so many slots of the old table. */
 static void
-keyset_resize(struct keyset *set, size_t capacity)
+old_move(struct keyset *set, size_t count)
 {
-	struct keyset old = *set;
-	bool known = capacity - 1 <= TAG_MASK; /* the tag is all that matters of the hash */
-	bool prepared = set->ahead != NULL && capacity == old.capacity * 2;
-	if (!prepared)
-		ahead_drop(set);
-	set->slots = prepared ? set->ahead : mem_table(capacity, sizeof(set->slots[0]));
-	set->capacity = capacity;
-	set->ahead = NULL;
-	for (size_t i = 0; i < old.capacity; i++) {
-		uint64_t slot = old.slots[i];
+	bool known = set->capacity - 1 <= TAG_MASK; /* the tag is all that matters of the hash */
+	for (; count > 0 && set->moved < set->old_capacity; count--) {
+		uint64_t slot = set->old[set->moved];
 		if (!known)
-			look_ahead(set, old.slots, old.capacity, i);
-		if (slot != 0)
+			look_ahead(set);
+		if (slot > SLOT_GONE)
 			slot_place(set, slot,
 			    known ? slot >> TAG_SHIFT
 				  : key_hash(key_of(set, object_of(slot))));
+		set->moved++;
 	}
-	mem_table_free(old.slots, old.capacity, sizeof(old.slots[0]));
+	if (set->moved == set->old_capacity)
+		old_drop(set);
+}
+
+void
+keyset_settle(struct keyset *set)
+{
+	if (set->old != NULL)
+		old_move(set, set->old_capacity);
+}
+
+/* Nothing is moved yet. */
+static void
+keyset_begin_growing(struct keyset *set, size_t capacity)
+{
+	bool prepared = set->ahead != NULL && capacity == set->capacity * 2;
+	keyset_settle(set);
+	if (!prepared)
+		ahead_drop(set);
+	set->old = set->slots;
+	set->old_capacity = set->capacity;
+	set->slots = prepared ? set->ahead : mem_table(capacity, sizeof(set->slots[0]));
+	set->capacity = capacity;
+	set->ahead = NULL;
 }
 
 /* Five eighths full: there is some time left until it is three quarters. */
@@ -191,17 +226,55 @@ keyset_reserve(struct keyset *set, size_t count)
 		return;
 	while (count > capacity / 4 * 3)
 		capacity *= 2;
-	keyset_resize(set, capacity);
+	keyset_begin_growing(set, capacity);
+	keyset_settle(set);
+}
+
+/* Room for one more. */
+static inline void
+keyset_grow(struct keyset *set)
+{
+	if (set->old != NULL)
+		old_move(set, DEGREE_SLOTS);
+	if (set->count < set->capacity / 4 * 3)
+		return;
+	if (set->capacity < DEGREES_MIN)
+		keyset_reserve(set, set->count + 1);
+	else
+		keyset_begin_growing(set, set->capacity * 2);
 }
 
 /* --------------------------------------------------------------------------------- one object */
+
+/* The slot of the key in the old table; SIZE_MAX: it is not there, or no longer. */
+static size_t
+old_find(const struct keyset *set, struct key key, uint64_t hash)
+{
+	size_t mask = set->old_capacity - 1;
+	uint64_t mark = mark_of(hash);
+	if (set->old == NULL)
+		return SIZE_MAX;
+	for (size_t at = hash & mask; set->old[at] != 0; at = (at + 1) & mask) {
+		uint64_t slot = set->old[at];
+		if (at >= set->moved && slot != SLOT_GONE && slot >> MARK_SHIFT == mark &&
+		    key_equal(key_of(set, object_of(slot)), key))
+			return at;
+	}
+	return SIZE_MAX;
+}
 
 static void *
 keyset_get(const struct keyset *set, struct key key)
 {
 	if (set->capacity == 0)
 		return NULL;
-	return object_of(set->slots[slot_find(set, key, key_hash(key))]);
+	uint64_t hash = key_hash(key);
+	uint64_t slot = set->slots[slot_find(set, key, hash)];
+	if (slot == 0 && set->old != NULL) {
+		size_t at = old_find(set, key, hash);
+		slot = at != SIZE_MAX ? set->old[at] : 0;
+	}
+	return object_of(slot);
 }
 
 void *
@@ -232,9 +305,9 @@ keyset_add(struct keyset *set, void *object)
 {
 	struct key key = key_of(set, object);
 	uint64_t hash = key_hash(key);
-	keyset_reserve(set, set->count + 1);
+	keyset_grow(set);
 	size_t at = slot_find(set, key, hash);
-	if (set->slots[at] != 0)
+	if (set->slots[at] != 0 || old_find(set, key, hash) != SIZE_MAX)
 		return false;
 	slot_fill(set, at, object, hash);
 	return true;
@@ -245,14 +318,28 @@ keyset_put(struct keyset *set, void *object)
 {
 	struct key key = key_of(set, object);
 	uint64_t hash = key_hash(key);
-	keyset_reserve(set, set->count + 1);
+	keyset_grow(set);
 	size_t at = slot_find(set, key, hash);
-	void *was = object_of(set->slots[at]);
+	size_t old_at = set->slots[at] == 0 ? old_find(set, key, hash) : SIZE_MAX;
+	uint64_t *slot = old_at != SIZE_MAX ? &set->old[old_at] : &set->slots[at];
+	void *was = object_of(*slot);
 	if (was != NULL)
-		set->slots[at] = slot_of(object, hash);
+		*slot = slot_of(object, hash);
 	else
 		slot_fill(set, at, object, hash);
 	return was;
+}
+
+static void *
+old_remove(struct keyset *set, struct key key, uint64_t hash)
+{
+	size_t at = old_find(set, key, hash);
+	if (at == SIZE_MAX)
+		return NULL;
+	void *object = object_of(set->old[at]);
+	set->old[at] = SLOT_GONE;
+	set->count--;
+	return object;
 }
 
 static void *
@@ -261,10 +348,11 @@ keyset_remove(struct keyset *set, struct key key)
 	if (set->capacity == 0)
 		return NULL;
 	size_t mask = set->capacity - 1;
-	size_t hole = slot_find(set, key, key_hash(key));
+	uint64_t hash = key_hash(key);
+	size_t hole = slot_find(set, key, hash);
 	void *object = object_of(set->slots[hole]);
 	if (object == NULL)
-		return NULL;
+		return old_remove(set, key, hash);
 	set->count--;
 	for (size_t at = (hole + 1) & mask; set->slots[at] != 0; at = (at + 1) & mask) {
 		/* Move back unless its home lies cyclically in (hole, at]. */
@@ -294,6 +382,7 @@ keyset_remove_uuid(struct keyset *set, struct uuid key)
 void *
 keyset_at(const struct keyset *set, size_t slot)
 {
+	froe_assert(set->old == NULL);
 	return object_of(set->slots[slot]);
 }
 
@@ -302,9 +391,11 @@ keyset_at(const struct keyset *set, size_t slot)
 static void
 keyset_prefetch(const struct keyset *set, struct key key)
 {
+	uint64_t hash = key_hash(key);
 	if (set->capacity != 0)
-		__builtin_prefetch(
-		    &set->slots[key_hash(key) & (set->capacity - 1)], /* for writing */ 1);
+		__builtin_prefetch(&set->slots[hash & (set->capacity - 1)], /* for writing */ 1);
+	if (set->old != NULL)
+		__builtin_prefetch(&set->old[hash & (set->old_capacity - 1)]);
 }
 
 void

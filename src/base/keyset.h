@@ -5,14 +5,15 @@
  *             each of a million runs: a slot is eight bytes, the object's address and, in the 19
  *             bits that the address of an aligned object does not use, bits of its key's hash.
  * Layout      Open addressing, linear probing, at most 3/4 full, no tombstones: removal shifts back
- *             (Knuth 6.4, algorithm R). Where an object's home is follows from its slot's place and
- *             16 of those bits, so a removal reads no other object; the other three are the hash's
- *             highest, so that a look-up or an add hardly ever reads an object with another key,
- *             which no cache holds.
+ *             (Knuth 6.4, algorithm R). It grows a few slots with each add, so that none is slow:
+ *             meanwhile there is the old table, too, which nothing is added to. Where an object's
+ *             home is follows from its slot's place and 16 of those bits, so a removal reads no
+ *             other object; the other three are the hash's highest, so that a look-up or an add
+ *             hardly ever reads an object with another key, which no cache holds.
  * Ownership   the set owns its slots, not the objects, which are aligned to eight bytes. A key must
  *             not change while it is in a set.
  * Invariants  1. no object is further than 65535 slots from its home. 2. nothing depends on the
- *             order of the slots.
+ *             order of the slots. 3. an object is in `slots`, or in `old` from `moved` on.
  * Threading   its owner only.
  */
 #ifndef BASE_KEYSET_H
@@ -32,6 +33,9 @@ struct keyset {
 	size_t key_offset;
 	size_t key_size; /* 8: uint64_t; 16: struct uuid */
 	struct prefault *prefault; /* NULL: a larger table is mapped when it is needed */
+	uint64_t *old;   /* what it has grown out of; or NULL */
+	size_t old_capacity;
+	size_t moved;    /* of its slots: what they hold is in `slots` now, or gone */
 	uint64_t *ahead; /* of twice the capacity, empty, being made present; or NULL */
 };
 
@@ -52,7 +56,9 @@ void *keyset_put(struct keyset *set, void *object); /* what was there with its k
 void *keyset_remove_u64(struct keyset *set, uint64_t key); /* what was there */
 void *keyset_remove_uuid(struct keyset *set, struct uuid key);
 
-/* The object in a slot below `capacity`; NULL: none. */
+/* Ends growing: before all objects are gone through. */
+void keyset_settle(struct keyset *set);
+/* The object in a slot below `capacity` of a settled set; NULL: none. */
 void *keyset_at(const struct keyset *set, size_t slot);
 
 /* Tells the processor that the key will be looked up soon: a table of a million is not in its

@@ -223,6 +223,7 @@ void
 resolver_close(struct resolver *resolver)
 {
 	FROE_DROP(keyset_batch_flush(&resolver->batch), "a load may have been given up");
+	keyset_settle(&resolver->runs);
 	for (size_t i = 0; i < resolver->runs.capacity; i++)
 		list_free(resolver, keyset_at(&resolver->runs, i));
 	keyset_release(&resolver->runs);

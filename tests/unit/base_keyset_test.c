@@ -120,6 +120,79 @@ test_keyset__model(void **state)
 	keyset_release(&set);
 }
 
+static void
+check_model(const struct keyset *set, struct thing **model, const uint64_t *keys)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < KEYS; i++) {
+		assert_ptr_equal(keyset_get_u64(set, keys[i]), model[i]);
+		count += model[i] != NULL;
+	}
+	assert_int_equal(set->count, count);
+}
+
+static struct thing *
+thing_new(uint64_t key)
+{
+	struct thing *thing = mem_zalloc(sizeof(*thing));
+	thing->key = key;
+	return thing;
+}
+
+/* Puts another object in the place of one that is there: the one in the old table, too. */
+static void
+step_growing(struct keyset *set, struct thing **model, size_t at, uint64_t key, uint64_t roll)
+{
+	if (roll % 10 < 2) {
+		assert_ptr_equal(keyset_remove_u64(set, key), model[at]);
+		mem_free(model[at]);
+		model[at] = NULL;
+	} else if (roll % 10 < 5) {
+		struct thing *thing = thing_new(key);
+		assert_ptr_equal(keyset_put(set, thing), model[at]);
+		mem_free(model[at]);
+		model[at] = thing;
+	} else if (model[at] == NULL) {
+		model[at] = thing_new(key);
+		assert_true(keyset_add(set, model[at]));
+	} else {
+		struct thing other = {.key = key};
+		assert_false(keyset_add(set, &other));
+	}
+}
+
+/* While it grows by degrees: objects are found, taken and replaced in either table, each once, and
+ * one that is gone is not looked at again (a sanitizer sees it). */
+static void
+test_keyset__grows_by_degrees(void **state)
+{
+	uint64_t keys[KEYS], dice = 11;
+	size_t growing = 0;
+	(void)state;
+	for (int round = 0; round < 40; round++) {
+		struct thing *model[KEYS] = {0};
+		struct keyset set;
+		by_key(&set);
+		for (size_t i = 0; i < KEYS; i++)
+			keys[i] = round % 2 == 0 ? dice_roll(&dice) : i * 4096;
+		for (int step = 0; step < 3000; step++) {
+			uint64_t roll = dice_roll(&dice);
+			size_t at = (roll >> 32) % KEYS;
+			step_growing(&set, model, at, keys[at], roll);
+			growing += set.old != NULL;
+			if (set.old != NULL || step % 100 == 0)
+				check_model(&set, model, keys);
+		}
+		if (round % 4 == 0)
+			keyset_settle(&set);
+		check_model(&set, model, keys);
+		keyset_release(&set);
+		for (size_t i = 0; i < KEYS; i++)
+			mem_free(model[i]);
+	}
+	assert_true(growing > 40 * 20);
+}
+
 /* Larger than the tag can number: growth asks the objects, and removal still finds all homes. */
 static void
 test_keyset__many(void **state)
@@ -146,6 +219,7 @@ test_keyset__many(void **state)
 	assert_int_equal(set.count, count);
 	for (size_t i = 0; i < MANY; i++)
 		assert_ptr_equal(keyset_get_u64(&set, i), things[i].there ? &things[i] : NULL);
+	keyset_settle(&set);
 	for (size_t i = 0; i < set.capacity; i++)
 		seen += keyset_at(&set, i) != NULL;
 	assert_int_equal(seen, count);
@@ -211,6 +285,7 @@ main(void)
 	    cmocka_unit_test(test_keyset__empty),
 	    cmocka_unit_test(test_keyset__uuid_keys),
 	    cmocka_unit_test(test_keyset__model),
+	    cmocka_unit_test(test_keyset__grows_by_degrees),
 	    cmocka_unit_test(test_keyset__many),
 	    cmocka_unit_test(test_keyset__batch),
 	    cmocka_unit_test(test_keyset__reserve),

@@ -659,6 +659,7 @@ var cases = []Case{
 	{"cancel-many", []*Workflow{endlessFlow}, caseCancelMany},
 	{"replay-many", []*Workflow{gatedFlow}, caseReplayMany},
 	{"legacy", []*Workflow{squareFlow}, caseLegacy},
+	{"register-at-once", nil, caseRegisterAtOnce},
 	{"worker-restart", nil, caseWorkerRestart},
 	{"engine-restart", []*Workflow{slowFlow, napFlow, squareFlow, simpleFlow},
 		caseEngineRestart},

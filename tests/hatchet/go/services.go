@@ -379,6 +379,36 @@ func caseReplayMany(ctx context.Context) error {
 	return nil
 }
 
+// Several processes register the same new workflow at once: all have the one version.
+func caseRegisterAtOnce(ctx context.Context) error {
+	flow := single(fmt.Sprintf("go-at-once-%d", os.Getpid()), nil)
+	type answer struct {
+		version string
+		err     error
+	}
+	answers := make(chan answer)
+	for i := 0; i < 8; i++ {
+		go func() {
+			other, err := connect()
+			version := &pb.CreateWorkflowVersionResponse{}
+			if err == nil {
+				defer other.conn.Close()
+				err = other.once(ctx, "/v1.AdminService/PutWorkflow", flow.request(), version)
+			}
+			answers <- answer{version.GetId(), err}
+		}()
+	}
+	versions := map[string]bool{}
+	for i := 0; i < 8; i++ {
+		one := <-answers
+		if one.err != nil {
+			return one.err
+		}
+		versions[one.version] = true
+	}
+	return same(len(versions), 1)
+}
+
 // SDKs of before v1: PutWorkflow with jobs and steps, and Listen.
 func caseLegacy(ctx context.Context) error {
 	step := func(name string, parents ...string) *pb.CreateWorkflowStepOpts {

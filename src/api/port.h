@@ -83,6 +83,9 @@ struct api_peer {
 	char text[64];   /* for people: address and port */
 };
 
+/* RUN_REPLAY: as node, of a run of one task: all that its nodes have come to is kept. */
+#define API_REPLAY_KEEP UINT32_MAX
+
 struct api_command {
 	enum api_op op;
 	struct eng_origin origin;
@@ -131,7 +134,7 @@ struct api_command {
 			struct bytes task;   /* from which on; empty: all */
 			struct bytes input;  /* empty: the same */
 			struct bytes reason;
-			uint32_t node;
+			uint32_t node;       /* from which on; 0: none is kept; or _KEEP */
 		} replay;
 		struct {
 			uint64_t watch; /* request number */

@@ -514,7 +514,10 @@ static enum froe_err
 decode_replay(const Froe__RunReplay *from, struct api_command *command, struct froe_fault *fault)
 {
 	command->op = API_OP_RUN_REPLAY;
-	command->replay.node = from->node;
+	command->replay.node = from->keep ? API_REPLAY_KEEP : from->node;
+	if (from->keep && from->node != 0)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "keep",
+		    "keep: give it, or the node from which on, one of the two");
 	enum froe_err err = take_run(from->has_run, from->run, &command->replay.run, fault);
 	if (err == FROE_OK)
 		err = take_name(from->task, "task", /* required= */ false, &command->replay.task,

@@ -89,6 +89,7 @@ ask_change(struct rest_call *call, uint32_t tag, char *task)
 	cancel.run = replay.run = run;
 	if (!act->ones[tag].is_run)
 		cancel.run.data = alone.bytes;
+	replay.has_keep = replay.keep = true; /* a durable task goes on where it came to */
 	cancel.reason = replay.reason = REASON;
 	replay.task = task;
 	if (act->replays)

@@ -117,9 +117,9 @@ static const struct {
 	"Without ids, all runs that have ended and fit the conditions, as a job of the server\n"
 	"(`froe jobs list`): `froe runs replay --status FAILED --workflow order --since 2h`."},
     {"runs cancel",
-	"Returns when the cancels are on disk. A task's id cancels that task alone, and those that\n"
-	"wait for it. With `--children` every open run that their tasks have started, and theirs,\n"
-	"follows soon after.\n"
+	"Returns when the cancels are on disk. A task's id cancels that task alone, and those\n"
+	"that wait for it. With `--children` every open run that their tasks have started, and\n"
+	"theirs, follows soon after.\n"
 	"\n"
 	"Without ids, all open runs that fit the conditions are cancelled, from the newest that\n"
 	"there is now to the oldest, by a job of the server: it goes on when the command ends or\n"

@@ -115,6 +115,7 @@ change_ask(struct change *change, struct change_one *one, struct arena *arena)
 	    .answer = on_changed, .owner = one, .role = ENG_ROLE_CLIENT};
 	struct froe_fault fault;
 	cancel.has_run = replay.has_run = true;
+	replay.has_keep = replay.keep = true; /* a durable task goes on where it came to */
 	cancel.run = text_id_bytes(arena, one->id);
 	replay.run = text_id_bytes(arena, run);
 	if (change->replays) {

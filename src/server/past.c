@@ -1,5 +1,6 @@
 #include "server/past.h"
 
+#include "api/port.h"
 #include "server/record.h"
 
 struct past {
@@ -152,6 +153,31 @@ nodes_keep(struct past *past)
 	past->replay->node_count = count;
 }
 
+/* The task but for which there is at most the on-failure task; 0: there are others. */
+static uint32_t
+only_task(const struct eng_version_view *version)
+{
+	uint32_t only = 0, count = 0;
+	for (uint32_t i = 0; i < version->task_count; i++) {
+		if (version->tasks[i].on_failure)
+			continue;
+		only = i + 1;
+		count++;
+	}
+	return count == 1 ? only : 0;
+}
+
+static void
+keep_only(struct past *past, const struct eng_version_view *version)
+{
+	uint32_t only = only_task(version);
+	past->node_max = 0;
+	if (only == 0 || !version->tasks[only - 1].durable)
+		return;
+	past->replay->from = only;
+	past->node_max = FROE_DURABLE_NODES_MAX;
+}
+
 static enum froe_err
 find_task(
     struct past *past, const struct history *history, struct bytes task, struct froe_fault *fault)
@@ -193,6 +219,8 @@ past_replay(const struct history *history, struct bytes task, uint32_t node, str
 	enum froe_err err = find_task(&past, history, task, fault);
 	if (err != FROE_OK)
 		return err;
+	if (node == API_REPLAY_KEEP)
+		keep_only(&past, &history->version);
 	past.tasks = arena_alloc(arena, count * sizeof(*past.tasks));
 	memset(past.tasks, 0, count * sizeof(*past.tasks));
 	past.holders = arena_alloc(arena, count * sizeof(*past.holders));

@@ -15,7 +15,8 @@
 #include "server/history.h"
 
 /* `task`: from which on; empty: all of it. `node`: of that task, the first one that is not kept; 0:
- * none is kept. Fills what is asked for and what the records say, but for input and reason. */
+ * none is kept; API_REPLAY_KEEP: all are, of a run's only task if that is durable. Fills what is
+ * asked for and what the records say, but for input and reason. */
 enum froe_err past_replay(const struct history *history, struct bytes task, uint32_t node,
     struct arena *arena, uint32_t *ret_tenant, struct eng_replay *ret_replay,
     struct froe_fault *fault) FROE_CHECKED;

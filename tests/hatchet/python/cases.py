@@ -264,7 +264,12 @@ async def case_durable_event():
 
 async def case_memo():
     file = Files.fresh()
-    out = await w.keeps.aio_run(w.Input(file=file))
+    run = await w.keeps.aio_run(w.Input(file=file), wait_for_result=False)
+    out = await run.aio_result()
+    # Replayed, it goes on from what it has kept.
+    await hatchet.runs.aio_replay(run.workflow_run_id)
+    await status(run.workflow_run_id, "COMPLETED")
+    assert await run.aio_result() == {**out, "tries": 2}
     assert out["memos"] == [{"tries": 0}] * 3 and out["tries"] == 1, out
     assert sorted(lines(file)) == ["first", "one", "two"], lines(file)
     assert out["now"] < time.time(), out

@@ -314,9 +314,13 @@ const cases = {
 
   async memo() {
     const file = fresh();
-    const out = await w.keeps.run({ file });
+    const run = await w.keeps.runNoWait({ file });
+    const out = await run.output;
     const first = { tries: 0 };
     assert.deepEqual([out.first, out.one, out.two, out.tries], [first, first, first, 1]);
+    /* Replayed, it goes on from what it has kept. */
+    await run.replay();
+    assert.deepEqual(await run.output, { ...out, tries: 2 });
     assert.deepEqual(lines(file).sort(), ['first', 'one', 'two']);
     assert.ok(out.now < Date.now());
   },

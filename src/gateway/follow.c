@@ -16,8 +16,9 @@
 #include "gateway/parcel.h"
 #include "gateway/text.h"
 
-/* Of the runs with a pair, so many are followed at a time. */
-#define RUNS_MAX 256u
+/* Of the runs with a pair, so many are followed at a time: each may have a page under way when the
+ * client stops reading. */
+#define RUNS_MAX 64u
 
 struct follower {
 	struct seat seat; /* first */

@@ -296,10 +296,11 @@ async def case_eviction():
 
     await until(is_evicted)
     await hatchet.event.aio_push(key, {"answer": 42})
-    out = (await run.aio_result())
-    assert out == {"first": 1, "found": {"CREATE": {"it": [{"answer": 42}]}}, "invocation": 2,
-                   "tries": 0}, out
-    assert lines(file) == ["1", "2"], lines(file)
+    out = await run.aio_result()
+    assert out["first"] == 1 and out["found"] == {"CREATE": {"it": [{"answer": 42}]}}, out
+    # More than two if the worker was taken for lost meanwhile.
+    assert out["invocation"] >= 2, out
+    assert lines(file) == [str(i + 1) for i in range(out["invocation"])], lines(file)
 
 
 async def case_nondeterminism():

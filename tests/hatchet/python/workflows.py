@@ -259,8 +259,7 @@ async def parked(task_input: Input, ctx: DurableContext) -> dict:
     first = await ctx._aio_memo(compute, dict)
     found = await ctx.aio_wait_for(
         "it", UserEventCondition(event_key=task_input.name, readable_data_key="it"))
-    return {"first": first["at"], "found": found, "invocation": ctx.invocation_count,
-            "tries": ctx.retry_count}
+    return {"first": first["at"], "found": found, "invocation": ctx.invocation_count}
 
 
 # Its second attempt does something else.

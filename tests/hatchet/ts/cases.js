@@ -346,10 +346,11 @@ const cases = {
       (await hatchet.runs.getDetails(id)).isEvicted);
     await hatchet.events.push(key, { answer: 42 });
     const out = await run.output;
-    assert.deepEqual(out, {
-      first: 1, found: { CREATE: { [key]: [{ answer: 42 }] } }, invocation: 2, tries: 0,
-    });
-    assert.deepEqual(lines(file), ['1', '2']);
+    assert.equal(out.first, 1);
+    assert.deepEqual(out.found, { CREATE: { [key]: [{ answer: 42 }] } });
+    /* More than two if the worker was taken for lost meanwhile. */
+    assert.ok(out.invocation >= 2);
+    assert.deepEqual(lines(file), Array.from({ length: out.invocation }, (_, i) => `${i + 1}`));
   },
 
   async nondeterminism() {

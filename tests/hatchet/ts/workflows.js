@@ -266,7 +266,7 @@ function define(hatchet) {
       mark(input, ctx.invocationCount);
       const first = await ctx.memo(async () => ({ at: ctx.invocationCount }), ['first']);
       const found = await ctx.waitFor({ eventKey: input.key });
-      return { first: first.at, found, invocation: ctx.invocationCount, tries: ctx.retryCount() };
+      return { first: first.at, found, invocation: ctx.invocationCount };
     },
   });
 

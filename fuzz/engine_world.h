@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "engine/save.h"
+#include "engine/workflow.h"
 #include "froe/limits.h"
 #include "log/record_int.h"
 #include "server/record.h"

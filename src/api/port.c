@@ -178,6 +178,12 @@ clone_engine(struct clone *clone, struct eng_command *command)
 		clone_slots(clone, &command->worker_register.types,
 		    command->worker_register.type_count);
 		break;
+	case ENG_CMD_TASK_RESTORE:
+		break;
+	case ENG_CMD_WORKFLOW_SET:
+		clone_bytes(clone, &command->workflow_set.name);
+		clone_bytes(clone, &command->workflow_set.reason);
+		break;
 	case ENG_CMD_WORKER_PAUSE:
 		clone_bytes(clone, &command->worker_pause.reason);
 		break;

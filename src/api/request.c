@@ -655,6 +655,15 @@ decode_evict(const Froe__TaskEvict *evict, struct api_command *command, struct f
 }
 
 static enum froe_err
+decode_restore(const Froe__TaskRestore *restore, struct api_command *command,
+    struct froe_fault *fault)
+{
+	struct eng_command *engine = engine_command(command, ENG_CMD_TASK_RESTORE);
+	return take_task(
+	    restore->has_task, restore->task, "task", &engine->task_restore.task, fault);
+}
+
+static enum froe_err
 decode_event_push(const Froe__EventPush *push, struct arena *arena, struct api_command *command,
     struct froe_fault *fault)
 {
@@ -785,6 +794,8 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 		return decode_evict(envelope->task_evict, ret_command, fault);
 	case FROE__ENVELOPE__BODY_EVENT_PUSH:
 		return decode_event_push(envelope->event_push, arena, ret_command, fault);
+	case FROE__ENVELOPE__BODY_TASK_RESTORE:
+		return decode_restore(envelope->task_restore, ret_command, fault);
 	case FROE__ENVELOPE__BODY_EVENT_LIST:
 		return decode_event_list(envelope->event_list, arena, ret_command, fault);
 	case FROE__ENVELOPE__BODY_EVENT_GET:
@@ -793,6 +804,10 @@ request_decode(const Froe__Envelope *envelope, struct arena *arena, struct api_c
 		return decode_workflow_list(envelope->workflow_list, ret_command, fault);
 	case FROE__ENVELOPE__BODY_WORKFLOW_GET:
 		return decode_workflow_get(envelope->workflow_get, ret_command, fault);
+	case FROE__ENVELOPE__BODY_WORKFLOW_PAUSE:
+		return decode_workflow_pause(envelope->workflow_pause, ret_command, fault);
+	case FROE__ENVELOPE__BODY_WORKFLOW_DELETE:
+		return decode_workflow_delete(envelope->workflow_delete, ret_command, fault);
 	case FROE__ENVELOPE__BODY_APPROVAL_LIST:
 		return decode_approval_list(envelope->approval_list, ret_command, fault);
 	case FROE__ENVELOPE__BODY_APPROVAL_DECIDE:

@@ -42,6 +42,12 @@ enum froe_err decode_rate_list(const Froe__RateLimitList *list, struct api_comma
 enum froe_err decode_rate_put(const Froe__RateLimitPut *put, struct api_command *command,
     struct froe_fault *fault) FROE_CHECKED;
 
+/* request_workflow.c */
+enum froe_err decode_workflow_pause(const Froe__WorkflowPause *pause, struct api_command *command,
+    struct froe_fault *fault) FROE_CHECKED;
+enum froe_err decode_workflow_delete(const Froe__WorkflowDelete *from, struct api_command *command,
+    struct froe_fault *fault) FROE_CHECKED;
+
 /* request_job.c */
 enum froe_err decode_cancel_many(const Froe__RunCancelMany *from, struct arena *arena,
     struct api_command *command, struct froe_fault *fault) FROE_CHECKED;

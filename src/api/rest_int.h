@@ -164,5 +164,11 @@ void rest_worker_patch(struct rest_call *call);
 void rest_workflows(struct rest_call *call);
 void rest_workflow(struct rest_call *call);
 void rest_workflow_version(struct rest_call *call);
+void rest_workflow_patch(struct rest_call *call);
+void rest_workflow_delete(struct rest_call *call);
+void rest_run_events(struct rest_call *call);
+void rest_task_events(struct rest_call *call);
+void rest_branch(struct rest_call *call);
+void rest_restore(struct rest_call *call);
 
 #endif

@@ -1,7 +1,10 @@
 /*
  * api/rest_run: one run, or one task of it: everything is in the RunView.
  */
+#include "api/rest_rows.h"
 #include "api/rest_view.h"
+
+#define EVENT_LIMIT_DEFAULT 1000u
 
 /* What to make of the view that comes. */
 struct run_ask {
@@ -128,6 +131,44 @@ void
 rest_task(struct rest_call *call)
 {
 	run_ask(call, "task", /* payloads= */ true, write_task);
+}
+
+/* ------------------------------------------------------------------------------------ events */
+
+static void
+write_events_of(struct rest_call *call, const Froe__RunView *view, uint32_t index)
+{
+	struct rest_rows rows;
+	if (!rest_rows_begin(call, &rows, EVENT_LIMIT_DEFAULT))
+		return;
+	view_events(call, &rows, view, index);
+	rest_rows_end(call, &rows);
+}
+
+static void
+write_run_events(struct rest_call *call, const Froe__RunView *view)
+{
+	write_events_of(call, view, VIEW_ALL_TASKS);
+}
+
+static void
+write_task_events(struct rest_call *call, const Froe__RunView *view)
+{
+	const struct run_ask *ask = call->state;
+	if (task_of(call, view))
+		write_events_of(call, view, ask->index);
+}
+
+void
+rest_run_events(struct rest_call *call)
+{
+	run_ask(call, "v1-workflow-run", /* payloads= */ false, write_run_events);
+}
+
+void
+rest_task_events(struct rest_call *call)
+{
+	run_ask(call, "task", /* payloads= */ false, write_task_events);
 }
 
 /* -------------------------------------------------------------------------------------- logs */

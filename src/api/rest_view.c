@@ -7,6 +7,8 @@
  */
 #include "api/rest_view.h"
 
+#include "api/rest_rows.h"
+
 #include "base/duration.h"
 
 struct uuid
@@ -260,6 +262,7 @@ struct events {
 	const Froe__TaskView *task;
 	uint32_t index;
 	uint64_t count;
+	struct rest_rows *rows; /* NULL: all of them are written */
 };
 
 static void
@@ -267,8 +270,11 @@ event_write(struct events *events, const char *type, uint64_t time_ns,
     const Froe__AttemptView *attempt, const char *message)
 {
 	struct sheet *sheet = events->sheet;
+	events->count++;
+	if (events->rows != NULL && !rest_rows_take(events->rows))
+		return;
 	sheet_open(sheet, '{');
-	sheet_put_number(sheet, "id", ++events->count);
+	sheet_put_number(sheet, "id", events->count);
 	sheet_put_uuid(sheet, "taskId", task_id(events->view, events->index));
 	sheet_put_time(sheet, "timestamp", time_ns);
 	sheet_put(sheet, "eventType", type);
@@ -319,6 +325,21 @@ events_task(struct events *events)
 		event_write(events, "SKIPPED", task->finished_ns, NULL, "skipped");
 	else if (task->n_attempts == 0 && task->status == FROE__RUN_STATUS__CANCELLED)
 		event_write(events, "CANCELLED", task->finished_ns, NULL, "cancelled");
+}
+
+void
+view_events(struct rest_call *call, struct rest_rows *rows, const Froe__RunView *view,
+    uint32_t index)
+{
+	struct events events = {
+	    .call = call, .sheet = &rows->sheet, .view = view, .rows = rows};
+	for (uint32_t i = 0; i < view->n_tasks; i++) {
+		if (index != VIEW_ALL_TASKS && index != i)
+			continue;
+		events.index = i;
+		events.task = view->tasks[i];
+		events_task(&events);
+	}
 }
 
 static void

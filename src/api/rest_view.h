@@ -23,6 +23,11 @@ void view_task(struct rest_call *call, struct sheet *sheet, const Froe__RunView 
 void view_shape(struct rest_call *call, struct sheet *sheet, const Froe__RunView *view);
 /* A run as the old interface had it, with the outputs of its steps. */
 void view_shape_run(struct rest_call *call, struct sheet *sheet, const Froe__RunView *view);
+/* What happened to a task, or to all of them (VIEW_ALL_TASKS): elements of an array. */
+#define VIEW_ALL_TASKS UINT32_MAX
+struct rest_rows;
+void view_events(struct rest_call *call, struct rest_rows *rows, const Froe__RunView *view,
+    uint32_t index);
 void view_timings(struct rest_call *call, struct sheet *sheet, const Froe__RunView *view);
 
 #endif

@@ -48,10 +48,13 @@ static const struct request_kind kinds[] = {
     KIND(DURABLE_STEP, NODE_DONE, .repeat = true, .worker = true),
     KIND(TASK_EVICT, DONE, .repeat = true, .worker = true),
     KIND(EVENT_PUSH, EVENT_PUSHED),
+    KIND(TASK_RESTORE, DONE),
     KIND(EVENT_LIST, EVENT_PAGE, .repeat = true),
     KIND(EVENT_GET, EVENT_VIEW, .repeat = true),
     KIND(WORKFLOW_LIST, WORKFLOW_PAGE, .repeat = true),
     KIND(WORKFLOW_GET, WORKFLOW_VIEW, .repeat = true),
+    KIND(WORKFLOW_PAUSE, DONE, .repeat = true),
+    KIND(WORKFLOW_DELETE, DONE),
     KIND(APPROVAL_LIST, APPROVAL_PAGE, .repeat = true),
     KIND(APPROVAL_DECIDE, DONE),
 };

@@ -216,7 +216,9 @@ apply_workflow_put(struct apply *apply)
 	workflow->versions =
 	    mem_resize(workflow->versions, version * sizeof(*workflow->versions));
 	workflow->versions[version - 1] = version_open(workflow, event->definition);
+	workflow->versions[version - 1]->put_ns = event->time_ns;
 	workflow->version_count = version;
+	workflow->deleted = false;
 	return FROE_OK;
 }
 
@@ -413,6 +415,8 @@ apply_task_assigned(struct apply *apply)
 	if (worker == NULL || worker->tenant != run_tenant(task_run(task)) ||
 	    !fair_worker_fits(&worker->fair, &task_node(task)->queue->fair))
 		return misfit(apply, "the worker cannot take it");
+	if (task_node(task)->queue->fair.held)
+		return misfit(apply, "its workflow is paused");
 	if (event->lease != (uint64_t)task->lease + 1)
 		return misfit(apply, "not the next lease");
 	if (!fair_worker_serves(&worker->fair, &task_node(task)->queue->action->fair))
@@ -611,6 +615,7 @@ apply_task_streamed(struct apply *apply)
 	return FROE_OK;
 }
 
+/* The table of events. */
 enum froe_err
 eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fault)
 {
@@ -700,6 +705,12 @@ eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fau
 		return apply_event_pushed(&apply);
 	case ENG_EV_APPROVAL_DECIDED:
 		return apply_approval_decided(&apply);
+	case ENG_EV_WORKFLOW_PAUSED:
+		return apply_workflow_paused(&apply);
+	case ENG_EV_WORKFLOW_RESUMED:
+		return apply_workflow_resumed(&apply);
+	case ENG_EV_WORKFLOW_DELETED:
+		return apply_workflow_deleted(&apply);
 	case ENG_EV_RATE_LIMIT_PUT:
 		return apply_rate_limit_put(&apply);
 	case ENG_EV_TOKEN_CREATED:

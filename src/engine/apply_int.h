@@ -56,6 +56,11 @@ enum froe_err apply_job_ended(struct apply *apply);
 /* late.c */
 enum froe_err apply_late_logged(struct apply *apply);
 
+/* workflow.c */
+enum froe_err apply_workflow_paused(struct apply *apply);
+enum froe_err apply_workflow_resumed(struct apply *apply);
+enum froe_err apply_workflow_deleted(struct apply *apply);
+
 /* rate.c */
 enum froe_err apply_rate_limit_put(struct apply *apply);
 

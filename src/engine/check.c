@@ -153,14 +153,25 @@ check_runs(const struct eng *eng, struct eng_counts *counted)
 }
 
 static void
+check_pause(const struct eng_workflow *workflow)
+{
+	froe_assert(!workflow->paused || !workflow->deleted);
+	froe_assert(workflow->paused || workflow->drops == 0);
+	for (const struct eng_queue *queue = workflow->queues; queue != NULL; queue = queue->next)
+		froe_assert(queue->fair.held == workflow->paused);
+}
+
+static void
 check_workflows(const struct eng *eng) /* 7 */
 {
 	struct list *at;
 	uint64_t *runs = mem_array(eng->workflow_count + 1, sizeof(*runs));
 	list_for_each(at, &eng->runs)
 		runs[container_of(at, struct eng_run, link)->version->workflow->id - 1]++;
-	for (uint32_t i = 0; i < eng->workflow_count; i++)
+	for (uint32_t i = 0; i < eng->workflow_count; i++) {
+		check_pause(eng->workflows[i]); /* 12 */
 		froe_assert(eng->workflows[i]->runs == runs[i]);
+	}
 	mem_free(runs);
 	for (uint32_t i = 0; i < eng->tenant_count; i++) {
 		const struct eng_tenant *tenant = eng->tenants[i];
@@ -481,6 +492,10 @@ eng_hash(const struct eng *eng)
 		digest_bytes(&digest, workflow->named.name);
 		digest_word(&digest, workflow->version_count);
 		digest_bytes(&digest, workflow->versions[workflow->version_count - 1]->encoded);
+		digest_word(&digest, workflow->versions[0]->put_ns);
+		digest_word(&digest, workflow->versions[workflow->version_count - 1]->put_ns);
+		digest_word(&digest, (uint64_t)workflow->drops << 2 |
+		    (uint64_t)workflow->deleted << 1 | workflow->paused);
 		digest_queues(&digest, workflow);
 	}
 	list_for_each(at, &eng->workers)

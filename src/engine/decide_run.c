@@ -87,7 +87,7 @@ decide_workflow_put(struct eng_turn *turn)
 	const struct eng_tenant *tenant = command_tenant(turn);
 	struct eng_workflow *workflow = eng_workflow_find(tenant, definition->name);
 	uint32_t newest = workflow != NULL ? workflow->version_count : 0;
-	bool same = newest != 0 &&
+	bool same = newest != 0 && !workflow->deleted &&
 	    bytes_equal(workflow->versions[newest - 1]->encoded, definition->encoded);
 	struct froe_fault fault;
 	if (!same && new_version_refused(tenant, workflow, definition, &fault)) {

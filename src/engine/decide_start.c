@@ -196,7 +196,7 @@ check_new(struct eng_turn *turn, const struct eng_start *start, struct batch *ba
     struct froe_fault *fault)
 {
 	struct bytes name = start->workflow;
-	if (eng_workflow_find(turn_tenant(turn), name) == NULL)
+	if (workflow_known(turn_tenant(turn), name) == NULL)
 		return fault_set_field(fault, FROE_NOT_FOUND, "workflow",
 		    "no workflow is named \"%.*s\": start a worker that registers it",
 		    name_clip(name, FROE_NAME_BYTES_MAX), (const char *)name.data);
@@ -421,9 +421,23 @@ decide_run_start_many(struct eng_turn *turn)
 }
 
 /* A deadline of its own was counted from the time it was scheduled for. */
+/* Its time has come, and nobody wants it any more. */
+static bool
+due_dropped(const struct eng_workflow *workflow)
+{
+	return workflow->deleted ||
+	    (workflow->paused && (workflow->drops & ENG_DROPS_SCHEDULED) != 0);
+}
+
 void
 run_due(struct eng_turn *turn, struct eng_run *run)
 {
+	if (due_dropped(run->version->workflow)) {
+		run_cancel(turn, run, ENG_REASON_REQUESTED,
+		    bytes_text("its time came while its workflow was paused, or deleted"),
+		    (struct uuid){0});
+		return;
+	}
 	const struct eng_version *version = workflow_newest(run->version->workflow);
 	const struct eng_ties *ties = run_ties(run);
 	uint64_t timeout_ns = ties->deadline_ns != 0 ? ties->deadline_ns - ties->start_ns

@@ -197,6 +197,8 @@ enum eng_command_type {
 	ENG_CMD_WORKER_DETACH,   /* its connection broke: no new leases, those held stay */
 	ENG_CMD_WORKER_DRAIN,    /* no new leases */
 	ENG_CMD_WORKER_LEAVE,    /* it left or is lost: its leases end */
+	ENG_CMD_TASK_RESTORE,    /* an evicted task comes back before its time */
+	ENG_CMD_WORKFLOW_SET,    /* an operator: paused, resumed, deleted */
 	ENG_CMD_WORKER_PAUSE,    /* an operator: no new leases, or new ones again */
 	ENG_CMD_TASK_COMPLETE,
 	ENG_CMD_TASK_FAIL,
@@ -382,6 +384,15 @@ struct eng_command {
 			struct bytes reason;
 		} worker_pause;
 		struct {
+			struct uuid task;
+		} task_restore;
+		struct {
+			struct bytes name;
+			uint32_t change; /* enum eng_workflow_change */
+			uint32_t drops;  /* PAUSE: a set of enum eng_drops */
+			struct bytes reason;
+		} workflow_set;
+		struct {
 			struct eng_worker_id worker;
 			struct eng_fence fence;
 			struct bytes bytes;      /* COMPLETE: output; FAIL: error text; LOG: line;
@@ -465,6 +476,7 @@ enum eng_reason {
 	ENG_REASON_READY = 13,            /* queued: its parents are done */
 	ENG_REASON_FATAL = 14,            /* failed, not to be retried */
 	ENG_REASON_SATISFIED = 40,        /* queued: what an evicted task waited for has come */
+	ENG_REASON_RESTORED = 41,         /* queued: an evicted task that somebody wants back */
 	ENG_REASON_NOT_DELIVERED = 60,    /* at most once: given back, and not sent again */
 	ENG_REASON_TASK_REQUESTED = 61,   /* cancelled by a caller, it alone of its run */
 };
@@ -740,22 +752,10 @@ struct eng_version_view {
 	uint32_t task_count;
 	const uint32_t *children; /* children[i]: how many tasks wait for task i */
 	struct bytes encoded;     /* the definition, canonical */
+	uint64_t put_ns;          /* when it was registered */
 };
 bool eng_version(const struct eng *eng, uint32_t workflow, uint32_t version,
     struct eng_version_view *ret_view);
-/* A workflow, and its newest version. */
-struct eng_workflow_view {
-	uint32_t id;
-	struct bytes name;
-	uint32_t version;
-	uint32_t task_count;
-	uint64_t runs; /* open ones, of all versions */
-};
-/* A tenant's, with ids above `after`, ascending, at most `count`; how many. */
-size_t eng_workflows(const struct eng *eng, struct eng_tenant_id tenant, uint32_t after,
-    struct eng_workflow_view *to, size_t count);
-bool eng_workflow(const struct eng *eng, struct eng_tenant_id tenant, struct bytes name,
-    struct eng_workflow_view *ret_view); /* false: there is none */
 struct bytes eng_tenant_name(const struct eng *eng, struct eng_tenant_id tenant);
 
 /* Workers that hold a registration, for the shell's liveness clocks after a restart. */
@@ -808,6 +808,7 @@ enum eng_why_kind {
 	ENG_WHY_LAPSE,     /* exactly once: `worker` may still be at it, up to until_ns */
 	ENG_WHY_WAIT,      /* a durable task's node `count` waits: `name`; until_ns at the latest */
 	ENG_WHY_HELD,      /* the disk is nearly full: nothing is assigned */
+	ENG_WHY_PAUSED,    /* the workflow is paused */
 	ENG_WHY_NO_WORKER, /* no worker serves `action` */
 	ENG_WHY_IDLE,      /* `workers` do: `paused`, `draining`, the others' connections broken */
 	ENG_WHY_SMALL,     /* none of them has `need` slots of `type`; the largest has `slots` */

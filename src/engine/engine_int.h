@@ -38,6 +38,7 @@
 #include "engine/engine.h"
 #include "engine/job.h"
 #include "engine/rate.h"
+#include "engine/workflow.h"
 #include "engine/token.h"
 #include "froe/limits.h"
 #include "sched/fair.h"
@@ -163,6 +164,7 @@ struct eng_version {
 	uint32_t *child_counts;
 	struct bytes encoded;
 	uint64_t run_timeout_ms;
+	uint64_t put_ns;
 	uint32_t priority;
 	struct arena arena;
 };
@@ -175,6 +177,9 @@ struct eng_workflow {
 	struct eng_version **versions; /* versions[n - 1] */
 	uint32_t version_count;
 	uint64_t runs;               /* open ones */
+	bool paused;
+	bool deleted;
+	uint8_t drops; /* paused: a set of enum eng_drops */
 	struct eng_version *unbound; /* number 0, without tasks: of runs that are not due yet */
 };
 
@@ -539,6 +544,8 @@ void named_add(struct map *map, struct eng_named *named, struct bytes name);
 void named_remove(struct map *map, struct eng_named *named); /* frees the name's copy */
 struct eng_tenant *eng_tenant_get(const struct eng *eng, uint32_t id);
 struct eng_workflow *eng_workflow_find(const struct eng_tenant *tenant, struct bytes name);
+/* One that has a version and is not deleted. */
+struct eng_workflow *workflow_known(const struct eng_tenant *tenant, struct bytes name);
 struct eng_action *eng_action_find(const struct eng_tenant *tenant, struct bytes name);
 struct eng_worker *eng_worker_get(const struct eng *eng, uint64_t id);
 /* By its own id; NULL: no such worker, or it is leaving. */
@@ -761,6 +768,8 @@ void decide_task_evict(struct eng_turn *turn);
 void decide_event_push(struct eng_turn *turn);
 void decide_approval_decide(struct eng_turn *turn);
 void decide_rate_limit_put(struct eng_turn *turn);
+void decide_workflow_set(struct eng_turn *turn);
+void decide_task_restore(struct eng_turn *turn);
 void decide_token_create(struct eng_turn *turn);
 void decide_token_revoke(struct eng_turn *turn);
 

@@ -269,6 +269,7 @@ eng_version(const struct eng *eng, uint32_t workflow_id, uint32_t number,
 	    .task_count = version->task_count,
 	    .children = version->child_counts,
 	    .encoded = version->encoded,
+	    .put_ns = version->put_ns,
 	};
 	return true;
 }
@@ -283,6 +284,10 @@ workflow_view(const struct eng_workflow *workflow)
 	    .version = newest->number,
 	    .task_count = newest->task_count,
 	    .runs = workflow->runs,
+	    .created_ns = workflow->versions[0]->put_ns,
+	    .put_ns = newest->put_ns,
+	    .paused = workflow->paused,
+	    .drops = workflow->drops,
 	};
 }
 
@@ -293,7 +298,8 @@ eng_workflows(const struct eng *eng, struct eng_tenant_id tenant, uint32_t after
 	size_t found = 0;
 	for (uint32_t i = after; i < eng->workflow_count && found < count; i++) {
 		const struct eng_workflow *workflow = eng->workflows[i];
-		if (workflow->tenant->id == tenant.v && workflow->version_count > 0)
+		if (workflow->tenant->id == tenant.v && workflow->version_count > 0 &&
+		    !workflow->deleted)
 			to[found++] = workflow_view(workflow);
 	}
 	return found;
@@ -305,8 +311,8 @@ eng_workflow(const struct eng *eng, struct eng_tenant_id tenant_id, struct bytes
 {
 	const struct eng_tenant *tenant = eng_tenant_get(eng, tenant_id.v);
 	const struct eng_workflow *workflow =
-	    tenant != NULL ? eng_workflow_find(tenant, name) : NULL;
-	if (workflow == NULL || workflow->version_count == 0)
+	    tenant != NULL ? workflow_known(tenant, name) : NULL;
+	if (workflow == NULL)
 		return false;
 	*ret_view = workflow_view(workflow);
 	return true;

@@ -213,6 +213,7 @@ save_engine(struct save *save)
 	put_number(save, eng->job_last);
 	put_number(save, eng->counts.jobs);
 	put_number(save, eng->counts.rates);
+	put_number(save, workflow_states(eng));
 	save_object(save, ENG_OBJ_ENGINE, 0);
 }
 
@@ -268,6 +269,7 @@ load_engine(struct eng_load *load)
 	load->engine.job_last = take_number(take);
 	load->engine.jobs = take_number(take);
 	load->engine.rates = take_number(take);
+	load->engine.states = take_number(take);
 	enum froe_err err = take_end(load, take, "its counters");
 	if (err == FROE_OK)
 		load_reserve(load);
@@ -309,9 +311,11 @@ save_workflows(struct save *save)
 			    .version = j + 1,
 			    .name = workflow->named.name,
 			    .payload = workflow->versions[j]->encoded,
+			    .time_ns = workflow->versions[j]->put_ns,
 			};
 			save_event(save, &event);
 		}
+		save_workflow_state(save, workflow);
 	}
 }
 
@@ -512,7 +516,8 @@ load_event(struct eng_load *load, const struct eng_event *event)
 	if (event->type == ENG_EV_WORKER_REGISTERED)
 		return load_worker_event(load, event);
 	if (event->type == ENG_EV_TENANT_CREATED || event->type == ENG_EV_WORKFLOW_PUT ||
-	    event->type == ENG_EV_TOKEN_CREATED || event->type == ENG_EV_RATE_LIMIT_PUT)
+	    event->type == ENG_EV_TOKEN_CREATED || event->type == ENG_EV_RATE_LIMIT_PUT ||
+	    event->type == ENG_EV_WORKFLOW_PAUSED || event->type == ENG_EV_WORKFLOW_DELETED)
 		return eng_apply(load->eng, event, load->fault);
 	return load_bad(load, "an event that is not saved");
 }
@@ -563,7 +568,7 @@ load_counts_check(const struct eng_load *load)
 	    eng->counts.nodes != engine->nodes || eng->approvals.count != engine->asked ||
 	    eng->closed_count != engine->closed || start_rows(eng) != engine->start_rows ||
 	    eng->counts.tokens != engine->tokens || eng->counts.jobs != engine->jobs ||
-	    eng->counts.rates != engine->rates ||
+	    eng->counts.rates != engine->rates || workflow_states(eng) != engine->states ||
 	    eng->worker_last > engine->worker_last ||
 	    eng->wheels[ENG_UPTIME].count + eng->wheels[ENG_WALL].count != engine->timers)
 		return load_bad(load, "records are missing, or too many");

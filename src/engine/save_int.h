@@ -61,7 +61,7 @@ struct load_engine {
 	uint64_t tenants, workflows, workers, leaving, runs, timers, closed, tokens;
 	uint64_t event_last, approvals, deliveries, nodes, asked;
 	uint64_t started_ns, start_rows;
-	uint64_t job_last, jobs, rates;
+	uint64_t job_last, jobs, rates, states;
 };
 
 struct eng_load {
@@ -155,6 +155,8 @@ enum froe_err load_doomed(struct eng_load *load);
 void save_jobs(struct save *save);
 enum froe_err load_job(struct eng_load *load);
 
+uint64_t workflow_states(const struct eng *eng); /* how many are paused or deleted */
+void save_workflow_state(struct save *save, const struct eng_workflow *workflow);
 /* rate.c */
 void save_rates(struct save *save);
 

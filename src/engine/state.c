@@ -55,6 +55,7 @@ eng_reason_name(enum eng_reason reason)
 	    [ENG_REASON_READY] = "ready",
 	    [ENG_REASON_FATAL] = "fatal",
 	    [ENG_REASON_SATISFIED] = "satisfied",
+	    [ENG_REASON_RESTORED] = "restored",
 	    [ENG_REASON_NOT_DELIVERED] = "not_delivered",
 	    [ENG_REASON_TASK_REQUESTED] = "requested",
 	};
@@ -238,6 +239,14 @@ struct eng_tenant *
 eng_tenant_get(const struct eng *eng, uint32_t id)
 {
 	return id >= 1 && id <= eng->tenant_count ? eng->tenants[id - 1] : NULL;
+}
+
+struct eng_workflow *
+workflow_known(const struct eng_tenant *tenant, struct bytes name)
+{
+	struct eng_workflow *workflow = eng_workflow_find(tenant, name);
+	bool known = workflow != NULL && workflow->version_count > 0 && !workflow->deleted;
+	return known ? workflow : NULL;
 }
 
 struct eng_workflow *

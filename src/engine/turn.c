@@ -183,6 +183,12 @@ decide(struct eng_turn *turn)
 	case ENG_CMD_APPROVAL_DECIDE:
 		decide_approval_decide(turn);
 		return;
+	case ENG_CMD_TASK_RESTORE:
+		decide_task_restore(turn);
+		return;
+	case ENG_CMD_WORKFLOW_SET:
+		decide_workflow_set(turn);
+		return;
 	case ENG_CMD_RATE_LIMIT_PUT:
 		decide_rate_limit_put(turn);
 		return;
@@ -380,6 +386,8 @@ command_payload(const struct eng *eng, const struct eng_command *command)
 		return command->rate_put.key.size;
 	if (command->type == ENG_CMD_TOKEN_CREATE)
 		return token_payload(command);
+	if (command->type == ENG_CMD_WORKFLOW_SET)
+		return command->workflow_set.reason.size + command->actor.size;
 	if (command->type == ENG_CMD_WORKER_PAUSE)
 		return command->worker_pause.reason.size + command->actor.size;
 	return 0;

@@ -425,6 +425,7 @@ queue_require(struct eng_workflow *workflow, const struct eng_task_definition *t
 		queue->next = workflow->queues;
 		workflow->queues = queue;
 		fair_queue_init(&queue->fair, &action->fair, &need, 1);
+		fair_queue_hold(&queue->fair, workflow->paused);
 		need_keep(workflow->tenant, &need);
 	}
 	return queue;

@@ -133,7 +133,9 @@ why_queued(const struct eng_task *task, uint64_t count_max, struct eng_why *why)
 	why->count = why_before(task, count_max, &why->more);
 	fair_explain(queue, census_take, &census);
 	uint32_t enabled = why->workers - census.away;
-	if (why->workers == 0) {
+	if (queue->held) {
+		why->kind = ENG_WHY_PAUSED;
+	} else if (why->workers == 0) {
 		why->kind = ENG_WHY_NO_WORKER;
 	} else if (enabled == 0) {
 		why->kind = ENG_WHY_IDLE;

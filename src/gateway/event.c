@@ -86,10 +86,30 @@ event_of(const struct call *call, struct arena *arena)
 	return ((const Hatchet__BulkPushEventRequest *)request)->events[call->at];
 }
 
+static void event_start(struct call *call, uint64_t number, struct arena *arena);
+
+/* A workflow that was deleted meanwhile keeps no others from being started. */
+static bool
+begins_again(struct call *call, const struct answer *answer)
+{
+	struct froe_fault fault;
+	uint32_t index;
+	const char *key = event_of(call, answer->arena)->key;
+	if (!answer_fault(answer, &fault) || fault.code != FROE_NOT_FOUND ||
+	    sscanf(fault.field, "runs[%u].workflow", &index) != 1)
+		return false;
+	return trigger_drop(
+	    trigger_table(call->gateway, call->session->seat.tenant), key, index);
+}
+
 static void
 on_begun(struct call *call, const struct answer *answer)
 {
-	if (!call_failed(call, answer))
+	const uint8_t *kept = buf_bytes(&call->kept).data;
+	size_t last = buf_used(&call->kept) - sizeof(uint64_t);
+	if (begins_again(call, answer))
+		event_start(call, le64_load(kept + last), answer->arena);
+	else if (!call_failed(call, answer))
 		event_next(call, answer->arena);
 }
 

@@ -104,6 +104,32 @@ trigger_each(const struct triggers *triggers, const char *key,
 	}
 }
 
+struct nth {
+	uint32_t left;
+	const char *workflow;
+};
+
+static void
+nth_take(void *context, const char *workflow)
+{
+	struct nth *nth = context;
+	if (nth->left-- == 0)
+		nth->workflow = workflow;
+}
+
+bool
+trigger_drop(struct triggers *triggers, const char *key, uint32_t index)
+{
+	struct nth nth = {.left = index};
+	trigger_each(triggers, key, nth_take, &nth);
+	if (nth.workflow == NULL)
+		return false;
+	char *workflow = mem_strdup(nth.workflow); /* it is a row's */
+	rows_put(triggers, workflow, NULL, 0);
+	mem_free(workflow);
+	return true;
+}
+
 void
 trigger_free(struct triggers *triggers)
 {
@@ -172,12 +198,16 @@ load_next(struct call *call, struct arena *arena)
 static void
 on_definition(struct call *call, const struct answer *answer)
 {
-	if (call_failed(call, answer))
+	struct froe_fault fault;
+	const Froe__WorkflowDefinition *definition = NULL;
+	bool gone = answer_fault(answer, &fault) && fault.code == FROE_NOT_FOUND;
+	if (!gone && call_failed(call, answer))
 		return;
-	const Froe__WorkflowView *view = (const void *)answer->message;
-	const Froe__WorkflowDefinition *definition = (const void *)wire_unpack(
-	    &froe__workflow_definition__descriptor,
-	    bytes_of(view->definition.data, view->definition.len), answer->arena);
+	if (!gone) {
+		const Froe__WorkflowView *view = (const void *)answer->message;
+		definition = (const void *)wire_unpack(&froe__workflow_definition__descriptor,
+		    bytes_of(view->definition.data, view->definition.len), answer->arena);
+	}
 	const char *name = (const char *)buf_bytes(&call->kept).data;
 	if (definition != NULL)
 		rows_put(call->triggers, name, definition->events, definition->n_events);

@@ -27,6 +27,9 @@ void trigger_put(struct gateway *gateway, struct uuid tenant, const char *workfl
 /* Calls `each` for the workflows that the event starts. */
 void trigger_each(const struct triggers *triggers, const char *key,
     void (*each)(void *context, const char *workflow), void *context);
+/* The workflow that trigger_each() names for the (index + 1)th time is there no more. False: it
+ * names fewer. */
+bool trigger_drop(struct triggers *triggers, const char *key, uint32_t index);
 bool trigger_match(const char *pattern, const char *key);
 void trigger_free(struct triggers *triggers); /* NULL is allowed */
 void trigger_release_all(struct gateway *gateway);

@@ -291,7 +291,7 @@ fair_push(struct fair_queue *queue, struct fair_item *item, uint8_t priority, bo
 		list_push(&queue->items[priority], &item->link);
 	if (tenant->length++ == 0)
 		tenant_turn(tenant);
-	if (queue->length++ > 0)
+	if (queue->length++ > 0 || queue->held)
 		return;
 	queue_turn(queue);
 	demand_settle(queue->demand);
@@ -309,6 +309,28 @@ fair_remove(struct fair_item *item)
 	if (list_empty(&queue->demand->backlog))
 		demand_emptied(queue->demand);
 	tenant_settle(queue->tenant);
+}
+
+void
+fair_queue_hold(struct fair_queue *queue, bool held)
+{
+	struct fair_tenant *tenant = queue->tenant;
+	froe_assert(!tenant->fair->loading || queue->length == 0);
+	if (queue->held == held)
+		return;
+	queue->held = held;
+	if (queue->length == 0)
+		return;
+	if (held) {
+		list_remove(&queue->link);
+		queue->deficit = 0;
+	} else {
+		queue_turn(queue);
+	}
+	demand_settle(queue->demand);
+	if (list_empty(&queue->demand->backlog))
+		demand_emptied(queue->demand);
+	tenant_settle(tenant);
 }
 
 static struct fair_item *
@@ -346,6 +368,7 @@ fair_assign(struct fair *fair, struct fair_item *item, struct fair_worker *worke
 	froe_assert(queue != NULL);
 	froe_assert(queue->tenant->fair == fair);
 	froe_assert(worker->tenant == queue->tenant);
+	froe_assert(!queue->held);
 	froe_assert(fair_worker_fits(worker, queue));
 	froe_assert_slow(fair_worker_serves(worker, queue->demand->action));
 	item_take(item);
@@ -416,7 +439,7 @@ fair_item_load(struct fair_queue *queue, struct fair_item *item, uint8_t priorit
 	item->queue = queue;
 	list_push(&queue->items[priority], &item->link);
 	queue->tenant->length++;
-	if (queue->length++ > 0)
+	if (queue->length++ > 0 || queue->held)
 		return;
 	backlog_insert(queue);
 	demand_settle(queue->demand);
@@ -468,8 +491,9 @@ queue_valid(const struct fair_queue *queue)
 {
 	if (queue->turn > queue->tenant->turns)
 		return false;
-	return queue->length > 0 ? queue->deficit >= 1 && queue->deficit <= queue->weight
-	                         : queue->deficit == 0;
+	return queue->length > 0 && !queue->held
+	    ? queue->deficit >= 1 && queue->deficit <= queue->weight
+	    : queue->deficit == 0;
 }
 
 static bool
@@ -538,8 +562,9 @@ queue_check(const struct fair_queue *queue)
 		}
 	}
 	froe_assert(length == queue->length);
-	froe_assert(list_linked(&queue->link) == (length > 0)); /* 1 */
-	if (length > 0)
+	bool waits = length > 0 && !queue->held;
+	froe_assert(list_linked(&queue->link) == waits); /* 1 */
+	if (waits)
 		froe_assert(queue->deficit >= 1 && queue->deficit <= queue->weight); /* 3 */
 	else
 		froe_assert(queue->deficit == 0);
@@ -559,7 +584,7 @@ demand_check(const struct fair_demand *demand)
 	}
 	list_for_each(at, &demand->backlog) {
 		const struct fair_queue *queue = container_of(at, struct fair_queue, link);
-		froe_assert(queue->length > 0); /* 1 */
+		froe_assert(queue->length > 0 && !queue->held); /* 1 */
 		froe_assert(queue->turn > turn); /* 1 */
 		froe_assert(queue->turn <= demand->action->tenant->turns);
 		turn = queue->turn;
@@ -574,7 +599,7 @@ demand_check(const struct fair_demand *demand)
 	froe_assert(memcmp(states, demand->lane_states, sizeof(states)) == 0); /* 6 */
 	bool able = states[FAIR_LANE_KEPT] == 0 && states[FAIR_LANE_ABLE] > 0;
 	froe_assert((demand->node.place > 0) ==
-	    (length > 0 && (states[FAIR_LANE_FREE] > 0 || able))); /* 2 */
+	    (!list_empty(&demand->backlog) && (states[FAIR_LANE_FREE] > 0 || able))); /* 2 */
 	if (demand->node.place > 0)
 		froe_assert(demand->node.key == demand_first(demand)->turn); /* 2 */
 	return length;

@@ -51,11 +51,13 @@
  *             at the latest with its tasks' timeouts, and nothing is added to it. So Q waits for
  *             no more than: the services of (1), and once for each queue of (2) the longest of
  *             the tasks that one worker is doing. It does not depend on how much others bring.
- * Invariants  (fair_check) 1. a queue is in its demand's backlog iff it has items; the backlog is
- *             in order of turns. 2. a demand is in its tenant's heap, by the turn of its first
- *             queue, iff it has a backlog and a lane that is FREE, or none KEPT and one ABLE; the
- *             first of the heap has one that is FREE; a tenant is in the heap of tenants, by its
- *             turn, iff its own heap is not empty. 3. 1 <= deficit <= weight for whatever is
+ * Held        A queue may be held: it keeps its items and takes no part, as if it had none. When it
+ *             is let go it takes the next turn, as one that becomes backlogged.
+ * Invariants  (fair_check) 1. a queue is in its demand's backlog iff it has items and is not held;
+ *             the backlog is in order of turns. 2. a demand is in its tenant's heap, by the turn of
+ *             its first queue, iff it has a backlog and a lane that is FREE, or none KEPT and one
+ *             ABLE; the first of the heap has one that is FREE; a tenant is in the heap of tenants,
+ *             by its turn, iff its own heap is not empty. 3. 1 <= deficit <= weight for whatever is
  *             backlogged: what is first can be served. 4. lanes: sched/lane_int.h. 5. no type of a
  *             worker is used above its slots. 6. a demand counts the states of its lanes, one a
  *             pool that serves its action. 7. a worker is kept only for a lane with a backlog.
@@ -144,6 +146,7 @@ struct fair_queue {
 	uint64_t turn;
 	uint32_t weight;
 	int64_t deficit;
+	bool held;
 };
 
 struct fair_item {
@@ -185,6 +188,8 @@ void fair_action_release(struct fair_action *action);
 void fair_queue_init(struct fair_queue *queue, struct fair_action *action,
     const struct fair_need *need, uint32_t weight);
 void fair_queue_release(struct fair_queue *queue);
+/* While a state is loaded: of a queue that has no items yet. */
+void fair_queue_hold(struct fair_queue *queue, bool held);
 
 /* A worker that serves these actions of one tenant; starts disabled with no slot used. Workers
  * with the same set of actions share a pool. The array is copied; order and repeats do not
@@ -216,7 +221,8 @@ bool fair_next(const struct fair *fair, struct fair_item **ret_item,
     struct fair_worker **ret_worker);
 
 /* The item leaves its queue, the worker's slots are used, the turn moves on. Legal for any queued
- * item and any enabled worker with the free slots, also if fair_next() would choose others now. */
+ * item of a queue that is not held and any enabled worker with the free slots, also if fair_next()
+ * would choose others now. */
 void fair_assign(struct fair *fair, struct fair_item *item, struct fair_worker *worker);
 void fair_unassign(struct fair_worker *worker, const struct fair_need *need); /* free again */
 

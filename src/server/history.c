@@ -718,6 +718,7 @@ fold_cancel(struct fold *fold, const struct eng_event *event)
 	fold->view->cancelled_by = fold_text(fold, event->actor);
 }
 
+/* The table of what the events of a task change. */
 static void
 fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 {
@@ -809,6 +810,9 @@ fold_task(struct fold *fold, const struct eng_event *event, bool cut)
 	case ENG_EV_WORKER_LEFT:
 	case ENG_EV_SLOTS_RELEASED:
 	case ENG_EV_TASK_BEGUN:
+	case ENG_EV_WORKFLOW_PAUSED:
+	case ENG_EV_WORKFLOW_RESUMED:
+	case ENG_EV_WORKFLOW_DELETED:
 	case ENG_EV_WORKER_PAUSED:
 	case ENG_EV_WORKER_RESUMED:
 	case ENG_EV_LEASES_DROPPED:

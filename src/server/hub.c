@@ -670,6 +670,8 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 	case ENG_CMD_JOB_START:
 	case ENG_CMD_JOB_CANCEL:
 	case ENG_CMD_WORKER_PAUSE:
+	case ENG_CMD_WORKFLOW_SET:
+	case ENG_CMD_TASK_RESTORE:
 	case ENG_CMD_RATE_LIMIT_PUT:
 		break;
 	case ENG_CMD_ENGINE_START:

@@ -100,6 +100,20 @@ text_worker(const struct hub *hub, const struct eng_event *event, char *text, si
 }
 
 static void
+text_workflow(const struct hub *hub, const struct eng_event *event, char *text, size_t size)
+{
+	struct eng_version_view version = {0};
+	char name[65], why[129];
+	const char *what = event->type == ENG_EV_WORKFLOW_PAUSED ? "paused"
+	    : event->type == ENG_EV_WORKFLOW_RESUMED             ? "resumed"
+	                                                         : "deleted";
+	froe_assert(eng_version(hub->shard->eng, event->workflow, 1, &version));
+	snprintf(text, size, "workflow %s was %s%s%s",
+	    clip(version.workflow, name, sizeof(name)), what, event->text.size > 0 ? ": " : "",
+	    clip(event->text, why, sizeof(why)));
+}
+
+static void
 text_job(const struct eng_event *event, char *text, size_t size)
 {
 	char why[129];
@@ -123,6 +137,10 @@ hub_note_event(const struct hub *hub, const struct eng_event *event)
 		text_token(event, text, sizeof(text));
 	else if (event->type == ENG_EV_WORKER_PAUSED || event->type == ENG_EV_WORKER_RESUMED)
 		text_worker(hub, event, text, sizeof(text));
+	else if (event->type == ENG_EV_WORKFLOW_PAUSED ||
+		 event->type == ENG_EV_WORKFLOW_RESUMED ||
+		 event->type == ENG_EV_WORKFLOW_DELETED)
+		text_workflow(hub, event, text, sizeof(text));
 	else if (event->type == ENG_EV_JOB_STARTED ||
 		 (event->type == ENG_EV_JOB_ENDED && event->status == ENG_CANCELLED))
 		text_job(event, text, sizeof(text));

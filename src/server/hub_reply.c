@@ -266,6 +266,8 @@ hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 	case ENG_CMD_WORKER_LEAVE:
 	case ENG_CMD_WORKER_DRAIN:
 	case ENG_CMD_WORKER_PAUSE:
+	case ENG_CMD_WORKFLOW_SET:
+	case ENG_CMD_TASK_RESTORE:
 	case ENG_CMD_TASK_RELEASE:
 	case ENG_CMD_TASK_BEGIN:
 	case ENG_CMD_TASK_RETURN:

@@ -42,6 +42,7 @@ kind_name(enum eng_why_kind kind)
 	    [ENG_WHY_LAPSE] = "lapse",
 	    [ENG_WHY_WAIT] = "wait",
 	    [ENG_WHY_HELD] = "disk_full",
+	    [ENG_WHY_PAUSED] = "paused",
 	    [ENG_WHY_NO_WORKER] = "no_worker",
 	    [ENG_WHY_IDLE] = "workers_idle",
 	    [ENG_WHY_SMALL] = "too_large",
@@ -117,7 +118,11 @@ say_queued(struct answer *answer)
 	const struct eng_why *why = answer->why;
 	struct hub *hub = answer->hub;
 	Froe__WhyTask *to = answer->to;
-	if (why->kind == ENG_WHY_NO_WORKER) {
+	if (why->kind == ENG_WHY_PAUSED) {
+		to->text = text_print(hub, "its workflow is paused: none of its tasks is given to "
+		    "a worker");
+		to->advice = text_print(hub, "let the workflow go on");
+	} else if (why->kind == ENG_WHY_NO_WORKER) {
 		to->text = text_print(hub, "no worker serves action %s", answer->action);
 		to->advice = text_print(hub, "start a worker that does");
 	} else if (why->kind == ENG_WHY_IDLE) {
@@ -191,6 +196,7 @@ say(struct answer *answer)
 	case ENG_WHY_CLOSED:
 		return;
 	case ENG_WHY_HELD:
+	case ENG_WHY_PAUSED:
 	case ENG_WHY_NO_WORKER:
 	case ENG_WHY_IDLE:
 	case ENG_WHY_SMALL:

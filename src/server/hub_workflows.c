@@ -3,6 +3,8 @@
  */
 #include "server/hub_int.h"
 
+#include "engine/workflow.h"
+
 static void
 row_fill(struct hub *hub, const struct eng_workflow_view *view, Froe__WorkflowRow *row)
 {
@@ -12,6 +14,13 @@ row_fill(struct hub *hub, const struct eng_workflow_view *view, Froe__WorkflowRo
 	row->version = view->version;
 	row->tasks = view->task_count;
 	row->open_runs = view->runs;
+	row->has_created_ns = row->has_put_ns = true;
+	row->created_ns = view->created_ns;
+	row->put_ns = view->put_ns;
+	row->has_paused = row->paused = view->paused;
+	row->has_drops_scheduled = row->drops_scheduled =
+	    (view->drops & ENG_DROPS_SCHEDULED) != 0;
+	row->has_drops_cron = row->drops_cron = (view->drops & ENG_DROPS_CRON) != 0;
 }
 
 static void
@@ -56,6 +65,7 @@ workflow_get(struct hub *hub, const struct hub_conn *conn, const struct api_comm
 	answer.has_newest = answer.has_definition = true;
 	answer.newest = view.version;
 	view.version = version.version;
+	view.put_ns = version.put_ns;
 	view.task_count = version.task_count;
 	row_fill(hub, &view, &row);
 	answer.row = &row;

@@ -96,6 +96,8 @@ command_answered(const struct eng_command *command)
 	case ENG_CMD_TASK_BEGIN:
 	case ENG_CMD_TASK_RETURN:
 	case ENG_CMD_WORKER_PAUSE:
+	case ENG_CMD_WORKFLOW_SET:
+	case ENG_CMD_TASK_RESTORE:
 		return true;
 	}
 	froe_never("an unknown command");
@@ -776,6 +778,18 @@ driver_pause(struct driver *driver, uint32_t number, bool paused)
 	command.worker_pause.worker = worker_uuid(number);
 	command.worker_pause.paused = paused;
 	command.worker_pause.reason = bytes_text("to look at it");
+	command.actor = bytes_text("ann");
+	return driver_try(driver, &command);
+}
+
+static inline enum froe_err
+driver_workflow_set(struct driver *driver, const char *name, uint32_t change, uint32_t drops)
+{
+	struct eng_command command = driver_command(driver, ENG_CMD_WORKFLOW_SET);
+	command.workflow_set.name = bytes_text(name);
+	command.workflow_set.change = change;
+	command.workflow_set.drops = drops;
+	command.workflow_set.reason = bytes_text("to mend it");
 	command.actor = bytes_text("ann");
 	return driver_try(driver, &command);
 }

@@ -3,6 +3,7 @@
  * one tenant, and of what is not there.
  */
 #include "engine/holder.h"
+#include "engine/workflow.h"
 
 #include "engine_driver.h"
 

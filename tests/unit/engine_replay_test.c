@@ -6,6 +6,7 @@
 #include "engine_token.h"
 
 #include "engine/rate.h"
+#include "engine/workflow.h"
 
 static void
 story_durable(struct driver *d)
@@ -130,6 +131,10 @@ story_tell(struct driver *d)
 	driver_token(d, 2, "second", "test", ENG_ROLE_WORKER, d->now_ns + SECOND);
 	assert_int_equal(driver_token_revoke(d, 1, "*"), FROE_OK);
 	assert_int_equal(driver_rate(d, "api", 10, ENG_WINDOW_MINUTE), FROE_OK);
+	driver_define(d, "paused", "a");
+	assert_int_equal(driver_workflow_set(d, "paused", ENG_WORKFLOW_PAUSE, 3), FROE_OK);
+	assert_int_equal(driver_workflow_set(d, "paused", ENG_WORKFLOW_RESUME, 0), FROE_OK);
+	assert_int_equal(driver_workflow_set(d, "paused", ENG_WORKFLOW_DELETE, 0), FROE_OK);
 	assert_int_equal(driver_rate(d, "api", 12, ENG_WINDOW_MINUTE), FROE_OK);
 }
 

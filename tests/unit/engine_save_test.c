@@ -6,6 +6,7 @@
 #include "engine_token.h"
 
 #include "engine/rate.h"
+#include "engine/workflow.h"
 
 #define WORKER_SLOTS 4
 
@@ -75,6 +76,12 @@ driver_fill(struct driver *driver)
 	driver_open(driver);
 	assert_int_equal(driver_rate(driver, "one", 1, ENG_WINDOW_YEAR), FROE_OK);
 	assert_int_equal(driver_rate(driver, "two", 0, ENG_WINDOW_SECOND), FROE_OK);
+	driver_define(driver, "gone", "a");
+	driver_define(driver, "paused", "a");
+	assert_int_equal(driver_workflow_set(driver, "gone", ENG_WORKFLOW_DELETE, 0), FROE_OK);
+	assert_int_equal(driver_workflow_set(
+	    driver, "paused", ENG_WORKFLOW_PAUSE, ENG_DROPS_SCHEDULED), FROE_OK);
+	driver_start(driver, "paused");
 	driver_token(driver, 11, "first", "*", ENG_ROLE_ADMIN, 0);
 	driver_advance(driver, SECOND); /* it is older than what follows */
 	driver_token(driver, 10, "second", "test", ENG_ROLE_WORKER, driver->now_ns + SECOND);

@@ -722,10 +722,44 @@ test_fair__deterministic(void **state)
 	}
 }
 
+/* It keeps its items and takes no part; then it goes on with its own, in their order. */
+static void
+test_fair__a_queue_is_held(void **state)
+{
+	static const uint32_t weights[] = {3, 1}, slots[] = {1};
+	struct stand *stand = stand_open(2, weights, 1, slots);
+	struct fair_item *item;
+	struct fair_worker *worker;
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		fair_push(&stand->queues[i / 2], &stand->items[i], 1, false);
+	stand->item_count = 4;
+	fair_queue_hold(&stand->queues[0], true);
+	fair_check(&stand->fair);
+	for (unsigned i = 2; i < 4; i++) {
+		assert_true(fair_next(&stand->fair, &item, &worker));
+		assert_ptr_equal(item, &stand->items[i]);
+		fair_assign(&stand->fair, item, worker);
+		fair_check(&stand->fair);
+		fair_unassign(worker, &need_one);
+	}
+	assert_false(fair_next(&stand->fair, &item, &worker));
+	fair_push(&stand->queues[0], &stand->items[2], 1, false);
+	fair_remove(&stand->items[0]);
+	fair_check(&stand->fair);
+	assert_false(fair_next(&stand->fair, &item, &worker));
+	fair_queue_hold(&stand->queues[0], false);
+	fair_check(&stand->fair);
+	assert_true(fair_next(&stand->fair, &item, &worker));
+	assert_ptr_equal(item, &stand->items[1]);
+	stand_close(stand);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_fair__a_queue_is_held),
 	    cmocka_unit_test(test_fair__nothing),
 	    cmocka_unit_test(test_fair__priority_then_fifo),
 	    cmocka_unit_test(test_fair__least_loaded_then_round_robin),

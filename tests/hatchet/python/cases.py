@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import timedelta
 import warnings
 from datetime import datetime, timedelta, timezone
 
@@ -205,6 +206,10 @@ async def case_events():
     many = await hatchet.event.aio_bulk_push(
         [BulkPushEventWithMetadata(key="py:many", payload={"a": a}) for a in range(3)])
     assert len({each.event_id for each in many}) == 3, many
+    rows = (await hatchet.event.aio_list(event_ids=[one.event_id],
+                                         additional_metadata={"k": "v"})).rows
+    assert [(row.key, row.payload) for row in rows] == [("py:one", {"a": 1})], rows
+    assert (await hatchet.event.aio_get(one.event_id)).key == "py:one"
 
 
 async def case_logs():
@@ -371,6 +376,23 @@ async def case_on_event():
     await hatchet.event.aio_push("py:made:", {"file": file, "name": "two"})
     await until(lambda: len(lines(file)) >= 2)
     assert sorted(lines(file)) == ["one v", "two None"], lines(file)
+    event = (await hatchet.event.aio_list(keys=["py:made:order"], limit=1)).rows[0]
+    runs = (await hatchet.runs.aio_list(triggering_event_external_id=event.metadata.id)).rows
+    assert [run.workflow_run_external_id for run in runs] == [
+        run.workflow_run_id for run in event.triggered_runs], (runs, event)
+
+
+async def case_pause():
+    found = (await hatchet.workflows.aio_list("py-square")).rows
+    workflow = next(row for row in found if row.name == "py-square").metadata.id
+    paused = await hatchet.workflows.aio_pause(workflow, timedelta(hours=1))
+    assert paused.is_paused, paused
+    run = await w.square.aio_run(w.Input(v=3), wait_for_result=False)
+    await asyncio.sleep(0.3)
+    status = await hatchet.runs.aio_get_status(run.workflow_run_id)
+    assert status.value == "QUEUED", status
+    assert not (await hatchet.workflows.aio_unpause(workflow)).is_paused
+    assert await run.aio_result() == {"v": 9}
 
 
 async def followed(run_id):

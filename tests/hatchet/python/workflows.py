@@ -371,6 +371,7 @@ NEEDS = {
     "replay": [gated],
     "unknown": [],
     "on-event": [on_event],
+    "pause": [square],
     "exhausted": [doomed],
     "step-events": [square],
     "release-slot": [],

@@ -244,6 +244,15 @@ const cases = {
       { payload: { a: 3 } },
     ]);
     assert.equal(new Set(many.events.map((event) => event.eventId)).size, 3);
+    /* At once: a list never lags behind what its caller has been told. */
+    const { rows } = await hatchet.events.list({
+      eventIds: [one.eventId],
+      additionalMetadata: ['k:v'],
+    });
+    assert.deepEqual(rows.map(({ key, payload }) => [key, payload]), [['ts:one', { a: 1 }]]);
+    assert.deepEqual(rows[0].additionalMetadata, { k: 'v' });
+    const page = await hatchet.events.list({ keys: ['ts:many', 'ts:none'], limit: 2 });
+    assert.deepEqual(page.rows.map(({ payload }) => payload.a), [3, 2]);
   },
 
   async logs() {
@@ -427,6 +436,15 @@ const cases = {
     await hatchet.events.push('ts:made:', { file, name: 'two' });
     await until('for two runs', () => lines(file).length >= 2);
     assert.deepEqual(lines(file).sort(), ['one v', 'two undefined']);
+    const { rows } = await hatchet.events.list({ keys: ['ts:made:order'], limit: 1 });
+    assert.equal(rows[0].triggeredRuns.length, 1);
+    const started = await hatchet.runs.list({
+      triggeringEventExternalId: rows[0].metadata.id,
+    });
+    assert.deepEqual(
+      started.rows.map((run) => run.workflowRunExternalId),
+      rows[0].triggeredRuns.map((run) => run.workflowRunId)
+    );
   },
 
   async exhausted() {

@@ -146,7 +146,8 @@ node_follow(struct eng_turn *turn, struct eng_task *task, uint32_t number)
 	effect->order = durable_order(task->durable, node);
 }
 
-/* The handler does not do what it did: both steps are named, and the attempt is over. */
+/* The handler does not do what it did: both steps are named, and the attempt is over, unless its
+ * handler wants to end it. */
 static void
 step_differs(struct eng_turn *turn, struct eng_task *task, const struct eng_durable_node *node)
 {
@@ -157,6 +158,8 @@ step_differs(struct eng_turn *turn, struct eng_task *task, const struct eng_dura
 	    "the same steps in each attempt; put what may differ into a memo",
 	    turn->command->durable.node, (int)node->label.size, (const char *)node->label.data,
 	    now.text);
+	if (turn->command->durable.told)
+		return;
 	const char *text = turn->eng->fault.text;
 	size_t size = strlen(text);
 	task_attempt_lapse(turn, task, ENG_REASON_FATAL,

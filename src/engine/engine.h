@@ -416,6 +416,7 @@ struct eng_command {
 			bool has_value; /* MEMO: else it is only asked for; a VALUE's */
 			struct bytes value; /* JSON text */
 			struct eng_start child; /* CHILD: the node says whose it is */
+			bool told; /* a step that differs is the handler's to end with */
 		} durable;
 		struct {
 			struct bytes key;

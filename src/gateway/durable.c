@@ -145,8 +145,6 @@ durable_fail(struct durable *stream, const struct named *named, uint32_t node,
 	response.error = &error;
 	durable_send(stream, &response);
 	arena_release(&arena);
-	if (fault->code == FROE_NONDETERMINISM) /* with it the attempt has failed */
-		lease_over(stream->gateway, named);
 }
 
 /* ------------------------------------------------------------------------------- eviction */

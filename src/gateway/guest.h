@@ -45,7 +45,7 @@ struct lease {
 	bool started; /* the worker has said so, or is taken to have begun */
 	bool begun;   /* and the shard knows */
 	bool doubt;   /* it may not have come: gateway/doubt.h */
-	bool talks;   /* it has put chunks: gateway/linger.h */
+	bool talks;   /* it has put chunks, or memos: gateway/linger.h */
 	bool durable;
 	bool adopted; /* it is from before the server's start */
 	char *action;

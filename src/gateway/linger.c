@@ -22,6 +22,14 @@ linger_talks(struct call *call)
 		lease->talks = lease->started = true;
 }
 
+void
+linger_memo(struct gateway *gateway, struct uuid task)
+{
+	struct lease *lease = lease_find(gateway, task);
+	if (lease != NULL)
+		lease->talks = true;
+}
+
 static void
 linger(struct call *call)
 {

@@ -1,9 +1,9 @@
 /*
  * gateway/linger: a result waits a moment for what its attempt still says.
  *
- * Purpose     SDKs put chunks beside the result, over threads and channels of their own: the last
- *             ones come after it. An ended task takes none: so the result of an attempt that has
- *             put some is told to the shard LINGER_NS later. Others are told at once.
+ * Purpose     SDKs put chunks and memos' values beside the result, over threads and channels of
+ *             their own: the last ones come after it. An ended task takes none: so the result of an
+ *             attempt that has put some is told to the shard LINGER_NS later; others at once.
  * Invariants  calls are held in the order in which they are due.
  */
 #ifndef GATEWAY_LINGER_H
@@ -13,6 +13,8 @@
 
 /* The task of this call has put a chunk. */
 void linger_talks(struct call *call);
+/* The task is about to say what a memo of its keeps. */
+void linger_memo(struct gateway *gateway, struct uuid task);
 
 /* It is said that the task of this call has begun. True: the call is handled again, later: most
  * tasks are over by then, and need no record of it. False: its worker waits for the answer. */

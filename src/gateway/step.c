@@ -24,6 +24,7 @@ step_envelope(Froe__Envelope *envelope, Froe__DurableStep *step, struct uuid tas
 	step->lease = UINT64_MAX;
 	step->node = node;
 	step->kind = kind;
+	step->has_told = step->told = true; /* handlers may catch it, and complete */
 	envelope->body_case = FROE__ENVELOPE__BODY_DURABLE_STEP;
 	envelope->durable_step = step;
 }

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "froe/limits.h"
+#include "gateway/linger.h"
 #include "gateway/method.h"
 #include "gateway/step.h"
 #include "gateway/text.h"
@@ -85,6 +86,8 @@ on_memo(struct ask *ask, const struct answer *answer)
 	ack.memo_already_existed = done->state == FROE__NODE_STATE__NODE_DONE;
 	ack.has_memo_result_payload = ack.memo_already_existed;
 	ack.memo_result_payload = done->payload;
+	if (!ack.memo_already_existed)
+		linger_memo(query->stream->gateway, query->task); /* which is not answered */
 	response.message_case = HATCHET__DURABLE_TASK_RESPONSE__MESSAGE_MEMO_ACK;
 	response.memo_ack = &ack;
 	durable_send(query->stream, &response);

@@ -156,6 +156,13 @@ test_durable__nondeterminism(void **state)
 	uint64_t run = driver_start(&d, "wf");
 	durable_wait(&d, run, "a", 1, &paid, 1);
 	driver_fail(&d, run, "a");
+	struct eng_command told = durable_command(&d, ENG_CMD_DURABLE_STEP, run, "a", 1);
+	told.durable.kind = ENG_NODE_WAIT;
+	told.durable.conditions = &sleep;
+	told.durable.condition_count = 1;
+	told.durable.told = true;
+	assert_int_equal(driver_try(&d, &told), FROE_NONDETERMINISM);
+	assert_task(&d, run, "a", ENG_TASK_ASSIGNED); /* its handler may still end it */
 	const struct eng_effect *reply = durable_wait(&d, run, "a", 1, &sleep, 1);
 	assert_int_equal(reply->err, FROE_NONDETERMINISM);
 	assert_non_null(strstr(reply->fault->text, "\"event paid\""));

@@ -312,8 +312,8 @@ async def case_nondeterminism():
     file = Files.fresh()
     text = await rejected(w.wavers.aio_run(w.Input(file=file)))
     assert "sleep 1000 ms" in text and "child py-square" in text, text
-    await until(lambda: lines(file))
-    assert lines(file) == ["NonDeterminismError"], lines(file)
+    # Each attempt after the first is told, and might do something else about it.
+    assert lines(file) == ["NonDeterminismError"] * 3, lines(file)
 
 
 async def case_durable_restart():

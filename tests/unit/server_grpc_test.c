@@ -234,7 +234,7 @@ server_answer(struct server *server, struct api_command *command)
 		atomic_fetch_sub(&server->sessions, 1);
 	else
 		bridge_hot_deliver(&server->host.bridge, &effect);
-	mem_free(command);
+	host_done(&server->host, command);
 }
 
 static void

@@ -72,6 +72,16 @@ host_deliver(struct host *host, const struct api_effect *effect)
 		bridge_hot_deliver(&host->bridge, effect);
 }
 
+/* A command goes back where its block came from: the bridge's, or a clone of the port's. */
+static inline void
+host_done(struct host *host, struct api_command *command)
+{
+	if (api_conn_loop(command->origin.conn) == 0)
+		mem_free(command);
+	else
+		bridge_hot_done(&host->bridge, command);
+}
+
 static inline bool
 host_handover(void *context, int socket, struct bytes input)
 {

@@ -81,7 +81,7 @@ answer_kept(struct server *server)
 	server->kept_count = 0;
 }
 
-/* Takes the command: frees or keeps it. */
+/* Takes the command: frees it, and may keep a copy. */
 static void
 server_answer(struct server *server, struct api_command *command)
 {
@@ -106,12 +106,11 @@ server_answer(struct server *server, struct api_command *command)
 	} else if (command->op == API_OP_ENGINE && command->engine.type == ENG_CMD_RUN_START) {
 		answer_start(server, command);
 	} else if (command->op == API_OP_ENGINE && command->engine.type == ENG_CMD_RUN_CANCEL) {
-		server->kept[server->kept_count++] = command;
-		return;
+		server->kept[server->kept_count++] = api_command_clone(command);
 	} else {
 		answer_done(server, to);
 	}
-	mem_free(command);
+	host_done(&server->host, command);
 }
 
 static bool

@@ -139,6 +139,17 @@ take_fence(protobuf_c_boolean has_task, ProtobufCBinaryData task, uint64_t lease
 	return FROE_OK;
 }
 
+enum froe_err
+take_limit(uint32_t limit, uint32_t rows, uint32_t *ret_limit, struct froe_fault *fault)
+{
+	*ret_limit = limit != 0 ? limit : rows;
+	if (limit > FROE_LIST_MAX)
+		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
+		    "limit is %u: ask for at most %u and go on from `next`", limit,
+		    FROE_LIST_MAX);
+	return FROE_OK;
+}
+
 struct eng_command *
 engine_command(struct api_command *command, enum eng_command_type type)
 {

@@ -27,6 +27,9 @@ enum froe_err take_fence(protobuf_c_boolean has_task, ProtobufCBinaryData task, 
     struct eng_fence *ret_fence, struct froe_fault *fault) FROE_CHECKED;
 enum froe_err take_task(protobuf_c_boolean present, ProtobufCBinaryData data, const char *field,
     struct uuid *ret_id, struct froe_fault *fault) FROE_CHECKED;
+/* Rows of a page; 0: `rows`. */
+enum froe_err take_limit(uint32_t limit, uint32_t rows, uint32_t *ret_limit,
+    struct froe_fault *fault) FROE_CHECKED;
 struct eng_command *engine_command(struct api_command *command, enum eng_command_type type);
 
 /* request_list.c */

@@ -159,12 +159,7 @@ decode_job_list(const Froe__JobList *list, struct api_command *command, struct f
 {
 	command->op = API_OP_JOB_LIST;
 	command->job.before = list->before;
-	command->job.limit = list->limit != 0 ? list->limit : REQUEST_JOBS_DEFAULT;
-	if (list->limit > FROE_LIST_MAX)
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
-		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
-		    FROE_LIST_MAX);
-	return FROE_OK;
+	return take_limit(list->limit, REQUEST_JOBS_DEFAULT, &command->job.limit, fault);
 }
 
 enum froe_err

@@ -56,13 +56,8 @@ static enum froe_err
 take_list_page(uint32_t limit, uint64_t before, struct api_command *command,
     struct froe_fault *fault)
 {
-	command->list.limit = limit != 0 ? limit : REQUEST_LIST_DEFAULT;
 	command->list.before = before;
-	if (limit > FROE_LIST_MAX)
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
-		    "limit is %u: ask for at most %u and go on from `next`", limit,
-		    FROE_LIST_MAX);
-	return FROE_OK;
+	return take_limit(limit, REQUEST_LIST_DEFAULT, &command->list.limit, fault);
 }
 
 enum froe_err
@@ -127,12 +122,7 @@ decode_workflow_list(const Froe__WorkflowList *list, struct api_command *command
 {
 	command->op = API_OP_WORKFLOW_LIST;
 	command->workflows.after = list->after;
-	command->workflows.limit = list->limit != 0 ? list->limit : REQUEST_WORKFLOWS_DEFAULT;
-	if (list->limit > FROE_LIST_MAX)
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
-		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
-		    FROE_LIST_MAX);
-	return FROE_OK;
+	return take_limit(list->limit, REQUEST_WORKFLOWS_DEFAULT, &command->workflows.limit, fault);
 }
 
 enum froe_err
@@ -151,12 +141,7 @@ decode_approval_list(const Froe__ApprovalList *list, struct api_command *command
 {
 	command->op = API_OP_APPROVAL_LIST;
 	command->approvals.after = list->after;
-	command->approvals.limit = list->limit != 0 ? list->limit : REQUEST_APPROVALS_DEFAULT;
-	if (list->limit > FROE_LIST_MAX)
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
-		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
-		    FROE_LIST_MAX);
-	return FROE_OK;
+	return take_limit(list->limit, REQUEST_APPROVALS_DEFAULT, &command->approvals.limit, fault);
 }
 
 enum froe_err
@@ -165,12 +150,7 @@ decode_rate_list(const Froe__RateLimitList *list, struct api_command *command,
 {
 	command->op = API_OP_RATE_LIST;
 	command->rates.after = list->after;
-	command->rates.limit = list->limit != 0 ? list->limit : REQUEST_LIST_DEFAULT;
-	if (list->limit > FROE_LIST_MAX)
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
-		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
-		    FROE_LIST_MAX);
-	return FROE_OK;
+	return take_limit(list->limit, REQUEST_LIST_DEFAULT, &command->rates.limit, fault);
 }
 
 enum froe_err

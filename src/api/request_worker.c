@@ -120,13 +120,8 @@ decode_worker_list(const Froe__WorkerList *list, struct api_command *command,
     struct froe_fault *fault)
 {
 	command->op = API_OP_WORKER_LIST;
-	command->workers.limit = list->limit != 0 ? list->limit : REQUEST_LIST_DEFAULT;
 	command->workers.after = list->after;
-	if (list->limit > FROE_LIST_MAX)
-		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "limit",
-		    "limit is %u: ask for at most %u and go on from `next`", list->limit,
-		    FROE_LIST_MAX);
-	return FROE_OK;
+	return take_limit(list->limit, REQUEST_LIST_DEFAULT, &command->workers.limit, fault);
 }
 
 enum froe_err

@@ -62,7 +62,8 @@ struct resolver {
 	struct stock stock;
 	uint8_t *cache;
 	size_t cache_bytes;
-	uint64_t head; /* position of the next byte */
+	uint64_t head;   /* position of the next byte */
+	size_t cache_at; /* where in the ring that is */
 	uint64_t *positions;
 	size_t position_count; /* a power of two */
 	struct prefault *prefault;
@@ -106,6 +107,7 @@ resolver_open(size_t cache_bytes)
 	resolver->cache_bytes = cache_bytes;
 	resolver->cache = cache_bytes > 0 ? mem_table(cache_bytes, 1) : NULL;
 	resolver->head = CACHE_START;
+	resolver->cache_at = CACHE_START;
 	resolver->position_count = POSITIONS_MIN;
 	while (resolver->position_count < cache_bytes / CACHE_RECORD_BYTES)
 		resolver->position_count *= 2;
@@ -199,15 +201,36 @@ list_find(struct resolver *resolver, uint64_t run_key)
 	return list;
 }
 
+/* Of a run that begins with so many records. More than a waiting one has: it is under way already,
+ * and its places are where they stay. */
+static uint32_t
+capacity_first(uint32_t count)
+{
+	if (count <= LIST_CAPACITY)
+		return LIST_CAPACITY;
+	return count > LIST_CAPACITY_NEXT ? count : LIST_CAPACITY_NEXT;
+}
+
+/* The list of a run that is not there. */
+static struct resolver_list *
+list_begin(struct resolver *resolver, uint64_t run_key, uint32_t count)
+{
+	struct resolver_list *list = list_new(resolver, run_key, capacity_first(count));
+	bool fresh = keyset_add(&resolver->runs, list);
+	froe_assert(fresh);
+	resolver->last_key = run_key;
+	resolver->last = list;
+	return list;
+}
+
 /* The run's list with room for so many more. */
 static struct resolver_list *
 list_require(struct resolver *resolver, uint64_t run_key, uint32_t count)
 {
 	struct resolver_list *list = list_find(resolver, run_key);
-	if (list == NULL) {
-		list = list_new(resolver, run_key, count > LIST_CAPACITY ? count : LIST_CAPACITY);
-		keyset_add(&resolver->runs, list);
-	} else if (list->capacity - list->count < count) {
+	if (list == NULL)
+		return list_begin(resolver, run_key, count);
+	if (list->capacity - list->count < count) {
 		uint32_t capacity =
 		    list->capacity < LIST_CAPACITY_NEXT ? LIST_CAPACITY_NEXT : list->capacity * 2;
 		if (capacity - list->count < count)
@@ -242,23 +265,24 @@ position_of(const struct resolver *resolver, uint64_t event_seq)
 
 /* Copies the record into the ring, if it is not too large. */
 static void
-cache_push(struct resolver *resolver, const struct resolver_head *head, struct bytes body)
+cache_push(struct resolver *resolver, uint64_t event_seq, const struct log_entry *entry)
 {
-	size_t size = sizeof(*head) + body.size;
+	struct resolver_head head = {
+	    .event_seq = event_seq, .time_ns = entry->time_ns, .type = entry->type};
+	size_t size = sizeof(head) + entry->body.size;
 	if (resolver->cache == NULL || size > resolver->cache_bytes / 2)
 		return;
-	size_t at = (size_t)(resolver->head % resolver->cache_bytes);
-	if (resolver->cache_bytes - at < size) {
-		resolver->head += resolver->cache_bytes - at;
-		at = 0;
+	if (resolver->cache_bytes - resolver->cache_at < size) {
+		resolver->head += resolver->cache_bytes - resolver->cache_at;
+		resolver->cache_at = 0;
 	}
-	*position_of(resolver, head->event_seq) = resolver->head;
-	memcpy(resolver->cache + at, head, sizeof(*head));
-	if (body.size > 0)
-		memcpy(resolver->cache + at + sizeof(*head), body.data, body.size);
+	uint8_t *at = resolver->cache + resolver->cache_at;
+	*position_of(resolver, event_seq) = resolver->head;
+	memcpy(at, &head, sizeof(head));
+	if (entry->body.size > 0)
+		memcpy(at + sizeof(head), entry->body.data, entry->body.size);
 	resolver->head += size;
-	if (resolver->prefault != NULL)
-		cache_look_ahead(resolver, head->event_seq);
+	resolver->cache_at += size;
 }
 
 /* Where the record with this event number begins; NULL: it is not in memory. */
@@ -267,40 +291,40 @@ cache_find(
     const struct resolver *resolver, uint64_t event_seq, struct resolver_head *ret_head)
 {
 	uint64_t position = *position_of(resolver, event_seq);
-	if (position == 0 || position + resolver->cache_bytes < resolver->head)
+	uint64_t back = resolver->head - position;
+	if (position == 0 || back > resolver->cache_bytes)
 		return NULL;
-	const uint8_t *at = resolver->cache + position % resolver->cache_bytes;
+	size_t round = back > resolver->cache_at ? resolver->cache_bytes : 0;
+	const uint8_t *at = resolver->cache + (resolver->cache_at + round - back);
 	memcpy(ret_head, at, sizeof(*ret_head));
 	return ret_head->event_seq == event_seq ? at + sizeof(*ret_head) : NULL;
 }
 
 void
-resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
-    struct log_place place, uint16_t type, uint64_t time_ns, struct bytes body)
+resolver_add(struct resolver *resolver, const struct log_entry *entries,
+    const struct log_place *places, uint32_t count)
 {
-	struct resolver_head head = {
-	    .event_seq = place.event_seq, .time_ns = time_ns, .type = type};
-	struct resolver_list *list = list_require(resolver, run_key, 1);
-	froe_assert(run_event_no == list->count + 1);
-	list->places[list->count++] = place_pack(place);
-	cache_push(resolver, &head, body);
+	uint64_t run_key = entries[0].run_key;
+	/* A run's first record: it need not be looked for. */
+	struct resolver_list *list = entries[0].run_event_no == 1
+	    ? list_begin(resolver, run_key, count)
+	    : list_require(resolver, run_key, count);
+	for (uint32_t i = 0; i < count; i++) {
+		froe_assert(entries[i].run_key == run_key);
+		froe_assert(entries[i].run_event_no == list->count + 1);
+		list->places[list->count++] = place_pack(places[i]);
+		cache_push(resolver, places[i].event_seq, &entries[i]);
+	}
+	if (resolver->prefault != NULL && resolver->cache != NULL)
+		cache_look_ahead(resolver, places[count - 1].event_seq);
 }
 
 void
-resolver_add_late(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
-    struct log_place place, uint16_t type, uint64_t time_ns, struct bytes body)
+resolver_add_late(struct resolver *resolver, const struct log_entry *entry,
+    const struct log_place *place)
 {
-	if (list_find(resolver, run_key) != NULL)
-		resolver_add(resolver, run_key, run_event_no, place, type, time_ns, body);
-}
-
-void
-resolver_expect(struct resolver *resolver, uint64_t run_key, uint32_t count)
-{
-	if (count <= LIST_CAPACITY || list_find(resolver, run_key) != NULL)
-		return;
-	list_require(
-	    resolver, run_key, count > LIST_CAPACITY_NEXT ? count : LIST_CAPACITY_NEXT);
+	if (list_find(resolver, entry->run_key) != NULL)
+		resolver_add(resolver, entry, place, 1);
 }
 
 void

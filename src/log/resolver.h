@@ -24,20 +24,19 @@ void resolver_close(struct resolver *resolver);
 /* Memory for what it grows to is made present ahead, by another thread. */
 void resolver_prefault(struct resolver *resolver, struct prefault *prefault);
 
-/* A record of a run was appended or replayed; run_event_no must be the run's next. */
-void resolver_add(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
-    struct log_place place, uint16_t type, uint64_t time_ns, struct bytes body);
+/* Records of one run that were appended or replayed, the run's next ones in order: a new run that
+ * gets several at once is looked up and given its memory once. */
+void resolver_add(struct resolver *resolver, const struct log_entry *entries,
+    const struct log_place *places, uint32_t count);
 
 /* The same of a record that comes behind its run's end: unless the run has been forgotten. */
-void resolver_add_late(struct resolver *resolver, uint64_t run_key, uint32_t run_event_no,
-    struct log_place place, uint16_t type, uint64_t time_ns, struct bytes body);
+void resolver_add_late(struct resolver *resolver, const struct log_entry *entry,
+    const struct log_place *place);
 
 /* More places of a run; nothing of them is cached. */
 void resolver_load(struct resolver *resolver, uint64_t run_key, const struct log_place *places,
     uint32_t count);
 
-/* So many records of the run follow at once: a new one's places are where they stay. */
-void resolver_expect(struct resolver *resolver, uint64_t run_key, uint32_t count);
 /* Room for so many runs. */
 void resolver_reserve(struct resolver *resolver, uint64_t runs);
 /* For a record that will be added soon. */

@@ -181,17 +181,36 @@ record_flags(enum eng_event_type type)
 	return type == ENG_EV_RUN_CLOSED ? LOG_RECORD_CLOSES : 0;
 }
 
-/* How many of the first ones are of the same run; 0: they are of none. */
+/* How many of the first ones are of the same run. */
 static uint32_t
 entries_alike(const struct log_entry *entries, size_t count)
 {
-	uint32_t alike = 0;
+	uint32_t alike = 1;
 	while (alike < count && entries[alike].run_key == entries[0].run_key)
 		alike++;
-	return entries[0].run_key != 0 ? alike : 0;
+	return alike;
 }
 
-/* All events of the step go into one frame; the resolver learns where the runs' lie. */
+/* The resolver learns where the runs' records lie. */
+static void
+step_resolve(struct shard *shard, size_t count)
+{
+	const struct log_entry *entry = shard->entries, *end = entry + count;
+	const struct log_place *place = shard->places;
+	while (entry < end) {
+		uint32_t alike = 1;
+		if (entry->type == ENG_EV_LATE_LOGGED) {
+			resolver_add_late(shard->resolver, entry, place);
+		} else if (entry->run_key != 0) {
+			alike = entries_alike(entry, (size_t)(end - entry));
+			resolver_add(shard->resolver, entry, place, alike);
+		}
+		entry += alike;
+		place += alike;
+	}
+}
+
+/* All events of the step go into one frame. */
 static void
 step_append(struct shard *shard, const struct eng_output *output)
 {
@@ -214,17 +233,7 @@ step_append(struct shard *shard, const struct eng_output *output)
 		at += shard->entries[i].body.size;
 	}
 	log_append(shard->log, shard->clock.now_ns, shard->entries, count, shard->places);
-	resolver_expect(
-	    shard->resolver, shard->entries[0].run_key, entries_alike(shard->entries, count));
-	for (size_t i = 0; i < count; i++) {
-		const struct log_entry *entry = &shard->entries[i];
-		bool late = entry->type == ENG_EV_LATE_LOGGED;
-		if (entry->run_key != 0) {
-			(late ? resolver_add_late : resolver_add)(shard->resolver, entry->run_key,
-			    entry->run_event_no, shard->places[i], entry->type, entry->time_ns,
-			    entry->body);
-		}
-	}
+	step_resolve(shard, count);
 }
 
 /* The step was the first of a new segment. Without room for a note there is none. */

@@ -173,9 +173,17 @@ state_apply(struct state *state, const struct log_record *record, struct eng_eve
 	if (err != FROE_OK)
 		return err;
 	struct log_place place = log_place_of(record);
-	(ret_event->type == ENG_EV_LATE_LOGGED ? resolver_add_late : resolver_add)(state->resolver,
-	    ret_event->run, ret_event->run_event_no, place, record->type, record->time_ns,
-	    record->body);
+	struct log_entry entry = {
+	    .type = record->type,
+	    .run_event_no = ret_event->run_event_no,
+	    .run_key = ret_event->run,
+	    .time_ns = record->time_ns,
+	    .body = record->body,
+	};
+	if (ret_event->type == ENG_EV_LATE_LOGGED)
+		resolver_add_late(state->resolver, &entry, &place);
+	else
+		resolver_add(state->resolver, &entry, &place, 1);
 	return FROE_OK;
 }
 

@@ -44,14 +44,28 @@ body_byte(uint64_t event_seq, size_t at)
 	return (uint8_t)(event_seq * 37 + at * 11);
 }
 
+/* The body is in a buffer that the next call overwrites. */
+static struct log_entry
+entry_of(uint64_t event_seq, const struct added *added)
+{
+	static uint8_t body[1024];
+	for (size_t i = 0; i < added->size; i++)
+		body[i] = body_byte(event_seq, i);
+	return (struct log_entry){
+	    .type = (uint16_t)added->no,
+	    .run_event_no = added->no,
+	    .run_key = added->run,
+	    .time_ns = event_seq * 1000,
+	    .body = bytes_of(body, added->size),
+	};
+}
+
 static void
 add(struct resolver *resolver, uint64_t event_seq, const struct added *added)
 {
-	uint8_t body[1024];
-	for (size_t i = 0; i < added->size; i++)
-		body[i] = body_byte(event_seq, i);
-	resolver_add(resolver, added->run, added->no, place_of(event_seq, added->size),
-	    (uint16_t)added->no, event_seq * 1000, bytes_of(body, added->size));
+	struct log_place place = place_of(event_seq, added->size);
+	struct log_entry entry = entry_of(event_seq, added);
+	resolver_add(resolver, &entry, &place, 1);
 }
 
 /* True if it is cached; then it must be the very record. */
@@ -157,8 +171,6 @@ test_resolver__places_are_dense(void **state)
 	for (uint32_t no = 1; no <= 500; no++) {
 		for (uint64_t run = 1; run <= RUNS; run++) {
 			struct added one = {run, no, 3};
-			if (no % 7 == 1) /* a new run, and one that there is */
-				resolver_expect(resolver, run, (uint32_t)run);
 			add(resolver, no * 10 + run, &one);
 		}
 	}
@@ -181,6 +193,37 @@ test_resolver__places_are_dense(void **state)
 	resolver_places(resolver, RUNS, 499, 1, places);
 	assert_int_equal(places[0].event_seq, 5000 + RUNS);
 	assert_int_equal(resolver_count(resolver, RUNS + 1), 0);
+	resolver_close(resolver);
+}
+
+/* As many records of a run at once as one by one: of a new run, and of one that there is. */
+static void
+test_resolver__adds_a_step(void **state)
+{
+	enum { STEP_MAX = 40 };
+	struct log_place places[STEP_MAX];
+	struct log_entry entries[STEP_MAX];
+	struct resolver *resolver = resolver_open(4096);
+	uint64_t event_seq = 1;
+	(void)state;
+	for (uint32_t step = 1; step <= STEP_MAX; step++) {
+		struct added added = {step % 4 + 1, 0, 0};
+		uint32_t before = resolver_count(resolver, added.run);
+		for (uint32_t i = 0; i < step; i++) {
+			added.no = before + i + 1;
+			entries[i] = entry_of(event_seq + i, &added);
+			places[i] = place_of(event_seq + i, 0);
+		}
+		resolver_add(resolver, entries, places, step);
+		assert_int_equal(resolver_count(resolver, added.run), before + step);
+		resolver_places(resolver, added.run, before, step, places);
+		for (uint32_t i = 0; i < step; i++) {
+			added.no = before + i + 1;
+			assert_int_equal(places[i].event_seq, event_seq + i);
+			assert_true(look(resolver, event_seq + i, &added));
+		}
+		event_seq += step;
+	}
 	resolver_close(resolver);
 }
 
@@ -219,12 +262,16 @@ test_resolver__late_records(void **state)
 	struct added one = {5, 1, 8};
 	struct log_place place;
 	add(resolver, 1, &one);
-	resolver_add_late(resolver, 5, 2, place_of(2, 0), 9, 2000, bytes_of(NULL, 0));
+	struct log_entry entry = {.type = 9, .run_event_no = 2, .run_key = 5, .time_ns = 2000};
+	struct log_place late = place_of(2, 0);
+	resolver_add_late(resolver, &entry, &late);
 	assert_int_equal(resolver_count(resolver, 5), 2);
 	assert_true(resolver_place(resolver, 5, 2, &place));
 	assert_int_equal(place.event_seq, 2);
 	resolver_forget(resolver, 5);
-	resolver_add_late(resolver, 5, 3, place_of(3, 0), 9, 3000, bytes_of(NULL, 0));
+	entry.run_event_no = 3;
+	late = place_of(3, 0);
+	resolver_add_late(resolver, &entry, &late);
 	assert_int_equal(resolver_runs(resolver), 0);
 	resolver_close(resolver);
 }
@@ -309,6 +356,7 @@ main(void)
 	    cmocka_unit_test(test_resolver__too_large_for_the_cache),
 	    cmocka_unit_test(test_resolver__without_a_cache),
 	    cmocka_unit_test(test_resolver__places_are_dense),
+	    cmocka_unit_test(test_resolver__adds_a_step),
 	    cmocka_unit_test(test_resolver__forgets_a_run),
 	    cmocka_unit_test(test_resolver__asks_ahead_in_the_first_round),
 	    cmocka_unit_test(test_resolver__late_records),

@@ -176,8 +176,14 @@ world_add_body(struct world *world, uint16_t type, struct bytes body)
 	    .time_ns = time_of(number),
 	    .body = bytes_of(mem_copy(body.data, body.size), body.size),
 	};
-	resolver_add(world->shard.resolver, RUN, number, world->places[number - 1], type,
-	    time_of(number), body);
+	struct log_entry entry = {
+	    .type = type,
+	    .run_key = RUN,
+	    .run_event_no = number,
+	    .time_ns = time_of(number),
+	    .body = body,
+	};
+	resolver_add(world->shard.resolver, &entry, &world->places[number - 1], 1);
 }
 
 static void

@@ -1,5 +1,6 @@
 /*
- * base/hash: XXH3 (libxxhash), and a mixer for keys of tables. Detects accidents, not attackers.
+ * base/hash: XXH3 (libxxhash), and mixers for keys of tables. Detects accidents, not attackers; but
+ * who does not know the seed of hash_seeded cannot choose keys that meet.
  */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
@@ -32,6 +33,30 @@ static inline uint64_t
 hash_number(uint64_t number)
 {
 	return hash_words(0, number >> 2) << 2 | (number & 3);
+}
+
+/* Fresh dice, kept from whoever chooses the keys; fixed where nobody does. */
+struct hash_seed {
+	uint64_t words[2];
+};
+
+#define HASH_SEED_FIXED \
+	((struct hash_seed){{UINT64_C(0x243f6a8885a308d3), UINT64_C(0x13198a2e03707344)}}) /* pi */
+
+static inline uint64_t
+hash_fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* A product of both words as the seed has changed them, whose halves are folded, and once more, as
+ * in wyhash (Wang Yi 2019). */
+static inline uint64_t
+hash_seeded(const struct hash_seed *seed, const uint64_t words[2])
+{
+	uint64_t both = hash_fold(words[0] ^ seed->words[0], words[1] ^ seed->words[1]);
+	return hash_fold(both, 0x9e3779b97f4a7c15u);
 }
 
 #endif

@@ -1,3 +1,14 @@
+/*
+ * A slot has, beside the address, two parts of its key's hash: the 12 lowest bits, and 7 from bit
+ * 18 on. The first part and the slot's place say how far the object is from its home, so they say
+ * where its home is: that is, all the bits that the table's capacity takes. A table of twice the
+ * capacity takes one more: below 2^12 slots it is of the first part, from 2^18 to 2^25 of the
+ * second. So neither a removal nor the growing of a large table reads an object, which no cache
+ * holds. (Those between are few enough that one does.)
+ *
+ * An old table is moved up to an empty slot at a time: then no object that it still has is looked
+ * for from a home that is moved.
+ */
 #include "base/keyset.h"
 
 #include "base/fault.h"
@@ -7,11 +18,15 @@
 #include <string.h>
 
 #define CAPACITY_MIN 16u
-/* A slot: the low bits of the hash, its three highest, the address without its three lowest. */
-#define TAG_MASK 0xffffu
-#define TAG_SHIFT 48u
-#define MARK_SHIFT 45u /* of all the hash's bits */
+/* A slot: the hash's lowest bits, its bits from 18 on, the address without its three lowest. */
+#define TAG_MASK UINT64_C(0xfff)
+#define TAG_SHIFT 52u
+#define NEXT_MASK UINT64_C(0x7f)
+#define NEXT_BIT 18u   /* of the hash */
+#define NEXT_BITS 7u
+#define MARK_SHIFT 45u /* of both parts */
 #define ALIGN_BITS 3u
+#define ADDRESS_BITS 48u
 /* The next table is mapped ahead if it is of at least so many slots: smaller ones lie in the heap.
  */
 #define AHEAD_MIN ((size_t)1 << 19)
@@ -28,7 +43,8 @@ void
 keyset_init(struct keyset *set, size_t key_offset, size_t key_size)
 {
 	froe_assert(key_size == sizeof(uint64_t) || key_size == sizeof(struct uuid));
-	*set = (struct keyset){.key_offset = key_offset, .key_size = key_size};
+	*set = (struct keyset){
+	    .key_offset = key_offset, .key_size = key_size, .seed = HASH_SEED_FIXED};
 }
 
 static void
@@ -50,12 +66,20 @@ old_drop(struct keyset *set)
 }
 
 void
+keyset_seed(struct keyset *set, const struct hash_seed *seed)
+{
+	froe_assert(set->count == 0);
+	set->seed = *seed;
+}
+
+void
 keyset_release(struct keyset *set)
 {
 	ahead_drop(set);
 	old_drop(set);
 	mem_table_free(set->slots, set->capacity, sizeof(set->slots[0]));
-	keyset_init(set, set->key_offset, set->key_size);
+	*set = (struct keyset){
+	    .key_offset = set->key_offset, .key_size = set->key_size, .seed = set->seed};
 }
 
 void
@@ -95,10 +119,10 @@ key_equal(struct key a, struct key b)
 }
 
 static inline uint64_t
-key_hash(struct key key)
+key_hash(const struct keyset *set, struct key key)
 {
-	return key.words[1] == 0 ? hash_number(key.words[0])
-	                         : hash_words(key.words[1], key.words[0]);
+	return set->key_size == sizeof(uint64_t) ? hash_number(key.words[0])
+	                                         : hash_seeded(&set->seed, key.words);
 }
 
 /* --------------------------------------------------------------------------------------- slots */
@@ -106,14 +130,14 @@ key_hash(struct key key)
 static uint64_t
 mark_of(uint64_t hash)
 {
-	return (hash & TAG_MASK) << (TAG_SHIFT - MARK_SHIFT) | hash >> (64 - ALIGN_BITS);
+	return (hash & TAG_MASK) << NEXT_BITS | (hash >> NEXT_BIT & NEXT_MASK);
 }
 
 static uint64_t
 slot_of(const void *object, uint64_t hash)
 {
 	uint64_t address = (uint64_t)(uintptr_t)object;
-	froe_assert(object != NULL && address >> TAG_SHIFT == 0 && address % 8 == 0);
+	froe_assert(object != NULL && address >> ADDRESS_BITS == 0 && address % 8 == 0);
 	return address >> ALIGN_BITS | mark_of(hash) << MARK_SHIFT;
 }
 
@@ -123,11 +147,19 @@ object_of(uint64_t slot)
 	return (void *)(uintptr_t)((slot & ((UINT64_C(1) << MARK_SHIFT) - 1)) << ALIGN_BITS);
 }
 
-/* How far from its home the object in slot `at` is. */
-static size_t
-slot_distance(const struct keyset *set, size_t at)
+/* How far from its home the object in slot `at` of a table is. */
+static inline size_t
+slot_distance(uint64_t slot, size_t at, size_t capacity)
 {
-	return (at - (set->slots[at] >> TAG_SHIFT)) & (set->capacity - 1) & TAG_MASK;
+	return (at - (slot >> TAG_SHIFT)) & (capacity - 1) & TAG_MASK;
+}
+
+/* Of its hash: what the table's capacity takes, and what the slot has. */
+static inline uint64_t
+slot_hash(uint64_t slot, size_t at, size_t capacity)
+{
+	size_t home = (at - slot_distance(slot, at, capacity)) & (capacity - 1);
+	return home | slot >> TAG_SHIFT | (slot >> MARK_SHIFT & NEXT_MASK) << NEXT_BIT;
 }
 
 /* The slot of the key, or the empty one where it belongs. */
@@ -166,30 +198,39 @@ look_ahead(const struct keyset *set)
 		__builtin_prefetch((const uint8_t *)object_of(set->old[at]) + set->key_offset);
 }
 
-/* Moves what is in the next so many slots of the old table. */
+/* Does slot_hash() have all the bits that the new table takes? */
+static bool
+old_known(const struct keyset *set)
+{
+	uint64_t more = (set->capacity - 1) & ~(set->old_capacity - 1);
+	return (more & ~(TAG_MASK | NEXT_MASK << NEXT_BIT)) == 0;
+}
+
+/* Moves what is in the next so many slots of the old table, or a few more: up to an empty one. */
 static void
 old_move(struct keyset *set, size_t count)
 {
-	bool known = set->capacity - 1 <= TAG_MASK; /* the tag is all that matters of the hash */
-	for (; count > 0 && set->moved < set->old_capacity; count--) {
+	bool known = old_known(set);
+	size_t last = set->moved + count;
+	for (; set->moved < set->old_capacity; set->moved++) {
 		uint64_t slot = set->old[set->moved];
+		if (slot == 0 && set->moved >= last)
+			return;
 		if (!known)
 			look_ahead(set);
 		if (slot > SLOT_GONE)
 			slot_place(set, slot,
-			    known ? slot >> TAG_SHIFT
-				  : key_hash(key_of(set, object_of(slot))));
-		set->moved++;
+			    known ? slot_hash(slot, set->moved, set->old_capacity)
+				  : key_hash(set, key_of(set, object_of(slot))));
 	}
-	if (set->moved == set->old_capacity)
-		old_drop(set);
+	old_drop(set);
 }
 
 void
 keyset_settle(struct keyset *set)
 {
 	if (set->old != NULL)
-		old_move(set, set->old_capacity);
+		old_move(set, set->old_capacity - set->moved);
 }
 
 /* Nothing is moved yet. */
@@ -252,7 +293,7 @@ old_find(const struct keyset *set, struct key key, uint64_t hash)
 {
 	size_t mask = set->old_capacity - 1;
 	uint64_t mark = mark_of(hash);
-	if (set->old == NULL)
+	if (set->old == NULL || (hash & mask) < set->moved)
 		return SIZE_MAX;
 	for (size_t at = hash & mask; set->old[at] != 0; at = (at + 1) & mask) {
 		uint64_t slot = set->old[at];
@@ -268,7 +309,7 @@ keyset_get(const struct keyset *set, struct key key)
 {
 	if (set->capacity == 0)
 		return NULL;
-	uint64_t hash = key_hash(key);
+	uint64_t hash = key_hash(set, key);
 	uint64_t slot = set->slots[slot_find(set, key, hash)];
 	if (slot == 0 && set->old != NULL) {
 		size_t at = old_find(set, key, hash);
@@ -304,7 +345,7 @@ bool
 keyset_add(struct keyset *set, void *object)
 {
 	struct key key = key_of(set, object);
-	uint64_t hash = key_hash(key);
+	uint64_t hash = key_hash(set, key);
 	keyset_grow(set);
 	size_t at = slot_find(set, key, hash);
 	if (set->slots[at] != 0 || old_find(set, key, hash) != SIZE_MAX)
@@ -317,7 +358,7 @@ void *
 keyset_put(struct keyset *set, void *object)
 {
 	struct key key = key_of(set, object);
-	uint64_t hash = key_hash(key);
+	uint64_t hash = key_hash(set, key);
 	keyset_grow(set);
 	size_t at = slot_find(set, key, hash);
 	size_t old_at = set->slots[at] == 0 ? old_find(set, key, hash) : SIZE_MAX;
@@ -348,7 +389,7 @@ keyset_remove(struct keyset *set, struct key key)
 	if (set->capacity == 0)
 		return NULL;
 	size_t mask = set->capacity - 1;
-	uint64_t hash = key_hash(key);
+	uint64_t hash = key_hash(set, key);
 	size_t hole = slot_find(set, key, hash);
 	void *object = object_of(set->slots[hole]);
 	if (object == NULL)
@@ -356,7 +397,7 @@ keyset_remove(struct keyset *set, struct key key)
 	set->count--;
 	for (size_t at = (hole + 1) & mask; set->slots[at] != 0; at = (at + 1) & mask) {
 		/* Move back unless its home lies cyclically in (hole, at]. */
-		if (slot_distance(set, at) < ((at - hole) & mask))
+		if (slot_distance(set->slots[at], at, set->capacity) < ((at - hole) & mask))
 			continue;
 		set->slots[hole] = set->slots[at];
 		hole = at;
@@ -391,11 +432,12 @@ keyset_at(const struct keyset *set, size_t slot)
 static void
 keyset_prefetch(const struct keyset *set, struct key key)
 {
-	uint64_t hash = key_hash(key);
+	uint64_t hash = key_hash(set, key);
 	if (set->capacity != 0)
 		__builtin_prefetch(&set->slots[hash & (set->capacity - 1)], /* for writing */ 1);
-	if (set->old != NULL)
-		__builtin_prefetch(&set->old[hash & (set->old_capacity - 1)]);
+	size_t old_at = hash & (set->old_capacity - 1);
+	if (set->old != NULL && old_at >= set->moved)
+		__builtin_prefetch(&set->old[old_at]);
 }
 
 void

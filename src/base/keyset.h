@@ -6,19 +6,19 @@
  *             bits that the address of an aligned object does not use, bits of its key's hash.
  * Layout      Open addressing, linear probing, at most 3/4 full, no tombstones: removal shifts back
  *             (Knuth 6.4, algorithm R). It grows a few slots with each add, so that none is slow:
- *             meanwhile there is the old table, too, which nothing is added to. Where an object's
- *             home is follows from its slot's place and 16 of those bits, so a removal reads no
- *             other object; the other three are the hash's highest, so that a look-up or an add
- *             hardly ever reads an object with another key, which no cache holds.
+ *             meanwhile there is the old table, too, which nothing is added to.
  * Ownership   the set owns its slots, not the objects, which are aligned to eight bytes. A key must
  *             not change while it is in a set.
- * Invariants  1. no object is further than 65535 slots from its home. 2. nothing depends on the
- *             order of the slots. 3. an object is in `slots`, or in `old` from `moved` on.
+ * Invariants  1. no object is further than 4095 slots from its home: not by chance, and not by the
+ *                will of whoever chooses the keys, while they do not know the seed.
+ *             2. nothing depends on the order of the slots. 3. an object is in `slots`, or in `old`
+ *                from `moved` on, and then its home is, too, or it has passed the table's end.
  * Threading   its owner only.
  */
 #ifndef BASE_KEYSET_H
 #define BASE_KEYSET_H
 
+#include "base/hash.h"
 #include "base/prefault.h"
 #include "base/uuid.h"
 
@@ -32,6 +32,7 @@ struct keyset {
 	size_t count;
 	size_t key_offset;
 	size_t key_size; /* 8: uint64_t; 16: struct uuid */
+	struct hash_seed seed; /* of UUIDs: numbers are nobody's to choose */
 	struct prefault *prefault; /* NULL: a larger table is mapped when it is needed */
 	uint64_t *old;   /* what it has grown out of; or NULL */
 	size_t old_capacity;
@@ -41,6 +42,7 @@ struct keyset {
 
 /* `key_offset`, `key_size`: of the key in each object. */
 void keyset_init(struct keyset *set, size_t key_offset, size_t key_size);
+void keyset_seed(struct keyset *set, const struct hash_seed *seed); /* of an empty one */
 void keyset_release(struct keyset *set);
 /* From now on a large set that grows has its next table mapped ahead, for another thread to make
  * present. */

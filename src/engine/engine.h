@@ -25,6 +25,7 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/fault.h"
+#include "base/hash.h"
 #include "base/prefault.h"
 #include "base/uuid.h"
 #include "froe/limits.h"
@@ -656,6 +657,8 @@ struct eng_output {
 
 struct eng *eng_open(void);
 void eng_close(struct eng *eng);
+/* Of the tables by what clients choose; while there is nothing in it. */
+void eng_seed(struct eng *eng, const struct hash_seed *seed);
 void eng_prefault(struct eng *eng, struct prefault *prefault); /* see base/prefault; or NULL */
 
 /* Decides one command. `random` is 64 fresh random bits (jitter). Never fails: a refused command is

@@ -510,6 +510,12 @@ eng_load_open(void)
 	return load;
 }
 
+void
+eng_load_seed(struct eng_load *load, const struct hash_seed *seed)
+{
+	eng_seed(load->eng, seed);
+}
+
 static enum froe_err
 load_event(struct eng_load *load, const struct eng_event *event)
 {

@@ -45,6 +45,7 @@ enum froe_err eng_save(const struct eng *eng,
  * from the payload as it is for the log. */
 struct eng_load;
 struct eng_load *eng_load_open(void);
+void eng_load_seed(struct eng_load *load, const struct hash_seed *seed); /* as eng_seed */
 enum froe_err eng_load_put(
     struct eng_load *load, const struct eng_saved *saved, struct froe_fault *fault) FROE_CHECKED;
 /* How many runs it says will come; bounded, and 0 until it has said so. */

@@ -89,6 +89,13 @@ eng_open(void)
 }
 
 void
+eng_seed(struct eng *eng, const struct hash_seed *seed)
+{
+	keyset_seed(&eng->runs_by_id, seed);
+	keyset_seed(&eng->closed, seed);
+}
+
+void
 eng_prefault(struct eng *eng, struct prefault *prefault)
 {
 	stock_prefault(&eng->stock, prefault);

@@ -280,7 +280,7 @@ dump_verify(const char *data, FILE *out)
 	struct log_report report;
 	struct froe_fault fault;
 	struct log *log;
-	state_init(&verify.state, 0);
+	state_init(&verify.state, io_env_posix(), 0);
 	verify.report = &report;
 	enum froe_err err =
 	    snapshot_list(io_env_posix(), data, verify_snapshot_found, &verify, &fault);

@@ -83,7 +83,7 @@ shard_open(struct shard *shard, struct io_env *env, const struct shard_options *
 	struct log_options log = options->log;
 	*shard = (struct shard){.env = env, .hooks = *hooks, .runs_max = options->runs_max};
 	log.loader = options->replay_all ? NULL : &shard_loader;
-	state_init(&shard->state, options->cache_bytes);
+	state_init(&shard->state, env, options->cache_bytes);
 	shard->state.hurry = true;
 	ring_init(&shard->notes, SHARD_NOTES);
 	buf_init(&shard->bodies);

@@ -291,7 +291,7 @@ static bool
 step_load(struct snapshotter *snapshotter)
 {
 	struct froe_fault fault = {0};
-	state_init(&snapshotter->state, 0);
+	state_init(&snapshotter->state, snapshotter->env, 0);
 	snapshotter->busy = true;
 	if (load_newest(snapshotter, &fault) != FROE_OK)
 		return give_up(snapshotter, &fault);

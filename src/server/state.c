@@ -12,13 +12,15 @@
 #define HURRY_SIZE_MAX 100000u
 
 void
-state_init(struct state *state, size_t cache_bytes)
+state_init(struct state *state, struct io_env *env, size_t cache_bytes)
 {
 	*state = (struct state){
 	    .eng = eng_open(),
 	    .resolver = resolver_open(cache_bytes),
 	    .cache_bytes = cache_bytes,
 	};
+	io_random(env, &state->seed, sizeof(state->seed));
+	eng_seed(state->eng, &state->seed);
 	arena_init(&state->arena, 0);
 }
 
@@ -55,10 +57,13 @@ state_begin(void *context, const struct log_base *base, bool whole, struct froe_
 	(void)fault;
 	state_drop(state);
 	state->resolver = resolver_open(state->cache_bytes);
-	if (base->number == 0)
+	if (base->number == 0) {
 		state->eng = eng_open();
-	else
+		eng_seed(state->eng, &state->seed);
+	} else {
 		state->load = eng_load_open();
+		eng_load_seed(state->load, &state->seed);
+	}
 	return FROE_OK;
 }
 

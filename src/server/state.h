@@ -29,11 +29,12 @@ struct state {
 	uint64_t load_run;     /* the newest: how many places of it are still to come */
 	uint32_t load_missing;
 	size_t cache_bytes;
+	struct hash_seed seed; /* eng_seed */
 	bool hurry; /* a large state's hash is left to whoever makes the next snapshot of it */
 	struct arena arena; /* of one record */
 };
 
-void state_init(struct state *state, size_t cache_bytes);
+void state_init(struct state *state, struct io_env *env, size_t cache_bytes);
 void state_release(struct state *state);
 
 extern const struct log_loader state_loader; /* its context is a struct state */

@@ -1,6 +1,6 @@
 /*
  * The set against arrays, over adds, puts and removals: with few keys, so that chains form and
- * break, and with so many that the tag is less than the hash that a slot's place takes.
+ * break, and with so many that a slot's part of the hash is less than what its place takes.
  */
 #include "base/keyset.h"
 
@@ -193,7 +193,8 @@ test_keyset__grows_by_degrees(void **state)
 	assert_true(growing > 40 * 20);
 }
 
-/* Larger than the tag can number: growth asks the objects, and removal still finds all homes. */
+/* Through all the sizes at which growth knows enough of the hash from the slots, or has to ask the
+ * objects: and removal still finds all homes. */
 static void
 test_keyset__many(void **state)
 {
@@ -223,6 +224,71 @@ test_keyset__many(void **state)
 	for (size_t i = 0; i < set.capacity; i++)
 		seen += keyset_at(&set, i) != NULL;
 	assert_int_equal(seen, count);
+	keyset_release(&set);
+	mem_free(things);
+}
+
+static size_t
+longest_row(struct keyset *set)
+{
+	size_t row = 0, longest = 0;
+	keyset_settle(set);
+	for (size_t i = 0; i < set->capacity; i++) {
+		row = keyset_at(set, i) != NULL ? row + 1 : 0;
+		longest = row > longest ? row : longest;
+	}
+	return longest;
+}
+
+/* Ids that all have one hash under the seed that everybody knows: a row without an end under that
+ * one, and nothing special under another. */
+static void
+test_keyset__seed(void **state)
+{
+	static struct thing things[KEYS];
+	struct hash_seed fixed = HASH_SEED_FIXED, other = {{7, 9}};
+	struct keyset set;
+	uint64_t dice = 5;
+	(void)state;
+	for (size_t i = 0; i < KEYS; i++) {
+		/* Its first word is the seed's, so the product is 0 whatever the second one is. */
+		uint64_t words[2] = {fixed.words[0], dice_roll(&dice)};
+		memcpy(things[i].id.bytes, words, sizeof(words));
+	}
+	for (int with = 0; with < 2; with++) {
+		keyset_init(&set, offsetof(struct thing, id), sizeof(struct uuid));
+		if (with == 1)
+			keyset_seed(&set, &other);
+		for (size_t i = 0; i < KEYS; i++)
+			assert_true(keyset_add(&set, &things[i]));
+		for (size_t i = 0; i < KEYS; i++)
+			assert_ptr_equal(keyset_get_uuid(&set, things[i].id), &things[i]);
+		assert_true(with == 0 ? longest_row(&set) == KEYS : longest_row(&set) < 100);
+		keyset_release(&set);
+	}
+}
+
+/* Tables of ids grow through each size without losing one. */
+static void
+test_keyset__many_ids(void **state)
+{
+	struct thing *things = mem_array(MANY, sizeof(*things));
+	struct keyset set;
+	uint64_t dice = 7;
+	(void)state;
+	keyset_init(&set, offsetof(struct thing, id), sizeof(struct uuid));
+	for (size_t i = 0; i < MANY; i++) {
+		uint64_t words[2] = {i, dice_roll(&dice) % 16};
+		memcpy(things[i].id.bytes, words, sizeof(words));
+		assert_true(keyset_add(&set, &things[i]));
+		size_t seen = dice_roll(&dice) % (i + 1);
+		assert_ptr_equal(keyset_get_uuid(&set, things[seen].id), &things[seen]);
+	}
+	assert_int_equal(set.count, MANY);
+	assert_true(longest_row(&set) < 1000);
+	for (size_t i = 0; i < MANY; i++)
+		assert_ptr_equal(keyset_remove_uuid(&set, things[i].id), &things[i]);
+	assert_int_equal(longest_row(&set), 0);
 	keyset_release(&set);
 	mem_free(things);
 }
@@ -287,6 +353,8 @@ main(void)
 	    cmocka_unit_test(test_keyset__model),
 	    cmocka_unit_test(test_keyset__grows_by_degrees),
 	    cmocka_unit_test(test_keyset__many),
+	    cmocka_unit_test(test_keyset__seed),
+	    cmocka_unit_test(test_keyset__many_ids),
 	    cmocka_unit_test(test_keyset__batch),
 	    cmocka_unit_test(test_keyset__reserve),
 	};

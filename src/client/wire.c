@@ -1,5 +1,7 @@
 #include "client/wire.h"
 
+#include "client/field.h"
+
 #include "base/message.h"
 
 #define TAG_REQUEST 0x08u       /* field 1, varint */
@@ -40,11 +42,149 @@ wire_free(void *arena, void *block)
 	(void)block;
 }
 
+/* What every run's answers are made of, by their numbers in proto/native.proto. */
+enum {
+	STARTED_RUN = FIELD_CONTENT(1),
+	STARTED_NUMBER = FIELD_NUMBER(2),
+	STARTED_POSITION = FIELD_CONTENT(3),
+	STARTED_CREATED = FIELD_NUMBER(20),
+	STARTED_STATUS = FIELD_NUMBER(21),
+	EVENT_RUN = FIELD_CONTENT(1),
+	EVENT_STATUS = FIELD_NUMBER(2),
+	EVENT_FINAL = FIELD_NUMBER(3),
+	EVENT_TIME_NS = FIELD_NUMBER(6),
+	EVENT_RESULT = FIELD_CONTENT(10),
+};
+
+static bool
+started_read(Froe__RunStarted *started, struct bytes body)
+{
+	struct field field = fields_of(body);
+	*started = (Froe__RunStarted)FROE__RUN_STARTED__INIT;
+	while (field_next(&field)) {
+		switch (field.tag) {
+		case STARTED_RUN:
+			started->has_run = true;
+			started->run = wire_bytes(field.content, field.value);
+			break;
+		case STARTED_NUMBER:
+			started->has_number = true;
+			started->number = field.value;
+			break;
+		case STARTED_POSITION:
+			started->has_position = true;
+			started->position = wire_bytes(field.content, field.value);
+			break;
+		case STARTED_CREATED:
+			started->has_created = true;
+			started->created = field.value != 0;
+			break;
+		case STARTED_STATUS:
+			started->has_status = true;
+			started->status = (Froe__RunStatus)field.value;
+			break;
+		default:
+			return false;
+		}
+	}
+	return fields_read(&field);
+}
+
+/* Of a run that went well: without text. */
+static bool
+event_read(Froe__RunEvent *event, struct bytes body)
+{
+	struct field field = fields_of(body);
+	*event = (Froe__RunEvent)FROE__RUN_EVENT__INIT;
+	while (field_next(&field)) {
+		switch (field.tag) {
+		case EVENT_RUN:
+			event->has_run = true;
+			event->run = wire_bytes(field.content, field.value);
+			break;
+		case EVENT_STATUS:
+			event->has_status = true;
+			event->status = (Froe__RunStatus)field.value;
+			break;
+		case EVENT_FINAL:
+			event->has_final = true;
+			event->final = field.value != 0;
+			break;
+		case EVENT_TIME_NS:
+			event->has_time_ns = true;
+			event->time_ns = field.value;
+			break;
+		case EVENT_RESULT:
+			event->has_result = true;
+			event->result = wire_bytes(field.content, field.value);
+			break;
+		default:
+			return false;
+		}
+	}
+	return fields_read(&field);
+}
+
+/* NULL: one of those that base/message reads. */
+static const Froe__Envelope *
+decode_frequent(struct arena *arena, const struct wire_head *head)
+{
+	struct {
+		Froe__Envelope envelope;
+		union {
+			Froe__RunStarted started;
+			Froe__RunEvent event;
+			Froe__Done done;
+		} body;
+	} *message = arena_alloc(arena, sizeof(*message));
+	if (message == NULL)
+		return NULL;
+	Froe__Envelope *envelope = &message->envelope;
+	*envelope = (Froe__Envelope)FROE__ENVELOPE__INIT;
+	envelope->has_request = head->request != 0;
+	envelope->request = head->request;
+	envelope->body_case = (Froe__Envelope__BodyCase)head->number;
+	switch (head->number) {
+	case FROE__ENVELOPE__BODY_RUN_STARTED:
+		envelope->run_started = &message->body.started;
+		return started_read(&message->body.started, head->body) ? envelope : NULL;
+	case FROE__ENVELOPE__BODY_RUN_EVENT:
+		envelope->run_event = &message->body.event;
+		return event_read(&message->body.event, head->body) ? envelope : NULL;
+	case FROE__ENVELOPE__BODY_DONE:
+		message->body.done = (Froe__Done)FROE__DONE__INIT;
+		envelope->done = &message->body.done;
+		return head->body.size == 0 ? envelope : NULL;
+	default:
+		return NULL;
+	}
+}
+
+bool
+wire_head_read(struct bytes frame, struct wire_head *ret_head)
+{
+	struct field field = fields_of(frame);
+	bool good = field_next(&field);
+	ret_head->request = 0;
+	if (good && field.tag == FIELD_NUMBER(1)) {
+		ret_head->request = field.value;
+		good = field.value != 0 && field_next(&field);
+	}
+	if (!good || (field.tag & 7) != FIELD_CONTENT(0) || !fields_read(&field))
+		return false;
+	ret_head->number = (uint32_t)(field.tag >> 3);
+	ret_head->body = field_bytes(&field);
+	return field.tag >> 32 == 0;
+}
+
 /* A newer server's messages may have fields that message_decode does not know. */
 const Froe__Envelope *
 wire_decode(struct arena *arena, struct bytes frame)
 {
-	const void *message = message_decode(&froe__envelope__descriptor, frame, arena);
+	struct wire_head head;
+	const void *message = wire_head_read(frame, &head) ? decode_frequent(arena, &head) : NULL;
+	if (message == NULL)
+		message = message_decode(&froe__envelope__descriptor, frame, arena);
 	if (message != NULL)
 		return message;
 	ProtobufCAllocator allocator = {wire_alloc, wire_free, arena};

@@ -22,6 +22,14 @@
 size_t wire_frame_size(uint64_t request, uint32_t number, size_t body_size);
 uint8_t *wire_frame_begin(uint8_t *to, uint64_t request, uint32_t number, size_t body_size);
 
+/* The parts of a frame as nearly all are: a number, one body and nothing else. False: another. */
+struct wire_head {
+	uint64_t request; /* 0: a push */
+	uint32_t number;  /* FROE__ENVELOPE__BODY_* */
+	struct bytes body;
+};
+bool wire_head_read(struct bytes frame, struct wire_head *ret_head);
+
 /* NULL: not an envelope, or too large for the arena. */
 const Froe__Envelope *wire_decode(struct arena *arena, struct bytes frame);
 

@@ -1,6 +1,7 @@
 /*
  * A frame as the library writes it: its length and its body's are right for bodies of any size,
- * also where a length takes one byte more.
+ * also where a length takes one byte more. As it is read: what every run brings is read by code of
+ * its own, and has to be what protobuf-c says, whichever fields there are, cut off anywhere.
  */
 #include "client/wire.h"
 
@@ -67,12 +68,135 @@ test_wire__ids(void **state)
 	assert_false(wire_id_get((ProtobufCBinaryData){.data = bytes, .len = 17}, &id));
 }
 
+/* What is decoded is what protobuf-c decodes: both give the same bytes again. */
+static void
+expect_same(struct arena *arena, struct bytes frame)
+{
+	uint8_t ours[512], theirs[512];
+	arena_reset(arena);
+	const Froe__Envelope *envelope = wire_decode(arena, frame);
+	Froe__Envelope *other = froe__envelope__unpack(NULL, frame.size, frame.data);
+	assert_int_equal(envelope == NULL, other == NULL);
+	if (envelope == NULL)
+		return;
+	size_t size = froe__envelope__pack(envelope, ours);
+	assert_int_equal(froe__envelope__pack(other, theirs), size);
+	assert_memory_equal(ours, theirs, size);
+	froe__envelope__free_unpacked(other, NULL);
+}
+
+/* Whole, cut off anywhere, and with each byte another one. */
+static void
+expect_read(const Froe__Envelope *envelope)
+{
+	struct arena arena;
+	arena_init(&arena, 0);
+	size_t size = froe__envelope__get_packed_size(envelope);
+	assert_true(size < 400); /* with a byte more in each field than was sent */
+	for (size_t cut = 0; cut <= size; cut++) {
+		uint8_t *frame = mem_alloc(size); /* of its own: nothing may be read behind it */
+		froe__envelope__pack(envelope, frame);
+		uint8_t *part = mem_copy(frame, cut);
+		expect_same(&arena, bytes_of(part, cut));
+		if (cut < size) {
+			frame[cut] ^= 0x81;
+			expect_same(&arena, bytes_of(frame, size));
+		}
+		mem_free(part);
+		mem_free(frame);
+	}
+	arena_release(&arena);
+}
+
+static const uint64_t numbers[] = {0, 1, 127, 128, 16383, 16384, UINT64_C(1) << 35,
+    (UINT64_C(1) << 56) - 1, UINT64_C(1) << 56, UINT64_C(1) << 60, UINT64_MAX};
+#define NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
+
+static void
+test_wire__started_as_protobuf_reads_it(void **state)
+{
+	uint8_t bytes[16] = "0123456789abcdef";
+	(void)state;
+	for (unsigned i = 0; i < 64; i++) {
+		Froe__Envelope envelope = FROE__ENVELOPE__INIT;
+		Froe__RunStarted started = FROE__RUN_STARTED__INIT;
+		envelope.has_request = (i & 1) != 0;
+		envelope.request = numbers[i % NUMBERS];
+		envelope.body_case = FROE__ENVELOPE__BODY_RUN_STARTED;
+		envelope.run_started = &started;
+		started.has_run = (i & 2) != 0;
+		started.run = wire_bytes(bytes, 16);
+		started.has_number = (i & 4) != 0;
+		started.number = numbers[(i + 3) % NUMBERS];
+		started.has_position = (i & 8) != 0;
+		started.position = wire_bytes(bytes, i % 9);
+		started.has_created = (i & 16) != 0;
+		started.created = (i & 1) != 0;
+		started.has_status = (i & 32) != 0;
+		started.status = FROE__RUN_STATUS__COMPLETED;
+		expect_read(&envelope);
+	}
+}
+
+static void
+test_wire__event_as_protobuf_reads_it(void **state)
+{
+	uint8_t bytes[200];
+	char text[] = "text";
+	(void)state;
+	memset(bytes, 0xa5, sizeof(bytes));
+	for (unsigned i = 0; i < 128; i++) {
+		Froe__Envelope envelope = FROE__ENVELOPE__INIT;
+		Froe__RunEvent event = FROE__RUN_EVENT__INIT;
+		envelope.has_request = true;
+		envelope.request = numbers[i % NUMBERS];
+		envelope.body_case = FROE__ENVELOPE__BODY_RUN_EVENT;
+		envelope.run_event = &event;
+		event.has_run = (i & 1) != 0;
+		event.run = wire_bytes(bytes, 16);
+		event.has_status = (i & 2) != 0;
+		event.status = FROE__RUN_STATUS__FAILED;
+		event.has_final = (i & 4) != 0;
+		event.final = (i & 1) != 0;
+		event.has_time_ns = (i & 8) != 0;
+		event.time_ns = numbers[(i + 5) % NUMBERS];
+		event.error = (i & 16) != 0 ? text : NULL; /* the other way to read it */
+		event.has_result = (i & 32) != 0;
+		event.result = wire_bytes(bytes, i);
+		event.has_result_omitted = (i & 64) != 0;
+		event.result_omitted = true;
+		expect_read(&envelope);
+	}
+}
+
+static void
+test_wire__done_as_protobuf_reads_it(void **state)
+{
+	uint8_t bytes[8] = {0};
+	(void)state;
+	for (unsigned i = 0; i < NUMBERS; i++) {
+		Froe__Envelope envelope = FROE__ENVELOPE__INIT;
+		Froe__Done done = FROE__DONE__INIT;
+		envelope.has_request = true;
+		envelope.request = numbers[i];
+		envelope.body_case = FROE__ENVELOPE__BODY_DONE;
+		envelope.done = &done;
+		expect_read(&envelope);
+		done.has_position = true;
+		done.position = wire_bytes(bytes, sizeof(bytes));
+		expect_read(&envelope);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_wire__frames_of_any_size),
 	    cmocka_unit_test(test_wire__ids),
+	    cmocka_unit_test(test_wire__started_as_protobuf_reads_it),
+	    cmocka_unit_test(test_wire__event_as_protobuf_reads_it),
+	    cmocka_unit_test(test_wire__done_as_protobuf_reads_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,8 +95,10 @@ crowd_close(struct crowd *crowd)
 static enum froe_err
 line_step(struct crowd_line *line, struct froe_error *error)
 {
-	line->dirty = false;
-	return froe_client_step(line->client, 0, error);
+	enum froe_err err = froe_client_step(line->client, 0, error);
+
+	line->dirty = false; /* what its callbacks have started went out at the end of the step */
+	return err;
 }
 
 /* Those that have something to send; now and then all, whose timers may have come. */

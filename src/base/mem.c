@@ -56,6 +56,12 @@ mem_copy(const void *data, size_t size)
 	return block;
 }
 
+void
+mem_zero(void *block, size_t size)
+{
+	memset(block, 0, size);
+}
+
 char *
 mem_strdup(const char *text)
 {

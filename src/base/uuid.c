@@ -4,13 +4,6 @@
 
 #define TASK_NUMBER_MASK 0x3ffu
 
-bool
-uuid_is_nil(struct uuid id)
-{
-	static const struct uuid nil;
-	return uuid_equal(id, nil);
-}
-
 struct uuid
 uuid_v7(uint64_t wall_ns, const uint8_t random[16])
 {
@@ -45,14 +38,6 @@ uuid_task(struct uuid run, uint32_t index)
 {
 	number_store(&run, index + 1);
 	return run;
-}
-
-struct uuid
-uuid_run_of(struct uuid task, uint32_t *ret_number)
-{
-	*ret_number = (uint32_t)(task.bytes[14] & 0x03) << 8 | task.bytes[15];
-	number_store(&task, 0);
-	return task;
 }
 
 void

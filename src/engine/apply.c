@@ -616,109 +616,122 @@ apply_task_streamed(struct apply *apply)
 }
 
 /* The table of events. */
+static enum froe_err
+apply_event(struct apply *apply)
+{
+	switch (apply->event->type) {
+	case ENG_EV_ENGINE_STARTED:
+		return apply_engine_started(apply);
+	case ENG_EV_TENANT_CREATED:
+		return apply_tenant_created(apply);
+	case ENG_EV_WORKFLOW_PUT:
+		return apply_workflow_put(apply);
+	case ENG_EV_RUN_STARTED:
+		return apply_run_started(apply);
+	case ENG_EV_RUN_REPLAYED:
+		return apply_run_replayed(apply);
+	case ENG_EV_JOB_STARTED:
+		return apply_job_started(apply);
+	case ENG_EV_JOB_ADVANCED:
+		return apply_job_advanced(apply);
+	case ENG_EV_JOB_ENDED:
+		return apply_job_ended(apply);
+	case ENG_EV_TASK_QUEUED:
+		return apply_task_queued(apply);
+	case ENG_EV_TASK_ASSIGNED:
+		return apply_task_assigned(apply);
+	case ENG_EV_TASK_COMPLETED:
+		return apply_task_completed(apply);
+	case ENG_EV_ATTEMPT_ENDED:
+		return apply_attempt_ended(apply);
+	case ENG_EV_TASK_DELAYED:
+		return apply_task_delayed(apply);
+	case ENG_EV_TASK_FAILED:
+		return apply_task_ended(apply, ENG_TASK_FAILED);
+	case ENG_EV_TASK_CANCELLED:
+		return apply_task_ended(apply, ENG_TASK_CANCELLED);
+	case ENG_EV_TASK_SKIPPED:
+		return apply_task_ended(apply, ENG_TASK_SKIPPED);
+	case ENG_EV_LEASE_REFRESHED:
+		return apply_lease_refreshed(apply);
+	case ENG_EV_RUN_CANCEL_REQUESTED:
+		return apply_run_cancel_requested(apply);
+	case ENG_EV_RUN_CLOSED:
+		return apply_run_closed(apply);
+	case ENG_EV_WORKER_REGISTERED:
+		return apply_worker_registered(apply);
+	case ENG_EV_WORKER_ATTACHED:
+		return apply_worker_attached(apply);
+	case ENG_EV_WORKER_DETACHED:
+		return apply_worker_detached(apply);
+	case ENG_EV_WORKER_DRAINING:
+		return apply_worker_draining(apply);
+	case ENG_EV_WORKER_LEAVING:
+		return apply_worker_leaving(apply);
+	case ENG_EV_WORKER_LEFT:
+		return apply_worker_left(apply);
+	case ENG_EV_RUN_DUE:
+		return apply_run_due(apply);
+	case ENG_EV_WORKER_PAUSED:
+		return apply_worker_paused(apply);
+	case ENG_EV_WORKER_RESUMED:
+		return apply_worker_resumed(apply);
+	case ENG_EV_SLOTS_RELEASED:
+		return apply_slots_released(apply);
+	case ENG_EV_TASK_BEGUN:
+		return apply_task_begun(apply);
+	case ENG_EV_LEASES_DROPPED:
+		return apply_leases_dropped(apply);
+	case ENG_EV_LEASE_ENDED:
+		return apply_lease_ended(apply);
+	case ENG_EV_TASK_LOGGED:
+		return apply_task_logged(apply);
+	case ENG_EV_TASK_STREAMED:
+		return apply_task_streamed(apply);
+	case ENG_EV_LATE_LOGGED:
+		return apply_late_logged(apply);
+	case ENG_EV_NODE_WAITED:
+		return apply_node_waited(apply);
+	case ENG_EV_CHILD_SPAWNED:
+		return apply_child_spawned(apply);
+	case ENG_EV_MEMO_PUT:
+		return apply_memo_put(apply);
+	case ENG_EV_NODE_SATISFIED:
+		return apply_node_satisfied(apply);
+	case ENG_EV_TASK_EVICTED:
+		return apply_task_evicted(apply);
+	case ENG_EV_EVENT_PUSHED:
+		return apply_event_pushed(apply);
+	case ENG_EV_APPROVAL_DECIDED:
+		return apply_approval_decided(apply);
+	case ENG_EV_WORKFLOW_PAUSED:
+		return apply_workflow_paused(apply);
+	case ENG_EV_WORKFLOW_RESUMED:
+		return apply_workflow_resumed(apply);
+	case ENG_EV_WORKFLOW_DELETED:
+		return apply_workflow_deleted(apply);
+	case ENG_EV_RATE_LIMIT_PUT:
+		return apply_rate_limit_put(apply);
+	case ENG_EV_TOKEN_CREATED:
+		return apply_token_created(apply->eng, apply->event, apply->fault);
+	case ENG_EV_TOKEN_REVOKED:
+		return apply_token_revoked(apply->eng, apply->event, apply->fault);
+	}
+	return misfit(apply, "unknown type");
+}
+
 enum froe_err
 eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fault)
 {
 	struct apply apply = {.eng = eng, .event = event, .fault = fault};
-	switch (event->type) {
-	case ENG_EV_ENGINE_STARTED:
-		return apply_engine_started(&apply);
-	case ENG_EV_TENANT_CREATED:
-		return apply_tenant_created(&apply);
-	case ENG_EV_WORKFLOW_PUT:
-		return apply_workflow_put(&apply);
-	case ENG_EV_RUN_STARTED:
-		return apply_run_started(&apply);
-	case ENG_EV_RUN_REPLAYED:
-		return apply_run_replayed(&apply);
-	case ENG_EV_JOB_STARTED:
-		return apply_job_started(&apply);
-	case ENG_EV_JOB_ADVANCED:
-		return apply_job_advanced(&apply);
-	case ENG_EV_JOB_ENDED:
-		return apply_job_ended(&apply);
-	case ENG_EV_TASK_QUEUED:
-		return apply_task_queued(&apply);
-	case ENG_EV_TASK_ASSIGNED:
-		return apply_task_assigned(&apply);
-	case ENG_EV_TASK_COMPLETED:
-		return apply_task_completed(&apply);
-	case ENG_EV_ATTEMPT_ENDED:
-		return apply_attempt_ended(&apply);
-	case ENG_EV_TASK_DELAYED:
-		return apply_task_delayed(&apply);
-	case ENG_EV_TASK_FAILED:
-		return apply_task_ended(&apply, ENG_TASK_FAILED);
-	case ENG_EV_TASK_CANCELLED:
-		return apply_task_ended(&apply, ENG_TASK_CANCELLED);
-	case ENG_EV_TASK_SKIPPED:
-		return apply_task_ended(&apply, ENG_TASK_SKIPPED);
-	case ENG_EV_LEASE_REFRESHED:
-		return apply_lease_refreshed(&apply);
-	case ENG_EV_RUN_CANCEL_REQUESTED:
-		return apply_run_cancel_requested(&apply);
-	case ENG_EV_RUN_CLOSED:
-		return apply_run_closed(&apply);
-	case ENG_EV_WORKER_REGISTERED:
-		return apply_worker_registered(&apply);
-	case ENG_EV_WORKER_ATTACHED:
-		return apply_worker_attached(&apply);
-	case ENG_EV_WORKER_DETACHED:
-		return apply_worker_detached(&apply);
-	case ENG_EV_WORKER_DRAINING:
-		return apply_worker_draining(&apply);
-	case ENG_EV_WORKER_LEAVING:
-		return apply_worker_leaving(&apply);
-	case ENG_EV_WORKER_LEFT:
-		return apply_worker_left(&apply);
-	case ENG_EV_RUN_DUE:
-		return apply_run_due(&apply);
-	case ENG_EV_WORKER_PAUSED:
-		return apply_worker_paused(&apply);
-	case ENG_EV_WORKER_RESUMED:
-		return apply_worker_resumed(&apply);
-	case ENG_EV_SLOTS_RELEASED:
-		return apply_slots_released(&apply);
-	case ENG_EV_TASK_BEGUN:
-		return apply_task_begun(&apply);
-	case ENG_EV_LEASES_DROPPED:
-		return apply_leases_dropped(&apply);
-	case ENG_EV_LEASE_ENDED:
-		return apply_lease_ended(&apply);
-	case ENG_EV_TASK_LOGGED:
-		return apply_task_logged(&apply);
-	case ENG_EV_TASK_STREAMED:
-		return apply_task_streamed(&apply);
-	case ENG_EV_LATE_LOGGED:
-		return apply_late_logged(&apply);
-	case ENG_EV_NODE_WAITED:
-		return apply_node_waited(&apply);
-	case ENG_EV_CHILD_SPAWNED:
-		return apply_child_spawned(&apply);
-	case ENG_EV_MEMO_PUT:
-		return apply_memo_put(&apply);
-	case ENG_EV_NODE_SATISFIED:
-		return apply_node_satisfied(&apply);
-	case ENG_EV_TASK_EVICTED:
-		return apply_task_evicted(&apply);
-	case ENG_EV_EVENT_PUSHED:
-		return apply_event_pushed(&apply);
-	case ENG_EV_APPROVAL_DECIDED:
-		return apply_approval_decided(&apply);
-	case ENG_EV_WORKFLOW_PAUSED:
-		return apply_workflow_paused(&apply);
-	case ENG_EV_WORKFLOW_RESUMED:
-		return apply_workflow_resumed(&apply);
-	case ENG_EV_WORKFLOW_DELETED:
-		return apply_workflow_deleted(&apply);
-	case ENG_EV_RATE_LIMIT_PUT:
-		return apply_rate_limit_put(&apply);
-	case ENG_EV_TOKEN_CREATED:
-		return apply_token_created(eng, event, fault);
-	case ENG_EV_TOKEN_REVOKED:
-		return apply_token_revoked(eng, event, fault);
-	}
-	return misfit(&apply, "unknown type");
+	return apply_event(&apply);
+}
+
+enum froe_err
+eng_apply_decided(struct eng *eng, const struct eng_event *event, struct froe_fault *fault)
+{
+	struct apply apply = {.eng = eng, .event = event, .fault = fault, .decided = true};
+	return apply_event(&apply);
 }
 
 enum froe_err

@@ -14,6 +14,7 @@ struct apply {
 	struct eng *eng;
 	const struct eng_event *event;
 	struct froe_fault *fault;
+	bool decided; /* by this step; else it is the log's word, and all of it is checked */
 };
 
 /* FROE_CORRUPT, with the event and what of it does not fit. */

@@ -38,6 +38,12 @@ find_version(const struct apply *apply, struct eng_version **ret_version)
 	return FROE_OK;
 }
 
+static bool
+id_used(const struct eng *eng, struct uuid id)
+{
+	return eng_run_by_id(eng, id) != NULL || keyset_get_uuid(&eng->closed, id) != NULL;
+}
+
 static enum froe_err
 check_identity(const struct apply *apply)
 {
@@ -45,8 +51,11 @@ check_identity(const struct apply *apply)
 	const struct eng_event *event = apply->event;
 	if (event->run != eng->run_last + 1 || event->run_event_no != 1)
 		return misfit(apply, "not the next run");
-	if (eng_run_by_id(eng, event->id) != NULL ||
-	    keyset_get_uuid(&eng->closed, event->id) != NULL)
+	if (apply->decided) { /* decide_start.c: check_new(), and run_enter() below */
+		froe_assert_slow(!id_used(eng, event->id));
+		return FROE_OK;
+	}
+	if (id_used(eng, event->id))
 		return misfit(apply, "its id is in use");
 	const struct eng_idem *key = event->key.size != 0
 	    ? idem_find(eng_tenant_get(eng, event->tenant), event->key)

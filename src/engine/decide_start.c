@@ -21,12 +21,26 @@ struct batch {
 	uint32_t runs; /* new ones */
 };
 
+/* Most have used neither. */
 static void
 batch_release(struct batch *batch)
 {
-	map_release(&batch->ids);
-	map_release(&batch->children);
+	if (batch->ids.count != 0)
+		map_release(&batch->ids);
+	if (batch->children.count != 0)
+		map_release(&batch->children);
 }
+
+/* One start of a command, and what the checks have found: starting it looks for nothing again. */
+struct plan {
+	const struct eng_start *start;
+	struct eng_task *parent;       /* of a child; else NULL */
+	struct eng_workflow *workflow; /* of a new one */
+	struct metadata metadata;      /* the same, with what it inherits */
+	struct eng_started *started;   /* what it comes to */
+	bool known;                    /* an earlier trigger has started it */
+	bool id_used;                  /* by a run of whomever */
+};
 
 static struct eng_tenant *
 turn_tenant(struct eng_turn *turn)
@@ -65,16 +79,16 @@ status_of(const struct eng *eng, uint64_t run, bool open, uint8_t closed)
 /* A bulk trigger whose outcome was unknown comes again with the ids that it had, perhaps among
  * others that are known otherwise; it is answered, not refused. */
 static bool
-id_known(struct eng_turn *turn, struct uuid id, struct eng_started *ret_started)
+id_known(struct eng_turn *turn, struct plan *plan)
 {
-	if (turn->command->type != ENG_CMD_RUN_START_MANY)
-		return false;
+	struct uuid id = plan->start->run;
 	const struct eng_run *run = eng_run_by_id(turn->eng, id);
 	const struct eng_closed *closed = keyset_get_uuid(&turn->eng->closed, id);
 	uint32_t tenant = run != NULL ? run_tenant(run)->id : closed != NULL ? closed->tenant : 0;
-	if (tenant != turn->command->tenant.v)
+	plan->id_used = tenant != 0;
+	if (turn->command->type != ENG_CMD_RUN_START_MANY || tenant != turn->command->tenant.v)
 		return false; /* of another tenant's run nothing is told */
-	*ret_started = (struct eng_started){
+	*plan->started = (struct eng_started){
 	    .run = run != NULL ? run->key : closed->key,
 	    .id = id,
 	    .status = (enum eng_status)(run != NULL ? run->status : closed->status),
@@ -82,49 +96,58 @@ id_known(struct eng_turn *turn, struct uuid id, struct eng_started *ret_started)
 	return true;
 }
 
-/* Has an earlier trigger started it? */
 static bool
-start_known(struct eng_turn *turn, const struct eng_start *start, struct eng_started *ret_started)
+child_known(struct eng_turn *turn, struct plan *plan)
 {
-	const struct eng *eng = turn->eng;
-	struct eng_task *parent = start_parent(turn, start);
-	if (parent != NULL) {
-		struct eng_child *child = child_find(task_run(parent), parent->index,
-		    start->child_index, start->child_key);
-		if (child == NULL)
-			return id_known(turn, start->run, ret_started);
-		*ret_started = (struct eng_started){
-		    .run = child->run,
-		    .id = child->id,
-		    .status = status_of(eng, child->run, child->open, child->status),
-		};
-		return true;
-	}
-	struct eng_idem *key =
-	    start->key.size != 0 ? idem_find(turn_tenant(turn), start->key) : NULL;
-	if (key == NULL || !idem_valid(key, turn->now_ns))
-		return id_known(turn, start->run, ret_started);
-	*ret_started = (struct eng_started){
-	    .run = key->run,
-	    .id = key->id,
-	    .status = status_of(eng, key->run, key->open, key->status),
+	const struct eng_start *start = plan->start;
+	struct eng_child *child = child_find(task_run(plan->parent), plan->parent->index,
+	    start->child_index, start->child_key);
+	if (child == NULL)
+		return false;
+	*plan->started = (struct eng_started){
+	    .run = child->run,
+	    .id = child->id,
+	    .status = status_of(turn->eng, child->run, child->open, child->status),
 	};
 	return true;
+}
+
+static bool
+key_known(struct eng_turn *turn, struct plan *plan)
+{
+	struct eng_idem *key = idem_find(turn_tenant(turn), plan->start->key);
+	if (key == NULL || !idem_valid(key, turn->now_ns))
+		return false;
+	*plan->started = (struct eng_started){
+	    .run = key->run,
+	    .id = key->id,
+	    .status = status_of(turn->eng, key->run, key->open, key->status),
+	};
+	return true;
+}
+
+/* Has an earlier trigger started it, as this child or under this key? */
+static bool
+name_known(struct eng_turn *turn, struct plan *plan)
+{
+	if (plan->parent != NULL)
+		return child_known(turn, plan);
+	return plan->start->key.size != 0 && key_known(turn, plan);
 }
 
 /* ------------------------------------------------------------------------------------ checking */
 
 static enum froe_err
-check_id(struct eng_turn *turn, const struct eng_start *start, struct batch *batch,
+check_id(struct eng_turn *turn, const struct plan *plan, struct batch *batch,
     struct froe_fault *fault)
 {
 	uint32_t number;
-	struct uuid id = start->run;
+	struct uuid id = plan->start->run;
 	uuid_run_of(id, &number);
 	if (number != 0 || uuid_is_nil(id))
 		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "run",
 		    "a run's id is a UUIDv7 whose low ten bits are zero: leave it out to get one");
-	if (eng_run_by_id(turn->eng, id) != NULL || keyset_get_uuid(&turn->eng->closed, id) != NULL)
+	if (plan->id_used)
 		return fault_set_field(
 		    fault, FROE_ALREADY_EXISTS, "run", "a run with this id was started before");
 	if (turn->command->type != ENG_CMD_RUN_START_MANY)
@@ -137,10 +160,10 @@ check_id(struct eng_turn *turn, const struct eng_start *start, struct batch *bat
 }
 
 static enum froe_err
-check_child(struct eng_turn *turn, const struct eng_start *start, struct batch *batch,
-    struct froe_fault *fault)
+check_child(const struct plan *plan, struct batch *batch, struct froe_fault *fault)
 {
-	const struct eng_task *parent = start_parent(turn, start);
+	const struct eng_start *start = plan->start;
+	const struct eng_task *parent = plan->parent;
 	uintptr_t more = (uintptr_t)map_get_uuid(&batch->children, start->parent.task) + 1;
 	if (start->child_key.size > FROE_NAME_BYTES_MAX)
 		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "child_key",
@@ -179,24 +202,26 @@ check_key(struct eng_turn *turn, const struct eng_start *start, struct batch *ba
 }
 
 static struct metadata
-start_metadata(struct eng_turn *turn, const struct eng_start *start)
+plan_metadata(struct eng_turn *turn, const struct plan *plan)
 {
-	struct eng_task *parent = start_parent(turn, start);
-	if (parent == NULL)
+	const struct eng_start *start = plan->start;
+	if (plan->parent == NULL)
 		return (struct metadata){
 		    .texts = start->metadata, .count = start->metadata_count};
-	struct metadata inherited = run_metadata(task_run(parent), &turn->eng->arena);
+	struct metadata inherited = run_metadata(task_run(plan->parent), &turn->eng->arena);
 	return metadata_inherit(&inherited, start->metadata, start->metadata_count,
 	    &turn->eng->arena);
 }
 
 /* Of one that is not known yet. */
 static enum froe_err
-check_new(struct eng_turn *turn, const struct eng_start *start, struct batch *batch,
+check_new(struct eng_turn *turn, struct plan *plan, struct batch *batch,
     struct froe_fault *fault)
 {
+	const struct eng_start *start = plan->start;
 	struct bytes name = start->workflow;
-	if (workflow_known(turn_tenant(turn), name) == NULL)
+	plan->workflow = workflow_known(turn_tenant(turn), name);
+	if (plan->workflow == NULL)
 		return fault_set_field(fault, FROE_NOT_FOUND, "workflow",
 		    "no workflow is named \"%.*s\": start a worker that registers it",
 		    name_clip(name, FROE_NAME_BYTES_MAX), (const char *)name.data);
@@ -210,25 +235,27 @@ check_new(struct eng_turn *turn, const struct eng_start *start, struct batch *ba
 	if (err == FROE_OK)
 		err = check_key(turn, start, batch, fault);
 	if (err == FROE_OK && start->child)
-		err = check_child(turn, start, batch, fault);
+		err = check_child(plan, batch, fault);
 	if (err != FROE_OK)
 		return err;
-	struct metadata metadata = start_metadata(turn, start);
-	const char *bad = metadata_fault(metadata.texts, metadata.count);
+	plan->metadata = plan_metadata(turn, plan);
+	const char *bad = metadata_fault(plan->metadata.texts, plan->metadata.count);
 	if (bad != NULL)
 		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "metadata", "%s", bad);
-	return check_id(turn, start, batch, fault);
+	return check_id(turn, plan, batch, fault);
 }
 
 static enum froe_err
-start_check(struct eng_turn *turn, const struct eng_start *start, struct batch *batch,
+plan_check(struct eng_turn *turn, struct plan *plan, struct batch *batch,
     struct froe_fault *fault)
 {
-	struct eng_started known;
-	if (start->child && start_parent(turn, start) == NULL)
+	if (plan->start->child)
+		plan->parent = start_parent(turn, plan->start);
+	if (plan->start->child && plan->parent == NULL)
 		return fault_set_field(fault, FROE_LEASE_LAPSED, "lease",
 		    "this worker does not hold the parent's lease (any more): stop the handler");
-	return start_known(turn, start, &known) ? FROE_OK : check_new(turn, start, batch, fault);
+	plan->known = name_known(turn, plan) || id_known(turn, plan);
+	return plan->known ? FROE_OK : check_new(turn, plan, batch, fault);
 }
 
 /* ------------------------------------------------------------------------------------ starting */
@@ -259,11 +286,11 @@ key_until_ns(const struct eng_turn *turn, const struct eng_start *start)
 
 /* Members that only some runs have. */
 static void
-event_extend(struct eng_turn *turn, const struct eng_start *start, struct eng_event *event)
+event_extend(struct eng_turn *turn, const struct plan *plan, struct eng_event *event)
 {
-	struct metadata metadata = start_metadata(turn, start);
-	event->metadata = metadata.texts;
-	event->metadata_count = metadata.count;
+	const struct eng_start *start = plan->start;
+	event->metadata = plan->metadata.texts;
+	event->metadata_count = plan->metadata.count;
 	event->key = start->key;
 	event->key_until_ns = key_until_ns(turn, start);
 	if (!start->child)
@@ -297,23 +324,21 @@ event_bind(struct eng_turn *turn, const struct eng_start *start,
 }
 
 static void
-start_go(struct eng_turn *turn, const struct eng_start *start, struct eng_started *ret_started)
+plan_go(struct eng_turn *turn, const struct plan *plan)
 {
-	if (start_known(turn, start, ret_started))
-		return;
-	struct eng_workflow *workflow = eng_workflow_find(turn_tenant(turn), start->workflow);
-	struct eng_event event = {
-	    .type = ENG_EV_RUN_STARTED,
-	    .run = turn->eng->run_last + 1,
-	    .tenant = turn->command->tenant.v,
-	    .workflow = workflow->id,
-	    .id = start->run,
-	    .payload = start->input,
-	};
-	event_bind(turn, start, workflow, &event);
-	event_extend(turn, start, &event);
-	uint64_t key = emit(turn, &event)->run;
-	*ret_started = (struct eng_started){
+	const struct eng_start *start = plan->start;
+	uint64_t key = turn->eng->run_last + 1;
+	struct eng_event *event = event_next(turn, ENG_EV_RUN_STARTED);
+	event->run = key;
+	event->run_event_no = 1;
+	event->tenant = turn->command->tenant.v;
+	event->workflow = plan->workflow->id;
+	event->id = start->run;
+	event->payload = start->input;
+	event_bind(turn, start, plan->workflow, event);
+	event_extend(turn, plan, event);
+	event_happens(turn, event);
+	*plan->started = (struct eng_started){
 	    .run = key, .id = start->run, .created = true, .status = ENG_QUEUED};
 	run_begin(turn, eng_run_get(turn->eng, key));
 }
@@ -332,37 +357,43 @@ reply_exists(struct eng_turn *turn, struct uuid id)
 		effect->run = run != NULL ? run->key : closed->key;
 }
 
+/* A plan that stands alone. */
+static enum froe_err
+plan_check_one(struct eng_turn *turn, struct plan *plan, struct froe_fault *fault)
+{
+	struct batch batch = {0};
+	enum froe_err err = plan_check(turn, plan, &batch, fault);
+	batch_release(&batch);
+	return err;
+}
+
 enum froe_err
 run_start_one(struct eng_turn *turn, const struct eng_start *start, struct eng_started *ret_started,
     struct froe_fault *fault)
 {
-	struct batch batch = {0};
-	enum froe_err err = start_check(turn, start, &batch, fault);
-	batch_release(&batch);
-	if (err == FROE_OK)
-		start_go(turn, start, ret_started);
+	struct plan plan = {.start = start, .started = ret_started};
+	enum froe_err err = plan_check_one(turn, &plan, fault);
+	if (err == FROE_OK && !plan.known)
+		plan_go(turn, &plan);
 	return err;
 }
 
 void
 decide_run_start(struct eng_turn *turn)
 {
-	const struct eng_start *start = &turn->command->run_start;
-	struct batch batch = {0};
+	struct eng_started *started = &turn->eng->started;
+	struct plan plan = {.start = &turn->command->run_start, .started = started};
 	struct froe_fault fault;
-	enum froe_err err = start_check(turn, start, &batch, &fault);
-	batch_release(&batch);
+	enum froe_err err = plan_check_one(turn, &plan, &fault);
 	if (err != FROE_OK) {
 		reply_fault(turn, err, fault.field, "%s", fault.text);
 		if (err == FROE_ALREADY_EXISTS)
-			reply_exists(turn, start->run);
+			reply_exists(turn, plan.start->run);
 		return;
 	}
-	struct eng_started *started = arena_alloc(&turn->eng->arena, sizeof(*started));
-	size_t reply = turn->eng->output.effect_count;
-	reply_ok(turn);
-	start_go(turn, start, started);
-	struct eng_effect *effect = &turn->eng->output.effects[reply];
+	if (!plan.known)
+		plan_go(turn, &plan);
+	struct eng_effect *effect = reply_ok(turn);
 	effect->run = started->run;
 	effect->id = started->id;
 	effect->started = started;
@@ -371,7 +402,7 @@ decide_run_start(struct eng_turn *turn)
 
 /* Every fault, up to ENG_FAULTS_MAX; the code is the first one's. */
 static size_t
-many_check(struct eng_turn *turn, enum froe_err *ret_err)
+many_check(struct eng_turn *turn, struct plan *plans, enum froe_err *ret_err)
 {
 	const struct eng_command *command = turn->command;
 	struct eng_fault *faults = turn->eng->faults;
@@ -379,8 +410,7 @@ many_check(struct eng_turn *turn, enum froe_err *ret_err)
 	size_t count = 0;
 	for (uint32_t i = 0; i < command->run_start_many.count && count < ENG_FAULTS_MAX; i++) {
 		struct froe_fault fault;
-		enum froe_err err =
-		    start_check(turn, &command->run_start_many.starts[i], &batch, &fault);
+		enum froe_err err = plan_check(turn, &plans[i], &batch, &fault);
 		if (err == FROE_OK)
 			continue;
 		if (count == 0)
@@ -401,8 +431,13 @@ decide_run_start_many(struct eng_turn *turn)
 	const struct eng_command *command = turn->command;
 	struct eng *eng = turn->eng;
 	uint32_t count = command->run_start_many.count;
+	struct eng_started *started = arena_alloc(&eng->arena, count * sizeof(*started));
+	struct plan *plans = arena_alloc(&eng->arena, count * sizeof(*plans));
 	enum froe_err err = FROE_OK;
-	size_t faults = many_check(turn, &err);
+	for (uint32_t i = 0; i < count; i++)
+		plans[i] = (struct plan){
+		    .start = &command->run_start_many.starts[i], .started = &started[i]};
+	size_t faults = many_check(turn, plans, &err);
 	if (faults != 0) {
 		reply_fault(turn, err, eng->faults[0].field,
 		    "nothing was started: %zu fault%s; the first: %s", faults,
@@ -412,12 +447,14 @@ decide_run_start_many(struct eng_turn *turn)
 		effect->fault_count = faults;
 		return;
 	}
-	struct eng_started *started = arena_alloc(&eng->arena, count * sizeof(*started));
 	struct eng_effect *effect = reply_ok(turn);
 	effect->started = started;
 	effect->started_count = count;
-	for (uint32_t i = 0; i < count; i++)
-		start_go(turn, &command->run_start_many.starts[i], &started[i]);
+	for (uint32_t i = 0; i < count; i++) {
+		/* One before it may be the same child, or have the same key. */
+		if (!plans[i].known && !name_known(turn, &plans[i]))
+			plan_go(turn, &plans[i]);
+	}
 }
 
 /* A deadline of its own was counted from the time it was scheduled for. */

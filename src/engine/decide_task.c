@@ -10,31 +10,31 @@
 
 #include "base/plant.h"
 
-static struct eng_event
-task_event(struct eng_task *task, enum eng_event_type type, enum eng_reason reason)
+/* The step's next event: for event_happens(). */
+static struct eng_event *
+task_event(struct eng_turn *turn, struct eng_task *task, enum eng_event_type type,
+    enum eng_reason reason)
 {
-	return (struct eng_event){
-	    .type = type,
-	    .run = task_run(task)->key,
-	    .task = task->index,
-	    .reason = (uint32_t)reason,
-	};
+	struct eng_event *event = event_of_run(turn, type, task_run(task));
+	event->task = task->index;
+	event->reason = (uint32_t)reason;
+	return event;
 }
 
 void
 task_queue(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason)
 {
 	const struct eng_task_definition *definition = task_definition(task);
-	struct eng_event event = task_event(task, ENG_EV_TASK_QUEUED, reason);
+	struct eng_event *event = task_event(turn, task, ENG_EV_TASK_QUEUED, reason);
 	bool first = reason == ENG_REASON_READY;
 	uint32_t priority =
 	    definition->priority != 0 ? definition->priority : task_run(task)->priority;
-	event.priority = first ? priority : ENG_RETRY_PRIORITY;
+	event->priority = first ? priority : ENG_RETRY_PRIORITY;
 	if (definition->schedule_timeout_ms != 0) {
-		event.deadline_ns = eng_uptime_ns(turn->eng, turn->now_ns) +
+		event->deadline_ns = eng_uptime_ns(turn->eng, turn->now_ns) +
 		    delay_ns_of(definition->schedule_timeout_ms);
 	}
-	emit(turn, &event);
+	event_happens(turn, event);
 }
 
 /* By squaring: a task may fail a million times. Infinity is larger than any limit. */
@@ -105,18 +105,18 @@ static void
 task_delay(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason, uint64_t retry_ns,
     uint64_t worker, uint64_t lapse_ns)
 {
-	struct eng_event event = task_event(task, ENG_EV_TASK_DELAYED, reason);
-	event.deadline_ns = retry_ns;
 	bool lapsing = lapse_ns > eng_uptime_ns(turn->eng, turn->now_ns);
-	if (lapsing) {
-		event.worker = worker;
-		event.retry_ns = retry_ns;
-		event.deadline_ns = lapse_ns;
-	}
-	if (lapsing || retry_ns > turn->now_ns)
-		emit(turn, &event);
-	else
+	if (!lapsing && retry_ns <= turn->now_ns) {
 		task_queue(turn, task, reason);
+		return;
+	}
+	struct eng_event *event = task_event(turn, task, ENG_EV_TASK_DELAYED, reason);
+	event->deadline_ns = lapsing ? lapse_ns : retry_ns;
+	if (lapsing) {
+		event->worker = worker;
+		event->retry_ns = retry_ns;
+	}
+	event_happens(turn, event);
 }
 
 /* Without an end it would go on adding records. */
@@ -167,14 +167,14 @@ attempt_end(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason
 		else if (text.size == 0)
 			text = bytes_text("the worker does not have it");
 	}
-	struct eng_event event = task_event(task, ENG_EV_ATTEMPT_ENDED, reason);
-	event.lease = task->lease;
-	event.text = text;
-	event.lapse_ns = definition->delivery == ENG_EXACTLY_ONCE ? lapse_ns : 0;
-	emit(turn, &event);
+	struct eng_event *event = task_event(turn, task, ENG_EV_ATTEMPT_ENDED, reason);
+	event->lease = task->lease;
+	event->text = text;
+	event->lapse_ns = definition->delivery == ENG_EXACTLY_ONCE ? lapse_ns : 0;
+	event_happens(turn, event);
 	if (attempt_final(definition, task, reason)) {
-		event = task_event(task, ENG_EV_TASK_FAILED, reason);
-		emit(turn, &event);
+		event = task_event(turn, task, ENG_EV_TASK_FAILED, reason);
+		event_happens(turn, event);
 		task_settled(turn, task);
 		return;
 	}
@@ -213,33 +213,33 @@ task_revoke(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason
 }
 
 static void
-cancel_emit(struct eng_turn *turn, struct eng_task *task, struct eng_event *event)
+cancel_happens(struct eng_turn *turn, struct eng_task *task, struct eng_event *event)
 {
 	if (task->state == ENG_TASK_ASSIGNED) {
 		task_revoke(turn, task, (enum eng_reason)event->reason);
 		event->lapse_ns = task_lapse_ns(turn, task);
 	}
 	event->lease = task->lease;
-	emit(turn, event);
+	event_happens(turn, event);
 }
 
 /* Cancels a task that is not closed; its children are the caller's to settle. */
 void
 task_cancel(struct eng_turn *turn, struct eng_task *task, enum eng_reason reason)
 {
-	struct eng_event event = task_event(task, ENG_EV_TASK_CANCELLED, reason);
-	cancel_emit(turn, task, &event);
+	struct eng_event *event = task_event(turn, task, ENG_EV_TASK_CANCELLED, reason);
+	cancel_happens(turn, task, event);
 }
 
 /* For a caller, whose word is kept with it; what depends on the task is cancelled too. */
 void
 task_cancel_alone(struct eng_turn *turn, struct eng_task *task)
 {
-	struct eng_event event =
-	    task_event(task, ENG_EV_TASK_CANCELLED, ENG_REASON_TASK_REQUESTED);
-	event.text = turn->command->run_cancel.reason;
-	event.actor = plant(ACTOR_LOST) ? bytes_of(NULL, 0) : turn->command->actor;
-	cancel_emit(turn, task, &event);
+	struct eng_event *event =
+	    task_event(turn, task, ENG_EV_TASK_CANCELLED, ENG_REASON_TASK_REQUESTED);
+	event->text = turn->command->run_cancel.reason;
+	event->actor = plant(ACTOR_LOST) ? bytes_of(NULL, 0) : turn->command->actor;
+	cancel_happens(turn, task, event);
 	task_settled(turn, task);
 }
 
@@ -264,8 +264,8 @@ ready_or_skipped(struct eng_turn *turn, struct eng_task *task, enum eng_reason r
 		task_queue_lapsed(turn, task, reason);
 		return false;
 	}
-	struct eng_event event = task_event(task, ENG_EV_TASK_SKIPPED, ENG_REASON_PARENT);
-	emit(turn, &event);
+	struct eng_event *event = task_event(turn, task, ENG_EV_TASK_SKIPPED, ENG_REASON_PARENT);
+	event_happens(turn, event);
 	return true;
 }
 
@@ -363,15 +363,12 @@ run_close(struct eng_turn *turn, struct eng_run *run)
 	effect->tenant = run_tenant(run)->id;
 	effect->status = run_outcome(run);
 	closed_refs(turn, run, effect);
-	froe_assert(eng_run_info(turn->eng, run->key, &turn->eng->arena, &effect->info));
-	struct eng_event event = {
-	    .type = ENG_EV_RUN_CLOSED,
-	    .run = run->key,
-	    .status = (uint32_t)effect->status,
-	};
+	run_info(run, &turn->eng->arena, &effect->info);
 	struct eng_child *child = run_ties(run)->child;
 	struct uuid parent = run_ties(run)->parent;
-	emit(turn, &event);
+	struct eng_event *event = event_of_run(turn, ENG_EV_RUN_CLOSED, run);
+	event->status = (uint32_t)effect->status;
+	event_happens(turn, event);
 	if (child != NULL)
 		child_closed(turn, parent, child);
 }
@@ -384,9 +381,9 @@ run_settled(struct eng_turn *turn, struct eng_run *run)
 		if (run_any(run, ENG_TASK_FAILED) && run->cancel_reason == ENG_REASON_NONE) {
 			task_queue_lapsed(turn, &run->tasks[last], ENG_REASON_READY);
 		} else {
-			struct eng_event event = task_event(&run->tasks[last],
+			struct eng_event *event = task_event(turn, &run->tasks[last],
 			    ENG_EV_TASK_SKIPPED, ENG_REASON_PARENT);
-			emit(turn, &event);
+			event_happens(turn, event);
 		}
 	}
 	if (run->open == 0)
@@ -443,9 +440,9 @@ run_cancel(struct eng_turn *turn, struct eng_run *run, enum eng_reason reason, s
 static void
 lease_ended(struct eng_turn *turn, struct eng_task *task)
 {
-	struct eng_event event = task_event(task, ENG_EV_LEASE_ENDED, ENG_REASON_NONE);
-	event.lease = task->lease;
-	emit(turn, &event);
+	struct eng_event *event = task_event(turn, task, ENG_EV_LEASE_ENDED, ENG_REASON_NONE);
+	event->lease = task->lease;
+	event_happens(turn, event);
 }
 
 /* A late result is not used; but it says that its handler has ended. */
@@ -500,10 +497,11 @@ decide_task_complete(struct eng_turn *turn)
 		fence_late(turn);
 		return;
 	}
-	struct eng_event event = task_event(task, ENG_EV_TASK_COMPLETED, ENG_REASON_COMPLETED);
-	event.lease = task->lease;
-	event.payload = turn->command->task.bytes;
-	emit(turn, &event);
+	struct eng_event *event =
+	    task_event(turn, task, ENG_EV_TASK_COMPLETED, ENG_REASON_COMPLETED);
+	event->lease = task->lease;
+	event->payload = turn->command->task.bytes;
+	event_happens(turn, event);
 	reply_ok(turn);
 	task_settled(turn, task);
 }
@@ -528,16 +526,17 @@ decide_task_refresh(struct eng_turn *turn)
 	struct eng_task *task = command_lease_room(turn);
 	if (task == NULL)
 		return;
-	struct eng_event event = task_event(task, ENG_EV_LEASE_REFRESHED, ENG_REASON_NONE);
-	event.lease = task->lease;
+	struct eng_event *event = task_event(turn, task, ENG_EV_LEASE_REFRESHED, ENG_REASON_NONE);
+	event->lease = task->lease;
 	uint64_t now_ns = eng_uptime_ns(turn->eng, turn->now_ns);
 	uint64_t latest_ns = now_ns + delay_ns_of(ENG_DELAY_MS_MAX);
-	event.deadline_ns = task->timer.timer.deadline_ns +
-	    delay_ns_of(turn->command->task.add_ms);
-	if (event.deadline_ns > latest_ns) /* repeated refreshes do not overflow */
-		event.deadline_ns = latest_ns;
-	emit(turn, &event);
-	reply_ok(turn)->timeout_ns = event.deadline_ns > now_ns ? event.deadline_ns - now_ns : 0;
+	uint64_t deadline_ns =
+	    task->timer.timer.deadline_ns + delay_ns_of(turn->command->task.add_ms);
+	if (deadline_ns > latest_ns) /* repeated refreshes do not overflow */
+		deadline_ns = latest_ns;
+	event->deadline_ns = deadline_ns;
+	event_happens(turn, event);
+	reply_ok(turn)->timeout_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
 }
 
 void
@@ -550,11 +549,11 @@ decide_task_log(struct eng_turn *turn)
 	struct eng_task *task = command_lease_room(turn);
 	if (task == NULL)
 		return;
-	struct eng_event event = task_event(task, ENG_EV_TASK_LOGGED, ENG_REASON_NONE);
-	event.lease = task->lease;
-	event.attempt = task->attempt;
-	event.text = turn->command->task.bytes;
-	emit(turn, &event);
+	struct eng_event *event = task_event(turn, task, ENG_EV_TASK_LOGGED, ENG_REASON_NONE);
+	event->lease = task->lease;
+	event->attempt = task->attempt;
+	event->text = turn->command->task.bytes;
+	event_happens(turn, event);
 	reply_ok(turn);
 }
 
@@ -581,11 +580,11 @@ decide_task_stream(struct eng_turn *turn)
 		    FROE_STREAM_CHUNKS_MAX);
 		return;
 	}
-	struct eng_event event = task_event(task, ENG_EV_TASK_STREAMED, ENG_REASON_NONE);
-	event.lease = task->lease;
-	event.attempt = task->attempt;
-	event.payload = turn->command->task.bytes;
-	emit(turn, &event);
+	struct eng_event *event = task_event(turn, task, ENG_EV_TASK_STREAMED, ENG_REASON_NONE);
+	event->lease = task->lease;
+	event->attempt = task->attempt;
+	event->payload = turn->command->task.bytes;
+	event_happens(turn, event);
 	reply_ok(turn);
 }
 
@@ -606,10 +605,10 @@ decide_task_release(struct eng_turn *turn)
 		return;
 	}
 	if (!task->released) {
-		struct eng_event event =
-		    task_event(task, ENG_EV_SLOTS_RELEASED, ENG_REASON_NONE);
-		event.lease = task->lease;
-		emit(turn, &event);
+		struct eng_event *event =
+		    task_event(turn, task, ENG_EV_SLOTS_RELEASED, ENG_REASON_NONE);
+		event->lease = task->lease;
+		event_happens(turn, event);
 	}
 	reply_ok(turn);
 }
@@ -622,9 +621,10 @@ decide_task_begin(struct eng_turn *turn)
 	if (task == NULL)
 		return;
 	if (!task->begun) {
-		struct eng_event event = task_event(task, ENG_EV_TASK_BEGUN, ENG_REASON_NONE);
-		event.lease = task->lease;
-		emit(turn, &event);
+		struct eng_event *event =
+		    task_event(turn, task, ENG_EV_TASK_BEGUN, ENG_REASON_NONE);
+		event->lease = task->lease;
+		event_happens(turn, event);
 	}
 	reply_ok(turn);
 }

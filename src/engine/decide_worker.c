@@ -174,6 +174,26 @@ decide_leaving(struct eng_turn *turn)
 	}
 }
 
+static void
+assign(struct eng_turn *turn, struct eng_task *task, struct eng_worker *worker)
+{
+	struct eng_event *event = event_of_run(turn, ENG_EV_TASK_ASSIGNED, task_run(task));
+	event->task = task->index;
+	event->lease = (uint64_t)task->lease + 1;
+	event->attempt = task->attempt + (durable_returns(task) ? 0 : 1);
+	event->invocation = durable_invocation(task);
+	event->worker = worker->id;
+	event->deadline_ns = eng_uptime_ns(turn->eng, turn->now_ns) +
+	    delay_ns_of(task_definition(task)->execution_timeout_ms);
+	event_happens(turn, event);
+	struct eng_effect *effect = effect_push(turn, ENG_EFF_DISPATCH);
+	effect->run = event->run;
+	effect->task = event->task;
+	effect->lease = event->lease;
+	effect->worker = event->worker;
+	effect->queued_ns = task->queued_ns;
+}
+
 void
 decide_schedule(struct eng_turn *turn)
 {
@@ -183,24 +203,6 @@ decide_schedule(struct eng_turn *turn)
 	uint32_t count = 0;
 	while (count++ < ENG_STEP_ASSIGNMENTS_MAX && fair_next(&eng->fair, &item, &to)) {
 		struct eng_task *task = task_of_item(item);
-		struct eng_worker *worker = container_of(to, struct eng_worker, fair);
-		struct eng_event event = {
-		    .type = ENG_EV_TASK_ASSIGNED,
-		    .run = task_run(task)->key,
-		    .task = task->index,
-		    .lease = (uint64_t)task->lease + 1,
-		    .attempt = task->attempt + (durable_returns(task) ? 0 : 1),
-		    .invocation = durable_invocation(task),
-		    .worker = worker->id,
-		    .deadline_ns = eng_uptime_ns(eng, turn->now_ns) +
-		        delay_ns_of(task_definition(task)->execution_timeout_ms),
-		};
-		emit(turn, &event);
-		struct eng_effect *effect = effect_push(turn, ENG_EFF_DISPATCH);
-		effect->run = event.run;
-		effect->task = event.task;
-		effect->lease = event.lease;
-		effect->worker = event.worker;
-		effect->queued_ns = task->queued_ns;
+		assign(turn, task, container_of(to, struct eng_worker, fair));
 	}
 }

@@ -459,6 +459,7 @@ struct eng {
 	size_t effect_capacity;
 	struct arena arena;
 	struct arena dispatch_arena; /* eng_dispatch() must not touch the step's effects */
+	struct eng_started started; /* by RUN_START */
 	struct froe_fault fault;
 	struct eng_fault faults[ENG_FAULTS_MAX];
 };
@@ -557,6 +558,9 @@ struct eng_run *eng_run_by_id(const struct eng *eng, struct uuid id);
 /* The task whose current lease this is, held by this worker; NULL: lapsed. */
 struct eng_task *eng_lease_find(const struct eng *eng, uint64_t worker,
     const struct eng_fence *fence);
+
+/* question.c: what eng_run_info() tells */
+void run_info(const struct eng_run *run, struct arena *arena, struct eng_run_info *ret_info);
 
 /* version.c: a definition as state */
 struct eng_version *version_open(struct eng_workflow *workflow,
@@ -663,6 +667,10 @@ uint64_t job_hash(const struct eng_job *job);
 /* apply.c: the only code that changes state */
 enum froe_err eng_apply(struct eng *eng, const struct eng_event *event, struct froe_fault *fault)
     FROE_CHECKED;
+/* An event of the step that is being decided: tables of a million are not asked once more what
+ * decide has just asked them. */
+enum froe_err eng_apply_decided(struct eng *eng, const struct eng_event *event,
+    struct froe_fault *fault) FROE_CHECKED;
 /* apply_token.c */
 enum froe_err apply_token_created(struct eng *eng, const struct eng_event *event,
     struct froe_fault *fault) FROE_CHECKED;
@@ -685,6 +693,15 @@ void left_remember(struct eng *eng, uint64_t worker, struct bytes name);
 void left_forget(struct eng *eng); /* the oldest */
 
 /* turn.c: what decide functions use */
+/* The next event, in its place in the output, cleared but for its type and time: its members are
+ * filled in, then it happens. One at a time. */
+struct eng_event *event_next(struct eng_turn *turn, enum eng_event_type type);
+/* The same, numbered as the run's next. */
+struct eng_event *event_of_run(struct eng_turn *turn, enum eng_event_type type,
+    struct eng_run *run);
+/* It is applied and in the step's output. */
+void event_happens(struct eng_turn *turn, const struct eng_event *event);
+/* All of it, for what does not happen often: a copy is numbered, and happens. */
 const struct eng_event *emit(struct eng_turn *turn, const struct eng_event *event);
 struct eng_effect *effect_push(struct eng_turn *turn, enum eng_effect_type type);
 struct eng_effect *reply_ok(struct eng_turn *turn);

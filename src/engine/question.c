@@ -143,7 +143,7 @@ eng_prefetch_id(const struct eng *eng, struct uuid id)
 	keyset_prefetch_uuid(&eng->closed, id);
 }
 
-static void
+void
 run_info(const struct eng_run *run, struct arena *arena, struct eng_run_info *ret_info)
 {
 	struct metadata metadata = {0};

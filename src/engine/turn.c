@@ -9,29 +9,61 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* The event happens: it is numbered, applied, and put into the step's output. */
-const struct eng_event *
-emit(struct eng_turn *turn, const struct eng_event *event)
+/* Where the step's next event goes. */
+static struct eng_event *
+event_place(struct eng *eng)
 {
-	struct eng *eng = turn->eng;
 	struct eng_output *output = &eng->output;
 	if (output->event_count == eng->event_capacity) {
 		eng->event_capacity = eng->event_capacity != 0 ? eng->event_capacity * 2 : 64;
 		output->events =
 		    mem_resize(output->events, eng->event_capacity * sizeof(*output->events));
 	}
-	struct eng_event *stored = &output->events[output->event_count++];
+	return &output->events[output->event_count];
+}
+
+struct eng_event *
+event_next(struct eng_turn *turn, enum eng_event_type type)
+{
+	struct eng_event *event = event_place(turn->eng);
+	mem_zero(event, sizeof(*event));
+	event->type = type;
+	event->time_ns = turn->now_ns;
+	return event;
+}
+
+struct eng_event *
+event_of_run(struct eng_turn *turn, enum eng_event_type type, struct eng_run *run)
+{
+	struct eng_event *event = event_next(turn, type);
+	event->run = run->key;
+	event->run_event_no = run->event_count + 1;
+	turn->eng->recent = run; /* apply will look for it */
+	return event;
+}
+
+void
+event_happens(struct eng_turn *turn, const struct eng_event *event)
+{
+	struct eng *eng = turn->eng;
+	froe_assert(event == &eng->output.events[eng->output.event_count]);
+	eng->output.event_count++;
+	if (eng_apply_decided(eng, event, &eng->fault) != FROE_OK)
+		froe_panic(__FILE__, __LINE__, __func__, eng->fault.text);
+}
+
+const struct eng_event *
+emit(struct eng_turn *turn, const struct eng_event *event)
+{
+	struct eng *eng = turn->eng;
+	struct eng_event *stored = event_place(eng);
 	*stored = *event;
 	stored->time_ns = turn->now_ns;
-	if (stored->type == ENG_EV_RUN_STARTED)
-		stored->run_event_no = 1;
-	else if (stored->type == ENG_EV_RUN_REPLAYED || stored->type == ENG_EV_LATE_LOGGED)
-		stored->run_event_no = event->run_event_no; /* its run is not there (any more) */
-	else if (stored->run != 0)
+	/* The run of a replay, of a late line is not there (any more). */
+	if (stored->run != 0 && stored->type != ENG_EV_RUN_REPLAYED &&
+	    stored->type != ENG_EV_LATE_LOGGED)
 		stored->run_event_no = eng_run_recall(eng, stored->run)->event_count + 1;
-	enum froe_err err = eng_apply(eng, stored, &eng->fault);
-	if (err != FROE_OK)
-		froe_panic(__FILE__, __LINE__, __func__, eng->fault.text);
+	event_happens(turn, stored);
 	return stored;
 }
 
@@ -46,7 +78,8 @@ effect_push(struct eng_turn *turn, enum eng_effect_type type)
 		    mem_resize(output->effects, eng->effect_capacity * sizeof(*output->effects));
 	}
 	struct eng_effect *effect = &output->effects[output->effect_count++];
-	*effect = (struct eng_effect){.type = type};
+	mem_zero(effect, sizeof(*effect));
+	effect->type = type;
 	return effect;
 }
 

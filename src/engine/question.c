@@ -237,6 +237,20 @@ eng_run_status(const struct eng *eng, uint64_t key, enum eng_status *ret_status)
 	return true;
 }
 
+bool
+eng_run_stand(const struct eng *eng, uint64_t key, struct eng_run_stand *ret_stand)
+{
+	const struct eng_run *run = eng_run_get(eng, key);
+	if (run == NULL)
+		return false;
+	*ret_stand = (struct eng_run_stand){
+	    .tenant = run_tenant(run)->id,
+	    .status = (enum eng_status)run->status,
+	    .scheduled = run->version->number == 0,
+	};
+	return true;
+}
+
 void
 eng_runs_open(const struct eng *eng,
     void (*each)(void *context, uint64_t run, const struct eng_run_info *info,

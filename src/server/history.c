@@ -7,21 +7,21 @@
 #include <stdio.h>
 
 void
-history_places_encode(const struct log_place *places, uint32_t count, struct buf *to)
+history_places_store(const struct log_place *places, uint32_t count, uint8_t *to)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		uint8_t *at = buf_reserve(to, HISTORY_PLACE_BYTES);
-		le64_store(at, places[i].lsn.v);
-		le64_store(at + 8, places[i].event_seq);
-		le32_store(at + 16, places[i].size);
-		buf_commit(to, HISTORY_PLACE_BYTES);
+	for (uint32_t i = 0; i < count; i++, to += HISTORY_PLACE_BYTES) {
+		le64_store(to, places[i].lsn.v);
+		le64_store(to + 8, places[i].event_seq);
+		le32_store(to + 16, places[i].size);
 	}
 }
 
-uint32_t
-history_places_count(struct bytes encoded)
+void
+history_places_encode(const struct log_place *places, uint32_t count, struct buf *to)
 {
-	return (uint32_t)(encoded.size / HISTORY_PLACE_BYTES);
+	size_t size = (size_t)count * HISTORY_PLACE_BYTES;
+	history_places_store(places, count, buf_reserve(to, size));
+	buf_commit(to, size);
 }
 
 struct log_place

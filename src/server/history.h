@@ -28,8 +28,15 @@
 
 /* A place in an index row: 20 bytes each. */
 #define HISTORY_PLACE_BYTES 20u
+void history_places_store(const struct log_place *places, uint32_t count, uint8_t *to);
 void history_places_encode(const struct log_place *places, uint32_t count, struct buf *to);
-uint32_t history_places_count(struct bytes encoded);
+
+static inline uint32_t
+history_places_count(struct bytes encoded)
+{
+	return (uint32_t)(encoded.size / HISTORY_PLACE_BYTES);
+}
+
 struct log_place history_place_decode(struct bytes encoded, uint32_t index);
 
 /* A closed run goes on (RUN_REPLAYED): the resolver learns again where its records lie, if it has

@@ -1,14 +1,9 @@
 /*
- * server/hub: connections and their commands; the outbox; the turn.
- *
- * The outbox is a queue in the order of decisions, so of frames: what a step has to say is let
- * out when its frame is durable, all of it and in order.
+ * server/hub: connections and their commands; the engine's hooks; the turn.
  */
 #include "server/hub_int.h"
 
-#include "base/failpoint.h"
 #include "base/mem.h"
-#include "base/message.h"
 #include "engine/token.h"
 
 #include <stdio.h>
@@ -17,8 +12,6 @@
 #define OUTBOX_BYTES_MAX ((size_t)64 << 20)
 #define WINDOW_BYTES_MAX (UINT64_C(1) << 40)
 #define INDEXER_ROOM_MIN 4096u
-/* Buffers that have grown beyond this are given back when they are empty. */
-#define BUF_BYTES_KEPT ((size_t)1 << 20)
 /* Nothing wakes the loop when the index's ring has room again. */
 #define BACKLOG_RETRY_NS UINT64_C(10000000)
 
@@ -48,15 +41,21 @@ hub_init(struct hub *hub, const struct hub_options *options)
 	stock_init(&hub->stock);
 	buf_init(&hub->outbox);
 	buf_init(&hub->pushed);
-	buf_init(&hub->released);
+	buf_init(&hub->releasing);
 	buf_init(&hub->places);
 	buf_init(&hub->texts);
 }
 
+/* What comes from a connection, or goes to it, mostly does several at a time. */
 struct hub_conn *
-hub_conn_find(const struct hub *hub, uint64_t handle)
+hub_conn_find(struct hub *hub, uint64_t handle)
 {
-	return map_get_u64(&hub->conns, handle);
+	if (hub->recent != NULL && hub->recent->handle == handle)
+		return hub->recent;
+	struct hub_conn *conn = map_get_u64(&hub->conns, handle);
+	if (conn != NULL)
+		hub->recent = conn;
+	return conn;
 }
 
 char *
@@ -86,184 +85,9 @@ conn_free(struct hub *hub, struct hub_conn *conn)
 	mem_free(conn->actor);
 	mem_free((void *)(uintptr_t)conn->scope.data);
 	map_remove_u64(&hub->conns, conn->handle);
+	hub->recent = NULL;
 	mem_free(conn);
 	hub->stats.connections--;
-}
-
-/* -------------------------------------------------------------------------------------- outbox */
-
-static void
-item_push(struct hub *hub, const struct hub_item *item, const ProtobufCMessage *message)
-{
-	struct hub_item stored = *item;
-	stored.size = message != NULL ? message_size(message) : 0;
-	buf_push(&hub->outbox, &stored, sizeof(stored));
-	if (stored.size > 0) {
-		message_encode(message, buf_reserve(&hub->outbox, stored.size));
-		buf_commit(&hub->outbox, stored.size);
-	}
-}
-
-size_t
-hub_item_begin(struct hub *hub, uint64_t frame, const struct eng_origin *origin, uint32_t number,
-    bool late)
-{
-	struct hub_item item = {
-	    .frame = frame,
-	    .kind = HUB_ITEM_EFFECT,
-	    .number = number,
-	    .conn = origin->conn,
-	    .request = origin->request,
-	    .late = late,
-	};
-	buf_push(&hub->outbox, &item, sizeof(item));
-	return buf_used(&hub->outbox);
-}
-
-void
-hub_item_end(struct hub *hub, size_t begun)
-{
-	uint8_t *body = hub->outbox.data + hub->outbox.head + begun;
-	size_t size = buf_used(&hub->outbox) - begun;
-	memcpy(body - sizeof(struct hub_item) + offsetof(struct hub_item, size), &size,
-	    sizeof(size));
-}
-
-void
-hub_item_object(struct hub *hub, uint64_t frame, enum hub_item_kind kind, void *object)
-{
-	struct hub_item item = {.frame = frame, .kind = kind, .object = object};
-	item_push(hub, &item, NULL);
-}
-
-void
-hub_item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin, uint32_t number,
-    const ProtobufCMessage *message)
-{
-	size_t begun = hub_item_begin(hub, frame, origin, number, /* late= */ false);
-	message_push(message, &hub->outbox);
-	hub_item_end(hub, begun);
-}
-
-void
-hub_item_close(struct hub *hub, uint64_t frame, uint64_t conn, uint32_t number,
-    const ProtobufCMessage *message)
-{
-	struct hub_item item = {
-	    .frame = frame,
-	    .kind = HUB_ITEM_EFFECT,
-	    .number = number,
-	    .conn = conn,
-	    .close = true,
-	};
-	item_push(hub, &item, message);
-}
-
-void
-hub_queue_reply(struct hub *hub, const struct eng_origin *origin, uint32_t number,
-    const ProtobufCMessage *message)
-{
-	hub_item_reply(hub, log_tail_seq(hub->shard->log), origin, number, message);
-}
-
-void
-hub_queue_error(struct hub *hub, const struct eng_origin *origin, enum froe_err err,
-    const char *field, const char *text)
-{
-	Froe__Error error;
-	hub_error_fill(&error, err, field, text);
-	hub_queue_reply(hub, origin, FROE__ENVELOPE__BODY_ERROR, &error.base);
-	hub->stats.refused++;
-}
-
-static void
-item_free(struct hub *hub, const struct hub_item *item)
-{
-	switch (item->kind) {
-	case HUB_ITEM_EFFECT:
-		return;
-	case HUB_ITEM_PUSH:
-		hub_push_free(hub, item->object);
-		return;
-	case HUB_ITEM_INDEX:
-		indexer_job_free(item->object);
-		return;
-	}
-}
-
-static void
-item_release(struct hub *hub, const struct hub_item *item, const uint8_t *bytes)
-{
-	struct api_effect effect = {
-	    .conn = item->conn,
-	    .request = item->request,
-	    .number = item->number,
-	    .packed = bytes_of(bytes, item->size),
-	    .close = item->close,
-	    .late = item->late,
-	};
-	if (item->kind == HUB_ITEM_EFFECT && item->number == FROE__ENVELOPE__BODY_WELCOME) {
-		const struct hub_conn *conn = hub_conn_find(hub, item->conn);
-		effect.roles = conn != NULL ? conn->roles : 0;
-	}
-	switch (item->kind) {
-	case HUB_ITEM_EFFECT:
-		hub->deliver(hub->deliver_context, &effect);
-		return;
-	case HUB_ITEM_PUSH:
-		if (((struct hub_push *)item->object)->kind == HUB_PUSH_DISPATCH)
-			failpoint_pass(FAILPOINT_after_commit_before_send);
-		hub_push_queue(hub, item->object);
-		return;
-	case HUB_ITEM_INDEX:
-		hub_index_post(hub, item->object);
-		return;
-	}
-}
-
-void
-hub_buf_shrink(struct buf *buf)
-{
-	if (buf_used(buf) == 0 && buf->capacity > BUF_BYTES_KEPT)
-		buf_release(buf);
-}
-
-/* A delivery may queue more, which moves the buffer: the item is copied out first. */
-static void
-release_items(struct hub *hub, uint64_t durable)
-{
-	while (buf_used(&hub->outbox) > 0) {
-		struct hub_item item;
-		struct bytes all = buf_bytes(&hub->outbox);
-		memcpy(&item, all.data, sizeof(item));
-		if (item.frame > durable)
-			return;
-		buf_reset(&hub->released);
-		buf_push(&hub->released, all.data + sizeof(item), item.size);
-		buf_pop(&hub->outbox, sizeof(item) + item.size);
-		item_release(hub, &item, hub->released.data);
-	}
-}
-
-void
-hub_release_durable(struct hub *hub)
-{
-	uint64_t durable = log_durable_seq(hub->shard->log);
-	release_items(hub, durable);
-	while (!list_empty(&hub->woken)) {
-		hub_watch_turn(hub); /* may have answers at once */
-		release_items(hub, durable);
-	}
-	hub->released_frame = durable;
-	buf_reset(&hub->released);
-	hub_buf_shrink(&hub->released);
-	hub_buf_shrink(&hub->outbox);
-}
-
-bool
-hub_idle(const struct hub *hub)
-{
-	return buf_used(&hub->outbox) == 0;
 }
 
 bool
@@ -275,25 +99,37 @@ hub_reading(const struct hub *hub)
 
 /* --------------------------------------------------------------------------------------- hooks */
 
+/* Of no run: rare. */
 static void
-hook_event(void *context, const struct eng_event *event, const struct log_place *place,
-    uint64_t frame)
+hook_event_apart(
+    struct hub *hub, const struct eng_event *event, const struct log_place *place, uint64_t frame)
 {
-	struct hub *hub = context;
-	hub->events++;
 	hub_note_event(hub, event);
-	hub_index_event(hub, event, place, frame);
+	hub_index_event_apart(hub, event, place, frame);
 	if (event->type == ENG_EV_WORKER_LEAVING)
 		hub_worker_leaving(hub, event->worker);
 	else if (event->type == ENG_EV_WORKER_LEFT)
 		hub_worker_left(hub, event->worker);
 	else if (event->type == ENG_EV_TOKEN_REVOKED)
 		hub_access_revoked(hub, event->kid, frame);
-	else if (event->job != 0 && event->run == 0)
+	else if (event->job != 0)
 		hub_job_event(hub, event, frame);
-	if (!list_empty(&hub->streams_waiting) && event->run != 0)
+}
+
+static void
+hook_event(
+    void *context, const struct eng_event *event, const struct log_place *place, uint64_t frame)
+{
+	struct hub *hub = context;
+	hub->events++;
+	if (event->run == 0) {
+		hook_event_apart(hub, event, place, frame);
+		return;
+	}
+	hub_index_event(hub, event, place, frame);
+	if (!list_empty(&hub->streams_waiting))
 		hub_stream_event(hub, event);
-	if (hub->change_watches > 0 && event->run != 0)
+	if (hub->change_watches > 0)
 		hub_watch_event(hub, event, frame);
 }
 
@@ -395,8 +231,8 @@ const struct shard_hooks hub_hooks = {
 bool
 hub_has_room(const struct hub *hub)
 {
-	return buf_used(&hub->outbox) < OUTBOX_BYTES_MAX &&
-	    indexer_room(hub->indexer) > INDEXER_ROOM_MIN && list_empty(&hub->backlog);
+	return hub_outbox_bytes(hub) < OUTBOX_BYTES_MAX &&
+	       indexer_room(hub->indexer) > INDEXER_ROOM_MIN && list_empty(&hub->backlog);
 }
 
 bool
@@ -511,16 +347,22 @@ starts_complete(struct hub *hub, const struct hub_conn *conn, struct eng_command
 }
 
 static bool
-payload_fits(struct hub *hub, const struct api_command *command, const char *field, size_t size)
+payload_refused(struct hub *hub, const struct api_command *command, const char *field, size_t size)
 {
-	size_t max = shard_payload_bytes_max(hub->shard);
 	char text[160];
-	if (size <= max)
-		return true;
-	snprintf(text, sizeof(text), "%s has %zu bytes; with this store's segments at most %zu are "
-	    "taken: pass a reference to it instead", field, size, max);
+	snprintf(text, sizeof(text),
+	    "%s has %zu bytes; with this store's segments at most %zu are "
+	    "taken: pass a reference to it instead",
+	    field, size, shard_payload_bytes_max(hub->shard));
 	hub_queue_error(hub, &command->origin, FROE_TOO_LARGE, field, text);
 	return false;
+}
+
+static bool
+payload_fits(struct hub *hub, const struct api_command *command, const char *field, size_t size)
+{
+	return size <= shard_payload_bytes_max(hub->shard) ||
+	       payload_refused(hub, command, field, size);
 }
 
 /* Together they are one step: one that no frame takes is never made. */
@@ -565,28 +407,33 @@ register_fits(struct hub *hub, const struct hub_conn *conn, const struct api_com
 	return false;
 }
 
-/* What the shard cannot take, whatever room there is. */
+/* False: it was refused. The shard cannot take it, whatever room there is; or the token is not for
+ * these actions. */
 static bool
 command_fits(struct hub *hub, const struct hub_conn *conn, const struct api_command *command)
 {
 	const struct eng_command *engine = &command->engine;
-	if (engine->type == ENG_CMD_RUN_START)
+	switch ((int)engine->type) {
+	case ENG_CMD_RUN_START:
 		return payload_fits(hub, command, "input", engine->run_start.input.size);
-	if (engine->type == ENG_CMD_RUN_START_MANY)
-		return many_fits(hub, conn, command);
-	if (engine->type == ENG_CMD_WORKER_REGISTER)
-		return register_fits(hub, conn, command);
-	if (engine->type == ENG_CMD_TASK_COMPLETE)
+	case ENG_CMD_TASK_COMPLETE:
 		return payload_fits(hub, command, "output", engine->task.bytes.size);
-	if (engine->type == ENG_CMD_DURABLE_STEP)
+	case ENG_CMD_RUN_START_MANY:
+		return many_fits(hub, conn, command);
+	case ENG_CMD_WORKER_REGISTER:
+		return register_fits(hub, conn, command) && hub_access_actions(hub, conn, command);
+	case ENG_CMD_DURABLE_STEP:
 		return payload_fits(hub, command, "value", engine->durable.value.size) &&
 		    payload_fits(hub, command, "child.input", engine->durable.child.input.size);
-	if (engine->type == ENG_CMD_EVENT_PUSH)
+	case ENG_CMD_EVENT_PUSH:
 		return payload_fits(hub, command, "payload", engine->event_push.payload.size);
-	if (engine->type == ENG_CMD_WORKFLOW_PUT)
-		return payload_fits(
-		    hub, command, "workflow", engine->workflow_put.definition.encoded.size);
-	return true;
+	case ENG_CMD_WORKFLOW_PUT:
+		return payload_fits(hub, command, "workflow",
+			   engine->workflow_put.definition.encoded.size) &&
+		       hub_access_actions(hub, conn, command);
+	default:
+		return true;
+	}
 }
 
 static bool
@@ -616,7 +463,7 @@ hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_comm
 {
 	struct eng_command engine = command->engine;
 	struct eng_start *starts = NULL;
-	if (!command_fits(hub, conn, command) || !hub_access_actions(hub, conn, command))
+	if (!command_fits(hub, conn, command))
 		return true;
 	engine.origin = command->origin;
 	engine.tenant = conn->tenant;
@@ -864,12 +711,7 @@ hub_deadline_ns(const struct hub *hub)
 void
 hub_release(struct hub *hub)
 {
-	while (buf_used(&hub->outbox) > 0) {
-		struct hub_item item;
-		memcpy(&item, buf_bytes(&hub->outbox).data, sizeof(item));
-		item_free(hub, &item);
-		buf_pop(&hub->outbox, sizeof(item) + item.size);
-	}
+	hub_outbox_release(hub);
 	for (size_t i = 0; i < hub->conns.capacity; i++) {
 		/* Removal shifts entries back into this slot. */
 		while (hub->conns.entries[i].value != NULL)
@@ -887,9 +729,7 @@ hub_release(struct hub *hub)
 	stock_release(&hub->stock);
 	map_release(&hub->watches);
 	map_release(&hub->workers);
-	buf_release(&hub->outbox);
 	buf_release(&hub->pushed);
-	buf_release(&hub->released);
 	buf_release(&hub->places);
 	buf_release(&hub->texts);
 	arena_release(&hub->arena);

@@ -6,8 +6,9 @@
  *             frame that must be durable first. Resolves payloads of dispatches and results
  *             (asking the log when they have left memory), keeps watches, push windows and
  *             workers' liveness.
- * Files       hub.c: commands, outbox, turns; hub_reply.c: the engine's answers; hub_push.c:
- *             what is sent unasked, within each connection's window; hub_watch.c: watched runs;
+ * Files       hub.c: commands, hooks, turns; hub_outbox.c: what waits for its frame;
+ *             hub_reply.c: the engine's answers; hub_push.c: what is sent unasked, within each
+ *             connection's window; hub_watch.c: watched runs;
  *             hub_durable.c: nodes of durable tasks, approvals;
  *             hub_read.c: views, lists, outputs; hub_index.c: rows for the index; hub_worker.c:
  *             liveness; hub_access.c: tokens.
@@ -89,9 +90,11 @@ struct hub {
 	void (*note)(void *context, const struct hub_note *note);
 	void *deliver_context;
 
+	struct buf releasing;	   /* the outbox's older part; nothing is added to it */
 	struct buf outbox;         /* items: struct hub_item, then its bytes */
 	uint64_t mono_ns;          /* of this turn */
 	struct map conns;          /* handle -> struct hub_conn */
+	struct hub_conn *recent;   /* the one that was looked for last; NULL: none */
 	struct stock stock;        /* of pushes and watches, which come and go with each run */
 	struct map watches;        /* run key -> struct hub_watched */
 	uint32_t change_watches;   /* watches that want every change */
@@ -127,7 +130,6 @@ struct hub {
 	uint64_t released_frame;   /* all of this frame has left the outbox */
 	uint64_t gap_ns;           /* how long before this turn the last one was */
 	struct arena arena;        /* of one command or delivery */
-	struct buf released;       /* the outbox's item being let out */
 	struct buf pushed;         /* the push being sent */
 	struct buf places;         /* of one index row */
 	struct buf texts;          /* its metadata */

@@ -56,56 +56,111 @@ run_scheduled(const struct eng_run_info *info)
 	return info->version == 0;
 }
 
-/* A run's row, as it is after the run's record number `seq`. */
-static struct indexer_entry *
-index_put_row(struct hub *hub, struct indexer_job *job, uint64_t run,
-    const struct eng_run_info *info, uint32_t seq, enum eng_status status, uint64_t finished_ns)
+static struct bytes
+workflow_name(const struct hub *hub, uint32_t workflow, uint32_t version)
 {
-	struct eng_version_view version;
-	uint32_t number;
-	struct index_run row = {
-	    .number = run,
-	    .tenant = info->tenant,
-	    .seq = seq,
-	    .id = info->id,
-	    .status = (uint8_t)status,
-	    .created_ns = info->created_ns,
-	    .finished_ns = finished_ns,
-	};
-	froe_assert(eng_version(hub->shard->eng, info->workflow, info->version, &version));
-	row.workflow = version.workflow;
-	row.parent = uuid_run_of(info->parent, &number);
-	buf_reset(&hub->texts);
-	for (uint32_t i = 0; i < info->metadata_count; i++)
-		texts_push(&hub->texts, info->metadata[i]);
-	row.metadata = buf_bytes(&hub->texts);
-	buf_reset(&hub->places);
-	if (finished_ns != 0) {
-		uint32_t count = resolver_count(hub->shard->resolver, run);
-		state_places_put(hub->shard->resolver, run, 0, count, &hub->places);
-		row.places = buf_bytes(&hub->places);
-		row.seq = count;
-	}
-	uint32_t kinds = finished_ns == 0 ? indexer_kinds(status, run_scheduled(info)) : 0;
-	return indexer_rows_put(job, &row, kinds);
+	struct eng_version_view view;
+	froe_assert(eng_version(hub->shard->eng, workflow, version, &view));
+	return view.workflow;
 }
 
+static struct uuid
+run_of(struct uuid task)
+{
+	uint32_t number;
+	return uuid_is_nil(task) ? task : uuid_run_of(task, &number);
+}
+
+/* What a row points to lies behind its entry: the workflow's name, metadata as texts, places. */
+struct index_source {
+	struct bytes workflow;
+	const struct bytes *metadata;
+	uint32_t metadata_count;
+	uint32_t place_count;
+};
+
+static size_t
+source_bytes(const struct index_source *source)
+{
+	size_t size = source->workflow.size + (size_t)source->place_count * HISTORY_PLACE_BYTES;
+	for (uint32_t i = 0; i < source->metadata_count; i++)
+		size += texts_size(source->metadata[i]);
+	return size;
+}
+
+static void
+source_put(const struct index_source *source, struct indexer_entry *entry)
+{
+	uint8_t *at = (uint8_t *)(entry + 1), *texts = at + source->workflow.size;
+	struct index_run *row = &entry->run;
+	memcpy(at, source->workflow.data, source->workflow.size);
+	row->workflow = bytes_of(at, source->workflow.size);
+	for (uint32_t i = 0; i < source->metadata_count; i++) {
+		texts_store(texts, source->metadata[i]);
+		texts += texts_size(source->metadata[i]);
+	}
+	row->metadata =
+	    bytes_of(at + row->workflow.size, (size_t)(texts - at) - row->workflow.size);
+	row->places = bytes_of(texts, (size_t)source->place_count * HISTORY_PLACE_BYTES);
+}
+
+/* An open run's row, as it is after the event. */
 static struct indexer_entry *
 index_started(struct hub *hub, struct indexer_job *job, const struct eng_event *event)
 {
-	struct eng_run_info info = {
-	    .id = event->id,
-	    .tenant = event->tenant,
-	    .workflow = event->workflow,
-	    .version = event->version,
-	    .created_ns =
-	        event->type == ENG_EV_RUN_REPLAYED ? event->created_ns : event->time_ns,
-	    .parent = event->parent,
-	    .start_ns = event->start_ns,
+	bool scheduled = event->version == 0; /* it has no version before it begins */
+	struct index_source source = {
+	    .workflow = workflow_name(hub, event->workflow, event->version),
 	    .metadata = event->metadata,
 	    .metadata_count = event->metadata_count,
 	};
-	return index_put_row(hub, job, event->run, &info, event->run_event_no, ENG_QUEUED, 0);
+	struct indexer_entry *entry = indexer_rows_new(job, event->tenant, event->run,
+	    /* finished_ns= */ 0, indexer_kinds(ENG_QUEUED, scheduled), source_bytes(&source));
+	source_put(&source, entry);
+	entry->run.seq = event->run_event_no;
+	entry->run.id = event->id;
+	entry->run.parent = run_of(event->parent);
+	entry->run.status = ENG_QUEUED;
+	entry->run.created_ns =
+	    event->type == ENG_EV_RUN_REPLAYED ? event->created_ns : event->time_ns;
+	return entry;
+}
+
+/* In a few, so that a run of many records needs no memory for them. */
+#define PLACES_STEP 16u
+
+static void
+places_put(struct resolver *resolver, uint64_t run, uint32_t count, uint8_t *to)
+{
+	struct log_place places[PLACES_STEP];
+	for (uint32_t at = 0, rows; at < count; at += rows) {
+		rows = count - at < PLACES_STEP ? count - at : PLACES_STEP;
+		resolver_places(resolver, run, at, rows, places);
+		history_places_store(places, rows, to + (size_t)at * HISTORY_PLACE_BYTES);
+	}
+}
+
+static struct indexer_entry *
+index_ended(struct hub *hub, struct indexer_job *job, uint64_t run, const struct eng_run_info *info,
+    enum eng_status status, uint64_t finished_ns)
+{
+	struct resolver *resolver = hub->shard->resolver;
+	struct index_source source = {
+	    .workflow = workflow_name(hub, info->workflow, info->version),
+	    .metadata = info->metadata,
+	    .metadata_count = info->metadata_count,
+	    .place_count = resolver_count(resolver, run),
+	};
+	struct indexer_entry *entry = indexer_rows_new(
+	    job, info->tenant, run, finished_ns, /* kinds= */ 0, source_bytes(&source));
+	source_put(&source, entry);
+	places_put(resolver, run, source.place_count, (uint8_t *)(uintptr_t)entry->run.places.data);
+	entry->run.seq = source.place_count;
+	entry->run.id = info->id;
+	entry->run.parent = run_of(info->parent);
+	entry->run.status = (uint8_t)status;
+	entry->run.created_ns = info->created_ns;
+	return entry;
 }
 
 static bool
@@ -119,16 +174,14 @@ index_touches(const struct eng_event *event)
 static struct indexer_entry *
 index_touch_row(struct hub *hub, struct indexer_job *job, const struct eng_event *event)
 {
-	struct eng_run_info info;
-	enum eng_status status;
+	struct eng_run_stand stand;
 	struct bytes worker = {0};
-	if (!eng_run_info(hub->shard->eng, event->run, NULL, &info) ||
-	    !eng_run_status(hub->shard->eng, event->run, &status))
+	if (!eng_run_stand(hub->shard->eng, event->run, &stand))
 		return NULL;
 	if (event->type == ENG_EV_TASK_ASSIGNED)
 		worker = eng_worker_name(hub->shard->eng, event->worker);
-	return indexer_rows_touch(job, info.tenant, event->run, worker,
-	    indexer_kinds(status, run_scheduled(&info)));
+	return indexer_rows_touch(
+	    job, stand.tenant, event->run, worker, indexer_kinds(stand.status, stand.scheduled));
 }
 
 /* A record behind the run's end. One of an open run is in the row of its end. */
@@ -182,12 +235,7 @@ void
 hub_index_event(struct hub *hub, const struct eng_event *event, const struct log_place *place,
     uint64_t frame)
 {
-	struct indexer_job *named = event->run == 0 ? index_job_named(event) : NULL;
-	if (named != NULL)
-		hub_item_object(hub, frame, HUB_ITEM_INDEX, named);
-	else if (event->type == ENG_EV_EVENT_PUSHED)
-		index_pushed(hub, index_rows(hub, frame), event, place);
-	else if (index_starts(event))
+	if (index_starts(event))
 		index_started(hub, index_rows(hub, frame), event);
 	else if (index_touches(event))
 		index_touch_row(hub, index_rows(hub, frame), event);
@@ -196,9 +244,20 @@ hub_index_event(struct hub *hub, const struct eng_event *event, const struct log
 }
 
 void
+hub_index_event_apart(
+    struct hub *hub, const struct eng_event *event, const struct log_place *place, uint64_t frame)
+{
+	struct indexer_job *named = index_job_named(event);
+	if (named != NULL)
+		hub_item_object(hub, frame, HUB_ITEM_INDEX, named);
+	else if (event->type == ENG_EV_EVENT_PUSHED)
+		index_pushed(hub, index_rows(hub, frame), event, place);
+}
+
+void
 hub_index_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
-	index_put_row(hub, index_rows(hub, frame), effect->run, &effect->info, 0, effect->status,
+	index_ended(hub, index_rows(hub, frame), effect->run, &effect->info, effect->status,
 	    hub->shard->clock.now_ns);
 }
 
@@ -219,7 +278,7 @@ hub_index_replayed(struct hub *hub, const struct eng_event *event, const struct 
 	else if (index_starts(event))
 		entry = index_started(hub, index_rows_replayed(hub, frame), event);
 	else if (closed)
-		entry = index_put_row(hub, index_rows_replayed(hub, frame), event->run, info, 0,
+		entry = index_ended(hub, index_rows_replayed(hub, frame), event->run, info,
 		    (enum eng_status)event->status, event->time_ns);
 	else if (index_touches(event))
 		entry = index_touch_row(hub, index_rows_replayed(hub, frame), event);

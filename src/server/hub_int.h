@@ -166,12 +166,12 @@ enum hub_item_kind {
 
 struct hub_item {
 	uint64_t frame;
-	enum hub_item_kind kind;
-	uint32_t number;
 	uint64_t conn;
 	uint64_t request;
 	void *object;
 	size_t size;
+	enum hub_item_kind kind;
+	uint32_t number;
 	bool close;
 	bool late;
 };
@@ -181,7 +181,15 @@ struct hub_replay_ask;
 
 /* hub.c */
 bool hub_has_room(const struct hub *hub); /* for another command */
-struct hub_conn *hub_conn_find(const struct hub *hub, uint64_t handle);
+struct hub_conn *hub_conn_find(struct hub *hub, uint64_t handle);
+/* A copy that ends with a zero byte, in the hub's arena. */
+char *hub_text(struct hub *hub, struct bytes text);
+/* Runs a command of the engine for a connection. False: no room now. */
+bool hub_engine(struct hub *hub, const struct api_command *command,
+    const struct eng_command *engine);
+
+/* hub_outbox.c */
+size_t hub_outbox_bytes(const struct hub *hub);
 void hub_item_object(struct hub *hub, uint64_t frame, enum hub_item_kind kind, void *object);
 void hub_item_reply(struct hub *hub, uint64_t frame, const struct eng_origin *origin,
     uint32_t number, const ProtobufCMessage *message);
@@ -192,18 +200,14 @@ void hub_item_end(struct hub *hub, size_t begun);
 /* The last that the connection hears. */
 void hub_item_close(struct hub *hub, uint64_t frame, uint64_t conn, uint32_t number,
     const ProtobufCMessage *message);
-/* An empty buffer that has grown large gives its memory back. */
-void hub_buf_shrink(struct buf *buf);
-/* A copy that ends with a zero byte, in the hub's arena. */
-char *hub_text(struct hub *hub, struct bytes text);
-/* Runs a command of the engine for a connection. False: no room now. */
-bool hub_engine(struct hub *hub, const struct api_command *command,
-    const struct eng_command *engine);
 /* Queues an answer behind everything that was decided before it. */
 void hub_queue_reply(struct hub *hub, const struct eng_origin *origin, uint32_t number,
     const ProtobufCMessage *message);
 void hub_queue_error(struct hub *hub, const struct eng_origin *origin, enum froe_err err,
     const char *field, const char *text);
+/* An empty buffer that has grown large gives its memory back. */
+void hub_buf_shrink(struct buf *buf);
+void hub_outbox_release(struct hub *hub);
 
 /* hub_reply.c */
 void hub_reply(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
@@ -212,6 +216,8 @@ void hub_error_fill(Froe__Error *error, enum froe_err err, const char *field, co
 /* hub_index.c */
 void hub_index_event(struct hub *hub, const struct eng_event *event, const struct log_place *place,
     uint64_t frame);
+void hub_index_event_apart(struct hub *hub, const struct eng_event *event,
+    const struct log_place *place, uint64_t frame); /* of no run */
 void hub_index_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame);
 void hub_index_replayed(struct hub *hub, const struct eng_event *event,
     const struct log_place *place, const struct eng_run_info *info, uint64_t frame);

@@ -131,9 +131,11 @@ put_started(struct buf *to, const struct eng_started *started, uint64_t frame)
 static void
 started_watch(struct hub *hub, const struct eng_effect *effect)
 {
-	struct hub_conn *conn = hub_conn_find(hub, effect->origin.conn);
 	enum eng_status status;
-	if (hub->command == NULL || !hub->command->wait || conn == NULL)
+	if (hub->command == NULL || !hub->command->wait)
+		return;
+	struct hub_conn *conn = hub_conn_find(hub, effect->origin.conn);
+	if (conn == NULL)
 		return;
 	/* A run that this very step has begun is open, and its end is an effect still to come. */
 	if (effect->started->created || eng_run_status(hub->shard->eng, effect->run, &status))

@@ -166,6 +166,9 @@ void indexer_job_free(struct indexer_job *job);
 /* Rows of a frame: all that they point to is copied. None is added once the job was posted. What is
  * added last may be changed until the next one is. */
 struct indexer_job *indexer_rows_job(uint64_t frame);
+/* A run's row, for the caller to fill in; behind it is room for so many bytes that it points to. */
+struct indexer_entry *indexer_rows_new(struct indexer_job *job, uint32_t tenant, uint64_t run,
+    uint64_t finished_ns, uint32_t kinds, size_t bytes);
 struct indexer_entry *indexer_rows_put(struct indexer_job *job, const struct index_run *row,
     uint32_t kinds);
 /* Record `seq` of a run that has ended: index_extend(). */

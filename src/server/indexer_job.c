@@ -126,16 +126,14 @@ rows_alloc(struct indexer_job *job, size_t size)
 	return bytes;
 }
 
+/* Behind it are so many bytes for what it will point to. */
 static struct indexer_entry *
-rows_add(struct indexer_job *job, enum indexer_change change, const struct index_run *row,
-    uint32_t kinds)
+rows_add(struct indexer_job *job, enum indexer_change change, uint32_t kinds, size_t bytes)
 {
-	struct indexer_entry *entry =
-	    (void *)rows_alloc(job, sizeof(*entry) + indexer_row_bytes(row));
+	struct indexer_entry *entry = (void *)rows_alloc(job, sizeof(*entry) + bytes);
 	entry->next = NULL;
 	entry->change = change;
 	entry->kinds = kinds;
-	indexer_row_keep(&entry->run, row, (uint8_t *)(entry + 1));
 	if (job->last != NULL)
 		job->last->next = entry;
 	else
@@ -145,11 +143,37 @@ rows_add(struct indexer_job *job, enum indexer_change change, const struct index
 	return entry;
 }
 
+static struct indexer_entry *
+rows_copy(struct indexer_job *job, enum indexer_change change, const struct index_run *row,
+    uint32_t kinds)
+{
+	struct indexer_entry *entry = rows_add(job, change, kinds, indexer_row_bytes(row));
+	indexer_row_keep(&entry->run, row, (uint8_t *)(entry + 1));
+	return entry;
+}
+
+static uint32_t
+row_closes(uint32_t tenant, uint64_t finished_ns)
+{
+	return finished_ns != 0 && tenant < INDEX_EVENTS ? 1 : 0;
+}
+
+struct indexer_entry *
+indexer_rows_new(struct indexer_job *job, uint32_t tenant, uint64_t run, uint64_t finished_ns,
+    uint32_t kinds, size_t bytes)
+{
+	struct indexer_entry *entry = rows_add(job, INDEXER_PUT, kinds, bytes);
+	entry->run =
+	    (struct index_run){.number = run, .tenant = tenant, .finished_ns = finished_ns};
+	job->closed += row_closes(tenant, finished_ns);
+	return entry;
+}
+
 struct indexer_entry *
 indexer_rows_put(struct indexer_job *job, const struct index_run *row, uint32_t kinds)
 {
-	job->closed += row->finished_ns != 0 && row->tenant < INDEX_EVENTS ? 1 : 0;
-	return rows_add(job, INDEXER_PUT, row, kinds);
+	job->closed += row_closes(row->tenant, row->finished_ns);
+	return rows_copy(job, INDEXER_PUT, row, kinds);
 }
 
 void
@@ -158,7 +182,7 @@ indexer_rows_extend(struct indexer_job *job, uint32_t tenant, uint64_t run, uint
 {
 	struct index_run row = {.tenant = tenant, .number = run, .seq = seq, .places = place};
 	job->closed++;
-	rows_add(job, INDEXER_EXTEND, &row, INDEXER_KEEP);
+	rows_copy(job, INDEXER_EXTEND, &row, INDEXER_KEEP);
 }
 
 /* The row of an open run, put just now and held by nobody yet; or NULL. */
@@ -176,10 +200,11 @@ struct indexer_entry *
 indexer_rows_touch(struct indexer_job *job, uint32_t tenant, uint64_t run, struct bytes worker,
     uint32_t kinds)
 {
-	struct index_run row = {.tenant = tenant, .number = run};
 	struct indexer_entry *entry = rows_fresh(job, tenant, run);
-	if (entry == NULL)
-		entry = rows_add(job, INDEXER_TOUCH, &row, kinds);
+	if (entry == NULL) {
+		entry = rows_add(job, INDEXER_TOUCH, kinds, 0);
+		entry->run = (struct index_run){.tenant = tenant, .number = run};
+	}
 	if (worker.size > 0 && worker.size <= TEXT_BYTES_MAX) {
 		uint8_t *text = rows_alloc(job, texts_size(worker));
 		texts_store(text, worker);
@@ -211,7 +236,7 @@ indexer_drop_job(uint32_t tenant, uint64_t run, uint64_t frame)
 {
 	struct indexer_job *job = indexer_rows_job(frame);
 	struct index_run row = {.tenant = tenant, .number = run};
-	rows_add(job, INDEXER_DROP, &row, 0);
+	rows_copy(job, INDEXER_DROP, &row, 0);
 	return job;
 }
 

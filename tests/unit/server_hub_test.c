@@ -66,6 +66,41 @@ test_hub__nothing_before_it_is_durable(void **state)
 	world_close(world);
 }
 
+/* Whoever is told something asks for more at once, and only then reads what it was told. */
+#define ASKED_WHILE_TOLD 300u
+
+static void
+deliver_and_ask(void *context, const struct api_effect *effect)
+{
+	struct world *world = context;
+	if (effect->number == FROE__ENVELOPE__BODY_RUN_STARTED && effect->conn == CLIENT) {
+		for (unsigned i = 0; i < ASKED_WHILE_TOLD; i++)
+			say_heartbeat(world, WORKER);
+	}
+	world_deliver(context, effect);
+}
+
+static void
+test_hub__asked_while_it_tells(void **state)
+{
+	struct world *world = world_open(1 << 20);
+	uint64_t requests[8];
+	(void)state;
+	world_mail(world, 8);
+	world_settle(world);
+	for (int i = 0; i < 8; i++)
+		requests[i] = say_run(world, CLIENT, "mail", bytes_text("{}"), false);
+	world->hub.deliver = deliver_and_ask;
+	size_t before = world->message_count;
+	world_settle(world);
+	world->hub.deliver = world_deliver;
+	for (int i = 0; i < 8; i++)
+		hear_started(world, CLIENT, requests[i]);
+	/* Of each start the answer and the dispatch. */
+	assert_int_equal(world->message_count - before, 8 * (2 + ASKED_WHILE_TOLD));
+	world_close(world);
+}
+
 /* Runs wait; the worker that comes hears that it is registered first. */
 static void
 test_hub__registered_comes_before_its_tasks(void **state)
@@ -655,6 +690,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_hub__a_run_from_end_to_end),
 	    cmocka_unit_test(test_hub__nothing_before_it_is_durable),
+	    cmocka_unit_test(test_hub__asked_while_it_tells),
 	    cmocka_unit_test(test_hub__registered_comes_before_its_tasks),
 	    cmocka_unit_test(test_hub__parents_outputs),
 	    cmocka_unit_test(test_hub__result_too_large_is_omitted),

@@ -170,7 +170,7 @@ void worker_down(struct froe_worker *worker);
 void worker_tick(struct froe_worker *worker, uint64_t now_ns);
 uint64_t worker_deadline_ns(const struct froe_worker *worker);
 bool worker_serving(const struct froe_worker *worker);
-void worker_dispatch(struct froe_worker *worker, const Froe__Dispatch *dispatch);
+bool worker_dispatch(struct froe_worker *worker, struct bytes dispatch); /* false: it is garbled */
 void worker_revoke(struct froe_worker *worker, const Froe__Revoke *revoke);
 void worker_node_done(struct froe_worker *worker, const Froe__NodeDone *done);
 void worker_inline(struct froe_worker *worker); /* runs queued handlers on this thread */

@@ -59,9 +59,8 @@ field_varint(const uint8_t *at, const uint8_t *end)
 
 /* Of the types that the protocol does not use, and a newer server's might; too many: no type. */
 static inline uint64_t
-field_fixed_size(uint64_t tag)
+field_fixed_size(unsigned type)
 {
-	unsigned type = tag & 7;
 	return type == 1 ? 8 : type == 5 ? 4 : UINT64_MAX;
 }
 
@@ -71,19 +70,22 @@ field_next(struct field *field)
 {
 	if (fields_read(field))
 		return false;
-	struct field_varint tag = field_varint(field->at, field->end), value = tag;
+	struct field_varint value, tag = field_varint(field->at, field->end);
 	unsigned type = tag.value & 7;
-	if (tag.rest != NULL && (type == 0 || type == 2))
+	if (tag.rest == NULL)
+		return false;
+	if (type == 0 || type == 2)
 		value = field_varint(tag.rest, field->end);
 	else
-		value.value = field_fixed_size(tag.value);
-	uint64_t size = type == 0 ? 0 : value.value;
-	if (value.rest == NULL || size > (uint64_t)(field->end - value.rest))
+		value = (struct field_varint){tag.rest, field_fixed_size(type)};
+	if (value.rest == NULL)
+		return false;
+	if (type != 0 && value.value > (uint64_t)(field->end - value.rest))
 		return false;
 	field->tag = tag.value;
 	field->value = value.value;
 	field->content = value.rest;
-	field->at = value.rest + size;
+	field->at = type == 0 ? value.rest : value.rest + value.value;
 	return true;
 }
 

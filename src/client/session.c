@@ -430,22 +430,19 @@ session_goaway(struct froe_client *client, const Froe__Goaway *goaway)
 }
 
 static void
-session_frame(struct froe_client *client, const Froe__Envelope *envelope, size_t size)
+session_message(struct froe_client *client, const Froe__Envelope *envelope, size_t size)
 {
 	uint32_t body = envelope->body_case;
 	if (client->state == SESSION_GREETING) {
 		session_greeted(client, envelope);
 		return;
 	}
-	if (body == FROE__ENVELOPE__BODY_DISPATCH || body == FROE__ENVELOPE__BODY_RUN_EVENT ||
-	    body == FROE__ENVELOPE__BODY_NODE_DONE)
+	if (body == FROE__ENVELOPE__BODY_RUN_EVENT || body == FROE__ENVELOPE__BODY_NODE_DONE)
 		session_credit(client, size);
 	if (body == FROE__ENVELOPE__BODY_PING)
 		session_pong(client, envelope);
 	else if (envelope->request != 0)
 		session_answer(client, envelope);
-	else if (body == FROE__ENVELOPE__BODY_DISPATCH)
-		worker_dispatch(client->worker, envelope->dispatch);
 	else if (body == FROE__ENVELOPE__BODY_REVOKE)
 		worker_revoke(client->worker, envelope->revoke);
 	else if (body == FROE__ENVELOPE__BODY_NODE_DONE)
@@ -457,24 +454,38 @@ session_frame(struct froe_client *client, const Froe__Envelope *envelope, size_t
 	/* Anything else is a push of a newer server: skipped. */
 }
 
+/* A Dispatch becomes a task without being decoded before. */
+static bool
+session_frame(struct froe_client *client, struct bytes frame)
+{
+	struct wire_head head = wire_head(frame);
+	if (head.number == FROE__ENVELOPE__BODY_DISPATCH && head.request == 0 &&
+	    client->state == SESSION_READY) {
+		session_credit(client, frame.size);
+		return worker_dispatch(client->worker, head.body);
+	}
+	arena_reset(&client->arena);
+	const Froe__Envelope *envelope = wire_decode(&client->arena, frame, &head);
+	if (envelope != NULL)
+		session_message(client, envelope, frame.size);
+	return envelope != NULL;
+}
+
 static void
 session_frames(struct froe_client *client)
 {
 	struct bytes frame;
 	struct froe_fault fault;
 	while (client->link.state == LINK_OPEN && link_frame(&client->link, &frame)) {
-		arena_reset(&client->arena);
-		const Froe__Envelope *envelope = wire_decode(&client->arena, frame);
 		/* Callbacks may do what they like with the connection: its bytes stay where they
 		 * are until more are received, and that is this thread's to do. */
 		link_frame_pop(&client->link);
-		if (envelope == NULL) {
+		if (!session_frame(client, frame)) {
 			fault_set(&fault, FROE_PROTOCOL,
 			    "the server sent a frame of %zu bytes that is no message", frame.size);
 			session_down(client, &fault);
 			return;
 		}
-		session_frame(client, envelope, frame.size);
 	}
 	if (client->link.state == LINK_OPEN && link_frame_check(&client->link, &fault) != FROE_OK)
 		session_down(client, &fault);

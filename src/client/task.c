@@ -1,6 +1,5 @@
 /*
- * A task is one heap block: the struct, then copies of everything that its dispatch carried, laid
- * out in two passes of the same function (the first only measures).
+ * What a handler asks of its task, and says about it.
  */
 #include "client/worker_int.h"
 #include "client/argument.h"
@@ -13,197 +12,6 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-/* -------------------------------------------------------------------------------- the block */
-
-struct layout {
-	uint8_t *base; /* NULL: measure */
-	size_t used;
-};
-
-static void *
-lay(struct layout *layout, const void *data, size_t size, size_t align)
-{
-	layout->used = (layout->used + align - 1) & ~(align - 1); /* a power of two */
-	uint8_t *at = layout->base != NULL ? layout->base + layout->used : NULL;
-	layout->used += size;
-	if (at != NULL && data != NULL && size > 0)
-		memcpy(at, data, size);
-	return at;
-}
-
-static const char *
-lay_text(struct layout *layout, const char *text)
-{
-	text = wire_text_get(text);
-	return lay(layout, text, strlen(text) + 1, 1);
-}
-
-static struct froe_bytes
-lay_bytes(struct layout *layout, ProtobufCBinaryData data)
-{
-	return (struct froe_bytes){.data = lay(layout, data.data, data.len, 1), .size = data.len};
-}
-
-static void
-lay_parents(struct layout *layout, const Froe__Dispatch *dispatch, struct froe_task *task)
-{
-	struct task_parent *parents = lay(layout, NULL, dispatch->n_parents * sizeof(*parents),
-	    _Alignof(struct task_parent));
-	for (size_t i = 0; i < dispatch->n_parents; i++) {
-		const Froe__ParentOutput *wire = dispatch->parents[i];
-		struct task_parent parent = {.name = lay_text(layout, wire->task),
-		    .output = lay_bytes(layout, wire->output), .omitted = wire->omitted,
-		    .skipped = wire->skipped};
-		if (layout->base != NULL)
-			parents[i] = parent;
-	}
-	task->parents = parents;
-	task->parent_count = dispatch->n_parents;
-}
-
-static void
-lay_failures(struct layout *layout, const Froe__Dispatch *dispatch, struct froe_task *task)
-{
-	struct task_failure *failures = lay(layout, NULL, dispatch->n_errors * sizeof(*failures),
-	    _Alignof(struct task_failure));
-	for (size_t i = 0; i < dispatch->n_errors; i++) {
-		struct task_failure failure = {.task = lay_text(layout, dispatch->errors[i]->task),
-		    .error = lay_text(layout, dispatch->errors[i]->error)};
-		if (layout->base != NULL)
-			failures[i] = failure;
-	}
-	task->failures = failures;
-	task->failure_count = dispatch->n_errors;
-}
-
-static void
-lay_metadata(struct layout *layout, const Froe__Dispatch *dispatch, struct froe_task *task)
-{
-	struct froe_pair *pairs = lay(layout, NULL, dispatch->n_metadata * sizeof(*pairs),
-	    _Alignof(struct froe_pair));
-	for (size_t i = 0; i < dispatch->n_metadata; i++) {
-		struct froe_pair pair = {.key = lay_text(layout, dispatch->metadata[i]->key),
-		    .value = lay_text(layout, dispatch->metadata[i]->value)};
-		if (layout->base != NULL)
-			pairs[i] = pair;
-	}
-	task->metadata = pairs;
-	task->metadata_count = dispatch->n_metadata;
-}
-
-/* As they came: they are looked at when the handler takes the step. */
-static void
-lay_known(struct layout *layout, const Froe__Dispatch *dispatch, struct froe_task *task)
-{
-	struct task_known *known =
-	    lay(layout, NULL, dispatch->n_nodes * sizeof(*known), _Alignof(struct task_known));
-	for (size_t i = 0; i < dispatch->n_nodes; i++) {
-		const Froe__NodeDone *wire = dispatch->nodes[i];
-		size_t size = message_size(&wire->base);
-		uint8_t *to = lay(layout, NULL, size, 1);
-		if (layout->base == NULL)
-			continue;
-		message_encode(&wire->base, to);
-		known[i] = (struct task_known){.node = wire->node,
-		    .fingerprint = wire->fingerprint, .done = bytes_of(to, size)};
-	}
-	task->known = known;
-	task->known_count = dispatch->n_nodes;
-}
-
-static void
-lay_task(struct layout *layout, const Froe__Dispatch *dispatch, struct froe_task *task)
-{
-	lay_parents(layout, dispatch, task);
-	lay_failures(layout, dispatch, task);
-	lay_metadata(layout, dispatch, task);
-	lay_known(layout, dispatch, task);
-	task->name = lay_text(layout, dispatch->name);
-	task->action = lay_text(layout, dispatch->action);
-	task->workflow = lay_text(layout, dispatch->workflow);
-	task->input = lay_bytes(layout, dispatch->input);
-}
-
-struct froe_task *
-held_new(struct froe_worker *worker, const Froe__Dispatch *dispatch)
-{
-	struct froe_task scratch;
-	struct layout layout = {0};
-	lay_task(&layout, dispatch, &scratch);
-	struct froe_task *task = mem_alloc(sizeof(*task) + layout.used);
-	*task = (struct froe_task){.worker = worker, .state = TASK_QUEUED, .fd = -1,
-	    .lease = dispatch->lease, .attempt = dispatch->attempt, .retries = dispatch->retries,
-	    .deadline_ns = UINT64_MAX, .durable = dispatch->durable,
-	    .exactly_once = dispatch->delivery == FROE__DELIVERY__EXACTLY_ONCE,
-	    .stop_by_ns = UINT64_MAX,
-	    .invocation = dispatch->invocation != 0 ? dispatch->invocation : 1};
-	worker->exactly_once_count += task->exactly_once ? 1 : 0;
-	layout = (struct layout){.base = task->block};
-	lay_task(&layout, dispatch, task);
-	FROE_DROP(wire_id_get(dispatch->task, &task->id), "checked by worker_dispatch");
-	FROE_DROP(wire_id_get(dispatch->run, &task->run), "an absent run id stays zero");
-	if (dispatch->timeout_ms > 0 && dispatch->timeout_ms < UINT64_MAX / 2000000u)
-		task->deadline_ns = clock_now_ns() + dispatch->timeout_ms * 1000000u;
-	return task;
-}
-
-static struct uuid
-held_key(const struct froe_task *task)
-{
-	struct uuid key;
-	memcpy(key.bytes, task->id.bytes, sizeof(key.bytes));
-	return key;
-}
-
-void
-held_add(struct froe_task *task)
-{
-	struct froe_worker *worker = task->worker;
-	list_push(&worker->tasks, &task->node);
-	task->same = map_get_uuid(&worker->tasks_by_id, held_key(task));
-	map_put_uuid(&worker->tasks_by_id, held_key(task), task);
-}
-
-static void
-held_remove(struct froe_task *task)
-{
-	struct map *map = &task->worker->tasks_by_id;
-	struct froe_task *newer = map_get_uuid(map, held_key(task));
-	froe_assert(newer != NULL);
-	list_remove(&task->node);
-	if (newer == task && task->same != NULL) {
-		map_put_uuid(map, held_key(task), task->same);
-	} else if (newer == task) {
-		map_remove_uuid(map, held_key(task));
-	} else {
-		while (newer->same != task)
-			newer = newer->same;
-		newer->same = task->same;
-	}
-}
-
-void
-held_free(struct froe_task *task)
-{
-	struct froe_worker *worker = task->worker;
-	held_remove(task);
-	list_remove(&task->queue);
-	for (size_t i = 0; i < task->parent_count; i++)
-		mem_free(task->parents[i].fetched);
-	if (task->fd >= 0)
-		close(task->fd);
-	durable_free(task);
-	worker->released_count -= task->released ? 1 : 0;
-	worker->exactly_once_count -= task->exactly_once ? 1 : 0;
-	mem_free(task->output);
-	mem_free(task->error);
-	mem_free(task);
-	if (worker->draining && list_empty(&worker->tasks)) {
-		worker->empty = true;
-		client_notify(worker->client, &worker->empty);
-	}
-}
 
 /* ------------------------------------------------------------------------------ cancellation */
 
@@ -437,7 +245,7 @@ froe_task_left_ms(struct froe_task *task)
 enum froe_err
 froe_task_output(struct froe_task *task, const void *json, size_t size, struct froe_error *error)
 {
-	if (argument_missing(error, "task", task, NULL) ||
+	if ((task == NULL && argument_missing(error, "task", task, NULL)) ||
 	    argument_short(error, "output", json, size))
 		return FROE_INVALID_ARGUMENT;
 	size_t at;
@@ -449,8 +257,13 @@ froe_task_output(struct froe_task *task, const void *json, size_t size, struct f
 		return error_set_field(error, FROE_INVALID_ARGUMENT, "output",
 		    "the output is not JSON: wrong at byte %zu", at);
 	}
-	mem_free(task->output);
-	task->output = mem_copy(json, size);
+	if (size > task->output_capacity) {
+		mem_free(task->output);
+		task->output = mem_alloc(size);
+		task->output_capacity = size;
+	}
+	if (size > 0)
+		memmove(task->output, json, size); /* it may be what was put out before */
 	task->output_size = size;
 	return FROE_OK;
 }

@@ -54,6 +54,7 @@ enum {
 	EVENT_FINAL = FIELD_NUMBER(3),
 	EVENT_TIME_NS = FIELD_NUMBER(6),
 	EVENT_RESULT = FIELD_CONTENT(10),
+	DONE_POSITION = FIELD_CONTENT(1),
 };
 
 static bool
@@ -125,6 +126,20 @@ event_read(Froe__RunEvent *event, struct bytes body)
 	return fields_read(&field);
 }
 
+static bool
+done_read(Froe__Done *done, struct bytes body)
+{
+	struct field field = fields_of(body);
+	*done = (Froe__Done)FROE__DONE__INIT;
+	while (field_next(&field)) {
+		if (field.tag != DONE_POSITION)
+			return false;
+		done->has_position = true;
+		done->position = wire_bytes(field.content, field.value);
+	}
+	return fields_read(&field);
+}
+
 /* NULL: one of those that base/message reads. */
 static const Froe__Envelope *
 decode_frequent(struct arena *arena, const struct wire_head *head)
@@ -152,37 +167,36 @@ decode_frequent(struct arena *arena, const struct wire_head *head)
 		envelope->run_event = &message->body.event;
 		return event_read(&message->body.event, head->body) ? envelope : NULL;
 	case FROE__ENVELOPE__BODY_DONE:
-		message->body.done = (Froe__Done)FROE__DONE__INIT;
 		envelope->done = &message->body.done;
-		return head->body.size == 0 ? envelope : NULL;
+		return done_read(&message->body.done, head->body) ? envelope : NULL;
 	default:
 		return NULL;
 	}
 }
 
-bool
-wire_head_read(struct bytes frame, struct wire_head *ret_head)
+struct wire_head
+wire_head(struct bytes frame)
 {
 	struct field field = fields_of(frame);
+	struct wire_head head = {0};
 	bool good = field_next(&field);
-	ret_head->request = 0;
 	if (good && field.tag == FIELD_NUMBER(1)) {
-		ret_head->request = field.value;
+		head.request = field.value;
 		good = field.value != 0 && field_next(&field);
 	}
-	if (!good || (field.tag & 7) != FIELD_CONTENT(0) || !fields_read(&field))
-		return false;
-	ret_head->number = (uint32_t)(field.tag >> 3);
-	ret_head->body = field_bytes(&field);
-	return field.tag >> 32 == 0;
+	bool content = good && (field.tag & 7) == FIELD_CONTENT(0) && field.tag >> 32 == 0;
+	if (content && fields_read(&field)) {
+		head.number = (uint32_t)(field.tag >> 3);
+		head.body = field_bytes(&field);
+	}
+	return head;
 }
 
 /* A newer server's messages may have fields that message_decode does not know. */
 const Froe__Envelope *
-wire_decode(struct arena *arena, struct bytes frame)
+wire_decode(struct arena *arena, struct bytes frame, const struct wire_head *head)
 {
-	struct wire_head head;
-	const void *message = wire_head_read(frame, &head) ? decode_frequent(arena, &head) : NULL;
+	const void *message = head->number != 0 ? decode_frequent(arena, head) : NULL;
 	if (message == NULL)
 		message = message_decode(&froe__envelope__descriptor, frame, arena);
 	if (message != NULL)

@@ -22,16 +22,17 @@
 size_t wire_frame_size(uint64_t request, uint32_t number, size_t body_size);
 uint8_t *wire_frame_begin(uint8_t *to, uint64_t request, uint32_t number, size_t body_size);
 
-/* The parts of a frame as nearly all are: a number, one body and nothing else. False: another. */
+/* The parts of a frame as nearly all are: a number, one body and nothing else. */
 struct wire_head {
 	uint64_t request; /* 0: a push */
-	uint32_t number;  /* FROE__ENVELOPE__BODY_* */
+	uint32_t number;  /* FROE__ENVELOPE__BODY_*; 0: it is another one */
 	struct bytes body;
 };
-bool wire_head_read(struct bytes frame, struct wire_head *ret_head);
+struct wire_head wire_head(struct bytes frame);
 
 /* NULL: not an envelope, or too large for the arena. */
-const Froe__Envelope *wire_decode(struct arena *arena, struct bytes frame);
+const Froe__Envelope *wire_decode(struct arena *arena, struct bytes frame,
+    const struct wire_head *head);
 
 static inline ProtobufCBinaryData
 wire_bytes(const void *data, size_t size)

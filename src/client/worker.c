@@ -44,17 +44,10 @@ worker_serving(const struct froe_worker *worker)
 /* ----------------------------------------------------------------------------- registration */
 
 static struct froe_task *
-task_find(struct froe_worker *worker, ProtobufCBinaryData id, uint64_t lease)
+task_find(const struct froe_worker *worker, ProtobufCBinaryData id, uint64_t lease)
 {
-	struct froe_id task_id;
-	struct uuid key;
-	if (!wire_id_get(id, &task_id))
-		return NULL;
-	memcpy(key.bytes, task_id.bytes, sizeof(key.bytes));
-	struct froe_task *task = map_get_uuid(&worker->tasks_by_id, key);
-	while (task != NULL && task->lease != lease)
-		task = task->same;
-	return task;
+	struct froe_id task;
+	return wire_id_get(id, &task) ? held_find(worker, &task, lease) : NULL;
 }
 
 /* The server took the lease back. */
@@ -309,18 +302,23 @@ worker_deadline_ns(const struct froe_worker *worker)
 
 /* --------------------------------------------------------------------------------- pushes */
 
-void
-worker_dispatch(struct froe_worker *worker, const Froe__Dispatch *dispatch)
+bool
+worker_dispatch(struct froe_worker *worker, struct bytes dispatch)
 {
-	struct froe_id id;
-	if (!worker_serving(worker) || !wire_id_get(dispatch->task, &id))
-		return;
-	if (task_find(worker, dispatch->task, dispatch->lease) != NULL)
-		return; /* this very lease is here already */
+	if (!worker_serving(worker))
+		return true;
 	struct froe_task *task = held_new(worker, dispatch);
+	if (task == NULL)
+		return false;
+	bool nobodys = bytes_zero(task->id.bytes, sizeof(task->id.bytes));
+	if (nobodys || held_find(worker, &task->id, task->lease) != NULL) {
+		held_drop(task); /* this very lease is here already */
+		return true;
+	}
 	held_add(task);
 	worker->empty = false;
 	pool_push(worker, task);
+	return true;
 }
 
 void
@@ -436,8 +434,7 @@ worker_new(struct froe_client *client, const struct froe_worker_options *options
 	worker->on_result = options->on_result;
 	worker->context = options->context;
 	worker->retry_ns = UINT64_MAX;
-	list_init(&worker->tasks);
-	map_init(&worker->tasks_by_id);
+	held_init(worker);
 	list_init(&worker->queue);
 	list_init(&worker->idle);
 	return worker;
@@ -744,7 +741,7 @@ worker_free(struct froe_worker *worker)
 		mem_free(worker->actions[i].name);
 	for (size_t i = 0; i < worker->put_count; i++)
 		buf_release(&worker->puts[i]);
-	map_release(&worker->tasks_by_id);
+	held_release(worker);
 	for (size_t i = 0; i < worker->slot_type_count; i++)
 		mem_free(worker->slot_types[i].type);
 	mem_free(worker->slot_types);

@@ -65,7 +65,9 @@ struct froe_worker {
 	uint64_t heartbeat_ns; /* the next */
 	uint64_t retry_ns;     /* of delayed results; UINT64_MAX: none */
 	struct list tasks;
-	struct map tasks_by_id; /* the newest lease of each; the others behind it (`same`) */
+	struct froe_task **rows; /* the same by a hash of their id */
+	size_t row_mask;
+	struct froe_task *kept; /* memory for others: a chain by `next` */
 	struct list queue;
 	unsigned calling; /* on_result calls under way */
 	unsigned running; /* handlers under way */
@@ -99,7 +101,7 @@ struct task_parent {
 struct task_known {
 	uint32_t node;
 	uint64_t fingerprint;
-	struct bytes done; /* NodeDone, encoded */
+	struct bytes done; /* NodeDone as it came */
 };
 
 struct task_failure {
@@ -109,7 +111,7 @@ struct task_failure {
 
 struct froe_task {
 	struct list node;  /* worker->tasks */
-	struct froe_task *same; /* an older lease of the same task, held still; NULL: none */
+	struct froe_task *next; /* in its row of the worker's */
 	struct list queue; /* worker->queue */
 	struct froe_worker *worker;
 	enum task_state state;
@@ -155,19 +157,29 @@ struct froe_task {
 	/* what the handler says */
 	void *output;
 	size_t output_size;
+	size_t output_capacity;
 	char *error;
 	bool fatal;
 	uint64_t retry_after_ms;
 	uint32_t streamed; /* chunks sent */
 	enum froe_err err;
 
+	size_t capacity;
 	_Alignas(16) uint8_t block[];
 };
 
+/* ---- held.c: with the lock */
+void held_init(struct froe_worker *worker);
+void held_release(struct froe_worker *worker); /* it holds none any more */
+/* Of a Dispatch's body, which is copied; it belongs to nobody yet. NULL: it is garbled. */
+struct froe_task *held_new(struct froe_worker *worker, struct bytes dispatch);
+void held_drop(struct froe_task *task); /* one that was not added */
+void held_add(struct froe_task *task);  /* to the worker's */
+void held_free(struct froe_task *task); /* also out of the worker's */
+struct froe_task *held_find(const struct froe_worker *worker, const struct froe_id *id,
+    uint64_t lease);
+
 /* ---- task.c */
-struct froe_task *held_new(struct froe_worker *worker, const Froe__Dispatch *dispatch);
-void held_add(struct froe_task *task);  /* to the worker's; with the lock */
-void held_free(struct froe_task *task); /* also out of the lists; with the lock */
 void held_cancel(struct froe_task *task, const char *reason);
 
 void task_look(struct froe_task *task); /* a lease lapses by the clock alone; with the lock */

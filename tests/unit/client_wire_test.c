@@ -16,6 +16,13 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+static const Froe__Envelope *
+frame_read(struct arena *arena, struct bytes frame)
+{
+	struct wire_head head = wire_head(frame);
+	return wire_decode(arena, frame, &head);
+}
+
 static void
 expect_packed(uint64_t request, size_t size)
 {
@@ -32,13 +39,12 @@ expect_packed(uint64_t request, size_t size)
 	assert_ptr_equal(message_encode(&cancel.base, body), frame + frame_size);
 	assert_int_equal(le32_load(frame), frame_size - 4);
 	arena_init(&arena, 0);
-	const Froe__Envelope *envelope =
-	    wire_decode(&arena, bytes_of(frame + 4, frame_size - 4));
+	const Froe__Envelope *envelope = frame_read(&arena, bytes_of(frame + 4, frame_size - 4));
 	assert_non_null(envelope);
 	assert_true(envelope->request == request);
 	assert_int_equal(envelope->body_case, FROE__ENVELOPE__BODY_RUN_CANCEL);
 	assert_int_equal(strlen(envelope->run_cancel->reason), size);
-	assert_null(wire_decode(&arena, bytes_of(frame + 4, frame_size - 5)));
+	assert_null(frame_read(&arena, bytes_of(frame + 4, frame_size - 5)));
 	arena_release(&arena);
 	mem_free(frame);
 	mem_free(reason);
@@ -74,7 +80,7 @@ expect_same(struct arena *arena, struct bytes frame)
 {
 	uint8_t ours[512], theirs[512];
 	arena_reset(arena);
-	const Froe__Envelope *envelope = wire_decode(arena, frame);
+	const Froe__Envelope *envelope = frame_read(arena, frame);
 	Froe__Envelope *other = froe__envelope__unpack(NULL, frame.size, frame.data);
 	assert_int_equal(envelope == NULL, other == NULL);
 	if (envelope == NULL)

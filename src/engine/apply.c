@@ -309,7 +309,7 @@ run_free(struct eng *eng, struct eng_run *run)
 	list_remove(&run->link);
 	if (eng->recent == run)
 		eng->recent = NULL;
-	keyset_remove_u64(&eng->runs_by_key, run->key);
+	numtable_remove(&eng->runs_by_key, run->key);
 	keyset_remove_uuid(&eng->runs_by_id, run->id);
 	eng->counts.runs--;
 	run->version->workflow->runs--;

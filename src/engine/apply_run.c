@@ -152,7 +152,7 @@ void
 run_enter(struct eng *eng, struct eng_run *run)
 {
 	list_push(&eng->runs, &run->link);
-	froe_assert(keyset_add(&eng->runs_by_key, run));
+	froe_assert(numtable_add(&eng->runs_by_key, run->key, run));
 	froe_assert(keyset_add(&eng->runs_by_id, run));
 	eng->recent = run;
 	eng->counts.runs++;
@@ -194,7 +194,7 @@ run_bind(struct eng *eng, struct eng_run *unbound, struct eng_version *version)
 	run->version = version;
 	list_replace(&unbound->link, &run->link);
 	run->ties->run = run;
-	keyset_put(&eng->runs_by_key, run);
+	numtable_replace(&eng->runs_by_key, run->key, run);
 	keyset_put(&eng->runs_by_id, run);
 	eng->recent = run;
 	stock_free(&eng->stock, unbound, sizeof(*unbound));

@@ -144,7 +144,7 @@ check_runs(const struct eng *eng, struct eng_counts *counted)
 		froe_assert(timed || !run_unbound(run));
 		froe_assert(wheel_active(&run_ties(run)->timer.timer) == timed);
 		check_relations(eng, run);
-		froe_assert(keyset_get_u64(&eng->runs_by_key, run->key) == run);
+		froe_assert(numtable_get(&eng->runs_by_key, run->key) == run);
 		froe_assert(eng_run_by_id(eng, run->id) == run);
 		counted->runs++;
 		counted->runs_open[run->status]++;
@@ -202,7 +202,7 @@ eng_check(const struct eng *eng)
 	struct eng_counts counted = {0};
 	check_workers(eng, &counted);
 	froe_assert(eng->recent == NULL ||
-	    keyset_get_u64(&eng->runs_by_key, eng->recent->key) == eng->recent);
+	    numtable_get(&eng->runs_by_key, eng->recent->key) == eng->recent);
 	check_runs(eng, &counted);
 	check_tokens(eng);
 	rates_check(eng);

@@ -33,6 +33,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/numtable.h"
 #include "base/sm.h"
 #include "base/stock.h"
 #include "engine/engine.h"
@@ -425,7 +426,7 @@ struct eng {
 	struct eng_workflow **workflows; /* workflows[id - 1] */
 	uint32_t workflow_count;
 	struct list runs;
-	struct keyset runs_by_key;
+	struct numtable runs_by_key;
 	struct keyset runs_by_id;
 	struct eng_run *recent; /* an open run that was looked up; or NULL. Not state */
 	struct list workers;

@@ -133,7 +133,7 @@ eng_run_find(const struct eng *eng, struct eng_tenant_id tenant, struct uuid id,
 void
 eng_prefetch(const struct eng *eng, uint64_t key)
 {
-	keyset_prefetch_u64(&eng->runs_by_key, key);
+	numtable_prefetch(&eng->runs_by_key, key);
 }
 
 void

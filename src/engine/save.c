@@ -224,7 +224,7 @@ load_reserve(struct eng_load *load)
 	struct eng *eng = load->eng;
 	uint64_t runs = load->engine.runs < SAVE_RESERVE_MAX ? load->engine.runs : SAVE_RESERVE_MAX;
 	load->runs_reserved = runs;
-	keyset_reserve(&eng->runs_by_key, runs);
+	numtable_reserve(&eng->runs_by_key, runs);
 	keyset_reserve(&eng->runs_by_id, runs);
 	keyset_reserve(
 	    &eng->closed, load->engine.closed < ENG_CLOSED_MAX ? load->engine.closed : 0);
@@ -505,7 +505,6 @@ eng_load_open(void)
 	struct eng_load *load = mem_zalloc(sizeof(*load));
 	load->eng = eng_open();
 	fair_load_begin(&load->eng->fair);
-	keyset_batch_init(&load->runs_by_key, &load->eng->runs_by_key);
 	keyset_batch_init(&load->runs_by_id, &load->eng->runs_by_id);
 	return load;
 }

@@ -104,7 +104,7 @@ queue_look_ahead(const struct eng_load *load)
 {
 	struct take ahead = load->body;
 	for (unsigned i = 0; i < KEYSET_BATCH && take_more(&ahead); i++) {
-		keyset_prefetch_u64(&load->eng->runs_by_key, take_number(&ahead));
+		numtable_prefetch(&load->eng->runs_by_key, take_number(&ahead));
 		take_u32(&ahead);
 	}
 }

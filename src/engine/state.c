@@ -72,7 +72,7 @@ eng_open(void)
 	for (int i = 0; i < ENG_CLOCKS; i++)
 		wheel_init(&eng->wheels[i], 0);
 	list_init(&eng->runs);
-	keyset_init(&eng->runs_by_key, offsetof(struct eng_run, key), sizeof(uint64_t));
+	numtable_init(&eng->runs_by_key, &eng->stock);
 	keyset_init(&eng->runs_by_id, offsetof(struct eng_run, id), sizeof(struct uuid));
 	keyset_init(&eng->closed, offsetof(struct eng_closed, id), sizeof(struct uuid));
 	list_init(&eng->workers);
@@ -99,7 +99,6 @@ void
 eng_prefault(struct eng *eng, struct prefault *prefault)
 {
 	stock_prefault(&eng->stock, prefault);
-	keyset_prefault(&eng->runs_by_key, prefault);
 	keyset_prefault(&eng->runs_by_id, prefault);
 	keyset_prefault(&eng->closed, prefault);
 }
@@ -190,7 +189,7 @@ eng_close(struct eng *eng)
 	mem_free(eng->tenants);
 	mem_free(eng->workflows);
 	map_release(&eng->tenant_names);
-	keyset_release(&eng->runs_by_key);
+	numtable_release(&eng->runs_by_key);
 	keyset_release(&eng->runs_by_id);
 	map_release(&eng->workers_by_id);
 	map_release(&eng->left);
@@ -288,7 +287,7 @@ eng_run_get(const struct eng *eng, uint64_t key)
 	struct eng_run *recent = eng->recent;
 	if (recent != NULL && recent->key == key)
 		return recent;
-	return keyset_get_u64(&eng->runs_by_key, key);
+	return numtable_get(&eng->runs_by_key, key);
 }
 
 struct eng_run *

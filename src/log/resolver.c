@@ -11,8 +11,8 @@
  */
 #include "log/resolver.h"
 
-#include "base/keyset.h"
 #include "base/mem.h"
+#include "base/numtable.h"
 #include "base/stock.h"
 
 /* Position 0 says "never cached". */
@@ -58,7 +58,7 @@ struct resolver_ahead {
 };
 
 struct resolver {
-	struct keyset runs; /* struct resolver_list by run key */
+	struct numtable runs; /* struct resolver_list by run key */
 	struct stock stock;
 	uint8_t *cache;
 	size_t cache_bytes;
@@ -73,7 +73,7 @@ struct resolver {
 	 * while it is not in the table. */
 	uint64_t last_key;
 	struct resolver_list *last;
-	struct keyset_batch batch; /* resolver_load_next */
+	bool twice; /* resolver_load_next */
 };
 
 static size_t
@@ -101,9 +101,7 @@ resolver_open(size_t cache_bytes)
 {
 	struct resolver *resolver = mem_zalloc(sizeof(*resolver));
 	stock_init(&resolver->stock);
-	keyset_init(
-	    &resolver->runs, offsetof(struct resolver_list, run_key), sizeof(uint64_t));
-	keyset_batch_init(&resolver->batch, &resolver->runs);
+	numtable_init(&resolver->runs, &resolver->stock);
 	resolver->cache_bytes = cache_bytes;
 	resolver->cache = cache_bytes > 0 ? mem_table(cache_bytes, 1) : NULL;
 	resolver->head = CACHE_START;
@@ -120,7 +118,6 @@ resolver_prefault(struct resolver *resolver, struct prefault *prefault)
 {
 	resolver->prefault = prefault;
 	stock_prefault(&resolver->stock, prefault);
-	keyset_prefault(&resolver->runs, prefault);
 }
 
 /* `written`: so many bytes ever. Nothing is asked for while the ring's first piece is enough. */
@@ -182,7 +179,7 @@ list_grow(struct resolver *resolver, struct resolver_list *list, uint32_t capaci
 	struct resolver_list *grown = list_new(resolver, list->run_key, capacity);
 	grown->count = list->count;
 	memcpy(grown->places, list->places, list->count * sizeof(list->places[0]));
-	keyset_put(&resolver->runs, grown);
+	numtable_replace(&resolver->runs, grown->run_key, grown);
 	list_free(resolver, list);
 	return grown;
 }
@@ -193,7 +190,7 @@ list_find(struct resolver *resolver, uint64_t run_key)
 {
 	if (resolver->last != NULL && resolver->last_key == run_key)
 		return resolver->last;
-	struct resolver_list *list = keyset_get_u64(&resolver->runs, run_key);
+	struct resolver_list *list = numtable_get(&resolver->runs, run_key);
 	if (list != NULL) {
 		resolver->last_key = run_key;
 		resolver->last = list;
@@ -216,7 +213,7 @@ static struct resolver_list *
 list_begin(struct resolver *resolver, uint64_t run_key, uint32_t count)
 {
 	struct resolver_list *list = list_new(resolver, run_key, capacity_first(count));
-	bool fresh = keyset_add(&resolver->runs, list);
+	bool fresh = numtable_add(&resolver->runs, run_key, list);
 	froe_assert(fresh);
 	resolver->last_key = run_key;
 	resolver->last = list;
@@ -242,14 +239,17 @@ list_require(struct resolver *resolver, uint64_t run_key, uint32_t count)
 	return list;
 }
 
+static void
+list_free_each(void *context, void *list)
+{
+	list_free(context, list);
+}
+
 void
 resolver_close(struct resolver *resolver)
 {
-	FROE_DROP(keyset_batch_flush(&resolver->batch), "a load may have been given up");
-	keyset_settle(&resolver->runs);
-	for (size_t i = 0; i < resolver->runs.capacity; i++)
-		list_free(resolver, keyset_at(&resolver->runs, i));
-	keyset_release(&resolver->runs);
+	numtable_each(&resolver->runs, list_free_each, resolver);
+	numtable_release(&resolver->runs);
 	stock_release(&resolver->stock);
 	if (resolver->cache != NULL)
 		mem_table_free(resolver->cache, resolver->cache_bytes, 1);
@@ -330,14 +330,14 @@ resolver_add_late(struct resolver *resolver, const struct log_entry *entry,
 void
 resolver_reserve(struct resolver *resolver, uint64_t runs)
 {
-	keyset_reserve(&resolver->runs, runs);
+	numtable_reserve(&resolver->runs, runs);
 }
 
 void
 resolver_prefetch(const struct resolver *resolver, uint64_t run_key)
 {
 	if (run_key != resolver->last_key)
-		keyset_prefetch_u64(&resolver->runs, run_key);
+		numtable_prefetch(&resolver->runs, run_key);
 }
 
 static void
@@ -360,27 +360,29 @@ void
 resolver_load_next(struct resolver *resolver, uint64_t run_key, const struct log_place *places,
     uint32_t count)
 {
+	struct resolver_list *list;
 	if (resolver->last_key == run_key) { /* one of very many records */
-		FROE_DROP(keyset_batch_flush(&resolver->batch), "resolver_load_end says so again");
-		list_load(list_require(resolver, run_key, count), places, count);
-		return;
+		list = list_require(resolver, run_key, count);
+	} else {
+		list = list_new(resolver, run_key, count > LIST_CAPACITY ? count : LIST_CAPACITY);
+		if (!numtable_add(&resolver->runs, run_key, list)) {
+			resolver->twice = true;
+			list_free(resolver, list);
+			return;
+		}
+		resolver->last_key = run_key;
+		resolver->last = list;
 	}
-	struct resolver_list *list =
-	    list_new(resolver, run_key, count > LIST_CAPACITY ? count : LIST_CAPACITY);
 	list_load(list, places, count);
-	keyset_batch_add(&resolver->batch, list);
-	resolver->last_key = run_key;
-	resolver->last = NULL; /* it may not be in the table yet */
 }
 
 bool
 resolver_load_end(struct resolver *resolver)
 {
+	bool once = !resolver->twice;
 	resolver->last_key = 0;
 	resolver->last = NULL;
-	bool once = keyset_batch_flush(&resolver->batch);
-	list_free(resolver, resolver->batch.left);
-	resolver->batch.left = NULL;
+	resolver->twice = false;
 	return once;
 }
 
@@ -443,7 +445,7 @@ resolver_places(struct resolver *resolver, uint64_t run_key, uint32_t from, uint
 void
 resolver_forget(struct resolver *resolver, uint64_t run_key)
 {
-	struct resolver_list *list = keyset_remove_u64(&resolver->runs, run_key);
+	struct resolver_list *list = numtable_remove(&resolver->runs, run_key);
 	if (resolver->last_key == run_key) {
 		resolver->last_key = 0;
 		resolver->last = NULL;

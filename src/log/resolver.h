@@ -42,8 +42,8 @@ void resolver_reserve(struct resolver *resolver, uint64_t runs);
 /* For a record that will be added soon. */
 void resolver_prefetch(const struct resolver *resolver, uint64_t run_key);
 
-/* The same of many runs, one after the other, each new or the one before. Nothing else is asked
- * or done before resolver_load_end(). False: a run came twice. */
+/* The same of many runs, one after the other, each new or the one before. False: a run came
+ * twice. */
 void resolver_load_next(struct resolver *resolver, uint64_t run_key,
     const struct log_place *places, uint32_t count);
 bool resolver_load_end(struct resolver *resolver) FROE_CHECKED;

@@ -19,4 +19,7 @@ bool json_valid(const void *text, size_t size, size_t *ret_at);
 /* True if text is well-formed UTF-8 without a zero byte. */
 bool utf8_valid(const void *text, size_t size);
 
+/* True if all of it is printable ASCII, as most names are. */
+bool ascii_printable(const void *text, size_t size);
+
 #endif

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -110,6 +111,53 @@ nested_valid(char open, char close, size_t depth)
 	return json_valid(text, size + depth, NULL);
 }
 
+/* What ends a run of plain characters is found wherever it is, and nothing beyond the text is
+ * read: it ends with its memory. */
+static void
+test_json__stops(void **state)
+{
+	(void)state;
+	static const char stops[] = {'"', '\\', 0x1f, 0x00, (char)0x80, (char)0xff, '\n'};
+	for (size_t size = 2; size <= 70; size++) {
+		char *text = malloc(size);
+		memset(text, '~', size);
+		text[0] = text[size - 1] = '"';
+		assert_true(json_valid(text, size, NULL));
+		for (size_t at = 1; at + 1 < size; at++) {
+			for (size_t i = 0; i < sizeof(stops); i++) {
+				size_t bad = 0, want = at;
+				if (stops[i] == '"' || stops[i] == '\\') /* what comes then */
+					want += stops[i] == '\\' && at + 2 == size ? 2 : 1;
+				text[at] = stops[i];
+				assert_false(json_valid(text, size, &bad));
+				assert_int_equal(bad, want);
+			}
+			text[at] = ' ';
+			assert_true(json_valid(text, size, NULL));
+			text[at] = '~';
+		}
+		free(text);
+	}
+}
+
+static void
+test_json__printable(void **state)
+{
+	(void)state;
+	char text[40];
+	assert_true(ascii_printable(text, 0));
+	for (size_t size = 1; size <= sizeof(text); size++) {
+		for (size_t at = 0; at < size; at++) {
+			for (int c = 0; c < 256; c++) {
+				memset(text, at % 2 == 0 ? ' ' : '~', size);
+				text[at] = (char)c;
+				assert_int_equal(
+				    ascii_printable(text, size), c >= 0x20 && c < 0x7f);
+			}
+		}
+	}
+}
+
 static void
 test_json__depth(void **state)
 {
@@ -151,6 +199,8 @@ main(void)
 	    cmocka_unit_test(test_json__good),
 	    cmocka_unit_test(test_json__bad),
 	    cmocka_unit_test(test_json__prefixes),
+	    cmocka_unit_test(test_json__stops),
+	    cmocka_unit_test(test_json__printable),
 	    cmocka_unit_test(test_json__depth),
 	    cmocka_unit_test(test_json__utf8),
 	};

@@ -9,11 +9,9 @@
 #define WORKER ((uint32_t)ENG_ROLE_WORKER)
 #define OPERATOR ((uint32_t)ENG_ROLE_OPERATOR)
 
-static const struct {
-	uint32_t body;
-	uint32_t roles;
-} rows[] = {
-#define ACCESS(body, roles) {FROE__ENVELOPE__BODY_##body, (uint32_t)ENG_ROLE_ADMIN | (roles)},
+/* By the message's number. */
+static const uint8_t rows[] = {
+#define ACCESS(body, roles) [FROE__ENVELOPE__BODY_##body] = (uint32_t)ENG_ROLE_ADMIN | (roles),
 #include "api/access.def"
 #undef ACCESS
 };
@@ -32,11 +30,7 @@ static const struct {
 uint32_t
 access_roles(uint32_t body)
 {
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (rows[i].body == body)
-			return rows[i].roles;
-	}
-	return 0;
+	return body < sizeof(rows) ? rows[body] : 0;
 }
 
 enum froe_err

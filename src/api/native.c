@@ -1,7 +1,8 @@
 /*
  * native_step takes one whole frame after the other while it may:
  *   1. frame_next judges the length; message_decode, or else wire_check and wire_unpack, the bytes;
- *      a fault there is answered with an Error of request 0 and ends the connection.
+ *      a fault there is answered with an Error of request 0 and ends the connection. The requests
+ *      of every run become commands at once (api/straight).
  *   2. Ping, Pong and Credit are dealt with here; any other body becomes a command
  *      (api/request). A refused one is answered with a typed Error under its number.
  *   3. The number goes into the table, the command to the port. If the port has no room, both are
@@ -14,6 +15,7 @@
 #include "api/access.h"
 #include "api/envelope.h"
 #include "api/request.h"
+#include "api/straight.h"
 #include "api/wire.h"
 #include "base/message.h"
 #include "net/frame.h"
@@ -196,32 +198,32 @@ requests_room(const struct native *native, size_t answer_bytes)
 	    native->owed_bytes + answer_bytes <= NATIVE_OWED_BYTES_MAX;
 }
 
-static enum taken
-take_request(struct native *native, const Froe__Envelope *envelope, const char *text_bad)
+/* False: an earlier one of this number has not been answered; the connection ends. */
+static bool
+request_fresh(struct native *native, uint64_t request)
 {
-	struct api_command command;
-	struct froe_fault fault;
-	uint64_t request = envelope->request;
-	if (map_get_u64(&native->requests, request) != NULL)
-		return native_break(native, FROE_PROTOCOL,
-		    "request %llu is still under way: give each "
-		    "request a number of its own",
-		    (unsigned long long)request);
-	enum froe_err err = access_check((uint32_t)envelope->body_case, native->roles, &fault);
-	if (err == FROE_OK && text_bad[0] != 0)
-		err = fault_set_field(&fault, FROE_INVALID_ARGUMENT, text_bad,
-		    "%s is not UTF-8 text without zero bytes", text_bad);
+	if (map_get_u64(&native->requests, request) == NULL)
+		return true;
+	native_break(native, FROE_PROTOCOL,
+	    "request %llu is still under way: give each request a number of its own",
+	    (unsigned long long)request);
+	return false;
+}
+
+/* A fresh request has become a command, if err is FROE_OK. */
+static enum taken
+take_command(struct native *native, uint64_t request, struct api_command *command,
+    enum froe_err err, struct froe_fault *fault)
+{
 	if (err == FROE_OK)
-		err = request_decode(envelope, native->arena, &command, &fault);
-	if (err == FROE_OK)
-		err = access_starts_check(&command, native->roles, &fault);
+		err = access_starts_check(command, native->roles, fault);
 	if (err == FROE_PROTOCOL)
-		return native_break(native, FROE_PROTOCOL, "%s", fault.text);
+		return native_break(native, FROE_PROTOCOL, "%s", fault->text);
 	if (err != FROE_OK) {
-		native_send_fault(native, request, &fault);
+		native_send_fault(native, request, fault);
 		return TAKEN;
 	}
-	size_t answer_bytes = request_answer_bytes_max(&command);
+	size_t answer_bytes = request_answer_bytes_max(command);
 	if (!requests_room(native, answer_bytes))
 		return TAKEN_NOT_OWED;
 	if (answer_bytes > 0 && native->requests.count == FROE_REQUESTS_MAX)
@@ -231,10 +233,36 @@ take_request(struct native *native, const Froe__Envelope *envelope, const char *
 		    FROE_REQUESTS_MAX);
 	if (answer_bytes > 0)
 		requests_put(native, request, answer_bytes);
-	if (native_post(native, &command, request))
+	if (native_post(native, command, request))
 		return TAKEN;
 	requests_remove(native, request);
 	return TAKEN_NOT_ROOM;
+}
+
+static enum taken
+take_request(struct native *native, const Froe__Envelope *envelope, const char *text_bad)
+{
+	struct api_command command;
+	struct froe_fault fault;
+	if (!request_fresh(native, envelope->request))
+		return TAKEN_LAST;
+	enum froe_err err = access_check((uint32_t)envelope->body_case, native->roles, &fault);
+	if (err == FROE_OK && text_bad[0] != 0)
+		err = fault_set_field(&fault, FROE_INVALID_ARGUMENT, text_bad,
+		    "%s is not UTF-8 text without zero bytes", text_bad);
+	if (err == FROE_OK)
+		err = request_decode(envelope, native->arena, &command, &fault);
+	return take_command(native, envelope->request, &command, err, &fault);
+}
+
+static enum taken
+take_straight(struct native *native, struct straight *straight)
+{
+	struct froe_fault fault;
+	if (!request_fresh(native, straight->request))
+		return TAKEN_LAST;
+	enum froe_err err = access_check(straight->body, native->roles, &fault);
+	return take_command(native, straight->request, &straight->command, err, &fault);
 }
 
 static enum taken
@@ -328,7 +356,6 @@ native_unpack(struct native *native, struct bytes frame, enum wire_result *ret_r
     char field[WIRE_FIELD_SIZE])
 {
 	const ProtobufCMessageDescriptor *type = &froe__envelope__descriptor;
-	arena_reset(native->arena);
 	ProtobufCMessage *message = message_decode(type, frame, native->arena);
 	field[0] = 0;
 	*ret_result = WIRE_GOOD;
@@ -342,7 +369,7 @@ native_unpack(struct native *native, struct bytes frame, enum wire_result *ret_r
 }
 
 static enum taken
-native_take(struct native *native, struct bytes frame)
+take_message(struct native *native, struct bytes frame)
 {
 	char field[WIRE_FIELD_SIZE];
 	enum wire_result result;
@@ -355,6 +382,16 @@ native_take(struct native *native, struct bytes frame)
 	if (native->state == NATIVE_HELLO)
 		return take_hello(native, envelope, text_bad);
 	return take_open(native, envelope, text_bad);
+}
+
+static enum taken
+native_take(struct native *native, struct bytes frame)
+{
+	struct straight straight;
+	arena_reset(native->arena);
+	if (native->state == NATIVE_OPEN && straight_decode(frame, &straight))
+		return take_straight(native, &straight);
+	return take_message(native, frame);
 }
 
 /* --------------------------------------------------------------------------------- steps */

@@ -36,17 +36,15 @@ envelope_measure(struct api_effect *effect)
 	return size_around(effect, effect->message_size);
 }
 
-void
-envelope_encode(const struct api_effect *effect, struct buf *to)
+size_t
+envelope_encode(const struct api_effect *effect, size_t size_max, struct buf *to)
 {
-	froe_assert(effect->number != 0);
-	size_t body = body_size(effect);
-	size_t size = size_around(effect, body);
-	froe_assert(size <= UINT32_MAX);
-	uint8_t *start = buf_reserve(to, 4 + size);
-	uint8_t *at = start;
-	le32_store(at, (uint32_t)size);
-	at += 4;
+	size_t body = body_size(effect), size = size_around(effect, body);
+	froe_assert(effect->number != 0 && size_max <= UINT32_MAX);
+	if (size > size_max)
+		return size;
+	uint8_t *start = buf_reserve(to, 4 + size), *at = start + 4;
+	le32_store(start, (uint32_t)size);
 	if (effect->request != 0) {
 		*at++ = TAG_REQUEST;
 		at = varint_store(at, effect->request);
@@ -59,4 +57,5 @@ envelope_encode(const struct api_effect *effect, struct buf *to)
 		at = (uint8_t *)memcpy(at, effect->packed.data, body) + body;
 	froe_assert(at == start + 4 + size);
 	buf_commit(to, 4 + size);
+	return size;
 }

@@ -17,7 +17,8 @@ size_t envelope_size(const struct api_effect *effect);
 /* The same, and remembers what the message takes, so that it is measured once. */
 size_t envelope_measure(struct api_effect *effect);
 
-/* Appends the whole frame: the length word and the Envelope. */
-void envelope_encode(const struct api_effect *effect, struct buf *to);
+/* Appends the whole frame: the length word and the Envelope. Returns what the word says; where that
+ * is more than size_max, nothing is appended. */
+size_t envelope_encode(const struct api_effect *effect, size_t size_max, struct buf *to);
 
 #endif

@@ -74,7 +74,8 @@ native_send(struct native *native, uint64_t request, uint32_t number,
     const ProtobufCMessage *message)
 {
 	struct api_effect effect = {.request = request, .number = number, .message = message};
-	envelope_encode(&effect, conn_output(native->conn));
+	size_t size = envelope_encode(&effect, UINT32_MAX, conn_output(native->conn));
+	froe_assert(size <= FROE_MESSAGE_BYTES_MAX);
 }
 
 static void
@@ -132,6 +133,8 @@ native_post(struct native *native, struct api_command *command, uint64_t request
 static bool
 native_pass_credit(struct native *native)
 {
+	if (native->credit_kept == 0 || native->credit_out >= NATIVE_PUSH_BYTES_MAX)
+		return true; /* as mostly */
 	if (native->state != NATIVE_OPEN && native->state != NATIVE_DRAINING)
 		return true;
 	/* What has left the output is not in it: the sum of pushes there is at most all that is. */
@@ -524,19 +527,17 @@ native_send_too_large(struct native *native, const struct api_effect *effect, si
 void
 native_deliver(struct native *native, const struct api_effect *effect)
 {
-	if (native->state == NATIVE_CLOSED || !conn_serving(native->conn))
+	struct conn *conn = native->conn;
+	if (native->state == NATIVE_CLOSED || !conn_serving(conn))
 		return;
 	if (native->state == NATIVE_OPENING && effect->number == FROE__ENVELOPE__BODY_WELCOME) {
 		sm_move(NATIVE_TABLE, &native->state, NATIVE_OPEN);
 		native->roles = effect->roles;
 	}
-	struct api_effect measured = *effect;
-	size_t size = envelope_measure(&measured);
+	size_t size = envelope_encode(effect, FROE_MESSAGE_BYTES_MAX,
+	    effect->late ? conn_output_late(conn) : conn_output(conn));
 	if (size > FROE_MESSAGE_BYTES_MAX)
 		native_send_too_large(native, effect, size);
-	else
-		envelope_encode(&measured,
-		    effect->late ? conn_output_late(native->conn) : conn_output(native->conn));
 	if (is_push(effect->number))
 		native_count_push(native, size);
 	if (effect->request != 0 && effect->number != FROE__ENVELOPE__BODY_RUN_EVENT)
@@ -545,8 +546,8 @@ native_deliver(struct native *native, const struct api_effect *effect)
 		native_end(native, CONN_CLOSE_REFUSED);
 	if (effect->close)
 		native_end(native, CONN_CLOSE_DRAINED);
-	if (native->conn->held || native->state == NATIVE_DRAINING)
-		conn_ready(native->conn); /* it may go on now */
+	if (conn->held || native->state == NATIVE_DRAINING)
+		conn_ready(conn); /* it may go on now */
 }
 
 void

@@ -53,15 +53,6 @@ buf_grow(struct buf *buf, size_t size)
 }
 
 void
-buf_push(struct buf *buf, const void *data, size_t size)
-{
-	if (size == 0)
-		return;
-	memcpy(buf_reserve(buf, size), data, size);
-	buf->size += size;
-}
-
-void
 buf_push_text(struct buf *buf, const char *text)
 {
 	buf_push(buf, text, strlen(text));
@@ -98,13 +89,4 @@ buf_push_json_string(struct buf *buf, const void *text, size_t size)
 			buf_push(buf, &at[i], 1);
 	}
 	buf_push(buf, "\"", 1);
-}
-
-void
-buf_pop(struct buf *buf, size_t size)
-{
-	froe_assert(size <= buf_used(buf));
-	buf->head += size;
-	if (buf->head == buf->size)
-		buf_reset(buf);
 }

@@ -96,11 +96,9 @@ struct buf {
 void buf_init(struct buf *buf);
 void buf_release(struct buf *buf);
 void buf_reset(struct buf *buf); /* empties it, keeps the memory */
-void buf_push(struct buf *buf, const void *data, size_t size);
 void buf_push_text(struct buf *buf, const char *text);
 void buf_printf(struct buf *buf, const char *format, ...) FROE_PRINTF(2, 3);
 void buf_push_json_string(struct buf *buf, const void *text, size_t size); /* quoted, escaped */
-void buf_pop(struct buf *buf, size_t size); /* consumes from the front */
 uint8_t *buf_grow(struct buf *buf, size_t size);
 
 /* Room for so many bytes at the end. */
@@ -120,10 +118,29 @@ buf_commit(struct buf *buf, size_t size)
 	buf->size += size;
 }
 
+static inline void
+buf_push(struct buf *buf, const void *data, size_t size)
+{
+	if (size == 0)
+		return;
+	memcpy(buf_reserve(buf, size), data, size);
+	buf->size += size;
+}
+
 static inline size_t
 buf_used(const struct buf *buf)
 {
 	return buf->size - buf->head;
+}
+
+/* Consumes from the front. */
+static inline void
+buf_pop(struct buf *buf, size_t size)
+{
+	froe_assert(size <= buf_used(buf));
+	buf->head += size;
+	if (buf->head == buf->size)
+		buf->head = buf->size = 0;
 }
 
 static inline struct bytes

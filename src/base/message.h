@@ -41,23 +41,38 @@ void message_push(const ProtobufCMessage *message, struct buf *to);
 #define MESSAGE_TAG(field, wire) ((uint64_t)(field) << 3 | PROTOBUF_C_WIRE_TYPE_##wire)
 #define MESSAGE_HEAD_BYTES_MAX (2 * VARINT_BYTES_MAX) /* tag, and value or length */
 
+/* Where there is room: each MESSAGE_HEAD_BYTES_MAX and its content. They return the end. */
+
+static inline uint8_t *
+message_store_number(uint8_t *at, unsigned field, uint64_t value)
+{
+	return varint_store(varint_store(at, MESSAGE_TAG(field, VARINT)), value);
+}
+
+static inline uint8_t *
+message_store_bytes(uint8_t *at, unsigned field, struct bytes content)
+{
+	at = varint_store(at, MESSAGE_TAG(field, LENGTH_PREFIXED));
+	at = varint_store(at, content.size);
+	if (content.size > 0)
+		memcpy(at, content.data, content.size);
+	return at + content.size;
+}
+
+/* At the end of a buffer. */
+
 static inline void
 message_put_number(struct buf *to, unsigned field, uint64_t value)
 {
 	uint8_t *begin = buf_reserve(to, MESSAGE_HEAD_BYTES_MAX);
-	uint8_t *at = varint_store(begin, MESSAGE_TAG(field, VARINT));
-	buf_commit(to, (size_t)(varint_store(at, value) - begin));
+	buf_commit(to, (size_t)(message_store_number(begin, field, value) - begin));
 }
 
 static inline void
 message_put_bytes(struct buf *to, unsigned field, struct bytes content)
 {
 	uint8_t *begin = buf_reserve(to, MESSAGE_HEAD_BYTES_MAX + content.size);
-	uint8_t *at = varint_store(begin, MESSAGE_TAG(field, LENGTH_PREFIXED));
-	at = varint_store(at, content.size);
-	if (content.size > 0)
-		memcpy(at, content.data, content.size);
-	buf_commit(to, (size_t)(at - begin) + content.size);
+	buf_commit(to, (size_t)(message_store_bytes(begin, field, content) - begin));
 }
 
 /* What is pushed between the two is the field's content. */

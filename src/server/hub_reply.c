@@ -115,16 +115,25 @@ reply_workflow_put(struct hub *hub, const struct eng_effect *effect, uint64_t fr
 
 #define FRAME_NONE UINT64_MAX /* without a position */
 
+#define STARTED_BYTES_MAX                                                                          \
+	(5 * MESSAGE_HEAD_BYTES_MAX + sizeof(struct uuid) + API_POSITION_BYTES) /* of its fields */
+
 static void
 put_started(struct buf *to, const struct eng_started *started, uint64_t frame)
 {
-	message_put_bytes(
-	    to, STARTED_RUN, bytes_of(started->id.bytes, sizeof(started->id.bytes)));
-	message_put_number(to, STARTED_NUMBER, started->run);
-	if (frame != FRAME_NONE)
-		put_position(to, STARTED_POSITION, frame);
-	message_put_number(to, STARTED_CREATED, started->created);
-	message_put_number(to, STARTED_STATUS, started->status);
+	uint8_t position[API_POSITION_BYTES];
+	uint8_t *begin = buf_reserve(to, STARTED_BYTES_MAX), *at = begin;
+	at = message_store_bytes(
+	    at, STARTED_RUN, bytes_of(started->id.bytes, sizeof(started->id.bytes)));
+	at = message_store_number(at, STARTED_NUMBER, started->run);
+	if (frame != FRAME_NONE) {
+		api_position_encode(frame, position);
+		at = message_store_bytes(
+		    at, STARTED_POSITION, bytes_of(position, sizeof(position)));
+	}
+	at = message_store_number(at, STARTED_CREATED, started->created);
+	at = message_store_number(at, STARTED_STATUS, started->status);
+	buf_commit(to, (size_t)(at - begin));
 }
 
 /* The end of a run that was started before may have been. */

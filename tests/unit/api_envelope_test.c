@@ -27,8 +27,14 @@ frame_make(struct buf *to, uint64_t request, size_t size)
 	memset(reason, 'x', size);
 	cancel.reason = size > 0 ? reason : NULL;
 	buf_reset(to);
-	envelope_encode(&effect, to);
+	size_t frame = envelope_encode(&effect, UINT32_MAX, to);
 	assert_int_equal(le32_load(to->data), buf_used(to) - 4);
+	assert_int_equal(frame, buf_used(to) - 4);
+	assert_int_equal(envelope_encode(&effect, frame - 1, to), frame); /* too large: not there */
+	assert_int_equal(buf_used(to), frame + 4);
+	assert_int_equal(envelope_encode(&effect, frame, to), frame);
+	assert_int_equal(buf_used(to), 2 * (frame + 4));
+	to->size -= frame + 4;
 	assert_int_equal(envelope_size(&effect), buf_used(to) - 4);
 	assert_int_equal(envelope_measure(&effect), buf_used(to) - 4);
 	mem_free(reason);

@@ -202,10 +202,10 @@ test_envelope__message_and_packed_are_the_same(void **state)
 		struct api_effect effect = {
 		    .request = REQUESTS[i], .number = 2, .message = &error.base};
 		size_t size = envelope_size(&effect);
-		envelope_encode(&effect, &a);
+		envelope_encode(&effect, UINT32_MAX, &a);
 		effect.message = NULL;
 		effect.packed = bytes_of(packed, packed_size);
-		envelope_encode(&effect, &b);
+		envelope_encode(&effect, UINT32_MAX, &b);
 		assert_true(bytes_equal(buf_bytes(&a), buf_bytes(&b)));
 		Froe__Envelope *envelope = decode_frame(&a, size);
 		assert_int_equal(envelope->request, REQUESTS[i]);
@@ -224,7 +224,7 @@ test_envelope__empty_body(void **state)
 	struct buf frame;
 	buf_init(&frame);
 	struct api_effect effect = {.request = 300, .number = 41};
-	envelope_encode(&effect, &frame);
+	envelope_encode(&effect, UINT32_MAX, &frame);
 	Froe__Envelope *envelope = decode_frame(&frame, envelope_size(&effect));
 	assert_int_equal(envelope->body_case, FROE__ENVELOPE__BODY_DONE);
 	froe__envelope__free_unpacked(envelope, NULL);

@@ -80,6 +80,13 @@ struct log_entry {
 	struct bytes body;
 };
 
+/* What a record with a body of so many bytes takes in a frame. */
+static inline size_t
+log_record_span(size_t body_bytes)
+{
+	return (LOG_RECORD_HEADER_BYTES + body_bytes + 7) & ~(size_t)7;
+}
+
 /* One record as read back. */
 struct log_record {
 	struct lsn lsn;
@@ -160,13 +167,18 @@ void log_close(struct log *log);
 
 /* ------------------------------------------------------------------------------------ writing */
 
-/* May a step of up to `bytes` (sum of LOG_RECORD_HEADER_BYTES + body, each rounded up to 8) be
- * appended now? False: all buffers are in flight, the next segment is not ready, or (see log_space)
- * the disk is full; try after a completion, or when housekeeping has woken the loop. More than the
- * largest step, half a segment or 8 MiB, asks for that. */
+/* May a step of up to `bytes` (sum of log_record_span()) be appended now? False: all buffers are
+ * in flight, the next segment is not ready, or (see log_space) the disk is full; try after a
+ * completion, or when housekeeping has woken the loop. More than the largest step, half a segment
+ * or 8 MiB, asks for that. */
 bool log_has_room(const struct log *log, size_t bytes);
 /* The same, but that a full disk is no reason against it as long as the segment has a place. */
 bool log_has_place(const struct log *log, size_t bytes);
+
+/* Where the records of the next step will lie, if they take no more than so many bytes: each with
+ * LOG_RECORD_HEADER_BYTES before its body and the next one log_record_span() behind it. A body that
+ * was written there is not copied by log_append(). NULL: that is not known yet. */
+uint8_t *log_tail(struct log *log, size_t bytes);
 
 /* Appends one step to the frame being built. Cannot fail: ask log_has_room() first (asserted).
  * Fills places[i] for each entry when places is not NULL. */

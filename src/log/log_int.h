@@ -3,7 +3,8 @@
  *
  * Invariants  (log_check)
  *             1. frames[head .. head + count) are in order of their numbers, which are dense.
- *             2. only the last of them may be BUILDING; WRITING and DONE ones come first.
+ *             2. only the last of them may be BUILDING, and is `building` then; WRITING and DONE
+ *                ones come first.
  *             3. at most inflight_max are WRITING or DONE.
  *             4. at most one of them uses the large buffer.
  *             5. the chain ends with the newest sealed frame.
@@ -91,7 +92,11 @@ struct log {
 	uint64_t offset;         /* where the next frame goes */
 	struct chain chain;
 	uint64_t epoch;
+	size_t step_bytes;     /* what an ordinary frame takes, and the largest step */
+	size_t step_bytes_max;
+	uint64_t end_bytes;    /* a frame that is full, and the largest step behind it */
 	struct log_frame frames[LOG_FRAMES];
+	struct log_frame *building; /* the newest, while it takes records; else NULL */
 	unsigned head;
 	unsigned count;
 	unsigned inflight;

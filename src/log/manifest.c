@@ -186,10 +186,7 @@ log_segment(const struct log *log)
 bool
 log_segment_may_end(const struct log *log)
 {
-	uint64_t bytes = log->store.segment_bytes;
-	uint64_t bound = seg_frame_bytes(seg_step_bytes_max(bytes)) +
-	    seg_frame_bytes(seg_step_bytes(bytes)) + 4 * LOG_BLOCK_BYTES;
-	return log->offset + bound >= bytes;
+	return log->offset + log->end_bytes >= log->store.segment_bytes;
 }
 
 uint64_t

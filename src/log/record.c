@@ -42,7 +42,7 @@ rec_encode(uint8_t *to, const struct log_entry *entry, uint64_t event_seq)
 	le32_store(to + REC_RUN_EVENT_NO, entry->run_event_no);
 	le64_store(to + REC_RUN_KEY, entry->run_key);
 	le64_store(to + REC_TIME, entry->time_ns);
-	if (entry->body.size > 0)
+	if (entry->body.size > 0 && entry->body.data != to + REC_BODY)
 		memcpy(to + REC_BODY, entry->body.data, entry->body.size);
 	memset(to + size, 0, rec_span(size) - size);
 	le32_store(to + REC_HASH, rec_hash(to, size, event_seq));

@@ -20,10 +20,10 @@ rec_span(size_t size)
 static inline size_t
 rec_entry_span(const struct log_entry *entry)
 {
-	return rec_span(LOG_RECORD_HEADER_BYTES + entry->body.size);
+	return log_record_span(entry->body.size);
 }
 
-/* Writes rec_entry_span() bytes. */
+/* Writes rec_entry_span() bytes. A body that is there already is not copied. */
 void rec_encode(uint8_t *to, const struct log_entry *entry, uint64_t event_seq);
 
 enum rec_verdict {

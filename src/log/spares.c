@@ -422,18 +422,6 @@ spares_space(const struct spares *spares, uint64_t *ret_total, uint64_t *ret_fre
 }
 
 bool
-spares_scarce(const struct spares *spares)
-{
-	return atomic_load_explicit(&spares->scarce, memory_order_relaxed);
-}
-
-bool
-spares_stuck(const struct spares *spares)
-{
-	return atomic_load_explicit(&spares->stuck, memory_order_relaxed);
-}
-
-bool
 spares_broken(const struct spares *spares, struct froe_fault *ret_fault)
 {
 	/* Acquire: the fault was written before the flag. */

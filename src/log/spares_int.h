@@ -81,8 +81,19 @@ unsigned spares_ready(const struct spares *spares);
 struct segment *spares_take(struct spares *spares); /* NULL: none is ready */
 
 void spares_space(const struct spares *spares, uint64_t *ret_total, uint64_t *ret_free);
-bool spares_scarce(const struct spares *spares);
-bool spares_stuck(const struct spares *spares);
+
+static inline bool
+spares_scarce(const struct spares *spares)
+{
+	return atomic_load_explicit(&spares->scarce, memory_order_relaxed);
+}
+
+static inline bool
+spares_stuck(const struct spares *spares)
+{
+	return atomic_load_explicit(&spares->stuck, memory_order_relaxed);
+}
+
 bool spares_broken(const struct spares *spares, struct froe_fault *ret_fault);
 
 struct segment *segment_open(struct io_env *env, const struct paths *paths,

@@ -52,7 +52,10 @@ static void watermark_start(struct log *log, uint64_t seq, struct lsn lsn);
 void
 log_write_init(struct log *log)
 {
-	size_t each = seg_frame_bytes(seg_step_bytes(log->store.segment_bytes));
+	log->step_bytes = seg_step_bytes(log->store.segment_bytes);
+	log->step_bytes_max = seg_step_bytes_max(log->store.segment_bytes);
+	size_t each = seg_frame_bytes(log->step_bytes);
+	log->end_bytes = each + seg_frame_bytes(log->step_bytes_max) + 4 * LOG_BLOCK_BYTES;
 	log->memory_bytes = each * LOG_FRAMES;
 	log->memory = mem_pages(log->memory_bytes);
 	log->watermark_block = mem_pages(LOG_BLOCK_BYTES);
@@ -95,22 +98,6 @@ log_is_live(const struct log *log)
 
 /* ----------------------------------------------------------------------------------- the frames */
 
-static struct log_frame *
-frame_last(const struct log *log)
-{
-	if (log->count == 0)
-		return NULL;
-	unsigned at = (log->head + log->count - 1) % LOG_FRAMES;
-	return (struct log_frame *)(uintptr_t)&log->frames[at];
-}
-
-static struct log_frame *
-frame_building(const struct log *log)
-{
-	struct log_frame *last = frame_last(log);
-	return last != NULL && last->state == LOG_FRAME_BUILDING ? last : NULL;
-}
-
 static bool
 large_in_use(const struct log *log)
 {
@@ -136,8 +123,8 @@ segment_room(const struct log *log, uint64_t offset, size_t header_bytes)
 static size_t
 frame_data_bytes(const struct log *log, size_t step_bytes)
 {
-	size_t ordinary = seg_step_bytes(log->store.segment_bytes);
-	return (step_bytes > ordinary ? step_bytes : ordinary) + LOG_FRAME_CONTROL_BYTES;
+	size_t more = step_bytes > log->step_bytes ? step_bytes : log->step_bytes;
+	return more + LOG_FRAME_CONTROL_BYTES;
 }
 
 static bool
@@ -150,13 +137,14 @@ segment_fits(const struct log *log, uint64_t offset, size_t step_bytes)
 static struct log_frame *
 frame_push(struct log *log)
 {
-	froe_assert(log->count < LOG_FRAMES);
+	froe_assert(log->count < LOG_FRAMES && log->building == NULL);
 	struct log_frame *frame = &log->frames[(log->head + log->count) % LOG_FRAMES];
 	log->count++;
 	uint8_t *memory = frame->memory;
 	*frame = (struct log_frame){.log = log, .memory = memory, .bytes = memory};
 	io_op_init(&frame->op, frame_done);
 	sm_move(frame_table, &frame->state, LOG_FRAME_BUILDING);
+	log->building = frame;
 	frame->segment = log->segment;
 	frame->offset = log->offset;
 	frame->header.segment_no = log->segment->header.no;
@@ -186,7 +174,7 @@ frame_begin(struct log *log, size_t step_bytes)
 {
 	struct log_frame *frame = frame_push(log);
 	size_t data_bytes = frame_data_bytes(log, step_bytes);
-	if (step_bytes > seg_step_bytes(log->store.segment_bytes)) {
+	if (step_bytes > log->step_bytes) {
 		size_t bytes = seg_frame_bytes(step_bytes);
 		froe_assert(!large_in_use(log));
 		if (log->large_bytes < bytes) {
@@ -223,6 +211,7 @@ frame_seal(struct log *log, struct log_frame *frame, uint64_t now_ns, uint8_t fl
 	log->offset += frame->size;
 	froe_assert(log->offset <= frame->segment->header.bytes);
 	sm_move(frame_table, &frame->state, LOG_FRAME_SEALED);
+	log->building = NULL;
 	chain_advance(&log->chain, header);
 	log->stats.frames++;
 	log->stats.bytes_written += frame->size;
@@ -273,6 +262,7 @@ log_check(const struct log *log)
 		if (!building && frame->header.seq != log->durable_seq + 1 + i)
 			return false; /* 1 */
 		if (frame->state == LOG_FRAME_FREE || (building && i + 1 != log->count) ||
+		    building != (frame == log->building) ||
 		    (started && !was_started))
 			return false; /* 2 */
 		before = frame->state;
@@ -289,7 +279,7 @@ log_check(const struct log *log)
 static bool
 step_rolls(const struct log *log, size_t bytes)
 {
-	const struct log_frame *frame = frame_building(log);
+	const struct log_frame *frame = log->building;
 	uint64_t offset = log->offset;
 	if (frame != NULL)
 		offset +=
@@ -301,14 +291,14 @@ step_rolls(const struct log *log, size_t bytes)
 bool
 log_has_place(const struct log *log, size_t bytes)
 {
-	const struct log_frame *frame = frame_building(log);
+	const struct log_frame *frame = log->building;
 	if (log->state != LOG_RUNNING)
 		return false;
-	if (bytes > seg_step_bytes_max(log->store.segment_bytes))
-		bytes = seg_step_bytes_max(log->store.segment_bytes); /* no step is larger */
+	if (bytes > log->step_bytes_max)
+		bytes = log->step_bytes_max; /* no step is larger */
 	if (frame != NULL && frame->capacity - frame->used >= bytes)
 		return true;
-	if (bytes > seg_step_bytes(log->store.segment_bytes) && large_in_use(log))
+	if (bytes > log->step_bytes && large_in_use(log))
 		return false;
 	bool rolls = step_rolls(log, bytes);
 	if (log->count + (rolls ? 2 : 1) > LOG_FRAMES)
@@ -322,6 +312,15 @@ log_has_room(const struct log *log, size_t bytes)
 	return log_space(log) != LOG_SPACE_READ_ONLY && log_has_place(log, bytes);
 }
 
+uint8_t *
+log_tail(struct log *log, size_t bytes)
+{
+	struct log_frame *frame = log->building;
+	if (frame == NULL || frame->capacity - frame->used < bytes)
+		return NULL;
+	return frame->bytes + frame->header.header_bytes + frame->used;
+}
+
 static void
 frame_append(struct log *log, struct log_frame *frame, const struct log_entry *entry,
     struct log_place *place)
@@ -330,12 +329,13 @@ frame_append(struct log *log, struct log_frame *frame, const struct log_entry *e
 	if (plant(EVENT_SKIPPED) && log->stats.records % 64 == 63)
 		event_seq++;
 	size_t at = frame->header.header_bytes + frame->used;
+	size_t span = rec_entry_span(entry);
+	froe_assert(span <= frame->capacity - frame->used);
 	rec_encode(frame->bytes + at, entry, event_seq);
-	frame->used += rec_entry_span(entry);
+	frame->used += span;
 	frame->records++;
-	froe_assert(frame->used <= frame->capacity);
 	log->stats.records++;
-	log->stats.bytes_records += rec_entry_span(entry);
+	log->stats.bytes_records += span;
 	if (place == NULL)
 		return;
 	*place = (struct log_place){
@@ -345,11 +345,24 @@ frame_append(struct log *log, struct log_frame *frame, const struct log_entry *e
 	};
 }
 
+/* The frame that takes a step of so many bytes. */
+static struct log_frame *
+frame_for(struct log *log, uint64_t now_ns, size_t span)
+{
+	struct log_frame *frame = log->building;
+	if (frame != NULL && frame->capacity - frame->used >= span)
+		return frame;
+	if (frame != NULL)
+		frame_seal(log, frame, now_ns, 0);
+	if (!segment_fits(log, log->offset, span))
+		segment_roll(log, now_ns);
+	return frame_begin(log, span);
+}
+
 void
 log_append(struct log *log, uint64_t now_ns, const struct log_entry *entries, size_t count,
     struct log_place *places)
 {
-	struct log_frame *frame = frame_building(log);
 	size_t span = 0;
 	froe_assert(log->state == LOG_RUNNING);
 	froe_assert(count > 0);
@@ -358,14 +371,8 @@ log_append(struct log *log, uint64_t now_ns, const struct log_entry *entries, si
 		if ((entries[i].flags & LOG_RECORD_REOPENS) != 0)
 			log_note_reopened(log, entries[i].run_key);
 	}
-	froe_assert(span <= seg_step_bytes_max(log->store.segment_bytes)); /* no reader takes it */
-	if (frame == NULL || frame->capacity - frame->used < span) {
-		if (frame != NULL)
-			frame_seal(log, frame, now_ns, 0);
-		if (!segment_fits(log, log->offset, span))
-			segment_roll(log, now_ns);
-		frame = frame_begin(log, span);
-	}
+	froe_assert(span <= log->step_bytes_max); /* no reader takes it */
+	struct log_frame *frame = frame_for(log, now_ns, span);
 	frame->header.time_ns = now_ns;
 	for (size_t i = 0; i < count; i++)
 		frame_append(log, frame, &entries[i], places != NULL ? &places[i] : NULL);
@@ -414,7 +421,7 @@ frames_start(struct log *log, bool gathering)
 	while (log->inflight < log->options.inflight_max) {
 		struct log_frame *frame = frame_waiting(log);
 		if (frame == NULL) {
-			frame = frame_building(log);
+			frame = log->building;
 			if (frame == NULL || frame->records == 0)
 				return;
 			if (gathering && log->inflight > 0)
@@ -617,7 +624,7 @@ log_start(struct log *log, struct io *io)
 void
 log_stop(struct log *log, uint64_t now_ns)
 {
-	struct log_frame *frame = frame_building(log);
+	struct log_frame *frame = log->building;
 	if (log->state != LOG_RUNNING)
 		return;
 	if (frame != NULL)
@@ -634,7 +641,7 @@ log_stop(struct log *log, uint64_t now_ns)
 uint64_t
 log_tail_seq(const struct log *log)
 {
-	return log->chain.seq + (frame_building(log) != NULL || log->stop_waits ? 1 : 0);
+	return log->chain.seq + (log->building != NULL || log->stop_waits ? 1 : 0);
 }
 
 uint64_t
@@ -678,7 +685,7 @@ log_space(const struct log *log)
 		return LOG_SPACE_READ_ONLY;
 	/* In small segments the largest step needs more than a quarter: what cannot be written
 	 * down is not to be begun. */
-	uint64_t largest = seg_frame_bytes(seg_step_bytes_max(size)) + LOG_BLOCK_BYTES;
+	uint64_t largest = seg_frame_bytes(log->step_bytes_max) + LOG_BLOCK_BYTES;
 	return left < size / 4 || left < largest ? LOG_SPACE_HARD : LOG_SPACE_SOFT;
 }
 
@@ -691,7 +698,7 @@ log_short_of_space(const struct log *log)
 size_t
 log_step_bytes_max(const struct log *log)
 {
-	return seg_step_bytes_max(log->store.segment_bytes);
+	return log->step_bytes_max;
 }
 
 uint64_t

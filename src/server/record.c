@@ -1,13 +1,13 @@
 /*
- * A body is written and read field by field, straight from and into struct eng_event: generated
- * structs in between, filled, measured and packed, took a third of the time that a record takes.
- * The descriptors that protobuf-c generates say which fields a type has.
+ * A body is read field by field, straight into struct eng_event: generated structs in between took
+ * a third of the time that a record takes. The descriptors that protobuf-c generates say which
+ * fields a type has.
  */
 #include "server/record_int.h"
 
 #include "api/definition.h"
 #include "api/wire.h"
-#include "base/message.h"
+#include "base/varint.h"
 #include "proto/record.pb-c.h"
 
 #include <inttypes.h>
@@ -191,63 +191,6 @@ const struct record_member *
 record_member(const ProtobufCFieldDescriptor *field)
 {
 	return member_of(field);
-}
-
-/* ----------------------------------------------------------------------------------- encoding */
-
-static void
-put_list(struct buf *to, const ProtobufCFieldDescriptor *field, const struct eng_event *event,
-    const struct record_member *member)
-{
-	const struct bytes *items;
-	uint32_t count;
-	memcpy(&items, (const uint8_t *)event + member->offset, sizeof(items));
-	memcpy(&count, (const uint8_t *)event + member->count_offset, sizeof(count));
-	for (uint32_t i = 0; i < count; i++)
-		message_put_bytes(to, field->id, items[i]);
-}
-
-/* A field is absent when it is zero or empty: that is also what an absent field decodes to. */
-static void
-put_field(struct buf *to, const ProtobufCFieldDescriptor *field, const struct eng_event *event)
-{
-	const struct record_member *member = member_of(field);
-	const uint8_t *from = (const uint8_t *)event + member->offset;
-	switch (member->kind) {
-	case MEMBER_U32:
-		if (le32_load(from) != 0)
-			message_put_number(to, field->id, le32_load(from));
-		return;
-	case MEMBER_U64:
-		if (le64_load(from) != 0)
-			message_put_number(to, field->id, le64_load(from));
-		return;
-	case MEMBER_UUID_IF:
-		if (bytes_zero(from, sizeof(struct uuid)))
-			return;
-		/* fall through */
-	case MEMBER_UUID:
-		message_put_bytes(to, field->id, bytes_of(from, sizeof(struct uuid)));
-		return;
-	case MEMBER_BYTES:
-		if (((const struct bytes *)(const void *)from)->size != 0)
-			message_put_bytes(to, field->id, *(const struct bytes *)(const void *)from);
-		return;
-	case MEMBER_LIST:
-		put_list(to, field, event, member);
-		return;
-	}
-}
-
-size_t
-record_encode(const struct eng_event *event, struct buf *to)
-{
-	const struct type_row *row = type_find((uint16_t)event->type);
-	size_t before = buf_used(to);
-	froe_assert(row != NULL && row->type == event->type);
-	for (unsigned i = 0; i < row->descriptor->n_fields; i++)
-		put_field(to, &row->descriptor->fields[i], event);
-	return buf_used(to) - before;
 }
 
 /* ----------------------------------------------------------------------------------- decoding */

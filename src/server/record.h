@@ -3,7 +3,8 @@
  *
  * Purpose     One codec for all types: the fields of a message in proto/record.proto have the
  *             names of the members of struct eng_event, so a table of members and protobuf-c's
- *             descriptors do the work; a new event needs a message and a row, no code.
+ *             descriptors do the work; a new event needs a message and a row, no code. The few
+ *             types that every run has are written by code of their own.
  * Ownership   encode appends to the caller's buffer. Decoded bytes lie in the arena or in the body.
  * Threading   none of its own.
  * Failure     decode: FROE_CORRUPT (not the message of its type), FROE_INCOMPATIBLE (a type this
@@ -22,7 +23,11 @@
 /* Types from here on may be skipped by a reader that does not know them. */
 #define RECORD_TYPE_OPTIONAL 0x8000u
 
-/* Appends the body; returns its size. */
+/* Writes the body, of record_size_max() bytes at most; returns its end. */
+size_t record_size_max(const struct eng_event *event);
+uint8_t *record_store(const struct eng_event *event, uint8_t *to);
+
+/* Appends the body to a buffer; returns its size. */
 size_t record_encode(const struct eng_event *event, struct buf *to);
 
 /* ret_event->type 0: a type that may be skipped, and is. */

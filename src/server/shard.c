@@ -210,27 +210,42 @@ step_resolve(struct shard *shard, size_t count)
 	}
 }
 
-/* All events of the step go into one frame. */
+/* No less than what the log takes of it. */
+static size_t
+step_size_max(const struct eng_output *output)
+{
+	size_t size = 0;
+	for (size_t i = 0; i < output->event_count; i++)
+		size += log_record_span(record_size_max(&output->events[i]));
+	return size;
+}
+
+/* All events of the step go into one frame. They are encoded where they will lie there, if that is
+ * known. */
 static void
 step_append(struct shard *shard, const struct eng_output *output)
 {
-	size_t count = output->event_count, at = 0;
+	size_t count = output->event_count, size_max = step_size_max(output);
 	step_reserve(shard, count);
 	buf_reset(&shard->bodies);
+	uint8_t *at = log_tail(shard->log, size_max);
+	if (at == NULL)
+		at = buf_reserve(&shard->bodies, size_max);
+	const uint8_t *end = at + size_max;
 	for (size_t i = 0; i < count; i++) {
 		const struct eng_event *event = &output->events[i];
+		uint8_t *body = at + LOG_RECORD_HEADER_BYTES;
+		size_t size = (size_t)(record_store(event, body) - body);
 		shard->entries[i] = (struct log_entry){
 		    .type = (uint16_t)event->type,
 		    .flags = record_flags(event->type),
 		    .run_event_no = event->run_event_no,
 		    .run_key = event->run,
 		    .time_ns = event->time_ns,
-		    .body.size = record_encode(event, &shard->bodies),
+		    .body = bytes_of(body, size),
 		};
-	}
-	for (size_t i = 0; i < count; i++) { /* the buffer has stopped moving */
-		shard->entries[i].body.data = shard->bodies.data + at;
-		at += shard->entries[i].body.size;
+		at += log_record_span(size);
+		froe_assert(at <= end);
 	}
 	log_append(shard->log, shard->clock.now_ns, shard->entries, count, shard->places);
 	step_resolve(shard, count);

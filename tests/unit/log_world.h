@@ -202,6 +202,29 @@ world_turn(struct world *world)
 	world_turn_alone(world);
 }
 
+static inline size_t
+step_bytes(size_t count, const size_t *sizes)
+{
+	size_t sum = 0;
+	for (size_t i = 0; i < count; i++)
+		sum += (LOG_RECORD_HEADER_BYTES + sizes[i] + 7) & ~(size_t)7;
+	return sum;
+}
+
+/* As who encodes them there does: the bodies of a step where the log will have them. */
+static inline void
+world_move_bodies(uint8_t *at, size_t count, struct log_entry *entries)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct bytes body = entries[i].body;
+		uint8_t *to = at + LOG_RECORD_HEADER_BYTES;
+		if (body.size > 0)
+			memcpy(to, body.data, body.size);
+		entries[i].body = bytes_of(to, body.size);
+		at += log_record_span(body.size);
+	}
+}
+
 /* Appends a step of `count` records with bodies of such sizes; there must be room. */
 static inline void
 world_append(struct world *world, size_t count, const size_t *sizes)
@@ -225,6 +248,9 @@ world_append(struct world *world, size_t count, const size_t *sizes)
 		used += sizes[i];
 	}
 	assert_true(used + 64 <= 2 * LOG_FRAME_BYTES_MAX);
+	uint8_t *tail = log_tail(world->log, step_bytes(count, sizes));
+	if (tail != NULL && world->now_ns % 2 == 0)
+		world_move_bodies(tail, count, entries);
 	log_append(world->log, world->now_ns, entries, count, places);
 	for (size_t i = 0; i < count; i++) {
 		const struct log_entry *entry = &entries[i];
@@ -240,15 +266,6 @@ world_append(struct world *world, size_t count, const size_t *sizes)
 	}
 	mem_free(entries);
 	mem_free(places);
-}
-
-static inline size_t
-step_bytes(size_t count, const size_t *sizes)
-{
-	size_t sum = 0;
-	for (size_t i = 0; i < count; i++)
-		sum += (LOG_RECORD_HEADER_BYTES + sizes[i] + 7) & ~(size_t)7;
-	return sum;
 }
 
 static inline void

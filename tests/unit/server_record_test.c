@@ -349,6 +349,7 @@ test_record__every_type_comes_back(void **state)
 		buf_push_text(&body, "before"); /* encode appends */
 		size_t size = record_encode(&put, &body);
 		assert_int_equal(buf_used(&body), 6 + size);
+		assert_true(size <= record_size_max(&put));
 		struct log_record record = record_of(&put, bytes_of(body.data + 6, size));
 		assert_int_equal(record_decode(&record, &arena, &got, &fault), FROE_OK);
 		expect_same(type, &put, &got);

@@ -1,8 +1,8 @@
 /*
- * The index's values, as LMDB may hand them out: rows, places, meta, blocks of posting lists, spans
- * of texts.
+ * The index's values, as LMDB may hand them out: rows, leaves of ids, meta, blocks of posting
+ * lists, spans of texts.
  *
- * Input: u8 which: 0 row, 1 place, 2 meta, 3 block, 4 texts; bit 7 makes its hash good; u8 size of
+ * Input: u8 which: 0 row, 1 ids, 2 meta, 3 block, 4 texts; bit 7 makes its hash good; u8 size of
  * the key, the key, the value.
  *
  * What decodes encodes to a value that decodes to the same; its parts lie within the value; what is
@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "index/ids_int.h"
 #include "index/post_int.h"
 #include "index/row_int.h"
 #include "index/texts.h"
@@ -24,7 +25,7 @@ expect_within(struct bytes part, struct bytes whole)
 		    part.data + part.size <= whole.data + whole.size);
 }
 
-/* As row.c and post.c have it: of what follows the hash, seeded with that of the key. */
+/* As row.c, ids.c and post.c have it: of what follows the hash, seeded with that of the key. */
 static void
 seal(struct bytes key, uint8_t *value, size_t size, size_t hash_size)
 {
@@ -65,16 +66,16 @@ judge_row(struct bytes key, struct bytes value)
 }
 
 static void
-judge_place(struct bytes key, struct bytes value)
+judge_ids(struct bytes key, struct bytes value)
 {
-	struct row_key row;
 	struct uuid id;
-	uint8_t again[ROW_PLACE_SIZE];
-	if (!row_place_decode(key, value, &row))
+	uint32_t count;
+	uint8_t again[IDS_VALUE_SIZE_MAX];
+	if (!ids_decode(key, value, &count))
 		return;
 	memcpy(id.bytes, key.data, sizeof(id.bytes));
-	row_place_encode(again, id, row);
-	froe_assert(memcmp(again, value.data, sizeof(again)) == 0);
+	froe_assert(ids_encode(id, value.data + IDS_HEAD_SIZE, count, again) == value.size);
+	froe_assert(memcmp(again, value.data, value.size) == 0);
 }
 
 static void
@@ -140,7 +141,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (kind == 0)
 		judge_row(key, bytes);
 	else if (kind == 1)
-		judge_place(key, bytes);
+		judge_ids(key, bytes);
 	else if (kind == 2)
 		judge_meta(bytes);
 	else if (kind == 3)

@@ -743,13 +743,9 @@ uint32_t eng_children(const struct eng *eng, uint64_t run,
     void (*each)(void *context, const struct eng_child_view *child), void *context);
 
 bool eng_run_status(const struct eng *eng, uint64_t run, enum eng_status *ret_status);
-/* Whose an open run is, and what it is at. */
-struct eng_run_stand {
-	uint32_t tenant;
-	enum eng_status status;
-	bool scheduled; /* it has not begun */
-};
-bool eng_run_stand(const struct eng *eng, uint64_t run, struct eng_run_stand *ret_stand);
+/* And whose the run is; *ret_scheduled: it has not begun. */
+bool eng_run_stands(const struct eng *eng, uint64_t run, uint32_t *ret_tenant,
+    enum eng_status *ret_status, bool *ret_scheduled);
 /* All open runs, oldest first. */
 void eng_runs_open(const struct eng *eng,
     void (*each)(void *context, uint64_t run, const struct eng_run_info *info,

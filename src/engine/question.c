@@ -238,16 +238,15 @@ eng_run_status(const struct eng *eng, uint64_t key, enum eng_status *ret_status)
 }
 
 bool
-eng_run_stand(const struct eng *eng, uint64_t key, struct eng_run_stand *ret_stand)
+eng_run_stands(const struct eng *eng, uint64_t key, uint32_t *ret_tenant,
+    enum eng_status *ret_status, bool *ret_scheduled)
 {
 	const struct eng_run *run = eng_run_get(eng, key);
 	if (run == NULL)
 		return false;
-	*ret_stand = (struct eng_run_stand){
-	    .tenant = run_tenant(run)->id,
-	    .status = (enum eng_status)run->status,
-	    .scheduled = run->version->number == 0,
-	};
+	*ret_tenant = run_tenant(run)->id;
+	*ret_status = (enum eng_status)run->status;
+	*ret_scheduled = run->version->number == 0;
 	return true;
 }
 

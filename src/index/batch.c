@@ -2,15 +2,16 @@
  * Commit: sort what is pending by run; of each run, what it is now is folded from its old row and
  * the calls; rows are written in order of keys. What that changes in the table of ids and in the
  * lists is collected, sorted by key, and written after them, then `applied`; one transaction with
- * LMDB's default, synced, flags. A row or an id above the last one of its table is appended without
- * a look-up (a batch of new runs is mostly of that kind). A block of a list is read and written
- * once a batch, however many of the batch's runs it gets.
+ * LMDB's default, synced, flags. A row above the last one of its table is appended without a
+ * look-up (a batch of new runs is mostly of that kind). A block of a list, or a leaf of ids, is
+ * read and written once a batch, however many of the batch's runs it gets.
  *
  * The map is full: abort, double it, write the batch again from memory.
  */
 #include "index/index_int.h"
 
 #include "base/mem.h"
+#include "index/ids_int.h"
 #include "index/texts.h"
 
 #include <string.h>
@@ -25,7 +26,6 @@ struct batch {
 	MDB_cursor *lists;
 	struct row_key last; /* of the table, while has_last */
 	bool has_last;
-	struct uuid last_id; /* of the table of ids; nil: there is none */
 };
 
 /* One run: what it was, and what it is now. */
@@ -239,58 +239,11 @@ batch_runs(struct index *index, struct batch *batch)
 	return code;
 }
 
-/* Two runs may have had one id, the first of them so long ago that the engine does not know it any
- * more (ENG_CLOSED_TTL_NS): the id is the newer one's, whichever of them is put or goes first. */
-static int
-place_put(struct batch *batch, struct place *place)
-{
-	uint8_t bytes[ROW_PLACE_SIZE];
-	struct row_key known;
-	MDB_val key = {.mv_data = place->id.bytes, .mv_size = ROW_ID_SIZE};
-	MDB_val value = {.mv_data = bytes, .mv_size = sizeof(bytes)};
-	bool append = memcmp(place->id.bytes, batch->last_id.bytes, ROW_ID_SIZE) > 0;
-	row_place_encode(bytes, place->id, place->key);
-	if (append)
-		batch->last_id = place->id;
-	int code = mdb_cursor_put(
-	    batch->ids, &key, &value, append ? MDB_APPEND : MDB_NOOVERWRITE);
-	if (append || code != MDB_KEYEXIST)
-		return code;
-	if (!row_place_decode(bytes_of(place->id.bytes, ROW_ID_SIZE),
-	        bytes_of(value.mv_data, value.mv_size), &known))
-		return MDB_CORRUPTED;
-	if (row_key_number(&known) > row_key_number(&place->key))
-		return 0;
-	value = (MDB_val){.mv_data = bytes, .mv_size = sizeof(bytes)};
-	return mdb_cursor_put(batch->ids, &key, &value, 0);
-}
-
-static int
-place_remove(struct batch *batch, struct place *place)
-{
-	struct row_key known;
-	MDB_val key = {.mv_data = place->id.bytes, .mv_size = ROW_ID_SIZE}, value;
-	int code = mdb_cursor_get(batch->ids, &key, &value, MDB_SET_KEY);
-	if (code != 0)
-		return code == MDB_NOTFOUND ? 0 : code;
-	if (!row_place_decode(bytes_of(place->id.bytes, ROW_ID_SIZE),
-	        bytes_of(value.mv_data, value.mv_size), &known))
-		return MDB_CORRUPTED;
-	bool own = memcmp(known.bytes, place->key.bytes, ROW_KEY_SIZE) == 0;
-	return own ? mdb_cursor_del(batch->ids, 0) : 0;
-}
-
 static int
 batch_places(struct index *index, struct batch *batch)
 {
-	const struct places *places = &index->places;
-	int code = 0;
 	places_sort(&index->places);
-	for (size_t i = 0; i < places->count && code == 0; i++) {
-		struct place *place = &places->all[places->sorted[i].at];
-		code = place->gone ? place_remove(batch, place) : place_put(batch, place);
-	}
-	return code;
+	return ids_write(batch->ids, &index->places, &index->ids_had, &index->ids_now);
 }
 
 /* The changes of one block. A new one is written with one look-up. */
@@ -343,35 +296,32 @@ batch_meta(struct index *index, struct batch *batch, uint64_t applied, bool comp
 	return mdb_put(batch->txn, index->meta, &key, &value, 0);
 }
 
-/* The last key of a table, of so many bytes; *ret_has: there is one. */
+/* The last key of the table of runs. */
 static int
-last_key(MDB_cursor *cursor, void *to, size_t size, bool *ret_has)
+last_key(struct batch *batch)
 {
 	MDB_val key, value;
-	int code = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
-	*ret_has = code == 0;
+	int code = mdb_cursor_get(batch->runs, &key, &value, MDB_LAST);
+	batch->has_last = code == 0;
 	if (code == MDB_NOTFOUND)
 		return 0;
-	if (code == 0 && key.mv_size != size)
+	if (code == 0 && key.mv_size != ROW_KEY_SIZE)
 		return MDB_CORRUPTED;
 	if (code == 0)
-		memcpy(to, key.mv_data, size);
+		memcpy(batch->last.bytes, key.mv_data, ROW_KEY_SIZE);
 	return code;
 }
 
-/* The cursors, and what is behind all that their tables have. */
+/* The cursors, and what is behind all that the table of runs has. */
 static int
 batch_open(struct index *index, struct batch *batch)
 {
-	bool has_id;
 	int code = mdb_cursor_open(batch->txn, index->runs, &batch->runs);
 	if (code == 0)
 		code = mdb_cursor_open(batch->txn, index->ids, &batch->ids);
 	if (code == 0)
 		code = mdb_cursor_open(batch->txn, index->lists, &batch->lists);
-	if (code == 0)
-		code = last_key(batch->runs, batch->last.bytes, ROW_KEY_SIZE, &batch->has_last);
-	return code == 0 ? last_key(batch->ids, batch->last_id.bytes, ROW_ID_SIZE, &has_id) : code;
+	return code == 0 ? last_key(batch) : code;
 }
 
 /* One attempt; the transaction is over in any case. */

@@ -2,6 +2,7 @@
  * Invariant 3: each row's terms have the run's bit, each row its id; and as many bits and ids as
  * that makes are there, so none is left over.
  */
+#include "index/ids_int.h"
 #include "index/index_int.h"
 
 struct count {
@@ -33,23 +34,19 @@ check_terms(MDB_txn *txn, const struct index *index, const struct index_run *run
 
 /* True: the id is this run's, and not that of a newer one that has it too. */
 static bool
-check_id(MDB_txn *txn, const struct index *index, const struct index_run *run)
+check_id(MDB_cursor *ids, const struct index_run *run)
 {
-	struct uuid id = run->id;
 	struct row_key row_key, want = row_key_of(run->tenant, run->number);
-	MDB_val key = {.mv_data = id.bytes, .mv_size = ROW_ID_SIZE}, value;
-	int code = mdb_get(txn, index->ids, &key, &value);
+	int code = ids_find(ids, run->id, &row_key);
 	froe_assert(code == 0);
-	bool good = row_place_decode(bytes_of(id.bytes, ROW_ID_SIZE),
-	    bytes_of(value.mv_data, value.mv_size), &row_key);
-	froe_assert(good);
 	bool own = memcmp(row_key.bytes, want.bytes, ROW_KEY_SIZE) == 0;
 	froe_assert(own || row_key_number(&row_key) > run->number);
 	return own;
 }
 
 static void
-check_rows(MDB_txn *txn, const struct index *index, MDB_cursor *cursor, struct count *count)
+check_rows(MDB_txn *txn, const struct index *index, MDB_cursor *cursor, MDB_cursor *ids,
+    struct count *count)
 {
 	MDB_val key, value;
 	struct index_run run;
@@ -60,7 +57,7 @@ check_rows(MDB_txn *txn, const struct index *index, MDB_cursor *cursor, struct c
 		check_terms(txn, index, &run, count);
 		if (run.seq == 0)
 			continue;
-		count->ids += check_id(txn, index, &run) ? 1 : 0;
+		count->ids += check_id(ids, &run) ? 1 : 0;
 	}
 }
 
@@ -80,25 +77,41 @@ list_bits(MDB_cursor *cursor)
 	return bits;
 }
 
+static uint64_t
+ids_count(MDB_cursor *cursor)
+{
+	MDB_val key, value;
+	uint64_t all = 0;
+	uint32_t count;
+	int code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+	for (; code == 0; code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+		bool good = ids_decode(bytes_of(key.mv_data, key.mv_size),
+		    bytes_of(value.mv_data, value.mv_size), &count);
+		froe_assert(good);
+		all += count;
+	}
+	return all;
+}
+
 void
 index_check(struct index *index)
 {
 	struct count count = {0};
 	MDB_txn *txn;
-	MDB_cursor *runs, *lists;
-	MDB_stat ids;
+	MDB_cursor *runs, *lists, *ids;
 	int code = mdb_txn_begin(index->env, NULL, MDB_RDONLY, &txn);
 	froe_assert(code == 0);
 	code = mdb_cursor_open(txn, index->runs, &runs);
 	froe_assert(code == 0);
 	code = mdb_cursor_open(txn, index->lists, &lists);
 	froe_assert(code == 0);
-	code = mdb_stat(txn, index->ids, &ids);
+	code = mdb_cursor_open(txn, index->ids, &ids);
 	froe_assert(code == 0);
-	check_rows(txn, index, runs, &count);
+	check_rows(txn, index, runs, ids, &count);
 	froe_assert(list_bits(lists) == count.bits);
-	froe_assert(ids.ms_entries == count.ids);
+	froe_assert(ids_count(ids) == count.ids);
 	mdb_cursor_close(runs);
 	mdb_cursor_close(lists);
+	mdb_cursor_close(ids);
 	mdb_txn_abort(txn);
 }

@@ -8,6 +8,7 @@
 #include "index/index_int.h"
 
 #include "base/mem.h"
+#include "index/ids_int.h"
 #include "index/page_int.h"
 
 #include <errno.h>
@@ -204,13 +205,13 @@ static bool
 entry_good(const char *table, struct bytes key, struct bytes value)
 {
 	struct index_run run;
-	struct row_key place;
+	uint32_t count;
 	struct row_meta meta;
 	struct block block;
 	if (strcmp(table, "runs") == 0)
 		return row_decode(key, value, &run);
 	if (strcmp(table, "ids") == 0)
-		return row_place_decode(key, value, &place);
+		return ids_decode(key, value, &count);
 	if (strcmp(table, "lists") == 0)
 		return block_decode(key, value, &block);
 	return strcmp(table, "meta") == 0 && row_meta_decode(value, &meta);
@@ -333,6 +334,8 @@ index_open_once(const char *dir, struct uuid store, struct index **ret_index, bo
 	snprintf(index->dir, sizeof(index->dir), "%s", dir);
 	arena_init(&index->arena, 0);
 	buf_init(&index->row);
+	buf_init(&index->ids_had);
+	buf_init(&index->ids_now);
 	buf_init(&index->workers);
 	err = index_load(index, ret_foreign, fault);
 	if (err != FROE_OK || *ret_foreign) {
@@ -397,6 +400,8 @@ index_close(struct index *index)
 	changes_release(&index->changes);
 	arena_release(&index->arena);
 	buf_release(&index->row);
+	buf_release(&index->ids_had);
+	buf_release(&index->ids_now);
 	buf_release(&index->workers);
 	mem_free(index);
 }

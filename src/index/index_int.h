@@ -102,6 +102,8 @@ struct index {
 	struct places places;
 	struct changes changes;
 	struct buf row;
+	struct buf ids_had;
+	struct buf ids_now;
 	struct buf workers;
 };
 

@@ -2,19 +2,31 @@
  * One run by its id: a read transaction; the row is decoded, and its hash checked, where LMDB
  * mapped it, and lent to the callback.
  */
+#include "index/ids_int.h"
 #include "index/index_int.h"
+
+static int
+find_id(const struct index *index, MDB_txn *txn, struct uuid id, struct row_key *ret_key)
+{
+	MDB_cursor *ids;
+	int code = mdb_cursor_open(txn, index->ids, &ids);
+	if (code != 0)
+		return code;
+	code = ids_find(ids, id, ret_key);
+	mdb_cursor_close(ids);
+	return code;
+}
 
 static enum froe_err
 find_in(struct index *index, MDB_txn *txn, struct uuid id, struct index_run *ret_run)
 {
-	MDB_val key = {.mv_data = id.bytes, .mv_size = ROW_ID_SIZE}, value;
+	MDB_val key, value;
 	struct row_key row_key;
-	int code = mdb_get(txn, index->ids, &key, &value);
+	int code = find_id(index, txn, id, &row_key);
+	if (code == MDB_CORRUPTED)
+		return index_damage(index, "damaged ids", NULL);
 	if (code != 0)
 		return index_fault(index, code, "find an id", NULL);
-	if (!row_place_decode(bytes_of(id.bytes, ROW_ID_SIZE),
-	        bytes_of(value.mv_data, value.mv_size), &row_key))
-		return index_damage(index, "damaged id", NULL);
 	key = (MDB_val){.mv_data = row_key.bytes, .mv_size = ROW_KEY_SIZE};
 	code = mdb_get(txn, index->runs, &key, &value);
 	if (code == MDB_NOTFOUND)

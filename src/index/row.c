@@ -3,7 +3,6 @@
  *         workflow  [46,48) of metadata  [48,50) of workers  [50] status  [51] flags
  *         [52,56) size of places  [56,..) the parent if FLAG_PARENT, workflow, metadata, workers,
  *         places
- * ids     [0,8) hash  [8,20) key in runs
  * meta    [0,8) hash  [8,12) format  [12,16) 1: complete  [16,32) store  [32,40) applied
  *
  * Little-endian, but for keys. The hash is XXH3 of the bytes after it, seeded with that of the key.
@@ -19,7 +18,6 @@
 #define FLAG_PARENT 1u
 
 static_assert(ROW_META_SIZE == 32 + 8, "meta is dense");
-static_assert(ROW_PLACE_SIZE == HASH_SIZE + ROW_KEY_SIZE, "a place is dense");
 
 static uint64_t
 value_hash(struct bytes key, const uint8_t *value, size_t size)
@@ -116,22 +114,6 @@ row_decode(struct bytes key, struct bytes value, struct index_run *ret_run)
 	ret_run->places = row_part(&at, places);
 	return texts_good(ret_run->metadata, &count) && count % 2 == 0 &&
 	    texts_good(ret_run->workers, &count) && count <= INDEX_WORKERS_MAX;
-}
-
-void
-row_place_encode(uint8_t to[ROW_PLACE_SIZE], struct uuid id, struct row_key key)
-{
-	memcpy(to + HASH_SIZE, key.bytes, ROW_KEY_SIZE);
-	le64_store(to, value_hash(bytes_of(id.bytes, ROW_ID_SIZE), to, ROW_PLACE_SIZE));
-}
-
-bool
-row_place_decode(struct bytes id, struct bytes value, struct row_key *ret_key)
-{
-	if (id.size != ROW_ID_SIZE || value.size != ROW_PLACE_SIZE || !value_good(id, value))
-		return false;
-	memcpy(ret_key->bytes, value.data + HASH_SIZE, ROW_KEY_SIZE);
-	return true;
 }
 
 void

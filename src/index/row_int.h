@@ -1,9 +1,8 @@
 /*
- * index/row: the bytes of the tables of runs, ids and meta.
+ * index/row: the bytes of the tables of runs and meta.
  *
  * Purpose     runs: (tenant, number), big-endian so that the order of bytes is the order of runs ->
- *             the row. ids: the run's id -> its key in runs. meta: what the index is of and how far
- *             it goes.
+ *             the row. meta: what the index is of and how far it goes. (index/ids_int.h has ids.)
  *             Every value begins with a hash of its key and itself: LMDB's pages have none.
  * Ownership   decoded rows point into the bytes they were decoded from.
  * Failure     decoders return false for bytes that no encoder wrote.
@@ -20,11 +19,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ROW_FORMAT 3u
+#define ROW_FORMAT 4u
 #define ROW_KEY_SIZE 12
 #define ROW_ID_SIZE 16
 #define ROW_HEAD_SIZE 56
-#define ROW_PLACE_SIZE 20
 #define ROW_META_SIZE 40
 #define ROW_WORKFLOW_BYTES_MAX UINT16_MAX
 
@@ -60,9 +58,6 @@ uint64_t row_key_number(const struct row_key *key);
 
 void row_encode(struct buf *to, const struct index_run *run);
 bool row_decode(struct bytes key, struct bytes value, struct index_run *ret_run);
-
-void row_place_encode(uint8_t to[ROW_PLACE_SIZE], struct uuid id, struct row_key key);
-bool row_place_decode(struct bytes id, struct bytes value, struct row_key *ret_key);
 
 void row_meta_encode(uint8_t to[ROW_META_SIZE], const struct row_meta *meta);
 bool row_meta_decode(struct bytes value, struct row_meta *ret_meta);

@@ -174,14 +174,16 @@ index_touches(const struct eng_event *event)
 static struct indexer_entry *
 index_touch_row(struct hub *hub, struct indexer_job *job, const struct eng_event *event)
 {
-	struct eng_run_stand stand;
 	struct bytes worker = {0};
-	if (!eng_run_stand(hub->shard->eng, event->run, &stand))
+	uint32_t tenant;
+	enum eng_status status;
+	bool scheduled;
+	if (!eng_run_stands(hub->shard->eng, event->run, &tenant, &status, &scheduled))
 		return NULL;
 	if (event->type == ENG_EV_TASK_ASSIGNED)
 		worker = eng_worker_name(hub->shard->eng, event->worker);
 	return indexer_rows_touch(
-	    job, stand.tenant, event->run, worker, indexer_kinds(stand.status, stand.scheduled));
+	    job, tenant, event->run, worker, indexer_kinds(status, scheduled));
 }
 
 /* A record behind the run's end. One of an open run is in the row of its end. */

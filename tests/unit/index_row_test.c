@@ -178,23 +178,12 @@ test_row__counts(void **state)
 }
 
 static void
-test_row__place_and_meta(void **state)
+test_row__meta(void **state)
 {
-	struct uuid id = {{1, 2, 3}};
-	struct row_key key = row_key_of(3, 77), read;
 	struct row_meta meta = {.format = 5, .complete = true, .store = {{9}}, .applied = 42};
 	struct row_meta meta_read;
-	uint8_t place[ROW_PLACE_SIZE + 1], bytes[ROW_META_SIZE + 1];
+	uint8_t bytes[ROW_META_SIZE + 1];
 	(void)state;
-	row_place_encode(place, id, key);
-	struct bytes id_bytes = bytes_of(id.bytes, ROW_ID_SIZE);
-	assert_true(row_place_decode(id_bytes, bytes_of(place, ROW_PLACE_SIZE), &read));
-	assert_int_equal(row_key_number(&read), 77);
-	assert_false(row_place_decode(id_bytes, bytes_of(place, ROW_PLACE_SIZE + 1), &read));
-	assert_false(row_place_decode(
-	    bytes_of(id.bytes, ROW_ID_SIZE - 1), bytes_of(place, ROW_PLACE_SIZE), &read));
-	place[12] ^= 1;
-	assert_false(row_place_decode(id_bytes, bytes_of(place, ROW_PLACE_SIZE), &read));
 	row_meta_encode(bytes, &meta);
 	assert_true(row_meta_decode(bytes_of(bytes, ROW_META_SIZE), &meta_read));
 	assert_true(meta_read.complete);
@@ -292,7 +281,7 @@ main(void)
 	    cmocka_unit_test(test_row__round_trip),
 	    cmocka_unit_test(test_row__damaged),
 	    cmocka_unit_test(test_row__counts),
-	    cmocka_unit_test(test_row__place_and_meta),
+	    cmocka_unit_test(test_row__meta),
 	    cmocka_unit_test(test_row__terms),
 	    cmocka_unit_test(test_row__block),
 	};

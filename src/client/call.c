@@ -38,7 +38,7 @@ call_abandon(struct froe_client *client, struct request *request)
 	if (request->state == REQUEST_SENT || request->busy)
 		return;
 	client_forget(client, request);
-	request_free(request);
+	request_free(&client->requests, request);
 }
 
 enum froe_err
@@ -68,7 +68,7 @@ call_make(struct froe_client *client, struct call *call, uint32_t number,
 	if (err == FROE_OK)
 		err = call_room(client, 0, call->error);
 	if (err == FROE_OK) {
-		struct request *request = request_new(client_request_id(client), number, body,
+		struct request *request = request_new(&client->requests, number, body,
 		    call_answer, call);
 		err = call_wait(client, call, request, client_deadline_ns(timeout_ms));
 	}

@@ -74,12 +74,6 @@ client_may_wait(const struct froe_client *client, struct froe_error *error)
 
 /* -------------------------------------------------------------------------------- requests */
 
-uint64_t
-client_request_id(struct froe_client *client)
-{
-	return ++client->request_last;
-}
-
 struct buf *
 client_body(struct froe_client *client)
 {
@@ -113,7 +107,7 @@ client_submit(struct froe_client *client, struct request *request)
 {
 	request->state = REQUEST_WAITING;
 	list_push(waiting_list(client, request), &request->node);
-	map_put_u64(&client->requests, request->id, request);
+	requests_put(&client->requests, request);
 	client_kick(client);
 }
 
@@ -122,14 +116,14 @@ client_submit_first(struct froe_client *client, struct request *request)
 {
 	request->state = REQUEST_WAITING;
 	list_push_front(waiting_list(client, request), &request->node);
-	map_put_u64(&client->requests, request->id, request);
+	requests_put(&client->requests, request);
 	client_kick(client);
 }
 
 void
 client_forget(struct froe_client *client, struct request *request)
 {
-	froe_assert(map_remove_u64(&client->requests, request->id) == request);
+	requests_remove(&client->requests, request);
 	list_remove(&request->node);
 	if (request->state == REQUEST_SENT) {
 		froe_assert(client->sent_count > 0);
@@ -144,7 +138,7 @@ client_finish(struct froe_client *client, struct request *request, const Froe__E
 	client_forget(client, request);
 	if (request->answer != NULL && !request->abandoned)
 		request->answer(client, request, envelope, error);
-	request_free(request);
+	request_free(&client->requests, request);
 }
 
 /* ----------------------------------------------------------------------------------- turns */
@@ -375,6 +369,7 @@ client_new(const struct froe_client_options *options)
 	list_init(&client->sent);
 	list_init(&client->watching);
 	list_init(&client->later);
+	requests_init(&client->requests);
 	arena_init(&client->arena, (size_t)64 << 20);
 	buf_init(&client->body);
 	dice_init(&client->dice);
@@ -475,7 +470,7 @@ client_free(struct froe_client *client)
 {
 	link_release(&client->link);
 	tls_context_close(client->tls);
-	map_release(&client->requests);
+	requests_release(&client->requests);
 	arena_release(&client->arena);
 	buf_release(&client->body);
 	if (client->wake_fd >= 0)

@@ -7,7 +7,7 @@
  *             that waits in a no_thread client. Only the stepper connects, drops, reads and waits;
  *             any thread may encode requests and write them to the socket. Callbacks are made by
  *             the stepper with the lock open; whatever they hold is marked busy.
- * Invariants  1. a request is in the map and in exactly one of waiting, waiting_worker, sent,
+ * Invariants  1. a request is in `requests` and in exactly one of waiting, waiting_worker, sent,
  *                watching, later.
  *             2. sent_count is the length of sent.
  *             3. session READY implies link OPEN.
@@ -23,7 +23,6 @@
 #include "client/wire.h"
 
 #include "base/list.h"
-#include "base/map.h"
 #include "base/sm.h"
 
 #include <pthread.h>
@@ -96,8 +95,7 @@ struct froe_client {
 	uint32_t heartbeat_lost_ms;
 
 	/* requests */
-	uint64_t request_last;
-	struct map requests; /* by id */
+	struct requests requests;
 	struct list waiting;
 	struct list waiting_worker;
 	struct list sent;
@@ -119,14 +117,13 @@ bool client_is_stepper(const struct froe_client *client);
 /* Queues a request and sends it if it can be sent now. */
 void client_submit(struct froe_client *client, struct request *request);
 void client_submit_first(struct froe_client *client, struct request *request);
-uint64_t client_request_id(struct froe_client *client);
 struct buf *client_body(struct froe_client *client); /* empty: for the body of one request */
 
-/* Ends a request: out of its list and the map, answered, freed. */
+/* Ends a request: out of its list and `requests`, answered, freed. */
 void client_finish(struct froe_client *client, struct request *request,
     const Froe__Envelope *envelope, const struct froe_error *error);
 
-/* Takes it out of the map and its list without an answer. */
+/* Takes it out of `requests` and its list without an answer. */
 void client_forget(struct froe_client *client, struct request *request);
 
 void client_wake(struct froe_client *client); /* the stepper, if it sleeps */

@@ -207,7 +207,6 @@ step_ask(struct task_step *step)
 {
 	struct froe_client *client = step->task->worker->client;
 	struct buf *body = client_body(client);
-	step->asked = client_request_id(client);
 	message_push(&step->message->base, body);
 	if (step->start != NULL) {
 		const struct froe_id *id = &step->start->options->id;
@@ -216,8 +215,10 @@ step_ask(struct task_step *step)
 		start_put(body, step->start, given ? id : NULL);
 		message_end(body, begun);
 	}
-	client_submit(client, request_encoded(step->asked, FROE__ENVELOPE__BODY_DURABLE_STEP,
-	    buf_bytes(body), step_answer, step));
+	struct request *request = request_encoded(&client->requests,
+	    FROE__ENVELOPE__BODY_DURABLE_STEP, buf_bytes(body), step_answer, step);
+	step->asked = request->id;
+	client_submit(client, request);
 }
 
 void
@@ -260,9 +261,10 @@ step_evict(struct task_step *step)
 	evict.has_node = true;
 	evict.node = step->message->node;
 	step->evict_ns = UINT64_MAX;
-	step->evict = client_request_id(client);
-	client_submit(client, request_new(step->evict, FROE__ENVELOPE__BODY_TASK_EVICT,
-	    &evict.base, evict_answer, step));
+	struct request *request = request_new(&client->requests, FROE__ENVELOPE__BODY_TASK_EVICT,
+	    &evict.base, evict_answer, step);
+	step->evict = request->id;
+	client_submit(client, request);
 }
 
 /* ----------------------------------------------------------------------------------- waiting */
@@ -296,7 +298,7 @@ step_wait(struct task_step *step)
 static void
 request_drop(struct froe_client *client, uint64_t id)
 {
-	struct request *request = id != 0 ? map_get_u64(&client->requests, id) : NULL;
+	struct request *request = id != 0 ? requests_find(&client->requests, id) : NULL;
 	if (request != NULL && !request->abandoned)
 		call_abandon(client, request);
 }

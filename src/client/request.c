@@ -3,7 +3,12 @@
 #include "base/mem.h"
 #include "base/message.h"
 
-#define WATCH_FRAME_SIZE_MAX 64u
+#define FRAME_MIN 192u /* most requests take less; a RunWatch does */
+#ifdef FROE_SLOW
+#define KEPT_MAX 0u /* sanitizers see each request come from the heap, and go there */
+#else
+#define KEPT_MAX 1024u /* bytes of a frame that is kept */
+#endif
 
 #define BODY(name) FROE__ENVELOPE__BODY_##name
 
@@ -66,28 +71,52 @@ request_kind(uint32_t number)
 	return known ? &kinds[number] : NULL;
 }
 
+/* A kept one, made larger if it has to be. */
+static struct request *
+request_take(struct requests *requests, size_t capacity)
+{
+	struct list *node = list_pop(&requests->kept);
+	struct request *request = NULL;
+	capacity = capacity > FRAME_MIN ? capacity : FRAME_MIN;
+	if (node != NULL)
+		request = container_of(node, struct request, node);
+	if (request == NULL || request->capacity < capacity)
+		request = mem_resize(request, sizeof(*request) + capacity);
+	else
+		capacity = request->capacity;
+	*request = (struct request){.capacity = capacity};
+	return request;
+}
+
+void
+request_free(struct requests *requests, struct request *request)
+{
+	if (request->capacity <= KEPT_MAX)
+		list_push_front(&requests->kept, &request->node);
+	else
+		mem_free(request);
+}
+
 /* The body is still to be written, to *ret_body. */
 static struct request *
-request_begin(uint64_t id, uint32_t number, size_t body_size, uint8_t **ret_body)
+request_begin(struct requests *requests, uint32_t number, size_t body_size, uint8_t **ret_body)
 {
-	froe_assert(id > 0);
-	size_t size = wire_frame_size(id, number, body_size);
-	size_t capacity = size > WATCH_FRAME_SIZE_MAX ? size : WATCH_FRAME_SIZE_MAX;
-	struct request *request = mem_alloc(sizeof(*request) + capacity);
+	struct request *request = request_take(requests, WIRE_HEAD_BYTES_MAX + body_size);
 	const struct request_kind *kind = request_kind(number);
-	*request = (struct request){
-	    .id = id, .number = number, .size = size, .capacity = capacity};
+	request->id = requests_number(requests);
+	request->number = number;
 	request->worker = kind != NULL && kind->worker;
-	*ret_body = wire_frame_begin(request->frame, id, number, body_size);
+	*ret_body = wire_frame_begin(request->frame, request->id, number, body_size);
+	request->size = (size_t)(*ret_body - request->frame) + body_size;
 	return request;
 }
 
 struct request *
-request_new(uint64_t id, uint32_t number, const ProtobufCMessage *body, request_answer *answer,
-    void *context)
+request_new(struct requests *requests, uint32_t number, const ProtobufCMessage *body,
+    request_answer *answer, void *context)
 {
 	uint8_t *to;
-	struct request *request = request_begin(id, number, message_size(body), &to);
+	struct request *request = request_begin(requests, number, message_size(body), &to);
 	message_encode(body, to);
 	request->answer = answer;
 	request->context = context;
@@ -95,22 +124,16 @@ request_new(uint64_t id, uint32_t number, const ProtobufCMessage *body, request_
 }
 
 struct request *
-request_encoded(uint64_t id, uint32_t number, struct bytes body, request_answer *answer,
-    void *context)
+request_encoded(struct requests *requests, uint32_t number, struct bytes body,
+    request_answer *answer, void *context)
 {
 	uint8_t *to;
-	struct request *request = request_begin(id, number, body.size, &to);
+	struct request *request = request_begin(requests, number, body.size, &to);
 	if (body.size > 0)
 		memcpy(to, body.data, body.size);
 	request->answer = answer;
 	request->context = context;
 	return request;
-}
-
-void
-request_free(struct request *request)
-{
-	mem_free(request);
 }
 
 void
@@ -123,8 +146,8 @@ request_watch(struct request *request)
 	watch.changes = request->run.changes;
 	request->number = FROE__ENVELOPE__BODY_RUN_WATCH;
 	size_t body_size = message_size(&watch.base);
-	request->size = wire_frame_size(request->id, request->number, body_size);
-	froe_assert(request->size <= request->capacity);
-	message_encode(&watch.base,
+	froe_assert(WIRE_HEAD_BYTES_MAX + body_size <= request->capacity);
+	uint8_t *end = message_encode(&watch.base,
 	    wire_frame_begin(request->frame, request->id, request->number, body_size));
+	request->size = (size_t)(end - request->frame);
 }

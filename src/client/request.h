@@ -13,6 +13,7 @@
 #ifndef CLIENT_REQUEST_H
 #define CLIENT_REQUEST_H
 
+#include "client/requests.h"
 #include "client/wire.h"
 
 #include "base/list.h"
@@ -64,11 +65,12 @@ struct request_kind {
 };
 const struct request_kind *request_kind(uint32_t number);
 
-struct request *request_new(uint64_t id, uint32_t number, const ProtobufCMessage *body,
+/* Under the next number. */
+struct request *request_new(struct requests *requests, uint32_t number,
+    const ProtobufCMessage *body, request_answer *answer, void *context);
+struct request *request_encoded(struct requests *requests, uint32_t number, struct bytes body,
     request_answer *answer, void *context);
-struct request *request_encoded(uint64_t id, uint32_t number, struct bytes body,
-    request_answer *answer, void *context);
-void request_free(struct request *request);
+void request_free(struct requests *requests, struct request *request);
 
 /* Turns it into a RunWatch of request->run. */
 void request_watch(struct request *request);

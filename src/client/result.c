@@ -49,7 +49,7 @@ result_complete(struct froe_task *task)
 	message_put_bytes(body, COMPLETE_OUTPUT,
 	    task->output_size > 0 ? bytes_of(task->output, task->output_size)
 				  : bytes_text("null"));
-	client_submit(client, request_encoded(client_request_id(client),
+	client_submit(client, request_encoded(&client->requests,
 	    FROE__ENVELOPE__BODY_TASK_COMPLETE, buf_bytes(body), result_answer, task));
 }
 
@@ -81,7 +81,7 @@ result_fail(struct froe_task *task)
 	fail.fatal = task->fatal;
 	fail.has_retry_after_ms = task->retry_after_ms != 0;
 	fail.retry_after_ms = task->retry_after_ms;
-	client_submit(client, request_new(client_request_id(client), FROE__ENVELOPE__BODY_TASK_FAIL,
+	client_submit(client, request_new(&client->requests, FROE__ENVELOPE__BODY_TASK_FAIL,
 	    &fail.base, result_answer, task));
 }
 

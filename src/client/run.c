@@ -59,7 +59,7 @@ watch_request(struct froe_client *client, const struct froe_id *run, bool change
     request_answer *answer, void *context)
 {
 	Froe__RunWatch empty = FROE__RUN_WATCH__INIT;
-	struct request *request = request_new(client_request_id(client),
+	struct request *request = request_new(&client->requests,
 	    FROE__ENVELOPE__BODY_RUN_WATCH, &empty.base, answer, context);
 	request->run.run = *run;
 	request->run.changes = changes;
@@ -99,7 +99,7 @@ watch_end(struct froe_client *client, struct request *request)
 	call_abandon(client, request);
 	if (!watching || client->stopping)
 		return;
-	client_submit(client, request_new(client_request_id(client),
+	client_submit(client, request_new(&client->requests,
 	    FROE__ENVELOPE__BODY_RUN_UNWATCH, &unwatch.base, NULL, NULL));
 }
 
@@ -109,7 +109,7 @@ froe_run_unwatch(struct froe_client *client, uint64_t watch)
 	if (client == NULL)
 		return;
 	client_lock(client);
-	struct request *request = map_get_u64(&client->requests, watch);
+	struct request *request = requests_find(&client->requests, watch);
 	if (request != NULL && request->number == FROE__ENVELOPE__BODY_RUN_WATCH &&
 	    !request->abandoned)
 		watch_end(client, request);

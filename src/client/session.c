@@ -136,10 +136,10 @@ session_push(struct froe_client *client, uint64_t request, uint32_t number,
     const ProtobufCMessage *body)
 {
 	size_t body_size = message_size(body);
-	size_t size = wire_frame_size(request, number, body_size);
-	uint8_t *to = buf_reserve(&client->link.out, size);
-	message_encode(body, wire_frame_begin(to, request, number, body_size));
-	buf_commit(&client->link.out, size);
+	uint8_t *to = buf_reserve(&client->link.out, WIRE_HEAD_BYTES_MAX + body_size);
+	uint8_t *end =
+	    message_encode(body, wire_frame_begin(to, request, number, body_size));
+	buf_commit(&client->link.out, (size_t)(end - to));
 }
 
 static void
@@ -154,7 +154,7 @@ session_greet(struct froe_client *client)
 	hello.has_push_window = true;
 	hello.push_window = client->push_window;
 	sm_move(session_table, &client->state, SESSION_GREETING);
-	client->hello_id = client_request_id(client);
+	client->hello_id = requests_number(&client->requests);
 	client->push_owed = 0;
 	link_push(&client->link, WIRE_PREFACE, WIRE_PREFACE_SIZE);
 	session_push(client, client->hello_id, FROE__ENVELOPE__BODY_HELLO, &hello.base);
@@ -340,7 +340,7 @@ static void
 session_answer(struct froe_client *client, const Froe__Envelope *envelope)
 {
 	struct froe_fault fault;
-	struct request *request = map_get_u64(&client->requests, envelope->request);
+	struct request *request = requests_find(&client->requests, envelope->request);
 	if (request == NULL || request->state == REQUEST_WAITING)
 		return; /* given up: nobody waits for it */
 	uint32_t body = envelope->body_case;
@@ -556,7 +556,7 @@ session_silence(struct froe_client *client, uint64_t now_ns)
 	if (client->ping_ns == 0) {
 		Froe__Ping ping = FROE__PING__INIT;
 		client->ping_ns = now_ns;
-		client_submit_first(client, request_new(client_request_id(client),
+		client_submit_first(client, request_new(&client->requests,
 		    FROE__ENVELOPE__BODY_PING, &ping.base, NULL, NULL));
 	} else if (now_ns >= client->ping_ns + SILENCE_NS - PING_NS) {
 		fault_set(&fault, FROE_TIMEOUT, "the server has been silent for 30 s");

@@ -172,7 +172,7 @@ start_request(struct froe_client *client, const struct start *from, request_answ
 	struct froe_id id = start_id(client, from);
 	struct buf *body = client_body(client);
 	start_put(body, from, &id);
-	struct request *request = request_encoded(client_request_id(client),
+	struct request *request = request_encoded(&client->requests,
 	    FROE__ENVELOPE__BODY_RUN_START, buf_bytes(body), answer, context);
 	request->run.run = id;
 	request->worker = from->parent != NULL;
@@ -272,7 +272,7 @@ many_request(struct froe_client *client, const struct start *starts, struct many
 		    "%zu runs take %zu bytes together; a message has at most %u: start fewer at a "
 		    "time", many->count, buf_used(body), FROE_MESSAGE_BYTES_MAX);
 	if (err == FROE_OK) {
-		*ret_request = request_encoded(client_request_id(client),
+		*ret_request = request_encoded(&client->requests,
 		    FROE__ENVELOPE__BODY_RUN_START_MANY, buf_bytes(body), many_answer, call);
 		(*ret_request)->worker = starts[0].parent != NULL;
 	}

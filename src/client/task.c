@@ -327,7 +327,7 @@ froe_task_log(struct froe_task *task, const char *line, struct froe_error *error
 		err = error_set(
 		    error, FROE_LEASE_LAPSED, "the lease was taken back: %s", task->reason);
 	if (err == FROE_OK) {
-		client_submit(client, request_new(client_request_id(client),
+		client_submit(client, request_new(&client->requests,
 		    FROE__ENVELOPE__BODY_TASK_LOG, &log.base, NULL, NULL));
 	}
 	client_unlock(client);
@@ -361,7 +361,7 @@ froe_task_stream(struct froe_task *task, const void *data, size_t size, struct f
 	bool wait = (task->streamed + 1) % STREAM_WINDOW == 0;
 	if (err == FROE_OK) {
 		stream.sequence = ++task->streamed;
-		struct request *request = request_new(client_request_id(client),
+		struct request *request = request_new(&client->requests,
 		    FROE__ENVELOPE__BODY_TASK_STREAM, &stream.base, wait ? call_answer : NULL,
 		    wait ? &call : NULL);
 		if (wait) /* a chunk given up would leave a gap: for as long as it takes */

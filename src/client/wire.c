@@ -7,26 +7,20 @@
 #define TAG_REQUEST 0x08u       /* field 1, varint */
 #define TAG_BODY(number) ((uint64_t)(number) << 3 | 2) /* length-delimited */
 
-size_t
-wire_frame_size(uint64_t request, uint32_t number, size_t body_size)
-{
-	size_t head = request != 0 ? 1 + varint_size(request) : 0;
-	return 4 + head + varint_size(TAG_BODY(number)) + varint_size(body_size) + body_size;
-}
-
 uint8_t *
 wire_frame_begin(uint8_t *to, uint64_t request, uint32_t number, size_t body_size)
 {
-	size_t size = wire_frame_size(request, number, body_size) - 4;
 	uint8_t *at = to + 4;
-	froe_assert(size <= UINT32_MAX);
-	le32_store(to, (uint32_t)size);
 	if (request != 0) {
 		*at++ = TAG_REQUEST;
 		at = varint_store(at, request);
 	}
 	at = varint_store(at, TAG_BODY(number));
-	return varint_store(at, body_size);
+	at = varint_store(at, body_size);
+	size_t size = (size_t)(at - to) - 4 + body_size;
+	froe_assert(size <= UINT32_MAX);
+	le32_store(to, (uint32_t)size);
+	return at;
 }
 
 static void *

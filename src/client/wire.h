@@ -16,10 +16,11 @@
 
 #define WIRE_PREFACE "FROE\0\1\r\n"
 #define WIRE_PREFACE_SIZE 8
+#define WIRE_HEAD_BYTES_MAX 30u /* length; number of the request, tag, size: of 11, 5, 10 */
 
-/* A frame around a body of so many bytes: what it takes, and where the body is to be written to.
- * number: the body's field in Envelope, FROE__ENVELOPE__BODY_*. */
-size_t wire_frame_size(uint64_t request, uint32_t number, size_t body_size);
+/* Begins a frame around a body of so many bytes; there is room for WIRE_HEAD_BYTES_MAX and them.
+ * Returns where the body is to be written to. number: its field in Envelope,
+ * FROE__ENVELOPE__BODY_*. */
 uint8_t *wire_frame_begin(uint8_t *to, uint64_t request, uint32_t number, size_t body_size);
 
 /* The parts of a frame as nearly all are: a number, one body and nothing else. */

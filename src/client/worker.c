@@ -70,7 +70,7 @@ drain_submit(struct froe_worker *worker, bool leave, request_answer *answer, voi
 	struct froe_client *client = worker->client;
 	drain.has_leave = leave;
 	drain.leave = leave;
-	client_submit(client, request_new(client_request_id(client),
+	client_submit(client, request_new(&client->requests,
 	    FROE__ENVELOPE__BODY_WORKER_DRAIN, &drain.base, answer, context));
 }
 
@@ -189,7 +189,7 @@ worker_ready(struct froe_worker *worker)
 		slot_rows[i] = &slots[i];
 	}
 	struct froe_client *client = worker->client;
-	struct request *request = request_new(client_request_id(client),
+	struct request *request = request_new(&client->requests,
 	    FROE__ENVELOPE__BODY_WORKER_REGISTER, &message.base, register_answer, worker);
 	request->sent_ns = clock_now_ns();
 	mem_free(leases);
@@ -233,7 +233,7 @@ heartbeat_send(struct froe_worker *worker, uint64_t now_ns)
 {
 	struct froe_client *client = worker->client;
 	Froe__Heartbeat heartbeat = FROE__HEARTBEAT__INIT;
-	struct request *request = request_new(client_request_id(client),
+	struct request *request = request_new(&client->requests,
 	    FROE__ENVELOPE__BODY_HEARTBEAT, &heartbeat.base, heartbeat_answer, worker);
 	request->sent_ns = now_ns;
 	worker->heartbeat_ns = now_ns + (uint64_t)client->heartbeat_ms * 1000000u;
@@ -676,7 +676,7 @@ worker_leave(struct froe_worker *worker)
 		Froe__WorkerDrain drain = FROE__WORKER_DRAIN__INIT;
 		drain.has_leave = true;
 		drain.leave = true;
-		struct request *request = request_new(client_request_id(client),
+		struct request *request = request_new(&client->requests,
 		    FROE__ENVELOPE__BODY_WORKER_DRAIN, &drain.base, call_answer, &call);
 		FROE_DROP(call_wait(client, &call, request, clock_now_ns() + LEAVE_NS),
 		    "a server that does not hear it sees the connection close");

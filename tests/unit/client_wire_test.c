@@ -32,11 +32,10 @@ expect_packed(uint64_t request, size_t size)
 	memset(reason, 'x', size);
 	cancel.reason = reason;
 	size_t body_size = message_size(&cancel.base);
-	size_t frame_size = wire_frame_size(request, FROE__ENVELOPE__BODY_RUN_CANCEL, body_size);
-	uint8_t *frame = mem_alloc(frame_size);
+	uint8_t *frame = mem_alloc(WIRE_HEAD_BYTES_MAX + body_size);
 	uint8_t *body =
 	    wire_frame_begin(frame, request, FROE__ENVELOPE__BODY_RUN_CANCEL, body_size);
-	assert_ptr_equal(message_encode(&cancel.base, body), frame + frame_size);
+	size_t frame_size = (size_t)(message_encode(&cancel.base, body) - frame);
 	assert_int_equal(le32_load(frame), frame_size - 4);
 	arena_init(&arena, 0);
 	const Froe__Envelope *envelope = frame_read(&arena, bytes_of(frame + 4, frame_size - 4));

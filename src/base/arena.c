@@ -37,14 +37,14 @@ arena_release(struct arena *arena)
 		mem_free(arena->chunks);
 		arena->chunks = older;
 	}
+	arena->taken = 0;
+	arena->grown = false;
 	chunk_begin(arena);
 }
 
 void
-arena_reset(struct arena *arena)
+arena_shrink(struct arena *arena)
 {
-	if (arena->taken == 0)
-		return;
 	while (arena->chunks != NULL && arena->chunks->older != NULL) {
 		struct arena_chunk *older = arena->chunks->older;
 		mem_free(arena->chunks);
@@ -53,6 +53,7 @@ arena_reset(struct arena *arena)
 	if (arena->chunks != NULL && arena->chunks->size > CHUNK_SIZE)
 		arena_release(arena);
 	arena->taken = 0;
+	arena->grown = false;
 	chunk_begin(arena);
 }
 
@@ -68,6 +69,7 @@ arena_grow(struct arena *arena, size_t size)
 	size_t room = size > CHUNK_SIZE ? size : CHUNK_SIZE;
 	struct arena_chunk *chunk = mem_alloc(sizeof(*chunk) + room);
 	*chunk = (struct arena_chunk){.older = arena->chunks, .size = room};
+	arena->grown = chunk->older != NULL || room > CHUNK_SIZE;
 	arena->chunks = chunk;
 	chunk_begin(arena);
 	return arena_alloc(arena, size);

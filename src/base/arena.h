@@ -8,6 +8,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,12 +20,25 @@ struct arena {
 	size_t room;    /* that may be taken there; a multiple of the alignment */
 	size_t taken;
 	size_t limit; /* 0: none */
+	bool grown;   /* beyond one chunk of the usual size */
 };
 
 void arena_init(struct arena *arena, size_t limit);
 void arena_release(struct arena *arena);
-void arena_reset(struct arena *arena);
 void *arena_grow(struct arena *arena, size_t size); /* arena_alloc where there is no room */
+void arena_shrink(struct arena *arena); /* arena_reset of one that has grown */
+
+static inline void
+arena_reset(struct arena *arena)
+{
+	if (arena->grown) {
+		arena_shrink(arena);
+	} else if (arena->taken != 0) {
+		arena->next -= arena->taken;
+		arena->room += arena->taken;
+		arena->taken = 0;
+	}
+}
 
 /* Aligned, not zeroed; NULL over the limit. */
 static inline void *

@@ -220,11 +220,13 @@ check_new(struct eng_turn *turn, struct plan *plan, struct batch *batch,
 {
 	const struct eng_start *start = plan->start;
 	struct bytes name = start->workflow;
-	plan->workflow = workflow_known(turn_tenant(turn), name);
+	struct eng_tenant *tenant = turn_tenant(turn);
+	plan->workflow = workflow_known(tenant, name);
 	if (plan->workflow == NULL)
 		return fault_set_field(fault, FROE_NOT_FOUND, "workflow",
 		    "no workflow is named \"%.*s\": start a worker that registers it",
 		    name_clip(name, FROE_NAME_BYTES_MAX), (const char *)name.data);
+	tenant->recent = plan->workflow;
 	if (start->priority > FROE_PRIORITY_MAX)
 		return fault_set_field(
 		    fault, FROE_INVALID_ARGUMENT, "priority", "1 to %u", FROE_PRIORITY_MAX);

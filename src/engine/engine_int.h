@@ -84,6 +84,7 @@ struct eng_tenant {
 	struct fair_tenant fair;
 	struct map actions;   /* hash of name -> struct eng_named in struct eng_action */
 	struct map workflows; /* hash of name -> struct eng_named in struct eng_workflow */
+	struct eng_workflow *recent; /* a run of it was started last; or NULL. Not state */
 	uint64_t definition_bytes; /* of all versions: definition_bytes() */
 	struct map workers;   /* uuid -> struct eng_worker; those that are not leaving */
 	struct map slot_types; /* hash of name -> struct eng_named in struct eng_slot_type */
@@ -544,7 +545,12 @@ eng_uptime_ns(const struct eng *eng, uint64_t now_ns)
 struct eng_named *named_find(const struct map *map, struct bytes name);
 void named_add(struct map *map, struct eng_named *named, struct bytes name);
 void named_remove(struct map *map, struct eng_named *named); /* frees the name's copy */
-struct eng_tenant *eng_tenant_get(const struct eng *eng, uint32_t id);
+static inline struct eng_tenant *
+eng_tenant_get(const struct eng *eng, uint32_t id)
+{
+	return id >= 1 && id <= eng->tenant_count ? eng->tenants[id - 1] : NULL;
+}
+
 struct eng_workflow *eng_workflow_find(const struct eng_tenant *tenant, struct bytes name);
 /* One that has a version and is not deleted. */
 struct eng_workflow *workflow_known(const struct eng_tenant *tenant, struct bytes name);
@@ -554,7 +560,17 @@ struct eng_worker *eng_worker_get(const struct eng *eng, uint64_t id);
 struct eng_worker *eng_worker_by_uuid(const struct eng *eng, uint32_t tenant, struct uuid id);
 struct eng_run *eng_run_get(const struct eng *eng, uint64_t key);
 /* The same, and it is found quickly the next time: a step's events are mostly of one run. */
-struct eng_run *eng_run_recall(struct eng *eng, uint64_t key);
+static inline struct eng_run *
+eng_run_recall(struct eng *eng, uint64_t key)
+{
+	if (eng->recent != NULL && eng->recent->key == key)
+		return eng->recent;
+	struct eng_run *run = eng_run_get(eng, key);
+	if (run != NULL)
+		eng->recent = run;
+	return run;
+}
+
 struct eng_run *eng_run_by_id(const struct eng *eng, struct uuid id);
 /* The task whose current lease this is, held by this worker; NULL: lapsed. */
 struct eng_task *eng_lease_find(const struct eng *eng, uint64_t worker,

@@ -241,12 +241,6 @@ named_remove(struct map *map, struct eng_named *named)
 	mem_free((void *)(uintptr_t)named->name.data);
 }
 
-struct eng_tenant *
-eng_tenant_get(const struct eng *eng, uint32_t id)
-{
-	return id >= 1 && id <= eng->tenant_count ? eng->tenants[id - 1] : NULL;
-}
-
 struct eng_workflow *
 workflow_known(const struct eng_tenant *tenant, struct bytes name)
 {
@@ -258,6 +252,9 @@ workflow_known(const struct eng_tenant *tenant, struct bytes name)
 struct eng_workflow *
 eng_workflow_find(const struct eng_tenant *tenant, struct bytes name)
 {
+	struct eng_workflow *recent = tenant->recent;
+	if (recent != NULL && bytes_equal(recent->named.name, name))
+		return recent;
 	struct eng_named *named = named_find(&tenant->workflows, name);
 	return named != NULL ? container_of(named, struct eng_workflow, named) : NULL;
 }
@@ -288,15 +285,6 @@ eng_run_get(const struct eng *eng, uint64_t key)
 	if (recent != NULL && recent->key == key)
 		return recent;
 	return numtable_get(&eng->runs_by_key, key);
-}
-
-struct eng_run *
-eng_run_recall(struct eng *eng, uint64_t key)
-{
-	struct eng_run *run = eng_run_get(eng, key);
-	if (run != NULL)
-		eng->recent = run;
-	return run;
 }
 
 struct eng_run *

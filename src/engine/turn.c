@@ -249,10 +249,11 @@ eng_step(struct eng *eng, const struct eng_command *command, uint64_t now_ns, ui
 	eng->output.effect_count = 0;
 	bool leaving = eng_leases_end(eng);
 	decide(&turn);
-	decide_leaving(&turn);
-	if (!leaving) /* one kind of long work a step */
+	if (eng_leases_end(eng))
+		decide_leaving(&turn);
+	if (!leaving && !list_empty(&eng->deliveries)) /* one kind of long work a step */
 		decide_deliveries(&turn);
-	if (!command->hold)
+	if (!command->hold && !fair_idle(&eng->fair))
 		decide_schedule(&turn);
 	return &eng->output;
 }
@@ -345,8 +346,8 @@ static size_t
 delivery_bytes(const struct eng *eng, const struct eng_command *command)
 {
 	size_t size = ENG_DELIVERY_STEP_BYTES;
-	if (eng_leases_end(eng) ||
-	    (command->type != ENG_CMD_SCHEDULE && command->type != ENG_CMD_EVENT_PUSH))
+	if ((command->type != ENG_CMD_SCHEDULE && command->type != ENG_CMD_EVENT_PUSH) ||
+	    eng_leases_end(eng))
 		return 0;
 	if (command->type == ENG_CMD_SCHEDULE && list_empty(&eng->deliveries))
 		return 0;
@@ -386,47 +387,6 @@ replay_bytes(const struct eng_replay *replay)
 }
 
 static size_t
-command_payload(const struct eng *eng, const struct eng_command *command)
-{
-	if (command->type == ENG_CMD_RUN_START)
-		return start_bytes(eng, &command->run_start);
-	if (command->type == ENG_CMD_WORKFLOW_PUT)
-		return command->workflow_put.definition.encoded.size +
-		    command->workflow_put.definition.name.size;
-	if (command->type == ENG_CMD_TASK_COMPLETE || command->type == ENG_CMD_TASK_FAIL ||
-	    command->type == ENG_CMD_TASK_LOG || command->type == ENG_CMD_TASK_STREAM)
-		return command->task.bytes.size;
-	if (command->type == ENG_CMD_RUN_CANCEL)
-		return command->run_cancel.reason.size + START_BYTES;
-	if (command->type == ENG_CMD_RUN_REPLAY)
-		return replay_bytes(&command->run_replay);
-	if (command->type == ENG_CMD_JOB_START)
-		return command->job_start.filter.size + command->job_start.reason.size +
-		    command->job_start.task.size;
-	if (command->type == ENG_CMD_JOB_END)
-		return command->job_over.text.size;
-	if (command->type == ENG_CMD_TENANT_OPEN)
-		return command->tenant_open.name.size;
-	if (command->type == ENG_CMD_EVENT_PUSH)
-		return command->event_push.key.size +
-		    durable_event_bytes(command->event_push.payload, command->event_push.metadata,
-		        command->event_push.metadata_count);
-	if (command->type == ENG_CMD_APPROVAL_DECIDE)
-		return command->approval_decide.reason.size;
-	if (command->type == ENG_CMD_DURABLE_STEP)
-		return durable_bytes(eng, command);
-	if (command->type == ENG_CMD_RATE_LIMIT_PUT)
-		return command->rate_put.key.size;
-	if (command->type == ENG_CMD_TOKEN_CREATE)
-		return token_payload(command);
-	if (command->type == ENG_CMD_WORKFLOW_SET)
-		return command->workflow_set.reason.size + command->actor.size;
-	if (command->type == ENG_CMD_WORKER_PAUSE)
-		return command->worker_pause.reason.size + command->actor.size;
-	return 0;
-}
-
-static size_t
 register_bytes(const struct eng *eng, const struct eng_command *command)
 {
 	size_t size = command->worker_register.name.size;
@@ -456,14 +416,97 @@ keep_bytes(const struct eng *eng, const struct eng_command *command)
 	return size;
 }
 
+/* What the caller's bytes add. */
+static size_t
+command_payload(const struct eng *eng, const struct eng_command *command)
+{
+	switch (command->type) {
+	case ENG_CMD_RUN_START:
+		return start_bytes(eng, &command->run_start);
+	case ENG_CMD_RUN_START_MANY:
+		return many_bytes(eng, command);
+	case ENG_CMD_WORKFLOW_PUT:
+		return command->workflow_put.definition.encoded.size +
+		    command->workflow_put.definition.name.size;
+	case ENG_CMD_TASK_COMPLETE:
+	case ENG_CMD_TASK_FAIL:
+	case ENG_CMD_TASK_LOG:
+	case ENG_CMD_TASK_STREAM:
+		return command->task.bytes.size;
+	case ENG_CMD_RUN_CANCEL:
+		return command->run_cancel.reason.size + START_BYTES;
+	case ENG_CMD_RUN_REPLAY:
+		return replay_bytes(&command->run_replay);
+	case ENG_CMD_JOB_START:
+		return command->job_start.filter.size + command->job_start.reason.size +
+		    command->job_start.task.size;
+	case ENG_CMD_JOB_END:
+		return command->job_over.text.size;
+	case ENG_CMD_TENANT_OPEN:
+		return command->tenant_open.name.size;
+	case ENG_CMD_EVENT_PUSH:
+		return command->event_push.key.size +
+		    durable_event_bytes(command->event_push.payload, command->event_push.metadata,
+		        command->event_push.metadata_count);
+	case ENG_CMD_APPROVAL_DECIDE:
+		return command->approval_decide.reason.size;
+	case ENG_CMD_DURABLE_STEP:
+		return durable_bytes(eng, command);
+	case ENG_CMD_RATE_LIMIT_PUT:
+		return command->rate_put.key.size;
+	case ENG_CMD_TOKEN_CREATE:
+		return token_payload(command);
+	case ENG_CMD_WORKFLOW_SET:
+		return command->workflow_set.reason.size + command->actor.size;
+	case ENG_CMD_WORKER_PAUSE:
+		return command->worker_pause.reason.size + command->actor.size;
+	case ENG_CMD_WORKER_REGISTER:
+		return register_bytes(eng, command);
+	case ENG_CMD_WORKER_LEAVE:
+		return keep_bytes(eng, command);
+	case ENG_CMD_ENGINE_START:
+	case ENG_CMD_TIMER:
+	case ENG_CMD_SCHEDULE:
+	case ENG_CMD_JOB_SKIP:
+	case ENG_CMD_JOB_CANCEL:
+	case ENG_CMD_WORKER_DETACH:
+	case ENG_CMD_WORKER_DRAIN:
+	case ENG_CMD_TASK_RESTORE:
+	case ENG_CMD_TASK_REFRESH:
+	case ENG_CMD_TASK_RELEASE:
+	case ENG_CMD_TASK_BEGIN:
+	case ENG_CMD_TASK_RETURN:
+	case ENG_CMD_TASK_PROVIDE:
+	case ENG_CMD_TASK_EVICT:
+	case ENG_CMD_TOKEN_REVOKE:
+		return 0;
+	}
+	froe_never("an unknown command");
+}
+
 /* May the command itself end a run, or a timer begin one? */
 static bool
 command_of_run(const struct eng_command *command)
 {
-	return command->type == ENG_CMD_RUN_CANCEL || command->type == ENG_CMD_RUN_REPLAY ||
-	    command->type == ENG_CMD_TIMER || command->type == ENG_CMD_TASK_COMPLETE ||
-	    command->type == ENG_CMD_TASK_FAIL || command->type == ENG_CMD_TASK_RETURN ||
-	    command->type == ENG_CMD_DURABLE_STEP;
+#define BIT(type) (UINT64_C(1) << (type))
+	uint64_t all = BIT(ENG_CMD_RUN_CANCEL) | BIT(ENG_CMD_RUN_REPLAY) | BIT(ENG_CMD_TIMER) |
+	    BIT(ENG_CMD_TASK_COMPLETE) | BIT(ENG_CMD_TASK_FAIL) | BIT(ENG_CMD_TASK_RETURN) |
+	    BIT(ENG_CMD_DURABLE_STEP);
+	return (all & BIT(command->type)) != 0;
+#undef BIT
+}
+
+/* Do leases end in slices, or begin to, or do descendants of what was cancelled? */
+static size_t
+slice_events(const struct eng *eng, const struct eng_command *command)
+{
+	if (eng_leases_end(eng) || command->type == ENG_CMD_WORKER_LEAVE ||
+	    command->type == ENG_CMD_WORKER_REGISTER)
+		return ENG_STEP_LEASES_MAX + 2 * FROE_WORKFLOW_TASKS_MAX;
+	if (command->type == ENG_CMD_SCHEDULE && !list_empty(&eng->doomed) &&
+	    list_empty(&eng->deliveries))
+		return 2 * ENG_STEP_DOOMED_MAX + 2 * FROE_WORKFLOW_TASKS_MAX;
+	return 0;
 }
 
 /* Tight enough for a timer and a leaving worker in one step to fit half a segment of 1 MiB, the
@@ -471,26 +514,12 @@ command_of_run(const struct eng_command *command)
 size_t
 eng_step_bytes_max(const struct eng *eng, const struct eng_command *command)
 {
-	size_t events = 8 + ENG_STEP_ASSIGNMENTS_MAX;
+	size_t events = 8 + ENG_STEP_ASSIGNMENTS_MAX + slice_events(eng, command);
 	if (command_of_run(command))
 		events += 2 * FROE_WORKFLOW_TASKS_MAX;
 	else if (command->type == ENG_CMD_RUN_START)
 		events += FROE_WORKFLOW_TASKS_MAX; /* its first tasks are queued */
-	if (eng_leases_end(eng) ||
-	    command->type == ENG_CMD_WORKER_LEAVE || command->type == ENG_CMD_WORKER_REGISTER)
-		events += ENG_STEP_LEASES_MAX + 2 * FROE_WORKFLOW_TASKS_MAX;
-	else if (!list_empty(&eng->doomed) && list_empty(&eng->deliveries) &&
-	    command->type == ENG_CMD_SCHEDULE)
-		events += 2 * ENG_STEP_DOOMED_MAX + 2 * FROE_WORKFLOW_TASKS_MAX;
-	size_t size = events * EVENT_BYTES + command->actor.size +
+	events += command->job.number != 0 ? 1 : 0; /* JOB_ADVANCED */
+	return events * EVENT_BYTES + command->actor.size + delivery_bytes(eng, command) +
 	    (plant(BOUND_SMALL) ? 0 : command_payload(eng, command));
-	size += command->job.number != 0 ? EVENT_BYTES : 0; /* JOB_ADVANCED */
-	size += delivery_bytes(eng, command);
-	if (command->type == ENG_CMD_RUN_START_MANY)
-		size += many_bytes(eng, command);
-	if (command->type == ENG_CMD_WORKER_REGISTER)
-		size += register_bytes(eng, command);
-	if (command->type == ENG_CMD_WORKER_LEAVE)
-		size += keep_bytes(eng, command);
-	return size;
 }

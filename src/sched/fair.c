@@ -237,13 +237,17 @@ worker_room(const struct fair_worker *worker, const struct fair_need *need)
 	return true;
 }
 
+/* It has room for it. */
 static void
 worker_use(struct fair_worker *worker, const struct fair_need *need)
 {
 	for (uint32_t i = 0; i < need->count; i++) {
-		need_slots(worker->types, worker->type_count, need->amounts[i].type)->used +=
-		    need->amounts[i].count;
-		worker->used += need->amounts[i].count;
+		uint32_t count = need->amounts[i].count;
+		struct fair_slots *has =
+		    need_slots(worker->types, worker->type_count, need->amounts[i].type);
+		froe_assert(has != NULL && has->slots - has->used >= count);
+		has->used += count;
+		worker->used += count;
 	}
 }
 
@@ -369,7 +373,8 @@ fair_assign(struct fair *fair, struct fair_item *item, struct fair_worker *worke
 	froe_assert(queue->tenant->fair == fair);
 	froe_assert(worker->tenant == queue->tenant);
 	froe_assert(!queue->held);
-	froe_assert(fair_worker_fits(worker, queue));
+	froe_assert(worker->enabled);
+	froe_assert_slow(fair_worker_fits(worker, queue));
 	froe_assert_slow(fair_worker_serves(worker, queue->demand->action));
 	item_take(item);
 	queue_charge(queue);

@@ -216,6 +216,13 @@ void fair_explain(const struct fair_queue *queue,
 void fair_push(struct fair_queue *queue, struct fair_item *item, uint8_t priority, bool front);
 void fair_remove(struct fair_item *item);
 
+/* Nothing can run now. */
+static inline bool
+fair_idle(const struct fair *fair)
+{
+	return fair->ready.count == 0;
+}
+
 /* What goes next, or false: nothing can run now. */
 bool fair_next(const struct fair *fair, struct fair_item **ret_item,
     struct fair_worker **ret_worker);

@@ -9,43 +9,48 @@
  * years. */
 #define KEY_LOAD_SHIFT 46
 
-enum fair_stand
-lane_stand(const struct fair_lane *lane, const struct fair_worker *worker)
+/* The key that the worker has if it gets a place: of the types that are needed, the slots in use,
+ * or those that must come free first. */
+static enum fair_stand
+lane_measure(const struct fair_lane *lane, const struct fair_worker *worker, uint64_t *ret_key)
 {
 	const struct fair_need *need = &lane->need;
-	bool other = worker->kept != NULL && worker->kept != lane, fits = true;
+	bool other = worker->kept != NULL && worker->kept != lane;
+	uint64_t load = 0, shortfall = 0;
 	if (!worker->enabled)
 		return FAIR_AWAY;
 	for (uint32_t i = 0; i < need->count; i++) {
+		uint32_t count = need->amounts[i].count;
 		const struct fair_slots *has = need_slots(
 		    (struct fair_slots *)(uintptr_t)worker->types, worker->type_count,
 		    need->amounts[i].type);
-		if (has == NULL || has->slots < need->amounts[i].count)
+		if (has == NULL || has->slots < count)
 			return FAIR_SMALL;
-		fits = fits && has->slots - has->used >= need->amounts[i].count;
+		uint32_t left = has->slots - has->used;
+		load += has->used;
+		shortfall += left < count ? count - left : 0;
 	}
+	froe_assert(worker->stamp >> KEY_LOAD_SHIFT == 0);
+	froe_assert((load | shortfall) >> (63 - KEY_LOAD_SHIFT) == 0);
+	bool fits = shortfall == 0;
+	*ret_key = (fits ? load << KEY_LOAD_SHIFT : KEY_FULL | shortfall << KEY_LOAD_SHIFT) |
+	    worker->stamp;
 	if (other && (!fits || need_meets(&worker->kept->need, need)))
 		return FAIR_KEPT;
 	return fits ? FAIR_FITS : FAIR_FULL;
 }
 
-/* Of the types that are needed: the slots in use, or those that must come free first. */
-static uint64_t
-place_key(const struct fair_lane *lane, struct fair_worker *worker, bool fits)
+enum fair_stand
+lane_stand(const struct fair_lane *lane, const struct fair_worker *worker)
 {
-	uint64_t load = 0, shortfall = 0;
-	for (uint32_t i = 0; i < lane->need.count; i++) {
-		const struct fair_amount *amount = &lane->need.amounts[i];
-		const struct fair_slots *has =
-		    need_slots(worker->types, worker->type_count, amount->type);
-		uint32_t left = has->slots - has->used;
-		load += has->used;
-		shortfall += left < amount->count ? amount->count - left : 0;
-	}
-	froe_assert(worker->stamp >> KEY_LOAD_SHIFT == 0);
-	froe_assert((load | shortfall) >> (63 - KEY_LOAD_SHIFT) == 0);
-	return (fits ? load << KEY_LOAD_SHIFT : KEY_FULL | shortfall << KEY_LOAD_SHIFT) |
-	    worker->stamp;
+	uint64_t key;
+	return lane_measure(lane, worker, &key);
+}
+
+static bool
+lane_places(const struct fair_lane *lane, enum fair_stand stand)
+{
+	return stand == FAIR_FITS || (stand == FAIR_FULL && need_large(&lane->need));
 }
 
 static enum fair_lane_state
@@ -79,9 +84,9 @@ static void
 lane_place(struct fair_lane *lane, struct fair_worker *worker)
 {
 	struct heap_node *node = &worker->places[lane->index]->node;
-	enum fair_stand stand = lane_stand(lane, worker);
-	if (stand == FAIR_FITS || (stand == FAIR_FULL && need_large(&lane->need)))
-		heap_put(&lane->workers, node, place_key(lane, worker, stand == FAIR_FITS));
+	uint64_t key;
+	if (lane_places(lane, lane_measure(lane, worker, &key)))
+		heap_put(&lane->workers, node, key);
 	else
 		heap_remove(&lane->workers, node);
 }
@@ -233,13 +238,12 @@ lane_check(const struct fair_lane *lane)
 	list_for_each(at, &lane->pool->workers) {
 		struct fair_worker *worker = container_of(at, struct fair_worker, pool_link);
 		const struct fair_place *place = worker->places[lane->index];
-		enum fair_stand stand = lane_stand(lane, worker);
-		bool fits = stand == FAIR_FITS;
-		bool in = fits || (stand == FAIR_FULL && need_large(&lane->need));
+		uint64_t key;
+		bool in = lane_places(lane, lane_measure(lane, worker, &key));
 		froe_assert(place->worker == worker);
 		froe_assert((place->node.place > 0) == in); /* 1 */
 		if (in)
-			froe_assert(place->node.key == place_key(lane, worker, fits)); /* 1 */
+			froe_assert(place->node.key == key); /* 1 */
 		placed += in ? 1 : 0;
 	}
 	froe_assert(placed == lane->workers.count); /* 1 */

@@ -50,19 +50,3 @@ need_meets(const struct fair_need *a, const struct fair_need *b)
 	}
 	return false;
 }
-
-bool
-need_large(const struct fair_need *need)
-{
-	return need->count > 1 || need->amounts[0].count > 1;
-}
-
-struct fair_slots *
-need_slots(struct fair_slots *slots, size_t count, uint32_t type)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (slots[i].type == type)
-			return &slots[i];
-	}
-	return NULL;
-}

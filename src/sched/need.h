@@ -39,9 +39,21 @@ bool need_equal(const struct fair_need *a, const struct fair_need *b);
 bool need_meets(const struct fair_need *a, const struct fair_need *b); /* they share a type */
 
 /* More than one slot: there may be free slots, and yet not enough of them. */
-bool need_large(const struct fair_need *need);
+static inline bool
+need_large(const struct fair_need *need)
+{
+	return need->count > 1 || need->amounts[0].count > 1;
+}
 
 /* Of the amount's type; NULL: the worker has none. */
-struct fair_slots *need_slots(struct fair_slots *slots, size_t count, uint32_t type);
+static inline struct fair_slots *
+need_slots(struct fair_slots *slots, size_t count, uint32_t type)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (slots[i].type == type)
+			return &slots[i];
+	}
+	return NULL;
+}
 
 #endif

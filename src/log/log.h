@@ -44,6 +44,8 @@ struct lsn {
 #define LOG_SEGMENT_BYTES_MIN (1u << 20)
 #define LOG_SEGMENT_BYTES_MAX (1u << 30)
 #define LOG_INFLIGHT_MAX 4u
+/* See log_flush_gathering(). */
+#define LOG_GATHER_BYTES ((size_t)16 << 10)
 /* What an ordinary frame holds; a larger step gets a frame of its own, up to the second. */
 #define LOG_FRAME_BYTES (1u << 20)
 #define LOG_FRAME_BYTES_MAX (8u << 20)
@@ -192,9 +194,10 @@ uint64_t log_tail_seq(const struct log *log);
 /* Greedy group commit: starts writing the frame being built if it holds records and fewer than
  * inflight_max are in flight. Call once at the end of a turn, and after completions. */
 void log_flush(struct log *log);
-/* The same for when more records come at once: while a write is under way, the frame being built
- * goes on taking them, so that they are one write. */
-void log_flush_gathering(struct log *log);
+/* The same for when requests of so many bytes are at hand, and the next turn comes at once: while a
+ * write is under way, the frame being built goes on taking records, so that they are one write; and
+ * while LOG_GATHER_BYTES are at hand, until it has as many. 0: as log_flush(). */
+void log_flush_gathering(struct log *log, size_t at_hand);
 
 /* The highest frame of the contiguous durable prefix. */
 uint64_t log_durable_seq(const struct log *log);

@@ -7,7 +7,8 @@
  *   flush    sealed frames are written, in order, never further than inflight_max ahead of the
  *            durable prefix, which recovery counts on; when none waits, the one being built is
  *            sealed and written: whatever queued while others were in flight is one group. While
- *            its owner gathers, that one waits until none is in flight
+ *            its owner gathers, that one waits until none is in flight, and if much is at hand,
+ *            until it is large
  *   done     a frame is durable when it and all before it are
  *
  * A short write is continued. Any error ends the log: nothing becomes durable any more.
@@ -410,8 +411,17 @@ stop_mark(struct log *log)
 		frame_mark(log, log->stop_ns, LOG_FRAME_CLEAN_STOP);
 }
 
+/* Does the frame being built go on taking records? `at_hand`: so many bytes of requests are left. */
+static bool
+frame_gathers(const struct log *log, const struct log_frame *frame, size_t at_hand)
+{
+	if (at_hand == 0)
+		return false;
+	return log->inflight > 0 || (at_hand >= LOG_GATHER_BYTES && frame->used < LOG_GATHER_BYTES);
+}
+
 static void
-frames_start(struct log *log, bool gathering)
+frames_start(struct log *log, size_t at_hand)
 {
 	if (!log_is_live(log))
 		return;
@@ -424,7 +434,7 @@ frames_start(struct log *log, bool gathering)
 			frame = log->building;
 			if (frame == NULL || frame->records == 0)
 				return;
-			if (gathering && log->inflight > 0)
+			if (frame_gathers(log, frame, at_hand))
 				return;
 			frame_seal(log, frame, frame->header.time_ns, 0);
 		}
@@ -439,13 +449,13 @@ frames_start(struct log *log, bool gathering)
 void
 log_flush(struct log *log)
 {
-	frames_start(log, false);
+	frames_start(log, 0);
 }
 
 void
-log_flush_gathering(struct log *log)
+log_flush_gathering(struct log *log, size_t at_hand)
 {
-	frames_start(log, true);
+	frames_start(log, at_hand);
 }
 
 static void

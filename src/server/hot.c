@@ -566,17 +566,6 @@ hot_tell_watchdog(struct hot *hot, uint64_t mono_ns)
 	hot->watchdog_at_ns = mono_ns + hot->watchdog_ns;
 }
 
-/* What a session still has at hand comes with the next turn, at once. Then one larger write costs
- * less than two, and the sends and wakes that follow from it do; a write that is under way is what
- * it waits for at most. */
-static void
-hot_flush(struct hot *hot)
-{
-	if (loop_has_more(hot->loop))
-		log_flush_gathering(hot->shard.log);
-	else
-		log_flush(hot->shard.log);
-}
 
 /* One turn. `busy`: timers are due that did not get their turn. */
 static bool
@@ -597,7 +586,9 @@ hot_turn(struct hot *hot, uint64_t mono_ns)
 	loop_timers(hot->loop, mono_ns);
 	loop_input(hot->loop);
 	hot_edge_commands(hot);
-	hot_flush(hot);
+	/* What sessions still have at hand comes with the next turn, at once. Then one larger write
+	 * costs less than two, and the sends and wakes that follow from it do. */
+	log_flush_gathering(log, loop_at_hand(hot->loop));
 	hub_release_durable(&hot->hub);
 	loop_output(hot->loop);
 	return busy;

@@ -753,6 +753,16 @@ loop_has_more(const struct loop *loop)
 	return !list_empty(&loop->set.ready);
 }
 
+size_t
+loop_at_hand(const struct loop *loop)
+{
+	struct list *node;
+	size_t bytes = loop_has_more(loop) ? 1 : 0;
+	list_for_each(node, &loop->set.ready)
+		bytes += buf_used(&container_of(node, struct conn, ready)->input);
+	return bytes;
+}
+
 uint64_t
 loop_deadline_ns(const struct loop *loop)
 {

@@ -89,6 +89,8 @@ void loop_output(struct loop *loop);
 
 /* Has a connection more at hand than this turn took of it? Then the next turn is due now. */
 bool loop_has_more(const struct loop *loop);
+/* How many bytes of it; at least 1 if there is anything. */
+size_t loop_at_hand(const struct loop *loop);
 
 /* When io_step must return at the latest, in mono ns: 0 if a step is due now. */
 uint64_t loop_deadline_ns(const struct loop *loop);

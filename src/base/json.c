@@ -1,5 +1,7 @@
 /*
- * One pass with an explicit stack of brackets, so that depth is bounded and nothing recurses.
+ * One pass with an explicit stack of brackets, so that depth is bounded and nothing recurses. The
+ * place goes through the functions by value, and so stays in a register: each takes where it
+ * begins and returns where it ends, or NULL once it has noted the fault.
  */
 #include "base/json.h"
 
@@ -12,9 +14,9 @@
 #endif
 
 struct scan {
-	const uint8_t *at;
-	const uint8_t *end;
 	const uint8_t *begin;
+	const uint8_t *end;
+	const uint8_t *fault; /* where it is no JSON */
 };
 
 /* Length of the UTF-8 sequence at `at`, or 0 (Unicode 15, table 3-7). */
@@ -99,25 +101,33 @@ ascii_printable(const void *text, size_t size)
 	return word_printable(le64_load(at + size - 8)); /* some of them again */
 }
 
-static inline void
-skip_space(struct scan *s)
+static const uint8_t *
+scan_fault(struct scan *s, const uint8_t *at)
 {
-	while (s->at < s->end && *s->at <= ' ' && /* as little is */
-	    (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t'))
-		s->at++;
+	s->fault = at;
+	return NULL;
 }
 
-static bool
-scan_hex4(struct scan *s)
+static inline const uint8_t *
+skip_space(const struct scan *s, const uint8_t *at)
 {
-	for (int i = 0; i < 4; i++, s->at++) {
-		if (s->at >= s->end)
-			return false;
-		uint8_t c = *s->at, folded = c | 0x20;
+	while (at < s->end && *at <= ' ' && /* as little is */
+	    (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+		at++;
+	return at;
+}
+
+static const uint8_t *
+scan_hex4(struct scan *s, const uint8_t *at)
+{
+	for (int i = 0; i < 4; i++, at++) {
+		if (at >= s->end)
+			return scan_fault(s, at);
+		uint8_t c = *at, folded = c | 0x20;
 		if (!((c >= '0' && c <= '9') || (folded >= 'a' && folded <= 'f')))
-			return false;
+			return scan_fault(s, at);
 	}
-	return true;
+	return at;
 }
 
 /*
@@ -153,9 +163,9 @@ skip_blocks(const uint8_t *at, const uint8_t *end)
 #endif
 
 static inline const uint8_t *
-skip_plain(const struct scan *s)
+skip_plain(const struct scan *s, const uint8_t *at)
 {
-	const uint8_t *at = s->at, *end = s->end;
+	const uint8_t *end = s->end;
 #ifdef __SSE2__
 	if (end - s->begin >= 16)
 		return skip_blocks(at, end);
@@ -171,169 +181,187 @@ skip_plain(const struct scan *s)
 	return at;
 }
 
-static bool
-scan_string(struct scan *s)
+/* Behind a backslash. */
+static const uint8_t *
+scan_escape(struct scan *s, const uint8_t *at)
 {
-	s->at++; /* the quote */
-	for (;;) {
-		s->at = skip_plain(s);
-		if (s->at >= s->end)
-			return false;
-		uint8_t c = *s->at;
-		if (c == '"') {
-			s->at++;
-			return true;
+	if (at >= s->end)
+		return scan_fault(s, at);
+	if (*at == 'u')
+		return scan_hex4(s, at + 1);
+	return *at != 0 && strchr("\"\\/bfnrt", *at) != NULL ? at + 1 : scan_fault(s, at);
+}
+
+/* From a character that does not stand for itself to the quote that ends the string. */
+static const uint8_t *
+scan_string_rest(struct scan *s, const uint8_t *at)
+{
+	while (at < s->end && *at != '"') {
+		if (*at == '\\') {
+			at = scan_escape(s, at + 1);
+		} else {
+			size_t length = *at >= 0x20 ? utf8_length(at, s->end) : 0;
+			at = length != 0 ? at + length : scan_fault(s, at);
 		}
-		if (c == '\\') {
-			if (++s->at >= s->end)
-				return false;
-			c = *s->at++;
-			if (c == 'u') {
-				if (!scan_hex4(s))
-					return false;
-			} else if (c == 0 || strchr("\"\\/bfnrt", c) == NULL) {
-				s->at--;
-				return false;
-			}
-			continue;
-		}
-		if (c < 0x20)
-			return false;
-		size_t length = utf8_length(s->at, s->end);
-		if (length == 0)
-			return false;
-		s->at += length;
+		if (at == NULL)
+			return NULL;
+		at = skip_plain(s, at);
 	}
+	return at < s->end ? at : scan_fault(s, at);
 }
 
-static bool
-scan_digits(struct scan *s)
+/* At its first quote. */
+static inline const uint8_t *
+scan_string(struct scan *s, const uint8_t *at)
 {
-	const uint8_t *start = s->at;
-	while (s->at < s->end && *s->at >= '0' && *s->at <= '9')
-		s->at++;
-	return s->at > start;
+	at = skip_plain(s, at + 1);
+	if (at >= s->end || *at != '"')
+		at = scan_string_rest(s, at);
+	return at != NULL ? at + 1 : NULL;
 }
 
-static bool
-scan_number(struct scan *s)
+/* One digit at least. */
+static const uint8_t *
+scan_digits(struct scan *s, const uint8_t *at)
 {
-	if (*s->at == '-')
-		s->at++;
-	if (s->at < s->end && *s->at == '0')
-		s->at++;
-	else if (!scan_digits(s))
-		return false;
-	if (s->at < s->end && *s->at == '.') {
-		s->at++;
-		if (!scan_digits(s))
-			return false;
-	}
-	if (s->at < s->end && (*s->at | 0x20) == 'e') {
-		s->at++;
-		if (s->at < s->end && (*s->at == '+' || *s->at == '-'))
-			s->at++;
-		return scan_digits(s);
-	}
-	return true;
+	const uint8_t *start = at;
+	while (at < s->end && *at >= '0' && *at <= '9')
+		at++;
+	return at > start ? at : scan_fault(s, at);
 }
 
-static bool
-scan_word(struct scan *s, const char *word)
+static const uint8_t *
+scan_exponent(struct scan *s, const uint8_t *at)
+{
+	if (at < s->end && (*at == '+' || *at == '-'))
+		at++;
+	return scan_digits(s, at);
+}
+
+static const uint8_t *
+scan_number(struct scan *s, const uint8_t *at)
+{
+	if (*at == '-')
+		at++;
+	if (at < s->end && *at == '0')
+		at++;
+	else
+		at = scan_digits(s, at);
+	if (at != NULL && at < s->end && *at == '.')
+		at = scan_digits(s, at + 1);
+	if (at != NULL && at < s->end && (*at | 0x20) == 'e')
+		at = scan_exponent(s, at + 1);
+	return at;
+}
+
+static const uint8_t *
+scan_word(struct scan *s, const uint8_t *at, const char *word)
 {
 	size_t length = strlen(word);
-	if ((size_t)(s->end - s->at) < length || memcmp(s->at, word, length) != 0)
-		return false;
-	s->at += length;
-	return true;
+	if ((size_t)(s->end - at) < length || memcmp(at, word, length) != 0)
+		return scan_fault(s, at);
+	return at + length;
 }
 
-static bool
-scan_scalar(struct scan *s)
+static inline const uint8_t *
+scan_scalar(struct scan *s, const uint8_t *at)
 {
-	switch (*s->at) {
+	switch (*at) {
 	case '"':
-		return scan_string(s);
+		return scan_string(s, at);
 	case 't':
-		return scan_word(s, "true");
+		return scan_word(s, at, "true");
 	case 'f':
-		return scan_word(s, "false");
+		return scan_word(s, at, "false");
 	case 'n':
-		return scan_word(s, "null");
+		return scan_word(s, at, "null");
 	default:
-		return scan_number(s);
+		return scan_number(s, at);
 	}
 }
 
 /* "name" : */
-static bool
-scan_name(struct scan *s)
+static inline const uint8_t *
+scan_name(struct scan *s, const uint8_t *at)
 {
-	skip_space(s);
-	if (s->at >= s->end || *s->at != '"' || !scan_string(s))
-		return false;
-	skip_space(s);
-	if (s->at >= s->end || *s->at != ':')
-		return false;
-	s->at++;
-	return true;
+	at = skip_space(s, at);
+	if (at >= s->end || *at != '"')
+		return scan_fault(s, at);
+	at = scan_string(s, at);
+	if (at == NULL)
+		return NULL;
+	at = skip_space(s, at);
+	return at < s->end && *at == ':' ? at + 1 : scan_fault(s, at);
+}
+
+struct nesting {
+	uint8_t stack[JSON_DEPTH_MAX]; /* what closes each */
+	size_t depth;
+};
+
+/* From a bracket to where a value is due. *ret_ended: none is, the bracket's own has ended. */
+static inline const uint8_t *
+scan_open(struct scan *s, const uint8_t *at, struct nesting *nesting, bool *ret_ended)
+{
+	uint8_t close = *at == '{' ? '}' : ']';
+	if (nesting->depth == JSON_DEPTH_MAX)
+		return scan_fault(s, at);
+	at = skip_space(s, at + 1);
+	*ret_ended = at < s->end && *at == close;
+	if (*ret_ended)
+		return at + 1;
+	nesting->stack[nesting->depth++] = close;
+	return close == '}' ? scan_name(s, at) : at;
+}
+
+/* Behind a value: all that closes here, then a comma, up to where the next value is due; or the
+ * end of the text. */
+static inline const uint8_t *
+scan_close(struct scan *s, const uint8_t *at, struct nesting *nesting)
+{
+	for (;;) {
+		at = skip_space(s, at);
+		if (nesting->depth == 0)
+			return at == s->end ? at : scan_fault(s, at);
+		if (at >= s->end)
+			return scan_fault(s, at);
+		uint8_t close = nesting->stack[nesting->depth - 1];
+		if (*at == ',')
+			return close == '}' ? scan_name(s, at + 1) : at + 1;
+		if (*at != close)
+			return scan_fault(s, at);
+		at++;
+		nesting->depth--;
+	}
 }
 
 static bool
 scan_document(struct scan *s)
 {
-	uint8_t stack[JSON_DEPTH_MAX];
-	size_t depth = 0;
-	for (;;) {
-		/* A value is due. */
-		skip_space(s);
-		if (s->at >= s->end)
-			return false;
-		if (*s->at == '{' || *s->at == '[') {
-			if (depth == JSON_DEPTH_MAX)
-				return false;
-			uint8_t close = *s->at == '{' ? '}' : ']';
-			s->at++;
-			skip_space(s);
-			if (s->at < s->end && *s->at == close) {
-				s->at++;
-			} else {
-				stack[depth++] = close;
-				if (close == '}' && !scan_name(s))
-					return false;
-				continue;
-			}
-		} else if (!scan_scalar(s)) {
-			return false;
-		}
-		/* A value has ended: close, or go on after a comma. */
-		for (;;) {
-			skip_space(s);
-			if (depth == 0)
-				return s->at == s->end;
-			if (s->at >= s->end)
-				return false;
-			if (*s->at == stack[depth - 1]) {
-				s->at++;
-				depth--;
-				continue;
-			}
-			if (*s->at != ',')
-				return false;
-			s->at++;
-			if (stack[depth - 1] == '}' && !scan_name(s))
-				return false;
-			break;
-		}
-	}
+	const uint8_t *at = s->begin;
+	struct nesting nesting;
+	nesting.depth = 0;
+	do { /* a value is due */
+		bool ended = true;
+		at = skip_space(s, at);
+		if (at >= s->end)
+			at = scan_fault(s, at);
+		else if (*at == '{' || *at == '[')
+			at = scan_open(s, at, &nesting, &ended);
+		else
+			at = scan_scalar(s, at);
+		if (at != NULL && ended)
+			at = scan_close(s, at, &nesting);
+	} while (at != NULL && nesting.depth > 0);
+	return at != NULL;
 }
 
 bool
 json_valid(const void *text, size_t size, size_t *ret_at)
 {
-	struct scan s = {.at = text, .end = (const uint8_t *)text + size, .begin = text};
+	struct scan s = {.begin = text, .end = (const uint8_t *)text + size, .fault = text};
 	bool valid = size > 0 && scan_document(&s);
 	if (!valid && ret_at != NULL)
-		*ret_at = (size_t)(s.at - (const uint8_t *)text);
+		*ret_at = (size_t)(s.fault - s.begin);
 	return valid;
 }

@@ -455,9 +455,11 @@ conn_fold_send(struct conn *conn)
 		return;
 	}
 	struct buf *sending = &conn->outputs[!conn->filling];
+	size_t filled = sending->size; /* since it was empty */
 	buf_pop(sending, (size_t)conn->send_result);
 	conn_count(&conn->set->count.sent_bytes, (uint64_t)conn->send_result);
-	conn_trim(sending);
+	if (filled < sending->capacity / 4 || sending->capacity > CONN_BUFFER_BUSY)
+		conn_trim(sending);
 	conn_send(conn);
 }
 

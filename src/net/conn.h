@@ -39,8 +39,10 @@
 #define CONN_OUTPUT_LOW ((size_t)256 << 10)
 /* A reader that takes nothing lets this much come in before receive is cancelled. */
 #define CONN_INPUT_HIGH ((size_t)64 << 10)
-/* An empty buffer larger than this is given back. */
+/* An empty buffer larger than this is given back, */
 #define CONN_BUFFER_KEPT ((size_t)16 << 10)
+/* but not an output up to this, of which a quarter was used: it would only grow again. */
+#define CONN_BUFFER_BUSY ((size_t)256 << 10)
 
 #define CONN_HEAD_MS 5000u  /* handshake, or the head of an HTTP request, complete */
 #define CONN_STALL_MS 10000u /* a send without progress */

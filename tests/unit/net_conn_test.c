@@ -148,6 +148,45 @@ test_conn__late_output_waits_for_company(void **state)
 	world_close(&w);
 }
 
+/* A busy output keeps its memory; one that is large for what it carries gives it back. */
+static void
+test_conn__output_memory(void **state)
+{
+	(void)state;
+	struct world w;
+	const struct buf *sending;
+	world_open(&w);
+	conn_serve(&w.conn, CONN_NATIVE);
+	for (size_t size = 1; size <= CONN_OUTPUT_HIGH; size *= 2) {
+		push(&w, size);
+		settle(&w);
+		sending = &w.conn.outputs[!w.conn.filling];
+		fake_take(&w.fake, size / 2); /* in two pieces */
+		settle(&w);
+		fake_take(&w.fake, size);
+		settle(&w);
+		assert_int_equal(buf_used(sending), 0);
+		assert_int_equal(sending->capacity >= size, size <= CONN_BUFFER_BUSY);
+	}
+	push(&w, CONN_BUFFER_BUSY);
+	settle(&w);
+	push(&w, CONN_BUFFER_BUSY); /* the other one */
+	fake_take(&w.fake, CONN_BUFFER_BUSY);
+	settle(&w);
+	fake_take(&w.fake, CONN_BUFFER_BUSY);
+	settle(&w);
+	assert_true(conn_held_bytes(&w.conn) >= 2 * CONN_BUFFER_BUSY);
+	push(&w, 1);
+	settle(&w);
+	push(&w, 1);
+	for (int i = 0; i < 2; i++) {
+		fake_take(&w.fake, 1);
+		settle(&w);
+	}
+	assert_in_range(conn_held_bytes(&w.conn), 0, CONN_BUFFER_KEPT);
+	world_close(&w);
+}
+
 static void
 test_conn__held_input_is_bounded(void **state)
 {
@@ -382,6 +421,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_conn__bytes_in_and_out),
 	    cmocka_unit_test(test_conn__late_output_waits_for_company),
+	    cmocka_unit_test(test_conn__output_memory),
 	    cmocka_unit_test(test_conn__held_input_is_bounded),
 	    cmocka_unit_test(test_conn__choked_between_high_and_low),
 	    cmocka_unit_test(test_conn__head_deadline),

@@ -36,26 +36,38 @@ envelope_measure(struct api_effect *effect)
 	return size_around(effect, effect->message_size);
 }
 
-size_t
-envelope_encode(const struct api_effect *effect, size_t size_max, struct buf *to)
+/* What comes before a body: the length word, the request's number, the body's tag and length. */
+#define HEAD_BYTES_MAX (4u + 1u + 3u * VARINT_BYTES_MAX)
+
+/* All but the length word. */
+static uint8_t *
+head_store(const struct api_effect *effect, size_t body, uint8_t *at)
 {
-	size_t body = body_size(effect), size = size_around(effect, body);
-	froe_assert(effect->number != 0 && size_max <= UINT32_MAX);
-	if (size > size_max)
-		return size;
-	uint8_t *start = buf_reserve(to, 4 + size), *at = start + 4;
-	le32_store(start, (uint32_t)size);
 	if (effect->request != 0) {
 		*at++ = TAG_REQUEST;
 		at = varint_store(at, effect->request);
 	}
 	at = varint_store(at, effect->number << 3 | LENGTH_DELIMITED);
-	at = varint_store(at, body);
+	return varint_store(at, body);
+}
+
+size_t
+envelope_encode(const struct api_effect *effect, size_t size_max, struct buf *to)
+{
+	size_t body = body_size(effect);
+	froe_assert(effect->number != 0 && size_max <= UINT32_MAX);
+	if (body > size_max)
+		return size_around(effect, body);
+	uint8_t *start = buf_reserve(to, HEAD_BYTES_MAX + body);
+	uint8_t *at = head_store(effect, body, start + 4);
+	size_t size = (size_t)(at - start) - 4 + body;
+	if (size > size_max)
+		return size;
+	le32_store(start, (uint32_t)size);
 	if (effect->message != NULL)
-		at = message_encode(effect->message, at);
+		froe_assert(message_encode(effect->message, at) == at + body);
 	else if (body > 0)
-		at = (uint8_t *)memcpy(at, effect->packed.data, body) + body;
-	froe_assert(at == start + 4 + size);
+		memcpy(at, effect->packed.data, body);
 	buf_commit(to, 4 + size);
 	return size;
 }

@@ -65,16 +65,6 @@ push_record(struct hub *hub, const struct hub_push *push, uint32_t record,
 	return resolver_record(hub->shard->resolver, push->run, record, ret_record);
 }
 
-static bool
-push_body(struct hub *hub, const struct hub_push *push, uint32_t record, struct bytes *ret_body)
-{
-	struct resolver_record found;
-	if (!push_record(hub, push, record, &found))
-		return false;
-	*ret_body = found.body;
-	return true;
-}
-
 static void
 load_read_done(struct log_read *read, enum froe_err err, const struct log_record *record)
 {
@@ -238,18 +228,19 @@ enum built {
 	LOADING /* its bytes are being read; the push is no longer in the list */
 };
 
-/* All records the push needs are in memory, or their loading begins. */
-static bool
+/* All records the push needs: until the log grows, or the arena is reset. NULL: some are not in
+ * memory, and their loading begins. */
+static const struct resolver_record *
 push_require(struct hub *hub, struct hub_push *push, const uint32_t *records, uint32_t count)
 {
+	struct resolver_record *found = arena_alloc(&hub->arena, count * sizeof(*found));
 	uint32_t missing[FROE_WORKFLOW_TASKS_MAX + 1], missing_count = 0;
-	struct bytes body;
 	for (uint32_t i = 0; i < count; i++) {
-		if (!push_body(hub, push, records[i], &body))
+		if (!push_record(hub, push, records[i], &found[i]))
 			missing[missing_count++] = records[i];
 	}
 	if (missing_count == 0)
-		return true;
+		return found;
 	list_remove(&push->link);
 	/* What was loaded for it before is loaded again: rare, and simpler than to merge. */
 	if (push->load != NULL) {
@@ -259,7 +250,7 @@ push_require(struct hub *hub, struct hub_push *push, const uint32_t *records, ui
 		missing_count = count;
 	}
 	load_start(hub, push, missing, missing_count);
-	return false;
+	return NULL;
 }
 
 /* What the record takes of a message, at most; 0: it is not known. */
@@ -277,7 +268,7 @@ struct dispatch_plan {
 	struct eng_dispatch view;
 	uint32_t records[FROE_WORKFLOW_TASKS_MAX + 1];
 	uint32_t count;
-	bool fits[FROE_WORKFLOW_TASKS_MAX]; /* by ref */
+	uint32_t nth[FROE_WORKFLOW_TASKS_MAX]; /* by ref: which of them; 0: none */
 };
 
 static bool
@@ -286,16 +277,17 @@ dispatch_plan(struct hub *hub, const struct hub_push *push, struct dispatch_plan
 	if (!eng_dispatch(hub->shard->eng, push->run, push->task, push->lease,
 	        hub->shard->clock.now_ns, &plan->view))
 		return false;
-	size_t used = record_size(hub, push, plan->view.input);
+	size_t used = plan->view.ref_count > 0 ? record_size(hub, push, plan->view.input) : 0;
 	plan->records[0] = plan->view.input;
 	plan->count = 1;
 	froe_assert(plan->view.ref_count <= FROE_WORKFLOW_TASKS_MAX);
 	for (uint32_t i = 0; i < plan->view.ref_count; i++) {
 		uint32_t record = plan->view.refs[i].record;
 		size_t size = record != 0 ? record_size(hub, push, record) : 0;
-		plan->fits[i] = record != 0 && used + size <= HUB_DISPATCH_BYTES_MAX;
-		if (!plan->fits[i])
+		plan->nth[i] = 0;
+		if (record == 0 || used + size > HUB_DISPATCH_BYTES_MAX)
 			continue;
+		plan->nth[i] = plan->count;
 		plan->records[plan->count++] = record;
 		used += size;
 	}
@@ -342,48 +334,44 @@ enum {
 	EVENT_RESULT_OMITTED = 11,
 };
 
+/* output: NULL if it does not travel. */
 static void
-put_parent(struct hub *hub, const struct hub_push *push, const struct eng_ref *ref, bool fits)
+put_parent(struct buf *to, const struct eng_ref *ref, const struct resolver_record *output)
 {
-	struct buf *to = &hub->pushed;
 	size_t begun = message_begin(to, DISPATCH_PARENTS);
-	struct bytes body;
 	message_put_bytes(to, PARENT_TASK, ref->task);
-	if (ref->skipped || ref->record == 0) {
+	if (ref->skipped || ref->record == 0)
 		message_put_number(to, PARENT_SKIPPED, true);
-	} else if (!fits) {
+	else if (output == NULL)
 		message_put_number(to, PARENT_OMITTED, true);
-	} else {
-		froe_assert(push_body(hub, push, ref->record, &body));
-		message_put_bytes(to, PARENT_OUTPUT, record_payload(body));
-	}
+	else
+		message_put_bytes(to, PARENT_OUTPUT, record_payload(output->body));
 	message_end(to, begun);
 }
 
 static void
-put_error(struct hub *hub, const struct hub_push *push, const struct eng_ref *ref, bool fits)
+put_error(struct buf *to, const struct eng_ref *ref, const struct resolver_record *error)
 {
-	struct buf *to = &hub->pushed;
 	size_t begun = message_begin(to, DISPATCH_ERRORS);
-	struct bytes body;
 	message_put_bytes(to, ERROR_TASK, ref->task);
-	if (fits) {
-		froe_assert(push_body(hub, push, ref->record, &body));
-		message_put_bytes(to, ERROR_ERROR, record_text(body));
-	}
+	if (error != NULL)
+		message_put_bytes(to, ERROR_ERROR, record_text(error->body));
 	message_end(to, begun);
 }
 
 static void
-put_refs(struct hub *hub, const struct hub_push *push, const struct dispatch_plan *plan)
+put_refs(struct buf *to, const struct dispatch_plan *plan, const struct resolver_record *records)
 {
-	for (uint32_t i = 0; i < plan->view.ref_count; i++) {
-		if (!plan->view.refs[i].error)
-			put_parent(hub, push, &plan->view.refs[i], plan->fits[i]);
-	}
-	for (uint32_t i = 0; i < plan->view.ref_count; i++) {
-		if (plan->view.refs[i].error)
-			put_error(hub, push, &plan->view.refs[i], plan->fits[i]);
+	for (int errors = 0; errors < 2; errors++) {
+		for (uint32_t i = 0; i < plan->view.ref_count; i++) {
+			const struct eng_ref *ref = &plan->view.refs[i];
+			const struct resolver_record *record =
+			    plan->nth[i] != 0 ? &records[plan->nth[i]] : NULL;
+			if (ref->error && errors)
+				put_error(to, ref, record);
+			else if (!ref->error && !errors)
+				put_parent(to, ref, record);
+		}
 	}
 }
 
@@ -398,23 +386,35 @@ put_metadata(struct buf *to, const struct eng_dispatch *view)
 	}
 }
 
+/* All of it up to the parents' outputs: nine fields behind one reservation. */
 static void
-put_dispatch(struct hub *hub, const struct hub_push *push, const struct dispatch_plan *plan)
+put_task(struct buf *to, const struct eng_dispatch *view, uint64_t lease, struct bytes input)
+{
+	size_t room = 9 * MESSAGE_HEAD_BYTES_MAX + sizeof(view->task) + view->action.size +
+	    view->workflow.size + view->name.size + input.size;
+	uint8_t *begin = buf_reserve(to, room), *at = begin;
+	at = message_store_bytes(
+	    at, DISPATCH_TASK, bytes_of(view->task.bytes, sizeof(view->task.bytes)));
+	at = message_store_number(at, DISPATCH_LEASE, lease);
+	at = message_store_bytes(at, DISPATCH_ACTION, view->action);
+	at = message_store_bytes(at, DISPATCH_WORKFLOW, view->workflow);
+	at = message_store_bytes(at, DISPATCH_NAME, view->name);
+	at = message_store_number(at, DISPATCH_ATTEMPT, view->attempt);
+	at = message_store_number(at, DISPATCH_RETRIES, view->retries);
+	at = message_store_number(at, DISPATCH_TIMEOUT_MS, view->timeout_ns / 1000000);
+	at = message_store_bytes(at, DISPATCH_INPUT, input);
+	buf_commit(to, (size_t)(at - begin));
+}
+
+static void
+put_dispatch(struct hub *hub, const struct hub_push *push, const struct dispatch_plan *plan,
+    const struct resolver_record *records)
 {
 	const struct eng_dispatch *view = &plan->view;
 	struct buf *to = &hub->pushed;
-	struct bytes body;
-	froe_assert(push_body(hub, push, view->input, &body));
-	message_put_bytes(to, DISPATCH_TASK, bytes_of(view->task.bytes, sizeof(view->task.bytes)));
-	message_put_number(to, DISPATCH_LEASE, push->lease);
-	message_put_bytes(to, DISPATCH_ACTION, view->action);
-	message_put_bytes(to, DISPATCH_WORKFLOW, view->workflow);
-	message_put_bytes(to, DISPATCH_NAME, view->name);
-	message_put_number(to, DISPATCH_ATTEMPT, view->attempt);
-	message_put_number(to, DISPATCH_RETRIES, view->retries);
-	message_put_number(to, DISPATCH_TIMEOUT_MS, view->timeout_ns / 1000000);
-	message_put_bytes(to, DISPATCH_INPUT, record_payload(body));
-	put_refs(hub, push, plan);
+	put_task(to, view, push->lease, record_payload(records[0].body));
+	if (view->ref_count > 0)
+		put_refs(to, plan, records);
 	message_put_bytes(to, DISPATCH_RUN, bytes_of(view->run.bytes, sizeof(view->run.bytes)));
 	message_put_number(to, DISPATCH_PRIORITY, view->priority);
 	put_metadata(to, view);
@@ -434,9 +434,11 @@ build_dispatch(struct hub *hub, struct hub_push *push, struct api_effect *effect
 	effect->number = FROE__ENVELOPE__BODY_DISPATCH;
 	if (!dispatch_plan(hub, push, &plan))
 		return GONE;
-	if (!push_require(hub, push, plan.records, plan.count))
+	const struct resolver_record *records =
+	    push_require(hub, push, plan.records, plan.count);
+	if (records == NULL)
 		return LOADING;
-	put_dispatch(hub, push, &plan);
+	put_dispatch(hub, push, &plan, records);
 	effect->packed = buf_bytes(&hub->pushed);
 	return BUILT;
 }
@@ -447,14 +449,18 @@ static void
 put_event(struct buf *to, const struct hub_push *push)
 {
 	bool final = push->kind == HUB_PUSH_CLOSED;
-	message_put_bytes(to, EVENT_RUN, bytes_of(push->id.bytes, sizeof(push->id.bytes)));
-	message_put_number(to, EVENT_STATUS, push->status);
-	message_put_number(to, EVENT_FINAL, final);
+	struct bytes change = bytes_text(!final && push->change != NULL ? push->change : "");
+	size_t room = 6 * MESSAGE_HEAD_BYTES_MAX + sizeof(push->id) + push->name.size + change.size;
+	uint8_t *begin = buf_reserve(to, room), *at = begin;
+	at = message_store_bytes(at, EVENT_RUN, bytes_of(push->id.bytes, sizeof(push->id.bytes)));
+	at = message_store_number(at, EVENT_STATUS, push->status);
+	at = message_store_number(at, EVENT_FINAL, final);
 	if (push->name.size != 0)
-		message_put_bytes(to, EVENT_TASK, push->name);
-	if (!final && push->change != NULL)
-		message_put_bytes(to, EVENT_CHANGE, bytes_text(push->change));
-	message_put_number(to, EVENT_TIME_NS, push->time_ns);
+		at = message_store_bytes(at, EVENT_TASK, push->name);
+	if (change.size != 0)
+		at = message_store_bytes(at, EVENT_CHANGE, change);
+	at = message_store_number(at, EVENT_TIME_NS, push->time_ns);
+	buf_commit(to, (size_t)(at - begin));
 }
 
 static enum built
@@ -470,21 +476,19 @@ build_event(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 	return BUILT;
 }
 
-/* Or that it is larger than a message may be. */
+/* Or, without its records, that it is larger than a message may be. */
 static void
-put_result(struct hub *hub, const struct hub_push *push, bool omitted)
+put_result(struct hub *hub, const struct hub_push *push, const struct resolver_record *records)
 {
 	struct buf *to = &hub->pushed;
 	struct result_part *parts =
 	    arena_alloc(&hub->arena, push->part_count * sizeof(struct result_part));
-	for (uint32_t i = 0; !omitted && i < push->part_count; i++) {
-		struct bytes body;
-		froe_assert(push_body(hub, push, push->parts[i].record, &body));
+	for (uint32_t i = 0; records != NULL && i < push->part_count; i++) {
 		parts[i].task = push->parts[i].task;
-		parts[i].output = record_payload(body);
+		parts[i].output = record_payload(records[i].body);
 	}
 	size_t used = buf_used(to), begun = message_begin(to, EVENT_RESULT);
-	if (!omitted && result_build(parts, push->part_count, push->bare, to)) {
+	if (records != NULL && result_build(parts, push->part_count, push->bare, to)) {
 		message_end(to, begun);
 		return;
 	}
@@ -499,6 +503,8 @@ closed_omitted(const struct hub *hub, const struct hub_push *push)
 	size_t size = 0;
 	if (push->load != NULL && push->load->err != FROE_OK)
 		return true;
+	if (push->part_count == 1)
+		return false; /* a message has room for any payload */
 	for (uint32_t i = 0; i < push->part_count; i++)
 		size += record_size(hub, push, push->parts[i].record);
 	return size > FROE_MESSAGE_BYTES_MAX;
@@ -507,20 +513,20 @@ closed_omitted(const struct hub *hub, const struct hub_push *push)
 static enum built
 build_closed(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 {
-	uint32_t records[FROE_WORKFLOW_TASKS_MAX];
-	bool omitted = closed_omitted(hub, push);
-	for (uint32_t i = 0; i < push->part_count; i++)
-		records[i] = push->parts[i].record;
-	if (!omitted && !push_require(hub, push, records, push->part_count))
-		return LOADING;
-	put_event(&hub->pushed, push);
-	if (push->status == ENG_COMPLETED) {
-		put_result(hub, push, omitted);
-	} else if (push->part_count > 0 && !omitted) {
-		struct bytes body;
-		froe_assert(push_body(hub, push, records[0], &body));
-		message_put_bytes(&hub->pushed, EVENT_ERROR, record_text(body));
+	uint32_t needed[FROE_WORKFLOW_TASKS_MAX];
+	const struct resolver_record *records = NULL;
+	if (!closed_omitted(hub, push)) {
+		for (uint32_t i = 0; i < push->part_count; i++)
+			needed[i] = push->parts[i].record;
+		records = push_require(hub, push, needed, push->part_count);
+		if (records == NULL)
+			return LOADING;
 	}
+	put_event(&hub->pushed, push);
+	if (push->status == ENG_COMPLETED)
+		put_result(hub, push, records);
+	else if (push->part_count > 0 && records != NULL)
+		message_put_bytes(&hub->pushed, EVENT_ERROR, record_text(records[0].body));
 	effect->packed = buf_bytes(&hub->pushed);
 	return BUILT;
 }
@@ -529,18 +535,19 @@ build_closed(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 static enum built
 build_node(struct hub *hub, struct hub_push *push, struct api_effect *effect)
 {
-	struct resolver_record record = {0};
+	static const struct resolver_record none;
+	const struct resolver_record *record = &none;
 	struct eng_dispatch view;
 	effect->number = FROE__ENVELOPE__BODY_NODE_DONE;
 	if (push->request == 0 &&
 	    !eng_dispatch(hub->shard->eng, push->run, push->task, push->lease,
 	        hub->shard->clock.now_ns, &view))
 		return GONE;
-	if (push->record != 0 && !push_require(hub, push, &push->record, 1))
-		return LOADING;
 	if (push->record != 0)
-		froe_assert(push_record(hub, push, push->record, &record));
-	hub_node_fill(hub, push, &record, effect);
+		record = push_require(hub, push, &push->record, 1);
+	if (record == NULL)
+		return LOADING;
+	hub_node_fill(hub, push, record, effect);
 	return BUILT;
 }
 

@@ -274,13 +274,19 @@ static enum froe_err
 body_decode(const struct type_row *row, struct bytes body, struct arena *arena,
     struct eng_event *event, struct froe_fault *fault)
 {
+	const ProtobufCFieldDescriptor *next = row->descriptor->fields;
+	const ProtobufCFieldDescriptor *end = next + row->descriptor->n_fields;
 	bool named = false;
 	while (body.size > 0) {
 		struct wire_field field;
 		if (!wire_field_take(&body, &field))
 			return fault_set(fault, FROE_CORRUPT, "it is cut off or garbled");
-		const ProtobufCFieldDescriptor *known = protobuf_c_message_descriptor_get_field(
-		    row->descriptor, field.number);
+		while (next < end && next->id < field.number) /* they come in order, as written */
+			next++;
+		const ProtobufCFieldDescriptor *known = next;
+		if (next == end || next->id != field.number)
+			known = protobuf_c_message_descriptor_get_field(
+			    row->descriptor, field.number);
 		if (known == NULL)
 			continue;
 		enum froe_err err =

@@ -16,16 +16,34 @@ enum rec_offset {
 
 _Static_assert(REC_BODY == LOG_RECORD_HEADER_BYTES, "the header is as long as the contract says");
 
-/* The header is hashed with its hash field zero; the event number is hashed, not stored. */
+/* The header is hashed with its hash field zero, as it is here; the event number is hashed, not
+ * stored. */
 static uint32_t
-rec_hash(const uint8_t *record, size_t size, uint64_t event_seq)
+rec_hash(const uint8_t *header, const uint8_t *body, size_t body_bytes, uint64_t event_seq)
+{
+	uint64_t seed = hash64(header, REC_BODY, event_seq);
+	return (uint32_t)hash64(body, body_bytes, seed);
+}
+
+/* The hash that a record should have which has one. */
+static uint32_t
+rec_hash_again(const uint8_t *record, size_t size, uint64_t event_seq)
 {
 	uint8_t header[REC_BODY];
 
 	memcpy(header, record, REC_BODY);
 	le32_store(header + REC_HASH, 0);
-	uint64_t seed = hash64(header, REC_BODY, event_seq);
-	return (uint32_t)hash64(record + REC_BODY, size - REC_BODY, seed);
+	return rec_hash(header, record + REC_BODY, size - REC_BODY, event_seq);
+}
+
+/* Behind `size` bytes, up to a multiple of eight. */
+static void
+rec_pad(uint8_t *record, size_t size)
+{
+	size_t left = size % 8;
+	uint8_t *last = record + size - left;
+	if (left != 0)
+		le64_store(last, le64_load(last) & ((UINT64_C(1) << 8 * left) - 1));
 }
 
 void
@@ -44,8 +62,9 @@ rec_encode(uint8_t *to, const struct log_entry *entry, uint64_t event_seq)
 	le64_store(to + REC_TIME, entry->time_ns);
 	if (entry->body.size > 0 && entry->body.data != to + REC_BODY)
 		memcpy(to + REC_BODY, entry->body.data, entry->body.size);
-	memset(to + size, 0, rec_span(size) - size);
-	le32_store(to + REC_HASH, rec_hash(to, size, event_seq));
+	rec_pad(to, size);
+	uint32_t hash = rec_hash(to, to + REC_BODY, entry->body.size, event_seq);
+	le32_store(to + REC_HASH, hash);
 }
 
 enum rec_verdict
@@ -58,7 +77,7 @@ rec_decode(const uint8_t *from, size_t available, uint64_t event_seq,
 	if (size < REC_BODY || size > available || rec_span(size) > available)
 		return REC_BAD_SIZE;
 	*ret_span = rec_span(size);
-	if (le32_load(from + REC_HASH) != rec_hash(from, size, event_seq))
+	if (le32_load(from + REC_HASH) != rec_hash_again(from, size, event_seq))
 		return REC_BAD_HASH;
 	if (!bytes_zero(from + size, rec_span(size) - size))
 		return REC_BAD_HASH;

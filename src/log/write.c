@@ -681,15 +681,11 @@ log_failed(const struct log *log, struct froe_fault *ret_fault)
 	return true;
 }
 
-enum log_space
-log_space(const struct log *log)
+/* There is no next segment, and no space for one. */
+static enum log_space
+space_left(const struct log *log)
 {
-	if (log->segment == NULL)
-		return LOG_SPACE_OK; /* read-only */
 	uint64_t size = log->segment->header.bytes, left = size - log->offset;
-	bool stuck = spares_stuck(&log->spares) && spares_ready(&log->spares) == 0;
-	if (!stuck)
-		return spares_scarce(&log->spares) ? LOG_SPACE_SOFT : LOG_SPACE_OK;
 	uint64_t reserve = size / 16 < READ_ONLY_BYTES ? size / 16 : READ_ONLY_BYTES;
 	if (left < reserve)
 		return LOG_SPACE_READ_ONLY;
@@ -697,6 +693,15 @@ log_space(const struct log *log)
 	 * down is not to be begun. */
 	uint64_t largest = seg_frame_bytes(log->step_bytes_max) + LOG_BLOCK_BYTES;
 	return left < size / 4 || left < largest ? LOG_SPACE_HARD : LOG_SPACE_SOFT;
+}
+
+/* A log that is open for reading has no spares, and so is never stuck. */
+enum log_space
+log_space(const struct log *log)
+{
+	if (spares_stuck(&log->spares) && spares_ready(&log->spares) == 0)
+		return space_left(log);
+	return spares_scarce(&log->spares) ? LOG_SPACE_SOFT : LOG_SPACE_OK;
 }
 
 bool

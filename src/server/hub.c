@@ -236,7 +236,7 @@ hub_has_room(const struct hub *hub)
 }
 
 bool
-hub_engine(struct hub *hub, const struct api_command *command, const struct eng_command *engine)
+hub_engine(struct hub *hub, const struct api_command *command, struct eng_command *engine)
 {
 	if (!shard_has_room(hub->shard, engine))
 		return false;

@@ -186,7 +186,7 @@ struct hub_conn *hub_conn_find(struct hub *hub, uint64_t handle);
 char *hub_text(struct hub *hub, struct bytes text);
 /* Runs a command of the engine for a connection. False: no room now. */
 bool hub_engine(struct hub *hub, const struct api_command *command,
-    const struct eng_command *engine);
+    struct eng_command *engine);
 
 /* hub_outbox.c */
 size_t hub_outbox_bytes(const struct hub *hub);

@@ -358,7 +358,7 @@ job_view(const struct hub *hub, const struct hub_job *job)
 }
 
 static bool
-job_step(struct hub *hub, const struct eng_command *command)
+job_step(struct hub *hub, struct eng_command *command)
 {
 	if (!shard_has_room(hub->shard, command))
 		return false;

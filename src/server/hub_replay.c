@@ -137,7 +137,7 @@ replay_refused(struct hub *hub, const struct eng_command *command, struct froe_f
  * the same step, and one that the resolver knew still is about to be forgotten: their places are
  * forgotten when the index has them. */
 static void
-replay_step(struct hub *hub, const struct eng_command *command, const struct history *history)
+replay_step(struct hub *hub, struct eng_command *command, const struct history *history)
 {
 	const struct eng_replay *replay = &command->run_replay;
 	const struct eng *eng = hub->shard->eng;

@@ -1,5 +1,6 @@
 #include "server/shard.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/plant.h"
 #include "server/record.h"
@@ -99,6 +100,7 @@ shard_open(struct shard *shard, struct io_env *env, const struct shard_options *
 	}
 	shard_take_state(shard);
 	clock_init(&shard->clock, env, shard->report.last_time_ns);
+	io_random(env, &shard->dice, sizeof(shard->dice));
 	return FROE_OK;
 }
 
@@ -267,21 +269,33 @@ shard_note(struct shard *shard, uint64_t segment, uint64_t digest, size_t count)
 		mem_free(note);
 }
 
-size_t
-shard_step(struct shard *shard, const struct eng_command *command)
+/* SplitMix64 (base/hash.h), for jitter, which need not be kept secret. */
+static uint64_t
+shard_random(struct shard *shard)
 {
-	uint64_t random;
-	struct eng_command step = *command;
-	step.hold = log_space(shard->log) >= LOG_SPACE_HARD && !plant(HOLD_IGNORED);
-	step.runs_max = shard->runs_max;
-	if (step.lapse_ns == 0)
-		step.lapse_ns = shard->clock.now_ns + shard->lapse_ns;
-	io_random(shard->env, &random, sizeof(random));
+	shard->dice += 0x9e3779b97f4a7c15u;
+	return hash_words(0, shard->dice);
+}
+
+/* What a command does not say, but the shard. */
+static void
+step_complete(struct shard *shard, struct eng_command *command)
+{
+	command->hold = log_space(shard->log) >= LOG_SPACE_HARD && !plant(HOLD_IGNORED);
+	command->runs_max = shard->runs_max;
+	if (command->lapse_ns == 0)
+		command->lapse_ns = shard->clock.now_ns + shard->lapse_ns;
+}
+
+size_t
+shard_step(struct shard *shard, struct eng_command *command)
+{
+	step_complete(shard, command);
 	bool near = shard->noting && log_segment_may_end(shard->log);
 	uint64_t digest = near ? eng_digest(shard->eng) : 0;
 	uint64_t segment = log_segment(shard->log);
 	const struct eng_output *output =
-	    eng_step(shard->eng, &step, shard->clock.now_ns, random);
+	    eng_step(shard->eng, command, shard->clock.now_ns, shard_random(shard));
 	if (output->event_count > 0)
 		step_append(shard, output);
 	if (shard->noting && log_segment(shard->log) != segment)

@@ -63,6 +63,7 @@ struct shard {
 	struct state state; /* recovery */
 	struct ring notes;  /* struct shard_note; popped by the maker of snapshots */
 	bool noting;
+	uint64_t dice;
 	uint64_t lapse_ns; /* how long a worker goes on without a word from here: the hub sets it */
 	struct buf bodies;          /* of one step */
 	struct log_entry *entries;
@@ -87,7 +88,9 @@ size_t shard_payload_bytes_max(const struct shard *shard);
 
 /* May this command be taken now? */
 bool shard_has_room(const struct shard *shard, const struct eng_command *command);
-size_t shard_step(struct shard *shard, const struct eng_command *command); /* how many events */
+/* Says how many events it had. Completes the command: with `hold`, runs_max, and lapse_ns unless
+ * the caller has said it. */
+size_t shard_step(struct shard *shard, struct eng_command *command);
 
 /* Decides due timers and work that was cut, while there is room. True: it stopped for want of
  * room or of time (a turn has its limit); call again. */

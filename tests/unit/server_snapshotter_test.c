@@ -43,7 +43,7 @@ hook_effect(void *context, const struct eng_effect *effect, uint64_t frame)
 
 /* In a frame of its own. */
 static void
-scene_step(struct scene *scene, const struct eng_command *command)
+scene_step(struct scene *scene, struct eng_command *command)
 {
 	while (!shard_has_room(&scene->shard, command))
 		assert_true(log_spares_step(scene->shard.log));

@@ -35,7 +35,8 @@ client_lock(struct froe_client *client)
 void
 client_unlock(struct froe_client *client)
 {
-	waiter_tell(client);
+	if (!list_empty(&client->woken))
+		waiter_tell(client);
 	froe_assert(pthread_mutex_unlock(&client->lock) == 0);
 }
 

@@ -11,7 +11,7 @@
 #ifndef CLIENT_FIELD_H
 #define CLIENT_FIELD_H
 
-#include "base/bytes.h"
+#include "base/varint.h"
 
 #define FIELD_NUMBER(number) ((uint64_t)(number) << 3)     /* a varint */
 #define FIELD_CONTENT(number) ((uint64_t)(number) << 3 | 2) /* text, bytes, a message */
@@ -50,7 +50,7 @@ struct field_varint field_long(const uint8_t *at, const uint8_t *end);
 static inline struct field_varint
 field_varint(const uint8_t *at, const uint8_t *end)
 {
-	if (end - at >= 2 && at[0] < 0x80) /* as nearly all are: with something behind them */
+	if (end - at >= 2 && at[0] < 0x80) /* mostly with something behind them */
 		return (struct field_varint){at + 1, at[0]};
 	if (end - at >= 2 && at[1] < 0x80)
 		return (struct field_varint){at + 2, (at[0] & 0x7fu) | (uint64_t)at[1] << 7};
@@ -64,12 +64,10 @@ field_fixed_size(unsigned type)
 	return type == 1 ? 8 : type == 5 ? 4 : UINT64_MAX;
 }
 
-/* On to the next one; false: there is none, or no good one. */
+/* A field of any size. */
 static inline __attribute__((always_inline)) bool
-field_next(struct field *field)
+field_next_any(struct field *field)
 {
-	if (fields_read(field))
-		return false;
 	struct field_varint value, tag = field_varint(field->at, field->end);
 	unsigned type = tag.value & 7;
 	if (tag.rest == NULL)
@@ -87,6 +85,44 @@ field_next(struct field *field)
 	field->content = value.rest;
 	field->at = type == 0 ? value.rest : value.rest + value.value;
 	return true;
+}
+
+/* On to the next one; false: there is none, or no good one. Of nearly all fields tag and number, or
+ * tag and size, are a byte each. */
+static inline __attribute__((always_inline)) bool
+field_next(struct field *field)
+{
+	const uint8_t *at = field->at;
+	size_t left = (size_t)(field->end - at);
+	if (left == 0)
+		return false;
+	if (left < 2 || (le16_load(at) & 0x8080) != 0)
+		return field_next_any(field);
+	unsigned type = at[0] & 7;
+	if (type != 0 && (type != 2 || at[1] > left - 2))
+		return field_next_any(field);
+	field->tag = at[0];
+	field->value = at[1];
+	field->content = at + 2;
+	field->at = type == 0 ? at + 2 : at + 2 + at[1];
+	return true;
+}
+
+/* Written where there is room; return the end. */
+
+static inline uint8_t *
+field_put_number(uint8_t *to, uint64_t tag, uint64_t value)
+{
+	return varint_store(varint_store(to, tag), value);
+}
+
+static inline uint8_t *
+field_put_content(uint8_t *to, uint64_t tag, struct bytes content)
+{
+	to = varint_store(varint_store(to, tag), content.size);
+	if (content.size > 0)
+		memcpy(to, content.data, content.size);
+	return to + content.size;
 }
 
 static inline struct bytes

@@ -97,15 +97,17 @@ request_free(struct requests *requests, struct request *request)
 		mem_free(request);
 }
 
-/* The body is still to be written, to *ret_body. */
-static struct request *
-request_begin(struct requests *requests, uint32_t number, size_t body_size, uint8_t **ret_body)
+struct request *
+request_begin(struct requests *requests, uint32_t number, size_t body_size, request_answer *answer,
+    void *context, uint8_t **ret_body)
 {
 	struct request *request = request_take(requests, WIRE_HEAD_BYTES_MAX + body_size);
 	const struct request_kind *kind = request_kind(number);
 	request->id = requests_number(requests);
 	request->number = number;
 	request->worker = kind != NULL && kind->worker;
+	request->answer = answer;
+	request->context = context;
 	*ret_body = wire_frame_begin(request->frame, request->id, number, body_size);
 	request->size = (size_t)(*ret_body - request->frame) + body_size;
 	return request;
@@ -116,10 +118,9 @@ request_new(struct requests *requests, uint32_t number, const ProtobufCMessage *
     request_answer *answer, void *context)
 {
 	uint8_t *to;
-	struct request *request = request_begin(requests, number, message_size(body), &to);
+	struct request *request =
+	    request_begin(requests, number, message_size(body), answer, context, &to);
 	message_encode(body, to);
-	request->answer = answer;
-	request->context = context;
 	return request;
 }
 
@@ -128,11 +129,10 @@ request_encoded(struct requests *requests, uint32_t number, struct bytes body,
     request_answer *answer, void *context)
 {
 	uint8_t *to;
-	struct request *request = request_begin(requests, number, body.size, &to);
+	struct request *request =
+	    request_begin(requests, number, body.size, answer, context, &to);
 	if (body.size > 0)
 		memcpy(to, body.data, body.size);
-	request->answer = answer;
-	request->context = context;
 	return request;
 }
 

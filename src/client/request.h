@@ -70,6 +70,9 @@ struct request *request_new(struct requests *requests, uint32_t number,
     const ProtobufCMessage *body, request_answer *answer, void *context);
 struct request *request_encoded(struct requests *requests, uint32_t number, struct bytes body,
     request_answer *answer, void *context);
+/* The body is still to be written, to *ret_body. */
+struct request *request_begin(struct requests *requests, uint32_t number, size_t body_size,
+    request_answer *answer, void *context, uint8_t **ret_body);
 void request_free(struct requests *requests, struct request *request);
 
 /* Turns it into a RunWatch of request->run. */

@@ -7,9 +7,10 @@
  */
 #include "client/worker_int.h"
 
+#include "client/field.h"
+
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/message.h"
 
 #define RETRY_NS ((uint64_t)200 * 1000000)
 
@@ -34,23 +35,28 @@ static void result_answer(struct froe_client *client, struct request *request,
 
 /* TaskComplete is written field by field, since every task ends with one. */
 enum {
-	COMPLETE_TASK = 1,
-	COMPLETE_LEASE = 2,
-	COMPLETE_OUTPUT = 3,
+	COMPLETE_TASK = FIELD_CONTENT(1),
+	COMPLETE_LEASE = FIELD_NUMBER(2),
+	COMPLETE_OUTPUT = FIELD_CONTENT(3),
 };
 
 static void
 result_complete(struct froe_task *task)
 {
 	struct froe_client *client = task->worker->client;
-	struct buf *body = client_body(client);
-	message_put_bytes(body, COMPLETE_TASK, bytes_of(task->id.bytes, sizeof(task->id.bytes)));
-	message_put_number(body, COMPLETE_LEASE, task->lease);
-	message_put_bytes(body, COMPLETE_OUTPUT,
-	    task->output_size > 0 ? bytes_of(task->output, task->output_size)
-				  : bytes_text("null"));
-	client_submit(client, request_encoded(&client->requests,
-	    FROE__ENVELOPE__BODY_TASK_COMPLETE, buf_bytes(body), result_answer, task));
+	struct bytes id = bytes_of(task->id.bytes, sizeof(task->id.bytes)), output;
+	output = task->output_size > 0 ? bytes_of(task->output, task->output_size)
+				       : bytes_text("null");
+	size_t size = 2 + id.size + 1 + varint_size(task->lease) + 1 + varint_size(output.size) +
+	    output.size;
+	uint8_t *at;
+	struct request *request = request_begin(&client->requests,
+	    FROE__ENVELOPE__BODY_TASK_COMPLETE, size, result_answer, task, &at);
+	at = field_put_content(at, COMPLETE_TASK, id);
+	at = field_put_number(at, COMPLETE_LEASE, task->lease);
+	at = field_put_content(at, COMPLETE_OUTPUT, output);
+	froe_assert(at == request->frame + request->size);
+	client_submit(client, request);
 }
 
 /* A text that the wire takes: what is not UTF-8 becomes "?". */

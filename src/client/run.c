@@ -37,8 +37,9 @@ froe_run_start_async(struct froe_client *client, const struct froe_run_options *
     void (*on_end)(void *context, const struct froe_event *event, const struct froe_error *error),
     void *context, struct froe_error *error)
 {
-	if (argument_missing(error, "client", client, "options", options, "on_started",
-		on_started != NULL ? "" : NULL, NULL))
+	bool missing = client == NULL || options == NULL || on_started == NULL;
+	if (missing && argument_missing(error, "client", client, "options", options, "on_started",
+			   on_started != NULL ? "" : NULL, NULL))
 		return FROE_INVALID_ARGUMENT;
 	struct request *request;
 	client_lock(client);

@@ -464,8 +464,10 @@ session_frame(struct froe_client *client, struct bytes frame)
 		session_credit(client, frame.size);
 		return worker_dispatch(client->worker, head.body);
 	}
-	arena_reset(&client->arena);
-	const Froe__Envelope *envelope = wire_decode(&client->arena, frame, &head);
+	struct wire_room room;
+	if (client->arena.taken > 0)
+		arena_reset(&client->arena);
+	const Froe__Envelope *envelope = wire_decode(&client->arena, &room, frame, &head);
 	if (envelope != NULL)
 		session_message(client, envelope, frame.size);
 	return envelope != NULL;

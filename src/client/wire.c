@@ -136,36 +136,25 @@ done_read(Froe__Done *done, struct bytes body)
 
 /* NULL: one of those that base/message reads. */
 static const Froe__Envelope *
-decode_frequent(struct arena *arena, const struct wire_head *head)
+decode_frequent(struct wire_room *room, const struct wire_head *head)
 {
-	struct {
-		Froe__Envelope envelope;
-		union {
-			Froe__RunStarted started;
-			Froe__RunEvent event;
-			Froe__Done done;
-		} body;
-	} *message = arena_alloc(arena, sizeof(*message));
-	if (message == NULL)
-		return NULL;
-	Froe__Envelope *envelope = &message->envelope;
+	Froe__Envelope *envelope = &room->envelope;
+	bool read = false;
 	*envelope = (Froe__Envelope)FROE__ENVELOPE__INIT;
 	envelope->has_request = head->request != 0;
 	envelope->request = head->request;
 	envelope->body_case = (Froe__Envelope__BodyCase)head->number;
-	switch (head->number) {
-	case FROE__ENVELOPE__BODY_RUN_STARTED:
-		envelope->run_started = &message->body.started;
-		return started_read(&message->body.started, head->body) ? envelope : NULL;
-	case FROE__ENVELOPE__BODY_RUN_EVENT:
-		envelope->run_event = &message->body.event;
-		return event_read(&message->body.event, head->body) ? envelope : NULL;
-	case FROE__ENVELOPE__BODY_DONE:
-		envelope->done = &message->body.done;
-		return done_read(&message->body.done, head->body) ? envelope : NULL;
-	default:
-		return NULL;
+	if (head->number == FROE__ENVELOPE__BODY_RUN_STARTED) {
+		envelope->run_started = &room->body.started;
+		read = started_read(&room->body.started, head->body);
+	} else if (head->number == FROE__ENVELOPE__BODY_RUN_EVENT) {
+		envelope->run_event = &room->body.event;
+		read = event_read(&room->body.event, head->body);
+	} else if (head->number == FROE__ENVELOPE__BODY_DONE) {
+		envelope->done = &room->body.done;
+		read = done_read(&room->body.done, head->body);
 	}
+	return read ? envelope : NULL;
 }
 
 struct wire_head
@@ -188,9 +177,10 @@ wire_head(struct bytes frame)
 
 /* A newer server's messages may have fields that message_decode does not know. */
 const Froe__Envelope *
-wire_decode(struct arena *arena, struct bytes frame, const struct wire_head *head)
+wire_decode(struct arena *arena, struct wire_room *room, struct bytes frame,
+    const struct wire_head *head)
 {
-	const void *message = head->number != 0 ? decode_frequent(arena, head) : NULL;
+	const void *message = decode_frequent(room, head);
 	if (message == NULL)
 		message = message_decode(&froe__envelope__descriptor, frame, arena);
 	if (message != NULL)

@@ -2,8 +2,8 @@
  * client/wire: envelopes of the native protocol as bytes and back.
  *
  * Purpose     a frame around a message: length, request number, body; without building an Envelope.
- *             Decoding goes into an arena.
- * Ownership   what wire_decode returns lives in the arena, and as long as the frame.
+ *             Decoding goes into an arena, of what every run brings into the caller's room.
+ * Ownership   what wire_decode returns lives in the arena or the room, and as long as the frame.
  * See         proto/native.proto
  */
 #ifndef CLIENT_WIRE_H
@@ -31,8 +31,17 @@ struct wire_head {
 };
 struct wire_head wire_head(struct bytes frame);
 
+struct wire_room {
+	Froe__Envelope envelope;
+	union {
+		Froe__RunStarted started;
+		Froe__RunEvent event;
+		Froe__Done done;
+	} body;
+};
+
 /* NULL: not an envelope, or too large for the arena. */
-const Froe__Envelope *wire_decode(struct arena *arena, struct bytes frame,
+const Froe__Envelope *wire_decode(struct arena *arena, struct wire_room *room, struct bytes frame,
     const struct wire_head *head);
 
 static inline ProtobufCBinaryData

@@ -17,16 +17,17 @@
 #include <cmocka.h>
 
 static const Froe__Envelope *
-frame_read(struct arena *arena, struct bytes frame)
+frame_read(struct arena *arena, struct wire_room *room, struct bytes frame)
 {
 	struct wire_head head = wire_head(frame);
-	return wire_decode(arena, frame, &head);
+	return wire_decode(arena, room, frame, &head);
 }
 
 static void
 expect_packed(uint64_t request, size_t size)
 {
 	Froe__RunCancel cancel = FROE__RUN_CANCEL__INIT;
+	struct wire_room room;
 	struct arena arena;
 	char *reason = mem_zalloc(size + 1);
 	memset(reason, 'x', size);
@@ -38,12 +39,13 @@ expect_packed(uint64_t request, size_t size)
 	size_t frame_size = (size_t)(message_encode(&cancel.base, body) - frame);
 	assert_int_equal(le32_load(frame), frame_size - 4);
 	arena_init(&arena, 0);
-	const Froe__Envelope *envelope = frame_read(&arena, bytes_of(frame + 4, frame_size - 4));
+	struct bytes whole = bytes_of(frame + 4, frame_size - 4);
+	const Froe__Envelope *envelope = frame_read(&arena, &room, whole);
 	assert_non_null(envelope);
 	assert_true(envelope->request == request);
 	assert_int_equal(envelope->body_case, FROE__ENVELOPE__BODY_RUN_CANCEL);
 	assert_int_equal(strlen(envelope->run_cancel->reason), size);
-	assert_null(frame_read(&arena, bytes_of(frame + 4, frame_size - 5)));
+	assert_null(frame_read(&arena, &room, bytes_of(frame + 4, frame_size - 5)));
 	arena_release(&arena);
 	mem_free(frame);
 	mem_free(reason);
@@ -78,8 +80,9 @@ static void
 expect_same(struct arena *arena, struct bytes frame)
 {
 	uint8_t ours[512], theirs[512];
+	struct wire_room room;
 	arena_reset(arena);
-	const Froe__Envelope *envelope = frame_read(arena, frame);
+	const Froe__Envelope *envelope = frame_read(arena, &room, frame);
 	Froe__Envelope *other = froe__envelope__unpack(NULL, frame.size, frame.data);
 	assert_int_equal(envelope == NULL, other == NULL);
 	if (envelope == NULL)

@@ -1,11 +1,10 @@
 #include "base/stock.h"
 
-#include "base/fault.h"
 #include "base/mem.h"
 
 #include <string.h>
 
-#define CHUNK_BYTES (64u << 10)
+#define CHUNK_BYTES STOCK_CHUNK_BYTES
 #define CHUNK_HEAD_BYTES 64u
 #define REGION_BYTES (2u << 20)
 #define REGION_CHUNKS (REGION_BYTES / CHUNK_BYTES)
@@ -19,17 +18,6 @@ struct stock_region {
 	struct list link;
 	uint8_t *bytes;
 	uint32_t used; /* chunks with objects */
-};
-
-/* At the beginning of its 64 KiB, where the address of each of its objects leads. */
-struct stock_chunk {
-	struct list link; /* stock->open, stock->free, or none: it is full */
-	struct stock_region *region;
-	void *free_list;
-	uint32_t class;
-	uint32_t used;
-	uint32_t size;	/* of an object */
-	uint32_t fresh; /* offset of those that were never used */
 };
 
 _Static_assert(sizeof(struct stock_chunk) <= CHUNK_HEAD_BYTES, "the head holds it");
@@ -49,21 +37,6 @@ void
 stock_prefault(struct stock *stock, struct prefault *prefault)
 {
 	stock->prefault = prefault;
-}
-
-/* Steps of 8 bytes up to 128, of 16 up to 512, of 64 up to 1024, of 256 up to 4096. */
-static uint32_t
-class_of(size_t size, uint32_t *ret_size)
-{
-	uint32_t bytes = size != 0 ? (uint32_t)size : 1;
-	uint32_t step = bytes <= 128 ? 8 : bytes <= 512 ? 16 : bytes <= 1024 ? 64 : 256;
-	bytes = (bytes + step - 1) / step * step;
-	*ret_size = bytes;
-	if (bytes <= 128)
-		return bytes / 8 - 1;
-	if (bytes <= 512)
-		return 16 + (bytes - 128) / 16 - 1;
-	return bytes <= 1024 ? 40 + (bytes - 512) / 64 - 1 : 48 + (bytes - 1024) / 256 - 1;
 }
 
 /* ---------------------------------------------------------------------------- regions, chunks */
@@ -124,8 +97,8 @@ region_close(struct stock *stock, struct stock_region *region)
 	mem_free(region);
 }
 
-static struct stock_chunk *
-chunk_open(struct stock *stock, uint32_t class, uint32_t size)
+static void
+chunk_open(struct stock *stock, struct stock_class class)
 {
 	if (list_empty(&stock->free))
 		region_open(stock);
@@ -133,12 +106,11 @@ chunk_open(struct stock *stock, uint32_t class, uint32_t size)
 	stock->free_count--;
 	chunk->region->used++;
 	chunk->free_list = NULL;
-	chunk->class = class;
+	chunk->class = class.number;
 	chunk->used = 0;
-	chunk->size = size;
+	chunk->size = class.size;
 	chunk->fresh = CHUNK_HEAD_BYTES;
-	list_push_front(&stock->open[class], &chunk->link);
-	return chunk;
+	list_push_front(&stock->open[class.number], &chunk->link);
 }
 
 /* Its last object is gone. A region without any is given back when others have room for as much. */
@@ -177,67 +149,45 @@ stock_bytes(const struct stock *stock)
 
 /* ------------------------------------------------------------------------------------- objects */
 
-#ifdef FROE_SLOW
-#define OBJECT_MAX 0u
-#else
-#define OBJECT_MAX STOCK_OBJECT_MAX
-#endif
-
-static bool
-from_heap(size_t size)
-{
-	return size > OBJECT_MAX || OBJECT_MAX == 0;
-}
-
+/* What stock_alloc() does if the first chunk of the class has no room, or if there is none. Full
+ * ones are found out here, and put aside until they have some. */
 void *
-stock_alloc(struct stock *stock, size_t size)
+stock_alloc_more(struct stock *stock, size_t size)
 {
-	uint32_t rounded;
-	stock->used++;
-	if (from_heap(size))
+	if (!stock_inside(size)) {
+		stock->used++;
 		return mem_alloc(size);
-	uint32_t class = class_of(size, &rounded);
-	struct stock_chunk *chunk =
-	    list_empty(&stock->open[class])
-		? chunk_open(stock, class, rounded)
-		: container_of(stock->open[class].next, struct stock_chunk, link);
-	void *object = chunk->free_list;
-	if (object != NULL) {
-		chunk->free_list = *(void **)object;
-	} else {
-		object = (uint8_t *)chunk + chunk->fresh;
-		chunk->fresh += rounded;
 	}
-	chunk->used++;
-	if (chunk->free_list == NULL && chunk->fresh + rounded > CHUNK_BYTES)
+	struct stock_class class = stock_class_of(size);
+	struct list *open = &stock->open[class.number];
+	while (!list_empty(open)) {
+		struct stock_chunk *chunk = container_of(open->next, struct stock_chunk, link);
+		if (chunk->free_list != NULL || chunk->fresh + class.size <= CHUNK_BYTES)
+			break;
 		list_remove(&chunk->link);
-	return object;
+	}
+	if (list_empty(open))
+		chunk_open(stock, class);
+	return stock_alloc(stock, size);
 }
 
+/* What stock_free() does with the first object of a chunk, and with the last one. */
 void
-stock_free(struct stock *stock, void *object, size_t size)
+stock_free_last(struct stock *stock, void *object, size_t size)
 {
-	uint32_t rounded;
-	if (object == NULL)
-		return;
 	stock->used--;
-	if (from_heap(size)) {
+	if (!stock_inside(size)) {
 		mem_free(object);
 		return;
 	}
-	uint32_t class = class_of(size, &rounded);
-	struct stock_chunk *chunk = (void *)((uintptr_t)object & ~(uintptr_t)(CHUNK_BYTES - 1));
-	froe_assert(chunk->class == class && chunk->used > 0);
-	if (chunk->free_list == NULL && chunk->fresh + rounded > CHUNK_BYTES)
-		list_push(&stock->open[class], &chunk->link);
+	struct stock_chunk *chunk = stock_chunk_of(object);
+	froe_assert(chunk->class == stock_class_of(size).number && chunk->used > 0);
+	if (chunk->free_list == NULL) { /* what was used last is in the cache, and is used next */
+		list_remove(&chunk->link);
+		list_push_front(&stock->open[chunk->class], &chunk->link);
+	}
 	*(void **)object = chunk->free_list;
 	chunk->free_list = object;
 	if (--chunk->used == 0)
 		chunk_close(stock, chunk);
-}
-
-void *
-stock_zalloc(struct stock *stock, size_t size)
-{
-	return memset(stock_alloc(stock, size), 0, size);
 }

@@ -411,7 +411,7 @@ stop_mark(struct log *log)
 		frame_mark(log, log->stop_ns, LOG_FRAME_CLEAN_STOP);
 }
 
-/* Does the frame being built go on taking records? `at_hand`: so many bytes of requests are left. */
+/* Does the frame being built go on taking records? `at_hand`: so many bytes of requests are. */
 static bool
 frame_gathers(const struct log *log, const struct log_frame *frame, size_t at_hand)
 {

@@ -1,5 +1,5 @@
 /*
- * Gathering: what comes while a write is under way is one write; so is what is at hand, up to a size.
+ * Gathering: what comes while a write is under way is one write; so is much that is at hand.
  */
 #include "log_image.h"
 

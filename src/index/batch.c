@@ -45,6 +45,8 @@ fold_workers(struct fold *fold, struct buf *buf, struct bytes more)
 {
 	uint32_t count;
 	struct bytes text;
+	if (more.size == 0)
+		return;
 	froe_assert(texts_good(fold->now.workers, &count));
 	if (fold->now.workers.data != buf->data) {
 		buf_reset(buf);
@@ -164,12 +166,17 @@ fold_changes(struct index *index, const struct fold *fold)
 
 /* ---------------------------------------------------------------------------------------- write */
 
+/* Behind all that the table has. */
+static bool
+row_new(const struct batch *batch, const struct row_key *key)
+{
+	return !batch->has_last || memcmp(key->bytes, batch->last.bytes, ROW_KEY_SIZE) > 0;
+}
+
 static int
 row_load(struct batch *batch, struct row_key *row_key, struct fold *fold)
 {
 	MDB_val key = {.mv_data = row_key->bytes, .mv_size = ROW_KEY_SIZE}, value;
-	if (!batch->has_last || memcmp(row_key->bytes, batch->last.bytes, ROW_KEY_SIZE) > 0)
-		return 0;
 	int code = mdb_cursor_get(batch->runs, &key, &value, MDB_SET_KEY);
 	if (code == MDB_NOTFOUND)
 		return 0;
@@ -185,21 +192,36 @@ row_load(struct batch *batch, struct row_key *row_key, struct fold *fold)
 
 static int
 row_store(struct index *index, struct batch *batch, struct row_key *row_key,
-    const struct fold *fold)
+    const struct index_run *run, bool new)
 {
-	bool append =
-	    !batch->has_last || memcmp(row_key->bytes, batch->last.bytes, ROW_KEY_SIZE) > 0;
-	if (!fold->has)
-		return fold->had ? mdb_cursor_del(batch->runs, 0) : 0;
 	buf_reset(&index->row);
-	row_encode(&index->row, &fold->now);
+	row_encode(&index->row, run);
 	MDB_val key = {.mv_data = row_key->bytes, .mv_size = ROW_KEY_SIZE};
 	MDB_val value = {.mv_data = index->row.data, .mv_size = index->row.size};
-	if (append) {
+	if (new) {
 		batch->last = *row_key;
 		batch->has_last = true;
 	}
-	return mdb_cursor_put(batch->runs, &key, &value, append ? MDB_APPEND : 0);
+	return mdb_cursor_put(batch->runs, &key, &value, new ? MDB_APPEND : 0);
+}
+
+/* A run that has begun, and nothing more: most of what comes when many are started. */
+static bool
+run_fresh(const struct pending *run, size_t count)
+{
+	return count == 1 && run->kind == PENDING_PUT && run->run->workers.size == 0;
+}
+
+static int
+batch_fresh(
+    struct index *index, struct batch *batch, struct row_key *row_key, const struct index_run *run)
+{
+	struct post_term terms[POST_TERMS_MAX];
+	uint32_t count = post_terms(run, terms);
+	for (uint32_t i = 0; i < count; i++)
+		changes_push(&index->changes, run, terms[i], /* add= */ true);
+	places_push(&index->places, run, /* gone= */ false);
+	return row_store(index, batch, row_key, run, /* new= */ true);
 }
 
 /* All calls of one run: pending[first .. first + count). */
@@ -209,7 +231,10 @@ batch_run(struct index *index, struct batch *batch, size_t first, size_t count)
 	const struct pending *run = &index->pending[first];
 	struct row_key row_key = row_key_of(run->tenant, run->number);
 	struct fold fold = {0};
-	int code = row_load(batch, &row_key, &fold);
+	bool new = row_new(batch, &row_key);
+	if (new &&run_fresh(run, count))
+		return batch_fresh(index, batch, &row_key, run->run);
+	int code = new ? 0 : row_load(batch, &row_key, &fold);
 	if (code != 0)
 		return code;
 	for (size_t i = first; i < first + count; i++)
@@ -220,7 +245,9 @@ batch_run(struct index *index, struct batch *batch, size_t first, size_t count)
 	if (fold.had && fold.has && fold.old.seq != 0 && !uuid_equal(fold.old.id, fold.now.id))
 		return MDB_CORRUPTED;
 	fold_changes(index, &fold);
-	return row_store(index, batch, &row_key, &fold);
+	if (fold.has)
+		return row_store(index, batch, &row_key, &fold.now, new);
+	return fold.had ? mdb_cursor_del(batch->runs, 0) : 0;
 }
 
 static int

@@ -110,27 +110,50 @@ kind_remove(struct openset *set, uint32_t tenant, uint32_t kind, uint64_t number
 	}
 }
 
+static uint32_t
+node_kinds(const struct openset_node *node, uint64_t number)
+{
+	uint32_t kinds = 0;
+	for (uint32_t kind = 0; kind < OPENSET_KINDS; kind++)
+		kinds |= (uint32_t)(node->words[kind] >> (number & 63) & 1) << kind;
+	return kinds;
+}
+
 uint32_t
 openset_get(const struct openset *set, uint32_t tenant, uint64_t number)
 {
 	const struct openset_node *node = node_find(set, tenant, 0, number >> BITS);
-	uint32_t kinds = 0;
-	for (uint32_t kind = 0; kind < OPENSET_KINDS && node != NULL; kind++)
-		kinds |= (node->words[kind] & bit_of(number)) != 0 ? 1u << kind : 0;
-	return kinds;
+	return node != NULL ? node_kinds(node, number) : 0;
+}
+
+/* True: that was all, since the word has others before and after, so no other level changes. */
+static bool
+kind_flip(struct openset_node *node, uint32_t kind, uint64_t number)
+{
+	uint64_t word = node->words[kind], flipped = word ^ bit_of(number);
+	if (word == 0 || flipped == 0)
+		return false;
+	node->words[kind] = flipped;
+	return true;
 }
 
 void
 openset_put(struct openset *set, uint32_t tenant, uint64_t number, uint32_t kinds)
 {
-	uint32_t old = openset_get(set, tenant, number);
+	struct openset_node *node = node_find(set, tenant, 0, number >> BITS);
+	uint32_t old = node != NULL ? node_kinds(node, number) : 0;
 	froe_assert(kinds < 1u << OPENSET_KINDS);
-	for (uint32_t kind = 0; kind < OPENSET_KINDS; kind++) {
-		uint32_t bit = 1u << kind;
-		if ((kinds & ~old & bit) != 0)
+	if (node != NULL)
+		node_recall(set, tenant, 0, number >> BITS, node);
+	for (uint32_t changed = old ^ kinds; changed != 0; changed &= changed - 1) {
+		uint32_t kind = (uint32_t)__builtin_ctz(changed);
+		if (node != NULL && kind_flip(node, kind, number))
+			continue;
+		if ((kinds & 1u << kind) != 0)
 			kind_add(set, tenant, kind, number);
-		if ((old & ~kinds & bit) != 0)
+		else
 			kind_remove(set, tenant, kind, number);
+		node = node_find(set, tenant, 0, number >> BITS); /* it has come, or gone */
 	}
 	if (old == 0 && kinds != 0)
 		set->count++;

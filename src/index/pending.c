@@ -154,10 +154,23 @@ sort_by(struct pending **pending, struct pending **spare, size_t count, bool ten
 	}
 }
 
+/* New runs come in the order of their numbers. */
+static bool
+pending_sorted(const struct index *index)
+{
+	for (size_t i = 1; i < index->pending_count; i++) {
+		const struct pending *one = &index->pending[i - 1], *next = &index->pending[i];
+		if (next->tenant < one->tenant ||
+		    (next->tenant == one->tenant && next->number < one->number))
+			return false;
+	}
+	return true;
+}
+
 void
 pending_sort(struct index *index)
 {
-	if (index->pending_count < 2)
+	if (pending_sorted(index))
 		return;
 	struct pending *spare = mem_alloc(index->pending_capacity * sizeof(*spare));
 	sort_by(&index->pending, &spare, index->pending_count, /* tenant= */ false);

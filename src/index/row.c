@@ -31,19 +31,12 @@ value_good(struct bytes key, struct bytes value)
 	return le64_load(value.data) == value_hash(key, value.data, value.size);
 }
 
-struct row_key
-row_key_of(uint32_t tenant, uint64_t number)
+static uint8_t *
+part_put(uint8_t *to, struct bytes part)
 {
-	struct row_key key;
-	be_store(key.bytes, tenant, 4);
-	be_store(key.bytes + 4, number, 8);
-	return key;
-}
-
-uint64_t
-row_key_number(const struct row_key *key)
-{
-	return be_load(key->bytes + 4, 8);
+	if (part.size > 0)
+		memcpy(to, part.data, part.size);
+	return to + part.size;
 }
 
 void
@@ -54,27 +47,27 @@ row_encode(struct buf *to, const struct index_run *run)
 	froe_assert(run->workflow.size <= ROW_WORKFLOW_BYTES_MAX);
 	froe_assert(run->metadata.size <= UINT16_MAX && run->workers.size <= UINT16_MAX);
 	froe_assert(run->places.size <= UINT32_MAX);
-	size_t start = to->size;
-	uint8_t *head = buf_reserve(to, ROW_HEAD_SIZE);
-	memcpy(head + 8, run->id.bytes, ROW_ID_SIZE);
-	le64_store(head + 24, run->created_ns);
-	le64_store(head + 32, run->finished_ns);
-	le32_store(head + 40, run->seq);
-	le16_store(head + 44, (uint16_t)run->workflow.size);
-	le16_store(head + 46, (uint16_t)run->metadata.size);
-	le16_store(head + 48, (uint16_t)run->workers.size);
-	head[50] = run->status;
-	head[51] = parent ? FLAG_PARENT : 0;
-	le32_store(head + 52, (uint32_t)run->places.size);
-	buf_commit(to, ROW_HEAD_SIZE);
+	size_t size = ROW_HEAD_SIZE + (parent ? (size_t)ROW_ID_SIZE : 0) + run->workflow.size +
+		      run->metadata.size + run->workers.size + run->places.size;
+	uint8_t *row = buf_reserve(to, size), *at = row + ROW_HEAD_SIZE;
+	memcpy(row + 8, run->id.bytes, ROW_ID_SIZE);
+	le64_store(row + 24, run->created_ns);
+	le64_store(row + 32, run->finished_ns);
+	le32_store(row + 40, run->seq);
+	le16_store(row + 44, (uint16_t)run->workflow.size);
+	le16_store(row + 46, (uint16_t)run->metadata.size);
+	le16_store(row + 48, (uint16_t)run->workers.size);
+	row[50] = run->status;
+	row[51] = parent ? FLAG_PARENT : 0;
+	le32_store(row + 52, (uint32_t)run->places.size);
 	if (parent)
-		buf_push(to, run->parent.bytes, ROW_ID_SIZE);
-	buf_push(to, run->workflow.data, run->workflow.size);
-	buf_push(to, run->metadata.data, run->metadata.size);
-	buf_push(to, run->workers.data, run->workers.size);
-	buf_push(to, run->places.data, run->places.size);
-	uint8_t *row = to->data + start;
-	le64_store(row, value_hash(bytes_of(key.bytes, ROW_KEY_SIZE), row, to->size - start));
+		at = part_put(at, bytes_of(run->parent.bytes, ROW_ID_SIZE));
+	at = part_put(at, run->workflow);
+	at = part_put(at, run->metadata);
+	at = part_put(at, run->workers);
+	part_put(at, run->places);
+	le64_store(row, value_hash(bytes_of(key.bytes, ROW_KEY_SIZE), row, size));
+	buf_commit(to, size);
 }
 
 static struct bytes

@@ -53,8 +53,20 @@ be_store(uint8_t *to, uint64_t word, size_t size)
 	memcpy(to, &big, size);
 }
 
-struct row_key row_key_of(uint32_t tenant, uint64_t number);
-uint64_t row_key_number(const struct row_key *key);
+static inline struct row_key
+row_key_of(uint32_t tenant, uint64_t number)
+{
+	struct row_key key;
+	be_store(key.bytes, tenant, 4);
+	be_store(key.bytes + 4, number, 8);
+	return key;
+}
+
+static inline uint64_t
+row_key_number(const struct row_key *key)
+{
+	return be_load(key->bytes + 4, 8);
+}
 
 void row_encode(struct buf *to, const struct index_run *run);
 bool row_decode(struct bytes key, struct bytes value, struct index_run *ret_run);

@@ -39,7 +39,8 @@ struct fold {
 
 /* ------------------------------------------------------------------------------------- folding */
 
-/* Adds the texts that are not there, up to the limit. `buf` may be what fold->now points into. */
+/* Adds the texts that are not there, up to the limit. `buf` may be what fold->now points into. The
+ * first one, which is mostly the only one, needs no copy. */
 static void
 fold_workers(struct fold *fold, struct buf *buf, struct bytes more)
 {
@@ -47,6 +48,12 @@ fold_workers(struct fold *fold, struct buf *buf, struct bytes more)
 	struct bytes text;
 	if (more.size == 0)
 		return;
+	froe_assert(texts_good(more, &count));
+	if (fold->now.workers.size == 0 && count == 1) {
+		fold->now.workers = more;
+		fold->changed = true;
+		return;
+	}
 	froe_assert(texts_good(fold->now.workers, &count));
 	if (fold->now.workers.data != buf->data) {
 		buf_reset(buf);

@@ -1,6 +1,7 @@
 /*
- * Batches: a transaction when 32 Ki rows are pending, 250 ms after the first, or when a question
- * waits.
+ * Batches: a transaction when 32 Ki rows are pending, 500 ms after the first, or when a question
+ * waits. Until then nobody sees them, so they may well wait: a run that ends in the batch in which
+ * it began is written once, and each batch is some pages and two synced writes.
  *
  * No wake-up is lost: the poster pushes, then exchanges `told` with true, and wakes if it was
  * false. The index thread, before it sleeps without end, exchanges it with false, then looks at
@@ -17,7 +18,7 @@
 #include "io/journal.h"
 
 #define BATCH_ROWS 32768u
-#define BATCH_NS (250 * NS_PER_MS)
+#define BATCH_NS (500 * NS_PER_MS)
 #define RETRY_NS NS_PER_S
 /* A list waits so long for the end of a rebuild; so many do. */
 #define PARK_NS NS_PER_S

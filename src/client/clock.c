@@ -22,9 +22,9 @@ clock_now_ns(void)
 }
 
 uint64_t
-clock_wall_ns(void)
+clock_wall_coarse_ns(void)
 {
-	return clock_read(CLOCK_REALTIME);
+	return clock_read(CLOCK_REALTIME_COARSE);
 }
 
 void

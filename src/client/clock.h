@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 uint64_t clock_now_ns(void);  /* monotonic */
-uint64_t clock_wall_ns(void);
+uint64_t clock_wall_coarse_ns(void); /* some milliseconds late, for a fifth of the price */
 
 /* Random bytes from the kernel, fetched a block at a time: minting an id costs no system call. */
 struct dice {

@@ -1,6 +1,6 @@
 #include "client/start_int.h"
 #include "client/argument.h"
-
+#include "client/field.h"
 #include "client/worker_int.h"
 
 #include "base/mem.h"
@@ -13,13 +13,15 @@ id_given(const struct froe_id *id)
 	return !bytes_zero(id->bytes, sizeof(id->bytes));
 }
 
+#define UUID_RANDOM_BYTES 10u /* the rest of it is the time, which is of a millisecond at most */
+
 static struct froe_id
 id_mint(struct froe_client *client)
 {
-	uint8_t random[16];
+	uint8_t random[16] = {0};
 	struct froe_id id;
-	dice_roll(&client->dice, random, sizeof(random));
-	struct uuid run = uuid_run(clock_wall_ns(), random);
+	dice_roll(&client->dice, random, UUID_RANDOM_BYTES);
+	struct uuid run = uuid_run(clock_wall_coarse_ns(), random);
 	memcpy(id.bytes, run.bytes, sizeof(id.bytes));
 	return id;
 }
@@ -64,85 +66,107 @@ started_view(struct request *request, const Froe__RunStarted *wire,
 
 /* RunStart is written field by field, since every run begins with one. */
 enum {
-	START_WORKFLOW = 1,
-	START_INPUT = 2,
-	START_PRIORITY = 3,
-	START_RUN_TIMEOUT_MS = 4,
-	START_WAIT = 5,
-	START_RUN = 6,
-	START_METADATA = 20,
-	START_KEY = 21,
-	START_KEY_TTL_MS = 22,
-	START_KEY_UNTIL_END = 23,
-	START_START_NS = 24,
-	START_DELAY_MS = 25,
-	START_PARENT = 26,
-	START_PARENT_LEASE = 27,
-	START_CHILD_INDEX = 28,
-	START_CHILD_KEY = 29,
-	PAIR_KEY = 1,
-	PAIR_VALUE = 2,
+	START_WORKFLOW = FIELD_CONTENT(1),
+	START_INPUT = FIELD_CONTENT(2),
+	START_PRIORITY = FIELD_NUMBER(3),
+	START_RUN_TIMEOUT_MS = FIELD_NUMBER(4),
+	START_WAIT = FIELD_NUMBER(5),
+	START_RUN = FIELD_CONTENT(6),
+	START_METADATA = FIELD_CONTENT(20),
+	START_KEY = FIELD_CONTENT(21),
+	START_KEY_TTL_MS = FIELD_NUMBER(22),
+	START_KEY_UNTIL_END = FIELD_NUMBER(23),
+	START_START_NS = FIELD_NUMBER(24),
+	START_DELAY_MS = FIELD_NUMBER(25),
+	START_PARENT = FIELD_CONTENT(26),
+	START_PARENT_LEASE = FIELD_NUMBER(27),
+	START_CHILD_INDEX = FIELD_NUMBER(28),
+	START_CHILD_KEY = FIELD_CONTENT(29),
+	PAIR_KEY = FIELD_CONTENT(1),
+	PAIR_VALUE = FIELD_CONTENT(2),
 	MANY_RUNS = 1, /* RunStartMany */
 };
 
-static void
-put_if(struct buf *to, unsigned field, uint64_t value)
+#define START_NUMBERS_BYTES_MAX 512u /* all that is not text: 16 fields of 12 bytes, two ids */
+#define PAIR_HEADS_BYTES_MAX 36u     /* tags and lengths of a pair and its two texts */
+
+static uint8_t *
+put_if(uint8_t *to, uint64_t tag, uint64_t value)
 {
-	if (value != 0)
-		message_put_number(to, field, value);
+	return value != 0 ? field_put_number(to, tag, value) : to;
 }
 
-static void
-put_text(struct buf *to, unsigned field, const char *text)
+static uint8_t *
+put_text(uint8_t *to, uint64_t tag, const char *text)
 {
-	message_put_bytes(to, field, bytes_text(wire_text_get(text)));
+	return field_put_content(to, tag, bytes_text(wire_text_get(text)));
 }
 
-static void
-put_metadata(struct buf *to, const struct froe_run_options *options)
+static uint8_t *
+put_metadata(uint8_t *to, const struct froe_run_options *options)
 {
 	for (size_t i = 0; i < options->metadata_count; i++) {
-		size_t begun = message_begin(to, START_METADATA);
-		put_text(to, PAIR_KEY, options->metadata[i].key);
-		put_text(to, PAIR_VALUE, options->metadata[i].value);
-		message_end(to, begun);
+		struct bytes key = bytes_text(wire_text_get(options->metadata[i].key));
+		struct bytes value = bytes_text(wire_text_get(options->metadata[i].value));
+		size_t size = 1 + varint_size(key.size) + key.size + 1 + varint_size(value.size) +
+		    value.size;
+		to = field_put_number(to, START_METADATA, size); /* as a content begins */
+		to = field_put_content(to, PAIR_KEY, key);
+		to = field_put_content(to, PAIR_VALUE, value);
 	}
+	return to;
 }
 
-static void
-put_parent(struct buf *to, const struct start *start)
+static uint8_t *
+put_parent(uint8_t *to, const struct start *start)
 {
 	const struct froe_task *parent = start->parent;
-	message_put_bytes(to, START_PARENT, bytes_of(parent->id.bytes, sizeof(parent->id.bytes)));
-	message_put_number(to, START_PARENT_LEASE, parent->lease);
+	to = field_put_content(
+	    to, START_PARENT, bytes_of(parent->id.bytes, sizeof(parent->id.bytes)));
+	to = field_put_number(to, START_PARENT_LEASE, parent->lease);
 	if (start->child_key == NULL)
-		message_put_number(to, START_CHILD_INDEX, start->child_index);
-	else
-		put_text(to, START_CHILD_KEY, start->child_key);
+		return field_put_number(to, START_CHILD_INDEX, start->child_index);
+	return put_text(to, START_CHILD_KEY, start->child_key);
+}
+
+/* No less than it takes. */
+static size_t
+start_size_max(const struct start *start)
+{
+	const struct froe_run_options *options = start->options;
+	size_t size = START_NUMBERS_BYTES_MAX + strlen(wire_text_get(options->workflow)) +
+	    options->input.size;
+	for (size_t i = 0; i < options->metadata_count; i++)
+		size += PAIR_HEADS_BYTES_MAX + strlen(wire_text_get(options->metadata[i].key)) +
+		    strlen(wire_text_get(options->metadata[i].value));
+	size += options->key != NULL ? strlen(options->key) : 0;
+	return size + (start->child_key != NULL ? strlen(start->child_key) : 0);
 }
 
 void
 start_put(struct buf *to, const struct start *start, const struct froe_id *id)
 {
 	const struct froe_run_options *options = start->options;
-	put_text(to, START_WORKFLOW, options->workflow);
+	uint8_t *begin = buf_reserve(to, start_size_max(start));
+	uint8_t *at = put_text(begin, START_WORKFLOW, options->workflow);
 	if (options->input.size > 0)
-		message_put_bytes(
-		    to, START_INPUT, bytes_of(options->input.data, options->input.size));
-	put_if(to, START_PRIORITY, options->priority);
-	put_if(to, START_RUN_TIMEOUT_MS, options->run_timeout_ms);
-	put_if(to, START_WAIT, start->wait);
+		at = field_put_content(
+		    at, START_INPUT, bytes_of(options->input.data, options->input.size));
+	at = put_if(at, START_PRIORITY, options->priority);
+	at = put_if(at, START_RUN_TIMEOUT_MS, options->run_timeout_ms);
+	at = put_if(at, START_WAIT, start->wait);
 	if (id != NULL)
-		message_put_bytes(to, START_RUN, bytes_of(id->bytes, sizeof(id->bytes)));
-	put_metadata(to, options);
+		at = field_put_content(at, START_RUN, bytes_of(id->bytes, sizeof(id->bytes)));
+	at = put_metadata(at, options);
 	if (options->key != NULL)
-		put_text(to, START_KEY, options->key);
-	put_if(to, START_KEY_TTL_MS, options->key_ttl_ms);
-	put_if(to, START_KEY_UNTIL_END, options->key_until_end);
-	put_if(to, START_START_NS, options->start_ns);
-	put_if(to, START_DELAY_MS, options->delay_ms);
+		at = put_text(at, START_KEY, options->key);
+	at = put_if(at, START_KEY_TTL_MS, options->key_ttl_ms);
+	at = put_if(at, START_KEY_UNTIL_END, options->key_until_end);
+	at = put_if(at, START_START_NS, options->start_ns);
+	at = put_if(at, START_DELAY_MS, options->delay_ms);
 	if (start->parent != NULL)
-		put_parent(to, start);
+		at = put_parent(at, start);
+	buf_commit(to, (size_t)(at - begin));
 }
 
 enum froe_err

@@ -33,13 +33,11 @@ access_roles(uint32_t body)
 	return body < sizeof(rows) ? rows[body] : 0;
 }
 
-enum froe_err
-access_check(uint32_t body, uint32_t roles, struct froe_fault *fault)
+static enum froe_err
+access_refuse(uint32_t body, uint32_t roles, struct froe_fault *fault)
 {
 	char need[ACCESS_ROLES_TEXT_SIZE], have[ACCESS_ROLES_TEXT_SIZE];
 	uint32_t allowed = access_roles(body);
-	if ((allowed & roles) != 0)
-		return FROE_OK;
 	if (allowed == 0)
 		return fault_set(fault, FROE_PROTOCOL,
 		    "message %u is not one that a client sends here "
@@ -48,6 +46,12 @@ access_check(uint32_t body, uint32_t roles, struct froe_fault *fault)
 	access_roles_format(roles, have);
 	return fault_set(fault, FROE_FORBIDDEN,
 	    "this takes a token with one of the roles %s; this one has %s", need, have);
+}
+
+enum froe_err
+access_check(uint32_t body, uint32_t roles, struct froe_fault *fault)
+{
+	return (access_roles(body) & roles) != 0 ? FROE_OK : access_refuse(body, roles, fault);
 }
 
 enum froe_err

@@ -105,20 +105,14 @@ struct hub_push {
  * time. */
 struct hub_watch {
 	struct list link;         /* of its connection */
-	struct list run_link;     /* of its run; of a closed one: not linked */
-	struct hub_watched *watched; /* NULL: the run has closed */
+	struct list run_link;     /* a ring of those of its run, without a head */
 	uint64_t conn;
 	uint64_t request;
 	uint64_t run;
 	struct eng_run_info info; /* outlives the run's state: its last step closes it */
+	bool open;  /* its run is, and hub->watches has the first of the ring */
 	bool changes;
 	bool named; /* its end says which task the result is of */
-};
-
-/* An open run that is watched. */
-struct hub_watched {
-	uint64_t run;
-	struct list watches;
 };
 
 struct hub_worker {

@@ -23,16 +23,18 @@ static void
 reply_error(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
 	Froe__Error error;
-	Froe__Fault *rows[ENG_FAULTS_MAX], faults[ENG_FAULTS_MAX];
+	size_t count = effect->fault_count; /* in the arena: hub_reply itself needs no such stack */
+	Froe__Fault *faults = arena_alloc(&hub->arena, count * sizeof(*faults));
+	Froe__Fault **rows = arena_alloc(&hub->arena, count * sizeof(Froe__Fault *));
 	hub_error_fill(&error, effect->err, effect->fault->field, effect->fault->text);
-	for (size_t i = 0; i < effect->fault_count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		froe__fault__init(&faults[i]);
 		faults[i].field = (char *)(uintptr_t)effect->faults[i].field;
 		faults[i].text = (char *)(uintptr_t)effect->faults[i].text;
 		rows[i] = &faults[i];
 	}
 	error.faults = rows;
-	error.n_faults = effect->fault_count;
+	error.n_faults = count;
 	hub_item_reply(hub, frame, &effect->origin, FROE__ENVELOPE__BODY_ERROR, &error.base);
 	hub->stats.refused++;
 }

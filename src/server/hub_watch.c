@@ -30,18 +30,10 @@ watch_new(struct hub *hub, struct hub_conn *conn, uint64_t request)
 	return watch;
 }
 
-/* Mostly nobody watches the run yet. */
-static struct hub_watched *
-watched_require(struct hub *hub, uint64_t run)
+static struct hub_watch *
+watch_of(struct list *run_link)
 {
-	struct hub_watched *watched = stock_zalloc(&hub->stock, sizeof(*watched));
-	if (!map_add_u64(&hub->watches, run, watched)) {
-		stock_free(&hub->stock, watched, sizeof(*watched));
-		return map_get_u64(&hub->watches, run);
-	}
-	watched->run = run;
-	list_init(&watched->watches);
-	return watched;
+	return container_of(run_link, struct hub_watch, run_link);
 }
 
 void
@@ -49,29 +41,40 @@ hub_watch_add(
     struct hub *hub, struct hub_conn *conn, uint64_t request, uint64_t run, unsigned how)
 {
 	struct hub_watch *watch = watch_new(hub, conn, request);
-	watch->watched = watched_require(hub, run);
+	watch->open = true;
 	watch->run = run;
 	watch->named = (how & HUB_WATCH_NAMED) != 0;
 	watch->changes = (how & HUB_WATCH_CHANGES) != 0 &&
 	    eng_run_info(hub->shard->eng, run, NULL, &watch->info);
-	list_push(&watch->watched->watches, &watch->run_link);
+	list_init(&watch->run_link);
+	if (!map_add_u64(&hub->watches, run, watch)) { /* mostly nobody watches it yet */
+		struct hub_watch *first = map_get_u64(&hub->watches, run);
+		list_push(&first->run_link, &watch->run_link);
+	}
 	list_push(&conn->watches, &watch->link);
 	hub->change_watches += watch->changes ? 1 : 0;
+}
+
+/* Out of the ring of its open run. */
+static void
+watch_leave(struct hub *hub, struct hub_watch *watch)
+{
+	if (!list_linked(&watch->run_link))
+		map_remove_u64(&hub->watches, watch->run);
+	else if (map_get_u64(&hub->watches, watch->run) == watch)
+		map_put_u64(&hub->watches, watch->run, watch_of(watch->run_link.next));
+	list_remove(&watch->run_link);
 }
 
 void
 hub_watch_remove(struct hub *hub, struct hub_watch *watch)
 {
-	struct hub_watched *watched = watch->watched;
 	map_remove_u64(&hub_conn_find(hub, watch->conn)->requests, watch->request);
 	list_remove(&watch->link);
-	list_remove(&watch->run_link);
+	if (watch->open)
+		watch_leave(hub, watch);
 	hub->change_watches -= watch->changes ? 1 : 0;
 	stock_free(&hub->stock, watch, sizeof(*watch));
-	if (watched == NULL || !list_empty(&watched->watches))
-		return;
-	map_remove_u64(&hub->watches, watched->run);
-	stock_free(&hub->stock, watched, sizeof(*watched));
 }
 
 /* ------------------------------------------------------------------------------------- changes */
@@ -196,17 +199,16 @@ watch_event(struct hub *hub, struct hub_watch *watch, const struct eng_event *ev
 void
 hub_watch_event(struct hub *hub, const struct eng_event *event, uint64_t frame)
 {
-	const struct hub_watched *watched = map_get_u64(&hub->watches, event->run);
-	struct list *at;
-	if (watched == NULL || change_name(event->type) == NULL)
+	struct hub_watch *first = map_get_u64(&hub->watches, event->run), *watch = first;
+	if (first == NULL || change_name(event->type) == NULL)
 		return;
-	list_for_each(at, &watched->watches) {
-		struct hub_watch *watch = container_of(at, struct hub_watch, run_link);
+	do {
 		if (event->type == ENG_EV_RUN_DUE)
 			watch->info.version = event->version;
 		if (watch->changes)
 			watch_event(hub, watch, event, frame);
-	}
+		watch = watch_of(watch->run_link.next);
+	} while (watch != first);
 }
 
 void
@@ -269,12 +271,14 @@ watch_closed(struct hub *hub, struct hub_watch *watch, const struct eng_effect *
 void
 hub_watch_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
-	const struct hub_watched *watched = map_get_u64(&hub->watches, effect->run);
-	bool more = watched != NULL;
-	while (more) {
-		struct list *first = watched->watches.next;
-		more = first->next != &watched->watches; /* the last one takes it with it */
-		watch_closed(hub, container_of(first, struct hub_watch, run_link), effect, frame);
+	struct hub_watch *watch = map_remove_u64(&hub->watches, effect->run);
+	while (watch != NULL) {
+		bool last = !list_linked(&watch->run_link);
+		struct hub_watch *next = watch_of(watch->run_link.next);
+		watch->open = false;
+		list_remove(&watch->run_link);
+		watch_closed(hub, watch, effect, frame);
+		watch = last ? NULL : next;
 	}
 }
 

@@ -1,7 +1,8 @@
 /*
  * The library picks its code for the processor that there is: with AVX2 or AVX-512 several times
- * as fast as what the compiler makes for the least one, from some 240 bytes on. The result is the
- * same.
+ * as fast as what the compiler makes for the least one, from some 240 bytes on. Shorter bytes, as
+ * those of most records are, it hashes in one way everywhere: that is compiled in here, without the
+ * calls that lead to it. The result is the same.
  */
 #include "base/hash.h"
 
@@ -11,8 +12,11 @@
 #include <xxhash.h>
 #endif
 
-uint64_t
-hash64(const void *data, size_t size, uint64_t seed)
+/* What the library calls short: its XXH3_MIDSIZE_MAX. */
+#define SHORT_BYTES_MAX 240u
+
+static uint64_t
+hash64_long(const void *data, size_t size, uint64_t seed)
 {
 	return XXH3_64bits_withSeed(data, size, seed);
 }
@@ -22,4 +26,22 @@ hash128(const void *data, size_t size)
 {
 	XXH128_hash_t hash = XXH3_128bits(data, size);
 	return (struct hash128){.low = hash.low64, .high = hash.high64};
+}
+
+/* From here on its names are those of its code. */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+uint64_t
+hash64(const void *data, size_t size, uint64_t seed)
+{
+	if (size > SHORT_BYTES_MAX)
+		return hash64_long(data, size, seed);
+	return XXH3_64bits_withSeed(data, size, seed);
+}
+
+uint64_t
+hash64_32(const void *data, uint64_t seed)
+{
+	return XXH3_64bits_withSeed(data, 32, seed);
 }

@@ -14,6 +14,7 @@ struct hash128 {
 };
 
 uint64_t hash64(const void *data, size_t size, uint64_t seed);
+uint64_t hash64_32(const void *data, uint64_t seed); /* the same of 32 bytes */
 struct hash128 hash128(const void *data, size_t size);
 
 /* The finaliser of SplitMix64 (Steele, Lea, Flood 2014) over both words. */

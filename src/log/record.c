@@ -21,7 +21,8 @@ _Static_assert(REC_BODY == LOG_RECORD_HEADER_BYTES, "the header is as long as th
 static uint32_t
 rec_hash(const uint8_t *header, const uint8_t *body, size_t body_bytes, uint64_t event_seq)
 {
-	uint64_t seed = hash64(header, REC_BODY, event_seq);
+	_Static_assert(REC_BODY == 32, "hash64_32");
+	uint64_t seed = hash64_32(header, event_seq);
 	return (uint32_t)hash64(body, body_bytes, seed);
 }
 

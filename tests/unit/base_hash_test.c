@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <xxhash.h>
 
 /* XXH3's own vectors: what is on disk depends on them. */
 static void
@@ -20,11 +21,28 @@ test_hash__vectors(void **state)
 	assert_true(hash64("a", 1, 0) != hash64("b", 1, 0));
 }
 
+/* Short bytes take a way of their own: the library's is the same, whatever their number. */
+static void
+test_hash__is_the_library_s(void **state)
+{
+	uint8_t data[1024];
+	(void)state;
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 37 ^ i >> 3);
+	for (size_t size = 0; size < 600; size++) {
+		uint64_t seed = size * UINT64_C(0x9e3779b97f4a7c15);
+		const uint8_t *at = data + size % 7;
+		assert_true(hash64(at, size, seed) == XXH3_64bits_withSeed(at, size, seed));
+		assert_true(hash64_32(at, seed) == XXH3_64bits_withSeed(at, 32, seed));
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_hash__vectors),
+	    cmocka_unit_test(test_hash__is_the_library_s),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

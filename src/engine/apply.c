@@ -300,11 +300,13 @@ run_free(struct eng *eng, struct eng_run *run)
 {
 	for (uint32_t i = 0; i < run->version->task_count; i++) {
 		struct eng_task *task = &run->tasks[i];
+		eng->counts.tasks[task->state]--;
+		if (task_closed(task)) /* task_close() has done the rest */
+			continue;
 		task_timer_stop(eng, task);
 		task_unqueue(task);
 		task_release_slot(task);
 		durable_forget(eng, task);
-		eng->counts.tasks[task->state]--;
 	}
 	list_remove(&run->link);
 	if (eng->recent == run)

@@ -255,6 +255,8 @@ worker_free(struct eng *eng, struct eng_worker *worker)
 	list_remove(&worker->leaving_link);
 	list_remove(&worker->dropping_link);
 	map_remove_u64(&eng->workers_by_id, worker->id);
+	if (eng->worker_recent == worker)
+		eng->worker_recent = NULL;
 	if (!worker->leaving)
 		map_remove_uuid(&worker->tenant->workers, worker->uuid);
 	eng->counts.workers--;

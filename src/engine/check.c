@@ -201,6 +201,8 @@ eng_check(const struct eng *eng)
 {
 	struct eng_counts counted = {0};
 	check_workers(eng, &counted);
+	froe_assert(eng->worker_recent == NULL ||
+	    map_get_u64(&eng->workers_by_id, eng->worker_recent->id) == eng->worker_recent);
 	froe_assert(eng->recent == NULL ||
 	    numtable_get(&eng->runs_by_key, eng->recent->key) == eng->recent);
 	check_runs(eng, &counted);

@@ -241,7 +241,9 @@ check_new(struct eng_turn *turn, struct plan *plan, struct batch *batch,
 	if (err != FROE_OK)
 		return err;
 	plan->metadata = plan_metadata(turn, plan);
-	const char *bad = metadata_fault(plan->metadata.texts, plan->metadata.count);
+	const char *bad = plan->metadata.count == 0
+	    ? NULL
+	    : metadata_fault(plan->metadata.texts, plan->metadata.count);
 	if (bad != NULL)
 		return fault_set_field(fault, FROE_INVALID_ARGUMENT, "metadata", "%s", bad);
 	return check_id(turn, plan, batch, fault);

@@ -183,6 +183,7 @@ assign(struct eng_turn *turn, struct eng_task *task, struct eng_worker *worker)
 	event->attempt = task->attempt + (durable_returns(task) ? 0 : 1);
 	event->invocation = durable_invocation(task);
 	event->worker = worker->id;
+	turn->eng->worker_recent = worker; /* apply will look for it */
 	event->deadline_ns = eng_uptime_ns(turn->eng, turn->now_ns) +
 	    delay_ns_of(task_definition(task)->execution_timeout_ms);
 	event_happens(turn, event);

@@ -430,6 +430,7 @@ struct eng {
 	struct numtable runs_by_key;
 	struct keyset runs_by_id;
 	struct eng_run *recent; /* an open run that was looked up; or NULL. Not state */
+	struct eng_worker *worker_recent; /* the one that got the last task; or NULL. Not state */
 	struct list workers;
 	struct map workers_by_id;
 	struct list leaving;

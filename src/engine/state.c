@@ -269,6 +269,9 @@ eng_action_find(const struct eng_tenant *tenant, struct bytes name)
 struct eng_worker *
 eng_worker_get(const struct eng *eng, uint64_t id)
 {
+	struct eng_worker *recent = eng->worker_recent;
+	if (recent != NULL && recent->id == id)
+		return recent;
 	return map_get_u64(&eng->workers_by_id, id);
 }
 

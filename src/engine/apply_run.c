@@ -11,7 +11,7 @@ run_init_tasks(struct eng *eng, struct eng_run *run)
 		run->tasks[i].index = i;
 		run->tasks[i].pending = run->version->nodes[i].parent_count;
 	}
-	run->open = run->version->task_count;
+	run->open = (uint16_t)run->version->task_count;
 	eng->counts.tasks[ENG_TASK_WAITING] += run->open;
 }
 
@@ -134,7 +134,7 @@ run_new(struct eng *eng, const struct eng_event *event, struct eng_version *vers
 	run->key = event->run;
 	run->id = event->id;
 	run->version = version;
-	run->priority = (uint8_t)event->priority;
+	run->priority = event->priority & 0xfu;
 	run->created_ns = event->time_ns;
 	run->event_count = 1;
 	run->input = 1;
@@ -218,7 +218,7 @@ apply_run_due(struct apply *apply)
 		return misfit(apply, "its priority is none");
 	run = run_bind(apply->eng, run, workflow->versions[event->version - 1]);
 	run->event_count++;
-	run->priority = (uint8_t)event->priority;
+	run->priority = event->priority & 0xfu;
 	run->ties->deadline_ns = event->deadline_ns;
 	run_init_tasks(apply->eng, run);
 	wheel_remove(&apply->eng->wheels[ENG_WALL], &run->ties->timer.timer);

@@ -223,8 +223,8 @@ struct eng_task {
 	struct eng_durable *durable; /* NULL: it has made no node */
 	uint32_t lease;       /* the newest */
 	uint32_t attempt;
-	uint32_t failures;
-	uint32_t losses;
+	uint32_t failures : 24; /* each is a record */
+	uint32_t losses : 8;    /* FROE_INFRA_RETRIES_MAX, and one */
 	uint32_t streamed; /* chunks of this lease */
 	uint32_t output; /* record; 0: none */
 	uint32_t error;
@@ -232,10 +232,10 @@ struct eng_task {
 	uint16_t pending;
 	uint16_t child_count;
 	uint8_t state; /* enum eng_task_state */
-	uint8_t place; /* enum eng_place */
-	bool released; /* ASSIGNED: its slots are free already */
-	bool dropped;  /* ASSIGNED: its worker is back without it; the attempt is about to end */
-	bool begun;    /* ASSIGNED: its holder has said so; not every holder does */
+	uint8_t place : 2; /* enum eng_place */
+	bool released : 1; /* ASSIGNED: its slots are free already */
+	bool dropped : 1;  /* ASSIGNED: its worker is back without it: it is about to end */
+	bool begun : 1;    /* ASSIGNED: its holder has said so; not every holder does */
 };
 
 /* NULL: it has no lease. */
@@ -335,20 +335,27 @@ struct eng_run {
 	uint64_t created_ns;
 	struct eng_ties *ties;      /* NULL: all of it is zero. run_ties(), ties_require() */
 	const uint8_t *texts;       /* packed: run_metadata() */
-	uint32_t text_count;
 	uint32_t event_count;
-	uint32_t chunks; /* of streams: counted apart, and bounded */
+	uint32_t chunks : 24; /* of streams: counted apart, and bounded */
+	uint32_t text_count : 8;
 	uint32_t input;  /* record of the input: 1, or that of a replay with an edited one */
-	uint32_t open;
-	uint8_t priority;
-	uint8_t status;
+	uint16_t open;
+	uint8_t priority : 4;
+	uint8_t status : 4;
 	uint8_t cancel_reason; /* enum eng_reason; 0: not being cancelled */
 	struct eng_task tasks[];
 };
+#define ENG_RUN_CHUNKS_MAX ((1u << 24) - 1)
+#define ENG_TASK_FAILURES_MAX ((1u << 24) - 1)
+#define ENG_TASK_LOSSES_MAX ((1u << 8) - 1)
 
 /* There may be a million of them: a member more is 16 MB. */
-_Static_assert(sizeof(struct eng_run) == 96 && sizeof(struct eng_task) == 112,
-    "a run of one task has 208 bytes, a size of base/stock");
+_Static_assert(sizeof(struct eng_run) == 88 && sizeof(struct eng_task) == 104,
+    "a run of one task has 192 bytes: three lines of the cache, and a size of base/stock");
+_Static_assert(FROE_RUN_RECORDS_MAX < ENG_TASK_FAILURES_MAX / 2 &&
+    FROE_STREAM_CHUNKS_MAX < ENG_RUN_CHUNKS_MAX / 2 &&
+    FROE_INFRA_RETRIES_MAX < ENG_TASK_LOSSES_MAX / 2 &&
+    2 * FROE_METADATA_PAIRS_MAX < 1u << 8 && FROE_WORKFLOW_TASKS_MAX <= UINT16_MAX, "they fit");
 
 struct eng_worker {
 	struct list link; /* eng->workers, ascending ids */
@@ -487,7 +494,7 @@ static inline void
 run_status_set(struct eng *eng, struct eng_run *run, enum eng_status status)
 {
 	eng->counts.runs_open[run->status]--;
-	run->status = (uint8_t)status;
+	run->status = (uint8_t)status & 0xfu;
 	eng->counts.runs_open[status]++;
 }
 

@@ -92,7 +92,7 @@ run_keep_metadata(
 		size += PACKED_HEAD_BYTES + texts[i].size;
 	uint8_t *at = stock_alloc(&eng->stock, size);
 	run->texts = at;
-	run->text_count = count;
+	run->text_count = count & 0xffu;
 	for (uint32_t i = 0; i < count; i++) {
 		le16_store(at, (uint16_t)texts[i].size);
 		if (texts[i].size > 0)

@@ -359,7 +359,8 @@ find_replayed(const struct apply *apply, struct eng_version **ret_version)
 	if (closed != NULL && closed->records != 0 && event->run_event_no != closed->records + 1u)
 		return misfit(apply, "its record number is not the next");
 	if (event->priority < FROE_PRIORITY_MIN || event->priority > FROE_PRIORITY_MAX ||
-	    event->run_event_no < 2 || event->input == 0 || event->input > event->run_event_no ||
+	    event->chunks > ENG_RUN_CHUNKS_MAX || event->run_event_no < 2 || event->input == 0 ||
+	    event->input > event->run_event_no ||
 	    event->kept_count != workflow->versions[event->version - 1]->task_count)
 		return misfit(apply, "how the run stood");
 	*ret_version = workflow->versions[event->version - 1];
@@ -377,7 +378,8 @@ tasks_count(struct eng *eng, struct eng_run *run)
 		for (uint16_t p = 0; p < node->parent_count; p++)
 			if (!task_closed(&run->tasks[node->parents[p]]))
 				task->pending++;
-		run->open += task_closed(task) ? 0 : 1;
+		if (!task_closed(task))
+			run->open++;
 		eng->counts.tasks[task->state]++;
 	}
 }
@@ -429,7 +431,7 @@ apply_run_replayed(struct apply *apply)
 	if (!uuid_is_nil(event->parent))
 		ties_require(eng, run)->parent = event->parent;
 	run->event_count = event->run_event_no;
-	run->chunks = event->chunks;
+	run->chunks = event->chunks & ENG_RUN_CHUNKS_MAX;
 	run->input = event->input;
 	tasks_restore(eng, run, event);
 	run_enter(eng, run);

@@ -45,8 +45,9 @@ load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task 
 	uint64_t worker = take_number(&take);
 	task->output = take_u32(&take);
 	task->error = take_u32(&take);
-	task->failures = take_u32(&take);
-	task->losses = take_u32(&take);
+	uint32_t failures = take_u32(&take), losses = take_u32(&take);
+	task->failures = failures & ENG_TASK_FAILURES_MAX;
+	task->losses = losses & ENG_TASK_LOSSES_MAX;
 	task->streamed = take_u32(&take);
 	uint64_t lapsing = take_number(&take);
 	task_lapse_set(task, lapsing, take_number(&take));
@@ -55,7 +56,8 @@ load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task 
 	task->begun = take_u8(&take) != 0;
 	if (task->state > ENG_TASK_SKIPPED || task->state == ENG_TASK_SETTLING)
 		return load_bad(load, "a task's state");
-	if (task->output > run->event_count || task->error > run->event_count)
+	if (task->output > run->event_count || task->error > run->event_count ||
+	    task->failures != failures || task->losses != losses)
 		return load_bad(load, "a task's records");
 	if ((worker != 0) != (task->state == ENG_TASK_ASSIGNED))
 		return load_bad(load, "a task's worker");
@@ -174,7 +176,8 @@ run_count(struct eng *eng, struct eng_run *run)
 		const struct eng_node *node = &run->version->nodes[i];
 		eng->counts.tasks[ENG_TASK_WAITING]--;
 		eng->counts.tasks[task->state]++;
-		run->open += task_closed(task) ? 0 : 1;
+		if (!task_closed(task))
+			run->open++;
 		for (uint16_t j = 0; j < node->parent_count; j++) {
 			if (!task_closed(&run->tasks[node->parents[j]]))
 				task->pending++;
@@ -247,9 +250,12 @@ load_run(struct eng_load *load)
 	uint64_t deadline_ns = take_number(take);
 	run->event_count = take_u32(take);
 	load->run_records = run->event_count;
-	run->chunks = take_u32(take);
-	run->priority = take_u8(take);
+	uint32_t chunks = take_u32(take), priority = take_u8(take);
 	uint8_t status = take_u8(take);
+	run->chunks = chunks & ENG_RUN_CHUNKS_MAX;
+	run->priority = priority & 0xfu;
+	if (run->chunks != chunks || run->priority != priority)
+		return load_bad(load, "a run's chunks or priority");
 	if (status > ENG_RUNNING && status != ENG_EVICTED)
 		return load_bad(load, "a run's status");
 	run_status_set(eng, run, (enum eng_status)status);

@@ -6,6 +6,7 @@
 #include "api/straight.h"
 
 #include "base/json.h"
+#include "base/mem.h"
 #include "base/message.h"
 #include "froe/limits.h"
 
@@ -108,13 +109,26 @@ take_run(struct rest *rest, struct uuid *ret_run)
 	    ret_run->bytes[8] >> 6 == 2;
 }
 
+/* A command of the engine, clear as far as this type of it goes. */
+#define command_begin(command, type, member)                                                       \
+	command_clear(command, type,                                                               \
+	    offsetof(struct api_command, engine.member) + sizeof((command)->engine.member))
+
+static inline void
+command_clear(struct api_command *command, enum eng_command_type type, size_t size)
+{
+	mem_zero(command, size);
+	command->op = API_OP_ENGINE;
+	command->engine.type = type;
+}
+
 static bool
 decode_start(struct rest rest, struct api_command *command)
 {
 	struct eng_start *start = &command->engine.run_start;
 	uint64_t number = 0;
 	bool good = true;
-	command->engine.type = ENG_CMD_RUN_START;
+	command_begin(command, ENG_CMD_RUN_START, run_start);
 	start->input = bytes_text("{}");
 	for (uint8_t tag, last = 0; good && rest.at < rest.end; last = tag) {
 		tag = *rest.at++;
@@ -154,7 +168,7 @@ decode_complete(struct rest rest, struct api_command *command)
 	struct eng_fence *fence = &command->engine.task.fence;
 	uint32_t number = 0;
 	bool good = true;
-	command->engine.type = ENG_CMD_TASK_COMPLETE;
+	command_begin(command, ENG_CMD_TASK_COMPLETE, task);
 	command->engine.task.bytes = bytes_text("{}");
 	for (uint8_t tag, last = 0; good && rest.at < rest.end; last = tag) {
 		tag = *rest.at++;
@@ -200,7 +214,6 @@ straight_decode(struct bytes frame, struct straight *ret_straight)
 	    rest.at != rest.end)
 		return false;
 	rest.at = body.data;
-	ret_straight->command = (struct api_command){.op = API_OP_ENGINE};
 	return ret_straight->body == FROE__ENVELOPE__BODY_RUN_START
 		   ? decode_start(rest, &ret_straight->command)
 		   : decode_complete(rest, &ret_straight->command);

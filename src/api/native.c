@@ -52,7 +52,7 @@ native_open(struct native *native, struct conn *conn, struct api_port *port, str
 	    .arena = arena,
 	    .handle = handle,
 	};
-	map_init(&native->requests);
+	recent_init(&native->requests);
 }
 
 void
@@ -64,7 +64,7 @@ native_refuse(struct native *native, const char *why)
 void
 native_release(struct native *native)
 {
-	map_release(&native->requests);
+	recent_release(&native->requests);
 }
 
 /* ------------------------------------------------------------------------------- sending */
@@ -181,14 +181,15 @@ native_count_push(struct native *native, uint64_t size)
 static void
 requests_put(struct native *native, uint64_t request, size_t answer_bytes)
 {
-	map_put_u64(&native->requests, request, (void *)(uintptr_t)(answer_bytes + 1));
+	froe_assert(recent_add(
+	    &native->requests, request, (void *)(uintptr_t)(answer_bytes + 1)));
 	native->owed_bytes += answer_bytes;
 }
 
 static void
 requests_remove(struct native *native, uint64_t request)
 {
-	uintptr_t kept = (uintptr_t)map_remove_u64(&native->requests, request);
+	uintptr_t kept = (uintptr_t)recent_remove(&native->requests, request);
 	if (kept != 0)
 		native->owed_bytes -= kept - 1;
 }
@@ -205,7 +206,7 @@ requests_room(const struct native *native, size_t answer_bytes)
 static bool
 request_fresh(struct native *native, uint64_t request)
 {
-	if (map_get_u64(&native->requests, request) == NULL)
+	if (recent_get(&native->requests, request) == NULL)
 		return true;
 	native_break(native, FROE_PROTOCOL,
 	    "request %llu is still under way: give each request a number of its own",

@@ -20,7 +20,7 @@
 
 #include "api/port.h"
 #include "base/arena.h"
-#include "base/map.h"
+#include "base/recent.h"
 #include "froe/limits.h"
 #include "net/conn.h"
 
@@ -55,7 +55,7 @@ struct native {
 	uint64_t handle;
 	struct api_peer peer; /* the owner fills it in after native_open */
 	uint32_t roles;       /* as the Welcome had them; what they allow: api/access */
-	struct map requests; /* number -> bytes set aside, + 1 */
+	struct recent requests; /* number -> bytes set aside, + 1 */
 	size_t owed_bytes;
 	uint64_t credit_kept;     /* granted by the client, not yet passed on */
 	uint64_t credit_out;      /* passed on, not yet used by a push */

@@ -81,7 +81,7 @@ conn_free(struct hub *hub, struct hub_conn *conn)
 	hub_stream_conn_gone(hub, conn);
 	hub_job_conn_gone(hub, conn);
 	list_remove(&conn->woken);
-	map_release(&conn->requests);
+	recent_release(&conn->requests);
 	mem_free(conn->actor);
 	mem_free((void *)(uintptr_t)conn->scope.data);
 	map_remove_u64(&hub->conns, conn->handle);
@@ -727,7 +727,7 @@ hub_release(struct hub *hub)
 	hub_access_release_all(hub);
 	map_release(&hub->conns);
 	stock_release(&hub->stock);
-	map_release(&hub->watches);
+	recent_release(&hub->watches);
 	map_release(&hub->workers);
 	buf_release(&hub->pushed);
 	buf_release(&hub->places);

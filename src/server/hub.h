@@ -31,6 +31,7 @@
 #include "api/jwt.h"
 #include "base/histogram.h"
 #include "base/map.h"
+#include "base/recent.h"
 #include "base/stock.h"
 #include "froe/limits.h"
 #include "sched/wheel.h"
@@ -96,7 +97,7 @@ struct hub {
 	struct map conns;          /* handle -> struct hub_conn */
 	struct hub_conn *recent;   /* the one that was looked for last; NULL: none */
 	struct stock stock;        /* of pushes and watches, which come and go with each run */
-	struct map watches;        /* run key -> its first struct hub_watch */
+	struct recent watches;     /* run key -> its first struct hub_watch */
 	uint32_t change_watches;   /* watches that want every change */
 	struct map workers;        /* worker -> struct hub_worker */
 	struct wheel wheel;        /* boot-time clock: workers' liveness */

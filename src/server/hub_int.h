@@ -34,7 +34,7 @@ struct hub_conn {
 	uint64_t ended_request;      /* which */
 	struct list job_waits;       /* struct job_wait */
 	struct list woken;           /* hub->woken: the next of `ended` may be read */
-	struct map requests;         /* request -> struct hub_watch, of both lists */
+	struct recent requests;      /* request -> struct hub_watch, of both lists */
 	size_t event_bytes;          /* of its HUB_PUSH_EVENT and HUB_PUSH_CLOSED */
 	uint64_t kid;                /* of its token; 0: none */
 	uint32_t roles;

@@ -15,7 +15,7 @@ hub_watch_refused(const struct hub_conn *conn, uint64_t request)
 {
 	if (conn->requests.count >= FROE_WATCHES_MAX)
 		return "too many watches on this connection";
-	if (map_get_u64(&conn->requests, request) != NULL)
+	if (recent_get(&conn->requests, request) != NULL)
 		return "this request number is in use by a watch";
 	return NULL;
 }
@@ -26,7 +26,7 @@ watch_new(struct hub *hub, struct hub_conn *conn, uint64_t request)
 	struct hub_watch *watch = stock_zalloc(&hub->stock, sizeof(*watch));
 	watch->conn = conn->handle;
 	watch->request = request;
-	map_put_u64(&conn->requests, request, watch);
+	froe_assert(recent_add(&conn->requests, request, watch));
 	return watch;
 }
 
@@ -47,12 +47,20 @@ hub_watch_add(
 	watch->changes = (how & HUB_WATCH_CHANGES) != 0 &&
 	    eng_run_info(hub->shard->eng, run, NULL, &watch->info);
 	list_init(&watch->run_link);
-	if (!map_add_u64(&hub->watches, run, watch)) { /* mostly nobody watches it yet */
-		struct hub_watch *first = map_get_u64(&hub->watches, run);
+	if (!recent_add(&hub->watches, run, watch)) { /* mostly nobody watches it yet */
+		struct hub_watch *first = recent_get(&hub->watches, run);
 		list_push(&first->run_link, &watch->run_link);
 	}
 	list_push(&conn->watches, &watch->link);
 	hub->change_watches += watch->changes ? 1 : 0;
+}
+
+/* From now on the first of its ring. */
+static void
+watch_lead(struct hub *hub, struct hub_watch *watch)
+{
+	recent_remove(&hub->watches, watch->run);
+	froe_assert(recent_add(&hub->watches, watch->run, watch));
 }
 
 /* Out of the ring of its open run. */
@@ -60,16 +68,16 @@ static void
 watch_leave(struct hub *hub, struct hub_watch *watch)
 {
 	if (!list_linked(&watch->run_link))
-		map_remove_u64(&hub->watches, watch->run);
-	else if (map_get_u64(&hub->watches, watch->run) == watch)
-		map_put_u64(&hub->watches, watch->run, watch_of(watch->run_link.next));
+		recent_remove(&hub->watches, watch->run);
+	else if (recent_get(&hub->watches, watch->run) == watch)
+		watch_lead(hub, watch_of(watch->run_link.next));
 	list_remove(&watch->run_link);
 }
 
 void
 hub_watch_remove(struct hub *hub, struct hub_watch *watch)
 {
-	map_remove_u64(&hub_conn_find(hub, watch->conn)->requests, watch->request);
+	recent_remove(&hub_conn_find(hub, watch->conn)->requests, watch->request);
 	list_remove(&watch->link);
 	if (watch->open)
 		watch_leave(hub, watch);
@@ -199,7 +207,7 @@ watch_event(struct hub *hub, struct hub_watch *watch, const struct eng_event *ev
 void
 hub_watch_event(struct hub *hub, const struct eng_event *event, uint64_t frame)
 {
-	struct hub_watch *first = map_get_u64(&hub->watches, event->run), *watch = first;
+	struct hub_watch *first = recent_get(&hub->watches, event->run), *watch = first;
 	if (first == NULL || change_name(event->type) == NULL)
 		return;
 	do {
@@ -271,7 +279,7 @@ watch_closed(struct hub *hub, struct hub_watch *watch, const struct eng_effect *
 void
 hub_watch_closed(struct hub *hub, const struct eng_effect *effect, uint64_t frame)
 {
-	struct hub_watch *watch = map_remove_u64(&hub->watches, effect->run);
+	struct hub_watch *watch = recent_remove(&hub->watches, effect->run);
 	while (watch != NULL) {
 		bool last = !list_linked(&watch->run_link);
 		struct hub_watch *next = watch_of(watch->run_link.next);
@@ -380,7 +388,7 @@ void
 hub_unwatch(struct hub *hub, struct hub_conn *conn, const struct api_command *command)
 {
 	uint64_t request = command->unwatch.watch;
-	struct hub_watch *watch = map_get_u64(&conn->requests, request);
+	struct hub_watch *watch = recent_get(&conn->requests, request);
 	if (watch != NULL)
 		hub_watch_remove(hub, watch);
 	struct hub_push *push = hub_push_new(hub, HUB_PUSH_UNWATCHED, conn->handle);

@@ -1,5 +1,7 @@
 #include "client/field.h"
 
+#include "base/varint.h"
+
 /* Eight bytes at once, where there are as many: the top bit of each says whether another one
  * follows, and the rest are brought together in three steps. */
 struct field_varint

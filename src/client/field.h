@@ -11,7 +11,7 @@
 #ifndef CLIENT_FIELD_H
 #define CLIENT_FIELD_H
 
-#include "base/varint.h"
+#include "base/bytes.h"
 
 #define FIELD_NUMBER(number) ((uint64_t)(number) << 3)     /* a varint */
 #define FIELD_CONTENT(number) ((uint64_t)(number) << 3 | 2) /* text, bytes, a message */
@@ -106,23 +106,6 @@ field_next(struct field *field)
 	field->content = at + 2;
 	field->at = type == 0 ? at + 2 : at + 2 + at[1];
 	return true;
-}
-
-/* Written where there is room; return the end. */
-
-static inline uint8_t *
-field_put_number(uint8_t *to, uint64_t tag, uint64_t value)
-{
-	return varint_store(varint_store(to, tag), value);
-}
-
-static inline uint8_t *
-field_put_content(uint8_t *to, uint64_t tag, struct bytes content)
-{
-	to = varint_store(varint_store(to, tag), content.size);
-	if (content.size > 0)
-		memcpy(to, content.data, content.size);
-	return to + content.size;
 }
 
 static inline struct bytes

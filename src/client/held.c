@@ -16,12 +16,13 @@
 
 #include <unistd.h>
 
-#define BLOCK_MIN 256u /* most bodies are smaller */
 #define ROWS_MIN 16u
 #define ROWS_MAX 4096u
 #ifdef FROE_SLOW
-#define KEPT_MAX 0u /* sanitizers see each task come from the heap, and go there */
+#define BLOCK_MIN 1u /* sanitizers see each task come from the heap, and go there */
+#define KEPT_MAX 0u
 #else
+#define BLOCK_MIN 256u /* most bodies are smaller */
 #define KEPT_MAX 4096u /* of a block and of an output that are kept */
 #endif
 

@@ -7,10 +7,9 @@
  */
 #include "client/worker_int.h"
 
-#include "client/field.h"
-
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/message.h"
 
 #define RETRY_NS ((uint64_t)200 * 1000000)
 
@@ -35,9 +34,9 @@ static void result_answer(struct froe_client *client, struct request *request,
 
 /* TaskComplete is written field by field, since every task ends with one. */
 enum {
-	COMPLETE_TASK = FIELD_CONTENT(1),
-	COMPLETE_LEASE = FIELD_NUMBER(2),
-	COMPLETE_OUTPUT = FIELD_CONTENT(3),
+	COMPLETE_TASK = 1,
+	COMPLETE_LEASE = 2,
+	COMPLETE_OUTPUT = 3,
 };
 
 static void
@@ -52,9 +51,9 @@ result_complete(struct froe_task *task)
 	uint8_t *at;
 	struct request *request = request_begin(&client->requests,
 	    FROE__ENVELOPE__BODY_TASK_COMPLETE, size, result_answer, task, &at);
-	at = field_put_content(at, COMPLETE_TASK, id);
-	at = field_put_number(at, COMPLETE_LEASE, task->lease);
-	at = field_put_content(at, COMPLETE_OUTPUT, output);
+	at = message_store_bytes(at, COMPLETE_TASK, id);
+	at = message_store_number(at, COMPLETE_LEASE, task->lease);
+	at = message_store_bytes(at, COMPLETE_OUTPUT, output);
 	froe_assert(at == request->frame + request->size);
 	client_submit(client, request);
 }

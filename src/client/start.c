@@ -1,6 +1,5 @@
 #include "client/start_int.h"
 #include "client/argument.h"
-#include "client/field.h"
 #include "client/worker_int.h"
 
 #include "base/mem.h"
@@ -66,24 +65,24 @@ started_view(struct request *request, const Froe__RunStarted *wire,
 
 /* RunStart is written field by field, since every run begins with one. */
 enum {
-	START_WORKFLOW = FIELD_CONTENT(1),
-	START_INPUT = FIELD_CONTENT(2),
-	START_PRIORITY = FIELD_NUMBER(3),
-	START_RUN_TIMEOUT_MS = FIELD_NUMBER(4),
-	START_WAIT = FIELD_NUMBER(5),
-	START_RUN = FIELD_CONTENT(6),
-	START_METADATA = FIELD_CONTENT(20),
-	START_KEY = FIELD_CONTENT(21),
-	START_KEY_TTL_MS = FIELD_NUMBER(22),
-	START_KEY_UNTIL_END = FIELD_NUMBER(23),
-	START_START_NS = FIELD_NUMBER(24),
-	START_DELAY_MS = FIELD_NUMBER(25),
-	START_PARENT = FIELD_CONTENT(26),
-	START_PARENT_LEASE = FIELD_NUMBER(27),
-	START_CHILD_INDEX = FIELD_NUMBER(28),
-	START_CHILD_KEY = FIELD_CONTENT(29),
-	PAIR_KEY = FIELD_CONTENT(1),
-	PAIR_VALUE = FIELD_CONTENT(2),
+	START_WORKFLOW = 1,
+	START_INPUT = 2,
+	START_PRIORITY = 3,
+	START_RUN_TIMEOUT_MS = 4,
+	START_WAIT = 5,
+	START_RUN = 6,
+	START_METADATA = 20,
+	START_KEY = 21,
+	START_KEY_TTL_MS = 22,
+	START_KEY_UNTIL_END = 23,
+	START_START_NS = 24,
+	START_DELAY_MS = 25,
+	START_PARENT = 26,
+	START_PARENT_LEASE = 27,
+	START_CHILD_INDEX = 28,
+	START_CHILD_KEY = 29,
+	PAIR_KEY = 1,
+	PAIR_VALUE = 2,
 	MANY_RUNS = 1, /* RunStartMany */
 };
 
@@ -91,15 +90,15 @@ enum {
 #define PAIR_HEADS_BYTES_MAX 36u     /* tags and lengths of a pair and its two texts */
 
 static uint8_t *
-put_if(uint8_t *to, uint64_t tag, uint64_t value)
+put_if(uint8_t *to, unsigned field, uint64_t value)
 {
-	return value != 0 ? field_put_number(to, tag, value) : to;
+	return value != 0 ? message_store_number(to, field, value) : to;
 }
 
 static uint8_t *
-put_text(uint8_t *to, uint64_t tag, const char *text)
+put_text(uint8_t *to, unsigned field, const char *text)
 {
-	return field_put_content(to, tag, bytes_text(wire_text_get(text)));
+	return message_store_bytes(to, field, bytes_text(wire_text_get(text)));
 }
 
 static uint8_t *
@@ -110,9 +109,10 @@ put_metadata(uint8_t *to, const struct froe_run_options *options)
 		struct bytes value = bytes_text(wire_text_get(options->metadata[i].value));
 		size_t size = 1 + varint_size(key.size) + key.size + 1 + varint_size(value.size) +
 		    value.size;
-		to = field_put_number(to, START_METADATA, size); /* as a content begins */
-		to = field_put_content(to, PAIR_KEY, key);
-		to = field_put_content(to, PAIR_VALUE, value);
+		to = varint_store(to, MESSAGE_TAG(START_METADATA, LENGTH_PREFIXED));
+		to = varint_store(to, size);
+		to = message_store_bytes(to, PAIR_KEY, key);
+		to = message_store_bytes(to, PAIR_VALUE, value);
 	}
 	return to;
 }
@@ -121,11 +121,11 @@ static uint8_t *
 put_parent(uint8_t *to, const struct start *start)
 {
 	const struct froe_task *parent = start->parent;
-	to = field_put_content(
+	to = message_store_bytes(
 	    to, START_PARENT, bytes_of(parent->id.bytes, sizeof(parent->id.bytes)));
-	to = field_put_number(to, START_PARENT_LEASE, parent->lease);
+	to = message_store_number(to, START_PARENT_LEASE, parent->lease);
 	if (start->child_key == NULL)
-		return field_put_number(to, START_CHILD_INDEX, start->child_index);
+		return message_store_number(to, START_CHILD_INDEX, start->child_index);
 	return put_text(to, START_CHILD_KEY, start->child_key);
 }
 
@@ -150,13 +150,13 @@ start_put(struct buf *to, const struct start *start, const struct froe_id *id)
 	uint8_t *begin = buf_reserve(to, start_size_max(start));
 	uint8_t *at = put_text(begin, START_WORKFLOW, options->workflow);
 	if (options->input.size > 0)
-		at = field_put_content(
+		at = message_store_bytes(
 		    at, START_INPUT, bytes_of(options->input.data, options->input.size));
 	at = put_if(at, START_PRIORITY, options->priority);
 	at = put_if(at, START_RUN_TIMEOUT_MS, options->run_timeout_ms);
 	at = put_if(at, START_WAIT, start->wait);
 	if (id != NULL)
-		at = field_put_content(at, START_RUN, bytes_of(id->bytes, sizeof(id->bytes)));
+		at = message_store_bytes(at, START_RUN, bytes_of(id->bytes, sizeof(id->bytes)));
 	at = put_metadata(at, options);
 	if (options->key != NULL)
 		at = put_text(at, START_KEY, options->key);

@@ -1,8 +1,8 @@
 /*
  * client/worker_int: a worker's insides.
  *
- * Purpose     struct froe_worker and struct froe_task, and what worker.c, pool.c, result.c and
- *             task.c offer each other.
+ * Purpose     struct froe_worker and struct froe_task, and what worker.c, held.c, pool.c, result.c
+ *             and task.c offer each other.
  * Ownership   a worker owns its tasks. A task is freed when its result was answered, or when it
  *             ends with nothing to say (its lease was taken back).
  * Threading   the client's lock guards everything but what a task was dispatched with (constant)
@@ -10,6 +10,7 @@
  * States      of a worker: NEW -> DOWN <-> REGISTERING <-> SERVING -> LEFT
  *             of a task: QUEUED -> RUNNING -> REPORTING -> (freed)
  * Invariants  1. a task is in `queue` only while QUEUED. 2. SERVING implies session READY.
+ *             3. a task that was added is in its row, behind newer leases of the same task.
  */
 #ifndef CLIENT_WORKER_INT_H
 #define CLIENT_WORKER_INT_H
@@ -122,7 +123,7 @@ struct froe_task {
 	int fd;
 	uint64_t deadline_ns;
 
-	/* as dispatched; points into `block` */
+	/* as dispatched; points into `block`, but for the rows, which are the heap's */
 	struct froe_id id;
 	struct froe_id run;
 	uint64_t lease;

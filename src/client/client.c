@@ -90,14 +90,15 @@ waiting_list(struct froe_client *client, const struct request *request)
 	return request->worker ? &client->waiting_worker : &client->waiting;
 }
 
-/* The stepper writes at the end of its turn, and who stepped a no_thread client last gathers until
- * the next step. Any other thread writes at once: nobody may step for a long time. */
+/* The stepper sends at the end of its turn, all that has come together; who stepped a no_thread
+ * client last gathers until the next step. Any other thread writes at once: nobody may step for a
+ * long time. */
 static void
 client_kick(struct froe_client *client)
 {
-	session_pump(client);
 	if (client_is_stepper(client))
 		return;
+	session_pump(client);
 	bool owner = !client->threaded && pthread_equal(client->stepper, pthread_self());
 	if (!owner || client->stepping || buf_used(&client->link.out) >= FLUSH_SIZE)
 		session_flush(client);

@@ -18,7 +18,6 @@
 #include "io/journal.h"
 
 #define BATCH_ROWS 32768u
-#define BATCH_NS (500 * NS_PER_MS)
 #define RETRY_NS NS_PER_S
 /* A list waits so long for the end of a rebuild; so many do. */
 #define PARK_NS NS_PER_S
@@ -631,7 +630,7 @@ indexer_batch(struct indexer *indexer, uint64_t now_ns)
 {
 	if (indexer->first_pending_ns == 0)
 		return UINT64_MAX;
-	uint64_t due_ns = indexer->first_pending_ns + BATCH_NS;
+	uint64_t due_ns = indexer->first_pending_ns + INDEXER_BATCH_NS;
 	if (now_ns < due_ns)
 		return due_ns;
 	return indexer_commit(indexer) ? UINT64_MAX : indexer->retry_ns;
@@ -662,7 +661,7 @@ indexer_step(struct indexer *indexer)
 	if (sweep_ns == 0 || due_ns != UINT64_MAX)
 		return sweep_ns == 0 ? 0 : due_ns;
 	if (indexer->first_pending_ns != 0)
-		return indexer->first_pending_ns + BATCH_NS;
+		return indexer->first_pending_ns + INDEXER_BATCH_NS;
 	atomic_exchange_explicit(&indexer->told, false, memory_order_acq_rel);
 	return ring_used(&indexer->jobs) == 0 ? sweep_ns : 0;
 }

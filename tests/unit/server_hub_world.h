@@ -223,7 +223,7 @@ world_deliver(void *context, const struct api_effect *effect)
 	world->messages[world->message_count++] = message;
 	if (world->index_eager) {
 		indexer_step(&world->indexer);
-		sim_advance(world->env, 250 * NS_PER_MS);
+		sim_advance(world->env, INDEXER_BATCH_NS);
 		indexer_step(&world->indexer);
 		world->index_eager = false;
 	}

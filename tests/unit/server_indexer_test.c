@@ -203,12 +203,12 @@ test_indexer__batches_by_time(void **state)
 	assert_true(indexer_step(&place->indexer) == UINT64_MAX);
 	put(place, 1, "mail", 0, 5);
 	uint64_t start_ns = io_mono_ns(place->env);
-	assert_true(indexer_step(&place->indexer) == start_ns + 500 * NS_PER_MS);
+	assert_true(indexer_step(&place->indexer) == start_ns + INDEXER_BATCH_NS);
 	sim_advance(place->env, 100 * NS_PER_MS);
 	put(place, 2, "mail", 0, 6);
-	assert_true(indexer_step(&place->indexer) == start_ns + 500 * NS_PER_MS);
+	assert_true(indexer_step(&place->indexer) == start_ns + INDEXER_BATCH_NS);
 	assert_int_equal(indexer_applied(&place->indexer), 0);
-	sim_advance(place->env, 400 * NS_PER_MS);
+	sim_advance(place->env, INDEXER_BATCH_NS - 100 * NS_PER_MS);
 	assert_true(indexer_step(&place->indexer) == UINT64_MAX);
 	assert_int_equal(indexer_applied(&place->indexer), 6);
 	place_free(place);

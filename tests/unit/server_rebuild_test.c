@@ -338,7 +338,7 @@ test_rebuild__log_unreadable_for_a_while(void **state)
 	    "/data/shard-0000/log/away", &fault), FROE_OK);
 	for (int i = 0; i < 4; i++) {
 		indexer_step(&world->indexer);
-		sim_advance(world->env, 300 * NS_PER_MS);
+		sim_advance(world->env, INDEXER_BATCH_NS);
 	}
 	assert_true(indexer_behind(&world->indexer, &frame, &until));
 	assert_int_equal(io_path_rename(world->env, "/data/shard-0000/log/away",

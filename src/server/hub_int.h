@@ -106,7 +106,7 @@ struct hub_push {
 struct hub_watch {
 	struct list link;         /* of its connection */
 	struct list run_link;     /* a ring of those of its run, without a head */
-	uint64_t conn;
+	struct hub_conn *conn;
 	uint64_t request;
 	uint64_t run;
 	struct eng_run_info info; /* outlives the run's state: its last step closes it */

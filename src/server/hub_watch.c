@@ -24,7 +24,7 @@ static struct hub_watch *
 watch_new(struct hub *hub, struct hub_conn *conn, uint64_t request)
 {
 	struct hub_watch *watch = stock_zalloc(&hub->stock, sizeof(*watch));
-	watch->conn = conn->handle;
+	watch->conn = conn;
 	watch->request = request;
 	froe_assert(recent_add(&conn->requests, request, watch));
 	return watch;
@@ -77,7 +77,7 @@ watch_leave(struct hub *hub, struct hub_watch *watch)
 void
 hub_watch_remove(struct hub *hub, struct hub_watch *watch)
 {
-	recent_remove(&hub_conn_find(hub, watch->conn)->requests, watch->request);
+	recent_remove(&watch->conn->requests, watch->request);
 	list_remove(&watch->link);
 	if (watch->open)
 		watch_leave(hub, watch);
@@ -177,10 +177,10 @@ static void
 watch_event(struct hub *hub, struct hub_watch *watch, const struct eng_event *event,
     uint64_t frame)
 {
-	struct hub_push *push = hub_push_new(hub, HUB_PUSH_EVENT, watch->conn);
+	struct hub_push *push = hub_push_new(hub, HUB_PUSH_EVENT, watch->conn->handle);
 	enum eng_status status = ENG_RUNNING;
 	struct eng_version_view version;
-	if (!event_count(hub_conn_find(hub, watch->conn), push, event->text.size)) {
+	if (!event_count(watch->conn, push, event->text.size)) {
 		hub_push_free(hub, push);
 		return;
 	}
@@ -252,8 +252,8 @@ static void
 watch_closed(struct hub *hub, struct hub_watch *watch, const struct eng_effect *effect,
     uint64_t frame)
 {
-	struct hub_conn *conn = hub_conn_find(hub, watch->conn);
-	struct hub_push *push = hub_push_new(hub, HUB_PUSH_CLOSED, watch->conn);
+	struct hub_conn *conn = watch->conn;
+	struct hub_push *push = hub_push_new(hub, HUB_PUSH_CLOSED, conn->handle);
 	size_t size = effect->ref_count * sizeof(*effect->refs);
 	push->request = watch->request;
 	push->named = watch->named;

@@ -17,11 +17,13 @@ uint64_t hash64(const void *data, size_t size, uint64_t seed);
 uint64_t hash64_32(const void *data, uint64_t seed); /* the same of 32 bytes */
 struct hash128 hash128(const void *data, size_t size);
 
+#define HASH_GOLDEN UINT64_C(0x9e3779b97f4a7c15) /* 2^64 divided by the golden ratio; odd */
+
 /* The finaliser of SplitMix64 (Steele, Lea, Flood 2014) over both words. */
 static inline uint64_t
 hash_words(uint64_t high, uint64_t low)
 {
-	uint64_t x = low + high * 0x9e3779b97f4a7c15u;
+	uint64_t x = low + high * HASH_GOLDEN;
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
 	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
 	return x ^ (x >> 31);
@@ -57,7 +59,7 @@ static inline uint64_t
 hash_seeded(const struct hash_seed *seed, const uint64_t words[2])
 {
 	uint64_t both = hash_fold(words[0] ^ seed->words[0], words[1] ^ seed->words[1]);
-	return hash_fold(both, 0x9e3779b97f4a7c15u);
+	return hash_fold(both, HASH_GOLDEN);
 }
 
 #endif

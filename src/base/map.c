@@ -1,7 +1,6 @@
 #include "base/map.h"
 
 #include "base/fault.h"
-#include "base/hash.h"
 #include "base/mem.h"
 
 #define CAPACITY_MIN 16u
@@ -19,28 +18,10 @@ map_release(struct map *map)
 	*map = (struct map){0};
 }
 
-static inline size_t
-key_hash(uint64_t high, uint64_t low)
-{
-	return high == 0 ? hash_number(low) : hash_words(high, low);
-}
-
-/* The entry of the key, or the empty one where it belongs. */
-static struct map_entry *
-map_slot(const struct map *map, uint64_t high, uint64_t low)
-{
-	size_t mask = map->capacity - 1;
-	size_t at = key_hash(high, low) & mask;
-	while (map->entries[at].value != NULL &&
-	    (map->entries[at].key[0] != high || map->entries[at].key[1] != low))
-		at = (at + 1) & mask;
-	return &map->entries[at];
-}
-
 void *
 map_get(const struct map *map, uint64_t high, uint64_t low)
 {
-	return map->capacity != 0 ? map_slot(map, high, low)->value : NULL;
+	return map->count != 0 ? map_entry(map, high, low)->value : NULL;
 }
 
 static void
@@ -48,32 +29,30 @@ map_resize(struct map *map, size_t capacity)
 {
 	struct map old = *map;
 	map->capacity = capacity;
+	map->shift = 64 - (unsigned)__builtin_ctzll(capacity);
 	map->entries = mem_table(map->capacity, sizeof(map->entries[0]));
 	for (size_t i = 0; i < old.capacity; i++) {
 		struct map_entry *entry = &old.entries[i];
 		if (entry->value != NULL)
-			*map_slot(map, entry->key[0], entry->key[1]) = *entry;
+			*map_entry(map, entry->key[0], entry->key[1]) = *entry;
 	}
 	mem_table_free(old.entries, old.capacity, sizeof(old.entries[0]));
 }
 
-static void
-map_reserve(struct map *map, size_t count)
+/* Room for one more. */
+static inline void
+map_grow(struct map *map)
 {
-	size_t capacity = map->capacity != 0 ? map->capacity : CAPACITY_MIN;
-	if (count <= map->capacity / 2)
-		return;
-	while (count > capacity / 2)
-		capacity *= 2;
-	map_resize(map, capacity);
+	if (map->count >= map->capacity / 2)
+		map_resize(map, map->capacity != 0 ? map->capacity * 2 : CAPACITY_MIN);
 }
 
 void
 map_put(struct map *map, uint64_t high, uint64_t low, void *value)
 {
 	froe_assert(value != NULL);
-	map_reserve(map, map->count + 1);
-	struct map_entry *entry = map_slot(map, high, low);
+	map_grow(map);
+	struct map_entry *entry = map_entry(map, high, low);
 	if (entry->value == NULL)
 		map->count++;
 	*entry = (struct map_entry){.key = {high, low}, .value = value};
@@ -83,8 +62,8 @@ bool
 map_add(struct map *map, uint64_t high, uint64_t low, void *value)
 {
 	froe_assert(value != NULL);
-	map_reserve(map, map->count + 1);
-	struct map_entry *entry = map_slot(map, high, low);
+	map_grow(map);
+	struct map_entry *entry = map_entry(map, high, low);
 	if (entry->value != NULL)
 		return false;
 	map->count++;
@@ -95,9 +74,9 @@ map_add(struct map *map, uint64_t high, uint64_t low, void *value)
 void *
 map_remove(struct map *map, uint64_t high, uint64_t low)
 {
-	if (map->capacity == 0)
+	if (map->count == 0)
 		return NULL;
-	struct map_entry *hole = map_slot(map, high, low);
+	struct map_entry *hole = map_entry(map, high, low);
 	void *value = hole->value;
 	if (value == NULL)
 		return NULL;
@@ -106,7 +85,7 @@ map_remove(struct map *map, uint64_t high, uint64_t low)
 	size_t hole_at = (size_t)(hole - map->entries);
 	for (size_t at = (hole_at + 1) & mask; map->entries[at].value != NULL;
 	     at = (at + 1) & mask) {
-		size_t home = key_hash(map->entries[at].key[0], map->entries[at].key[1]) & mask;
+		size_t home = map_home(map, map->entries[at].key[0], map->entries[at].key[1]);
 		/* Move back unless its home lies cyclically in (hole, at]. */
 		if (((at - home) & mask) >= ((at - hole_at) & mask)) {
 			map->entries[hole_at] = map->entries[at];

@@ -27,6 +27,8 @@
  *
  * With --workers the worker has so many connections, and each task goes to one of them.
  *
+ * As froe does while runs are under way, it asks for cores that wake at once (io/quick.h).
+ *
  *     limit [--route R] [--inflight N | --clients N --pipeline N] [--workers N] [--children N]
  *         [--seconds S] [--warmup S] [--dir DIR] [--writes 1..4]
  */
@@ -34,6 +36,7 @@
 #define _GNU_SOURCE
 #endif
 #include "cli/samples.h"
+#include "io/quick.h"
 #include "limit/line.h"
 
 #include <arpa/inet.h>
@@ -782,7 +785,11 @@ main(int argc, char **argv)
 	}
 	if (child_start(&client, listener))
 		return client_run(port, &options) ? 0 : 1;
+	int quick = quick_open();
+	if (quick >= 0)
+		quick_ask(quick, true);
 	server_run(listener, file, &options);
+	quick_close(quick);
 	waitpid(client, &status, 0);
 	for (unsigned i = 0; i < process_count(options.route); i++)
 		waitpid(workers[i], NULL, 0);

@@ -91,6 +91,10 @@ read_options(const struct cli *cli, struct server_options *options)
 	    strcmp(options->io, "posix") != 0)
 		cli_usage(cli, "--io: \"%s\" is neither io_uring nor posix", options->io);
 	options->poll_us = (uint32_t)cli_number(cli, "poll-us", options->poll_us, 10000);
+	const char *quick = cli_text(cli, "quick-cores");
+	if (quick != NULL && strcmp(quick, "off") != 0 && strcmp(quick, "on") != 0)
+		cli_usage(cli, "--quick-cores: \"%s\" is neither on nor off", quick);
+	options->quick_cores_off = quick != NULL && strcmp(quick, "off") == 0;
 	options->segment_bytes = cli_number(cli, "segment-bytes", 0, UINT64_C(1) << 30);
 	options->snapshot_bytes =
 	    cli_number(cli, "snapshot-bytes", options->snapshot_bytes, UINT64_C(1) << 40);

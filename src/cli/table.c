@@ -23,6 +23,7 @@
 	    {"advertise", "HOST:PORT", "in Hatchet tokens: where clients reach it (--listen)"},    \
 	    {"io", "io_uring|posix", "the I/O backend (default: io_uring where it is allowed)"},   \
 	    {"poll-us", "N", "look so long for a quick client's next message, not asleep (200)"},  \
+	    {"quick-cores", "on|off", "keep cores from deep sleep while runs are under way (on)"}, \
 	    {"segment-bytes", "N", "size of log segments, 1 MiB to 1 GiB (a new store only)"},     \
 	    {"snapshot-bytes", "N", "of log until the next snapshot, at least (192 MiB)"},         \
 	    {"cache-bytes", "N", "recent payloads kept in memory (64 MiB)"},                       \

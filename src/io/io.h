@@ -141,6 +141,7 @@ struct io_stats {
 	uint64_t turns;       /* io_step calls that entered the kernel */
 	uint64_t completions; /* handlers called */
 	uint64_t wakes;
+	uint64_t quick; /* how often cores were asked to be quick */
 };
 
 struct io_ops {
@@ -165,6 +166,7 @@ struct io {
 	struct io_env *env;
 	struct io_stats stats;
 	uint64_t poll_ns_max; /* 0: never; see io_poll */
+	int quick_file;       /* -1: none; see io_quick */
 };
 
 static inline void
@@ -285,6 +287,14 @@ static inline void
 io_poll(struct io *io, uint64_t ns_max)
 {
 	io->poll_ns_max = ns_max;
+}
+
+/* `file` of quick_open(), open until io_close. While waits are short, cores are asked to be quick;
+ * that is taken back when nothing has come for 10 ms. A backend may take no notice. */
+static inline void
+io_quick(struct io *io, int file)
+{
+	io->quick_file = file;
 }
 
 /* ---------------------------------------------------------- sockets, for composition and tests */

@@ -568,7 +568,7 @@ posix_open(struct io_env *env, struct io **ret_io, struct froe_fault *fault)
 {
 	struct posix *loop = mem_zalloc(sizeof(*loop));
 
-	loop->io = (struct io){.ops = &posix_ops, .env = env};
+	loop->io = (struct io){.ops = &posix_ops, .env = env, .quick_file = -1};
 	loop->owner = pthread_self();
 	loop->received = mem_alloc(POSIX_RECEIVE_BYTES);
 	loop->epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -390,7 +390,7 @@ sim_loop_open(struct io_env *env, struct io **ret_io, struct froe_fault *fault)
 	struct sim_loop *loop = mem_zalloc(sizeof(*loop));
 
 	(void)fault;
-	loop->io = (struct io){.ops = &loop_ops, .env = env};
+	loop->io = (struct io){.ops = &loop_ops, .env = env, .quick_file = -1};
 	loop->sim = sim;
 	list_push(&sim->loops, &loop->node);
 	*ret_io = &loop->io;

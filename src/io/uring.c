@@ -23,6 +23,7 @@
 #endif
 #include "io/fs_int.h"
 #include "io/io.h"
+#include "io/quick.h"
 #include "io/socket_int.h"
 #include "io/uring_setup_int.h"
 
@@ -49,6 +50,9 @@
 #define URING_POLL_PAUSE 64u /* ... then so many waits without; twice as many each time ... */
 #define URING_POLL_PAUSE_MAX 8192u /* ... up to this, until nobody else wants the core */
 #define URING_POLL_YIELD_NS 8000u /* between two offers of the core to others */
+#define URING_QUICK_WAITS 16u /* so many waits in a row ... */
+#define URING_QUICK_SHORT_NS 1000000u /* ... that are not longer: cores are to be quick ... */
+#define URING_QUICK_LINGER_NS 10000000u /* ... until nothing comes for so long */
 
 enum uring_tag {
 	URING_TAG_OP = 0,     /* user_data is a struct io_op */
@@ -73,6 +77,8 @@ struct uring {
 	bool poll; /* the last wait was short */
 	unsigned poll_pause;
 	unsigned poll_pause_next;
+	bool quick; /* cores were asked to be */
+	unsigned short_waits; /* in a row */
 	unsigned reaped; /* completions: a decaying sum over URING_POLL_TURNS turns */
 	unsigned under_way; /* entries whose last completion has not come */
 	struct io_op *starved;
@@ -578,6 +584,49 @@ uring_enter(struct uring *loop, uint64_t wait_ns)
 	    &loop->setup.ring, &first, 1, wait_ns == UINT64_MAX ? NULL : &timeout, NULL);
 }
 
+/* Where things come quickly, cores that sleep meanwhile are what takes longest. */
+static void
+uring_quick_note(struct uring *loop, uint64_t waited_ns)
+{
+	if (waited_ns > URING_QUICK_SHORT_NS) {
+		loop->short_waits = 0;
+	} else if (++loop->short_waits >= URING_QUICK_WAITS && !loop->quick) {
+		loop->quick = true;
+		loop->io.stats.quick++;
+		quick_ask(loop->io.quick_file, true);
+	}
+}
+
+static void
+uring_quick_end(struct uring *loop)
+{
+	if (loop->quick)
+		quick_ask(loop->io.quick_file, false);
+	loop->quick = false;
+	loop->short_waits = 0;
+}
+
+/* A wait while cores are quick is one for as long as they stay so, and then one for the rest. */
+static int
+uring_wait(struct uring *loop, uint64_t wait_ns)
+{
+	if (loop->io.quick_file < 0)
+		return uring_enter(loop, wait_ns);
+	bool lingers = loop->quick && wait_ns > URING_QUICK_LINGER_NS;
+	uint64_t began_ns = io_mono_ns(loop->io.env);
+	int result = uring_enter(loop, lingers ? URING_QUICK_LINGER_NS : wait_ns);
+	uint64_t waited_ns = io_mono_ns(loop->io.env) - began_ns;
+	if (!lingers || waited_ns < URING_QUICK_LINGER_NS ||
+	    io_uring_cq_ready(&loop->setup.ring) > 0) {
+		uring_quick_note(loop, waited_ns);
+		return result;
+	}
+	uring_quick_end(loop);
+	loop->io.stats.turns++;
+	return uring_enter(
+	    loop, wait_ns == UINT64_MAX ? wait_ns : wait_ns - URING_QUICK_LINGER_NS);
+}
+
 /*
  * Busy polling, as KVM's halt polling does it for a machine: a core that sleeps while it waits
  * takes some 50 us to wake, as much as what it waits for. So if the last wait was short, the next
@@ -646,10 +695,13 @@ uring_enter_polling(struct uring *loop, uint64_t wait_ns)
 		loop->io.stats.turns++;
 		if (failed < 0)
 			return failed;
-		if (uring_poll(loop, began_ns))
+		if (uring_poll(loop, began_ns)) {
+			if (loop->io.quick_file >= 0)
+				uring_quick_note(loop, 0);
 			return uring_enter(loop, 0);
+		}
 	}
-	int result = uring_enter(loop, wait_ns);
+	int result = uring_wait(loop, wait_ns);
 	loop->poll = io_mono_ns(loop->io.env) - began_ns < loop->io.poll_ns_max;
 	return result;
 }
@@ -665,8 +717,9 @@ uring_step(struct io *io, uint64_t deadline_mono_ns)
 	uring_current = loop;
 	io->stats.turns++;
 	uint64_t wait_ns = uring_wait_ns(loop, deadline_mono_ns);
-	int failed = uring_may_poll(loop, wait_ns) ? uring_enter_polling(loop, wait_ns)
-						   : uring_enter(loop, wait_ns);
+	int failed = wait_ns == 0 ? uring_enter(loop, 0)
+	    : uring_may_poll(loop, wait_ns) ? uring_enter_polling(loop, wait_ns)
+					    : uring_wait(loop, wait_ns);
 	if (!uring_passes(failed))
 		uring_fatal(failed);
 	if (loop->woken_by_self)
@@ -726,6 +779,7 @@ uring_close(struct io *io)
 		uring_drain(loop);
 	if (uring_current == loop)
 		uring_current = NULL;
+	uring_quick_end(loop);
 	uring_setup_close(&loop->setup);
 	close(loop->event);
 	mem_free(loop);
@@ -753,7 +807,7 @@ uring_open(struct io_env *env, struct io **ret_io, struct froe_fault *fault)
 	if (event < 0)
 		return fault_set_errno(fault, errno, "making an eventfd");
 	struct uring *loop = mem_zalloc(sizeof(*loop));
-	loop->io = (struct io){.ops = &uring_ops, .env = env};
+	loop->io = (struct io){.ops = &uring_ops, .env = env, .quick_file = -1};
 	loop->owner = pthread_self();
 	loop->poll_pause_next = URING_POLL_PAUSE;
 	loop->event = event;

@@ -8,6 +8,7 @@
 #include "io/journal.h"
 #include "io/notify.h"
 #include "io/private.h"
+#include "io/quick.h"
 #include "server/access.h"
 #include "server/transport.h"
 
@@ -135,6 +136,9 @@ hot_metrics(void *context, struct buf *to)
 	    "# HELP froe_loop_turns_total System calls of the hot loop\n"
 	    "# TYPE froe_loop_turns_total counter\nfroe_loop_turns_total %" PRIu64 "\n",
 	    loop.open, edge.open, hot->io->stats.turns);
+	metric_number(to, "froe_quick_cores_total", "counter",
+	    "Times that the kernel was asked for cores that wake at once, while much came",
+	    hot->io->stats.quick);
 	metric_grpc(to, &loop, &edge);
 	int64_t expires_s = atomic_load_explicit(&hot->tls_expires_s, memory_order_relaxed);
 	if (expires_s == 0)
@@ -405,12 +409,17 @@ open_prefaulter(struct hot *hot, struct froe_fault *fault)
 	return err;
 }
 
-/* With one core, whoever looks keeps those away who are looked for. */
+/* With one core, whoever looks keeps those away who are looked for; nor does it ever sleep while
+ * somebody works. */
 static void
-hot_poll(struct hot *hot)
+hot_hurry(struct hot *hot)
 {
-	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
-		io_poll(hot->io, hot->options->poll_us * (NS_PER_S / 1000000));
+	if (sysconf(_SC_NPROCESSORS_ONLN) == 1)
+		return;
+	io_poll(hot->io, hot->options->poll_us * (NS_PER_S / 1000000));
+	if (!hot->options->quick_cores_off)
+		hot->quick_file = quick_open();
+	io_quick(hot->io, hot->quick_file);
 }
 
 /* Of log until the next snapshot: retention cannot pass the one before the newest. */
@@ -429,6 +438,7 @@ hot_open(struct hot *hot, const struct server_options *options, struct tls_conte
 	    .options = options,
 	    .env = env,
 	    .snapshots.log_bytes = snapshot_bytes(options),
+	    .quick_file = -1,
 	};
 	sem_init(&hot->told, /* pshared= */ 0, 0);
 	enum froe_err err = private_dir_check(options->data, fault);
@@ -442,7 +452,7 @@ hot_open(struct hot *hot, const struct server_options *options, struct tls_conte
 	if (err == FROE_OK)
 		err = io_open(env, &hot->io, fault);
 	if (err == FROE_OK)
-		hot_poll(hot);
+		hot_hurry(hot);
 	if (err == FROE_OK)
 		err = open_hub_and_index(hot, fault);
 	if (err == FROE_OK && options->retention_ns != UINT64_MAX) {
@@ -500,6 +510,7 @@ hot_close(struct hot *hot)
 		; /* a signal */
 	sem_destroy(&hot->told);
 	io_close(hot->io); /* gives back the log's buffers */
+	quick_close(hot->quick_file);
 	shard_close(&hot->shard);
 }
 

@@ -29,6 +29,7 @@ struct hot {
 	const struct server_options *options;
 	struct io_env *env;
 	struct io *io;
+	int quick_file; /* io/quick.h; -1: none */
 	struct shard shard;
 	struct hub hub;
 	struct indexer indexer;

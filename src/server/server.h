@@ -29,6 +29,7 @@ struct server_options {
 	uint32_t heartbeat_ms;
 	uint32_t heartbeat_lost_ms;
 	uint32_t poll_us;      /* io_poll() of the hot loop; 0: never */
+	bool quick_cores_off;  /* no io_quick() */
 	uint64_t retention_ns; /* of a run that has ended; UINT64_MAX: for ever */
 	uint64_t retention_bytes; /* of log and cold files; 0: no limit */
 	uint32_t reconnect_grace_ms;

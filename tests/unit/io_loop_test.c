@@ -2,6 +2,7 @@
 #include "io_real_world.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -103,6 +104,50 @@ test_loop__looks_after_a_short_wait(void **state)
 	}
 	while (calls_of_turn(world, io_mono_ns(world->env) + 2 * WORLD_POLL_NS) != 1)
 		assert_true(tries++ < 1100);
+}
+
+/* What was asked of the device since the last look; -1: nothing. */
+static int32_t
+asked(int device)
+{
+	int32_t us;
+	ssize_t got = read(device, &us, sizeof(us));
+
+	assert_true(got == (ssize_t)sizeof(us) || (got < 0 && errno == EAGAIN));
+	return got > 0 ? us : -1;
+}
+
+/* After many short waits cores are asked to be quick, once; when nothing comes they need not be. */
+static void
+test_loop__cores_are_quick_while_waits_are_short(void **state)
+{
+	struct world *world = *state;
+	atomic_uint_fast64_t work = 0;
+	struct waker waker = {.target = world->io, .work = &work, .rounds = 1};
+	int device[2], us = -1;
+	unsigned waits = 0;
+
+	assert_int_equal(pipe2(device, O_NONBLOCK), 0);
+	io_quick(world->io, device[1]);
+	for (; (us = asked(device[0])) < 0; waits++) {
+		assert_true(waits < 10000);
+		assert_int_equal(pthread_create(&waker.thread, NULL, waker_main, &waker), 0);
+		io_step(world->io, UINT64_MAX);
+		assert_int_equal(pthread_join(waker.thread, NULL), 0);
+	}
+	assert_int_equal(us, 0);
+	assert_true(waits >= 16); /* not for a few */
+	assert_int_equal(world->io->stats.quick, 1);
+	for (unsigned i = 0; (us = asked(device[0])) < 0; i++) {
+		assert_true(i < 1000);
+		io_step(world->io, io_mono_ns(world->env) + 30 * MS);
+	}
+	assert_int_equal(us, 2000000000);
+	io_step(world->io, io_mono_ns(world->env) + 30 * MS);
+	assert_int_equal(asked(device[0]), -1);
+	io_quick(world->io, -1);
+	close(device[0]);
+	close(device[1]);
 }
 
 /* Three threads announce work; without a deadline the loop must see all of it. The sum is read
@@ -551,9 +596,10 @@ main(void)
 {
 	const struct CMUnitTest posix[] = {
 	    cmocka_unit_test(test_loop__a_refused_ring_is_explained), TESTS(POSIX_TEST)};
-	const struct CMUnitTest uring[] = {TESTS(URING_TEST)};
+	const struct CMUnitTest uring[] = {
+	    URING_TEST(test_loop__cores_are_quick_while_waits_are_short), TESTS(URING_TEST)};
 	const struct CMUnitTest polling[] = {POLLING_TEST(test_loop__looks_after_a_short_wait),
-	    TESTS(POLLING_TEST)};
+	    POLLING_TEST(test_loop__cores_are_quick_while_waits_are_short), TESTS(POLLING_TEST)};
 
 	int failed = cmocka_run_group_tests_name("io_loop posix", posix, NULL, NULL);
 	if (world_has_uring()) {

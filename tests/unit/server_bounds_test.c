@@ -703,7 +703,7 @@ test_bounds__replay(void **state)
 	    .run = id, .key = run, .workflow = 1, .version = 1, .priority = 3,
 	    .created_ns = UINT64_MAX, .parent = id, .metadata = pairs.metadata,
 	    .metadata_count = pairs.metadata_count, .records = UINT32_MAX - 1,
-	    .chunks = UINT32_MAX, .input_record = 1, .tasks = tasks, .task_count = TASKS,
+	    .chunks = ENG_RUN_CHUNKS_MAX, .input_record = 1, .tasks = tasks, .task_count = TASKS,
 	    .places = name_of(&world, 300000, 1), .from = 1, .nodes = nodes,
 	    .node_count = FROE_DURABLE_NODES_MAX, .input = name_of(&world, LARGE, 1),
 	    .reason = name_of(&world, FROE_REASON_BYTES_MAX, 1),

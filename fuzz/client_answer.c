@@ -146,13 +146,16 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena arena;
+	struct wire_room room;
+	struct bytes frame = bytes_of(data, size);
+	struct wire_head head = wire_head(frame);
 	struct froe_run_view *run = NULL;
 	struct froe_run_page *page = NULL;
 	struct froe_event *event = NULL;
 	arena_init(&arena, (size_t)32 << 20);
-	check_alike(&arena, bytes_of(data, size));
+	check_alike(&arena, frame);
 	arena_reset(&arena);
-	const Froe__Envelope *got = wire_decode(&arena, bytes_of(data, size));
+	const Froe__Envelope *got = wire_decode(&arena, &room, frame, &head);
 	if (got != NULL && got->body_case == FROE__ENVELOPE__BODY_RUN_VIEW)
 		run = run_view_copy(got->run_view);
 	else if (got != NULL && got->body_case == FROE__ENVELOPE__BODY_RUN_PAGE)

@@ -3,6 +3,7 @@
  * byte by byte must be taken as the same requests, and refused if the whole is. A request that is
  * taken holds none of the bytes that let two parsers disagree about its end.
  */
+#include <stdlib.h>
 #include "fuzz/feed.h"
 
 #include "net/frame.h"

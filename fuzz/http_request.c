@@ -3,12 +3,13 @@
  * byte by byte must be taken as the same requests, and refused if the whole is. A request that is
  * taken holds none of the bytes that let two parsers disagree about its end.
  */
-#include <stdlib.h>
 #include "fuzz/feed.h"
 
 #include "net/frame.h"
 #include "net/http.h"
 #include "net/sniff.h"
+
+#include <stdlib.h>
 
 struct outcome {
 	enum http_result result;

@@ -30,7 +30,7 @@ hash_words(uint64_t high, uint64_t low)
 }
 
 /* The same of one word, where four neighbours stay together: numbers that are given out in order,
- * as those of runs and requests are, are used in order too, and so are a table's lines of memory.
+ * as base/numtable's pages are, are used in order too, and so are a table's lines of memory.
  * No more than four, since a table's groups that are full are passed whole. */
 static inline uint64_t
 hash_number(uint64_t number)

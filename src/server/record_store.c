@@ -17,26 +17,13 @@
 static inline uint8_t *
 store_number(uint8_t *to, unsigned field, uint64_t value)
 {
-	if (value == 0)
-		return to;
-	return varint_store(varint_store(to, MESSAGE_TAG(field, VARINT)), value);
-}
-
-/* Be they empty or not. */
-static inline uint8_t *
-store_item(uint8_t *to, unsigned field, struct bytes item)
-{
-	to = varint_store(to, MESSAGE_TAG(field, LENGTH_PREFIXED));
-	to = varint_store(to, item.size);
-	if (item.size > 0)
-		memcpy(to, item.data, item.size);
-	return to + item.size;
+	return value != 0 ? message_store_number(to, field, value) : to;
 }
 
 static inline uint8_t *
 store_bytes(uint8_t *to, unsigned field, struct bytes bytes)
 {
-	return bytes.size != 0 ? store_item(to, field, bytes) : to;
+	return bytes.size != 0 ? message_store_bytes(to, field, bytes) : to;
 }
 
 static inline uint8_t *
@@ -58,7 +45,7 @@ static inline uint8_t *
 store_list(uint8_t *to, unsigned field, const struct bytes *items, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		to = store_item(to, field, items[i]);
+		to = message_store_bytes(to, field, items[i]);
 	return to;
 }
 

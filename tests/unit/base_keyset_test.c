@@ -5,6 +5,7 @@
 #include "base/keyset.h"
 
 #include "base/mem.h"
+#include "dice.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,15 +23,6 @@ struct thing {
 	uint64_t key;
 	bool there;
 };
-
-static uint64_t
-dice_roll(uint64_t *dice)
-{
-	uint64_t z = (*dice += UINT64_C(0x9e3779b97f4a7c15));
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
 
 static void
 by_key(struct keyset *set)

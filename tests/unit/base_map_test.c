@@ -2,6 +2,7 @@
  * The map against arrays, over puts and removals with keys that collide.
  */
 #include "base/map.h"
+#include "dice.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,15 +12,6 @@
 #include <cmocka.h>
 
 #define KEYS 700
-
-static uint64_t
-dice_roll(uint64_t *dice)
-{
-	uint64_t z = (*dice += UINT64_C(0x9e3779b97f4a7c15));
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
 
 static void
 test_map__empty(void **state)

@@ -5,6 +5,7 @@
 #include "base/numtable.h"
 
 #include "base/mem.h"
+#include "dice.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,15 +25,6 @@ struct world {
 	uint64_t first; /* number of model[0] */
 	uint64_t dice;
 };
-
-static uint64_t
-dice_roll(uint64_t *dice)
-{
-	uint64_t z = (*dice += UINT64_C(0x9e3779b97f4a7c15));
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
 
 static struct world *
 world_open(uint64_t first)

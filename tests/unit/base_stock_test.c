@@ -5,6 +5,7 @@
 #include "base/stock.h"
 
 #include "base/fault.h"
+#include "dice.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,15 +22,6 @@ struct object {
 	size_t size;
 	uint8_t fill;
 };
-
-static uint64_t
-dice_roll(uint64_t *dice)
-{
-	uint64_t z = (*dice += UINT64_C(0x9e3779b97f4a7c15));
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
 
 static void
 object_check(const struct object *object)

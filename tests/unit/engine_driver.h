@@ -13,6 +13,7 @@
 #include "engine/job.h"
 #include "engine/save.h"
 #include "engine_ledger.h"
+#include "dice.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,15 +46,6 @@ struct driver {
 };
 
 /* SplitMix64. */
-static inline uint64_t
-dice_roll(uint64_t *dice)
-{
-	uint64_t z = (*dice += UINT64_C(0x9e3779b97f4a7c15));
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
 /* --------------------------------------------------------------------------- checking effects */
 
 static inline bool

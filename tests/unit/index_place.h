@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "index/index.h"
 #include "index/texts.h"
+#include "dice.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -25,15 +26,6 @@
 
 static const struct uuid store_a = {.bytes = {1, 2, 3}};
 static const struct uuid store_b = {.bytes = {1, 2, 4}};
-
-static inline uint64_t
-dice_roll(uint64_t *dice)
-{
-	uint64_t z = (*dice += UINT64_C(0x9e3779b97f4a7c15));
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
 
 /* ------------------------------------------------------------------------------- a place for it */
 

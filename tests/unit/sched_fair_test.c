@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "dice.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,15 +16,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static uint64_t
-dice_roll(uint64_t *dice)
-{
-	uint64_t z = (*dice += UINT64_C(0x9e3779b97f4a7c15));
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
 
 /* One slot of the first type; a worker of such slots. */
 static const struct fair_need need_one = {1, {{0, 1}}};

@@ -7,6 +7,7 @@
 
 #include "base/fault.h"
 #include "base/mem.h"
+#include "dice.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,15 +18,6 @@
 #include <cmocka.h>
 
 enum { TYPES = 3, ACTIONS = 2, QUEUES = 8, WORKERS = 5, TASKS = 400, NEEDS = 6 };
-
-static uint64_t
-dice_roll(uint64_t *dice)
-{
-	uint64_t z = (*dice += UINT64_C(0x9e3779b97f4a7c15));
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
 
 struct task {
 	struct fair_item item;

@@ -1,5 +1,5 @@
 /*
- * Batches: a transaction when 32 Ki rows are pending, 500 ms after the first, or when a question
+ * Batches: a transaction when 32 Ki rows are pending, 250 ms after the first, or when a question
  * waits. Until then nobody sees them, so they may well wait: a run that ends in the batch in which
  * it began is written once, and each batch is some pages and two synced writes.
  *

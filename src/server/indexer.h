@@ -38,7 +38,7 @@
 
 #define INDEXER_CAPACITY (1u << 16)
 /* So long rows wait for others, unless there are many. */
-#define INDEXER_BATCH_NS UINT64_C(500000000)
+#define INDEXER_BATCH_NS UINT64_C(250000000)
 
 enum indexer_op {
 	INDEXER_ROWS, /* what a frame brings */

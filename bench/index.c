@@ -15,6 +15,7 @@
 #define _GNU_SOURCE
 #endif
 #include "base/duration.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "index/texts.h"
 #include "server/history.h"
@@ -66,10 +67,7 @@ now_ns(void)
 static uint64_t
 dice_roll(uint64_t *dice)
 {
-	uint64_t z = (*dice += UINT64_C(0x9e3779b97f4a7c15));
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
+	return hash_words(0, *dice += HASH_GOLDEN); /* SplitMix64 */
 }
 
 /* ----------------------------------------------------------------------------------------- rows */

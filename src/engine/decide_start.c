@@ -461,7 +461,6 @@ decide_run_start_many(struct eng_turn *turn)
 	}
 }
 
-/* A deadline of its own was counted from the time it was scheduled for. */
 /* Its time has come, and nobody wants it any more. */
 static bool
 due_dropped(const struct eng_workflow *workflow)
@@ -470,6 +469,7 @@ due_dropped(const struct eng_workflow *workflow)
 	    (workflow->paused && (workflow->drops & ENG_DROPS_SCHEDULED) != 0);
 }
 
+/* A deadline of its own was counted from the time it was scheduled for. */
 void
 run_due(struct eng_turn *turn, struct eng_run *run)
 {

@@ -273,8 +273,7 @@ shard_note(struct shard *shard, uint64_t segment, uint64_t digest, size_t count)
 static uint64_t
 shard_random(struct shard *shard)
 {
-	shard->dice += 0x9e3779b97f4a7c15u;
-	return hash_words(0, shard->dice);
+	return hash_words(0, shard->dice += HASH_GOLDEN);
 }
 
 /* What a command does not say, but the shard. */

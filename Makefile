@@ -64,8 +64,8 @@ GEN := $(B)/gen
 Q := $(if $(V),,@)
 
 PKGS := liburing libxxhash lmdb libprotobuf-c ck openssl jansson libnghttp2 zlib
-pkg_cflags = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-pkg_libs = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+pkg_cflags := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+pkg_libs := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 WARN := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wswitch-enum -Wstrict-prototypes \
 	-Wmissing-prototypes -Wcast-qual -Wvla -Wundef -Wpointer-arith -Werror
@@ -73,16 +73,21 @@ HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection
 ifeq ($(SAN),)
 OPT ?= -O2
 HARDEN += $(if $(filter -O0,$(OPT)),,-D_FORTIFY_SOURCE=2)
+DEBUG ?= -g
 else
 SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DFROE_SLOW
 OPT ?= -O1
+DEBUG ?= -g1 # functions and lines are what reports name
 endif
 # Nobody interposes functions of a library that its own files call: so they may be inlined.
-CFLAGS_ALL = -std=gnu11 $(OPT) -g -fPIC -fno-semantic-interposition $(HARDEN) $(SANFLAGS) -Iinclude -Isrc -I$(GEN) -I$(GEN)/proto \
+CFLAGS_ALL = -std=gnu11 $(OPT) $(DEBUG) -fPIC -fno-semantic-interposition $(HARDEN) $(SANFLAGS) -Iinclude -Isrc -I$(GEN) -I$(GEN)/proto \
 	-DFROE_VERSION='"$(VERSION)"' $(if $(PLANTS),-DFROE_PLANTS) $(COVER) $(pkg_cflags) $(CFLAGS)
 COVER := $(if $(COVERAGE),--coverage)
 LDFLAGS_ALL = $(SANFLAGS) $(COVER) -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 LIBS = $(pkg_libs) -lpthread
+# Tests' own code is compiled quickly: what it tests has been compiled as above.
+CFLAGS_TEST = $(if $(TEST_OPT),$(CFLAGS_ALL),$(filter-out -O% -D_FORTIFY_SOURCE=2,$(CFLAGS_ALL)) -O0) \
+	-Werror=implicit-function-declaration -Werror=incompatible-pointer-types
 
 # ---------------------------------------------------------------- folders, from tools/layers.txt
 FOLDERS := base io log index cel sched engine tls net api gateway server client cli
@@ -205,13 +210,14 @@ folder_of = $(firstword $(subst _, ,$(notdir $(1))))
 .SECONDEXPANSION:
 $(OUT)/tests/unit/%: tests/unit/%.c $$(call lib,$$(L_$$(call folder_of,%)))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -isystem $(LLHTTP) -MMD -MP -MF $(OBJ)/unit-$(notdir $@).d \
+	$(Q)$(CC) $(CFLAGS_TEST) $(LDFLAGS_ALL) -isystem $(LLHTTP) -MMD -MP -MF $(OBJ)/unit-$(notdir $@).d \
 	    -o $@ $< $(call lib,$(L_$(call folder_of,$*))) -lcmocka $(LIBS)
 
 # Other test programs link with everything that the server is made of, and with libfroe.
 $(OUT)/tests/%: tests/%.c $$(call lib,$$(L_cli))
 	@mkdir -p $(@D) $(OBJ)/tests/$(dir $*)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -Itests -MMD -MP -MF $(OBJ)/tests/$*.d -o $@ \
+	$(Q)$(CC) $(if $(filter system/%,$*),$(CFLAGS_TEST),$(CFLAGS_ALL)) $(LDFLAGS_ALL) -Itests \
+	    -MMD -MP -MF $(OBJ)/tests/$*.d -o $@ \
 	    $(filter %.c,$^) \
 	    $(call lib,$(filter-out cli,$(L_cli))) -lcmocka $(LIBS)
 $(OUT)/tests/sim/sim: $(wildcard tests/sim/world/*)

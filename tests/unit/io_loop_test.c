@@ -1,4 +1,5 @@
 /* Turns, deadlines, wakes and files on both real loops. */
+#define _GNU_SOURCE /* pipe2 */
 #include "io_real_world.h"
 
 #include <errno.h>

@@ -150,16 +150,6 @@ fault_set_errno(struct froe_fault *fault, int sys_errno, const char *format, ...
 	return code;
 }
 
-/* EAGAIN says elsewhere that another one has it; here that there are too many threads. */
-enum froe_err
-fault_set_thread(struct froe_fault *fault, int sys_errno, const char *what)
-{
-	if (sys_errno != EAGAIN)
-		return fault_set_errno(fault, sys_errno, "%s", what);
-	return fault_set(fault, FROE_RESOURCE_EXHAUSTED,
-	    "%s: the limit of threads is reached: raise ulimit -u, or TasksMax=", what);
-}
-
 _Noreturn void
 froe_panic(const char *file, int line, const char *function, const char *what)
 {

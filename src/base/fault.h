@@ -51,9 +51,6 @@ enum froe_err fault_set_field(struct froe_fault *fault, enum froe_err code, cons
 enum froe_err fault_set_errno(struct froe_fault *fault, int sys_errno, const char *format, ...)
     FROE_PRINTF(3, 4);
 
-/* The same for a thread that cannot be made: what pthread_create returned. */
-enum froe_err fault_set_thread(struct froe_fault *fault, int sys_errno, const char *what);
-
 enum froe_err froe_err_from_errno(int sys_errno);
 
 _Noreturn void froe_panic(const char *file, int line, const char *function, const char *what);
@@ -66,7 +63,7 @@ _Noreturn void froe_fatal(enum froe_exit status, const char *format, ...) FROE_P
 #ifdef FROE_SLOW
 #define froe_assert_slow(condition) froe_assert(condition)
 #else
-#define froe_assert_slow(condition) ((void)sizeof(condition))
+#define froe_assert_slow(condition) ((void)(0 && (condition))) /* compiled, and left out */
 #endif
 
 /* Drops a result on purpose, and says why. */

@@ -6,6 +6,7 @@
 #include "io/helper_int.h"
 
 #include "base/mem.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -119,11 +120,11 @@ helper_open(struct io *loop, struct froe_fault *fault)
 	/* Signals are the main thread's business. */
 	sigfillset(&all);
 	froe_assert(pthread_sigmask(SIG_SETMASK, &all, &old) == 0);
-	int failed = pthread_create(&helper->thread, NULL, helper_main, helper);
+	enum froe_err err =
+	    thread_start(&helper->thread, "froe-files", helper_main, helper, fault);
 	froe_assert(pthread_sigmask(SIG_SETMASK, &old, NULL) == 0);
-	if (failed == 0)
+	if (err == FROE_OK)
 		return helper;
-	fault_set_thread(fault, failed, "starting the thread for files");
 	mem_free(helper);
 	return NULL;
 }

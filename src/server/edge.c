@@ -1,5 +1,7 @@
 #include "server/edge.h"
 
+#include "base/thread.h"
+
 /* One turn. The order is that of server/loop.h. */
 static void
 edge_turn(struct edge *edge)
@@ -77,9 +79,10 @@ edge_start(struct edge *edge, const struct edge_options *options, struct froe_fa
 	edge->options = *options;
 	sem_init(&edge->started, /* pshared= */ 0, 0);
 	sem_init(&edge->leave, /* pshared= */ 0, 0);
-	int failed = pthread_create(&edge->thread, NULL, edge_thread, edge);
-	if (failed != 0)
-		return fault_set_thread(fault, failed, "cannot start the thread of an edge loop");
+	enum froe_err err =
+	    thread_start(&edge->thread, "froe-edge", edge_thread, edge, fault);
+	if (err != FROE_OK)
+		return err;
 	while (sem_wait(&edge->started) != 0)
 		; /* a signal */
 	if (edge->start_err == FROE_OK)

@@ -15,6 +15,7 @@
 #include "base/duration.h"
 #include "base/failpoint.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "io/journal.h"
 
 #define BATCH_ROWS 32768u
@@ -690,10 +691,11 @@ indexer_start(struct indexer *indexer, struct io *hot_io, struct froe_fault *fau
 {
 	indexer->hot_io = hot_io;
 	sem_init(&indexer->started, 0, 0);
-	int failed = pthread_create(&indexer->thread, NULL, indexer_run, indexer);
-	if (failed != 0) {
+	enum froe_err err =
+	    thread_start(&indexer->thread, "froe-index", indexer_run, indexer, fault);
+	if (err != FROE_OK) {
 		sem_destroy(&indexer->started);
-		return fault_set_thread(fault, failed, "cannot start the index thread");
+		return err;
 	}
 	while (sem_wait(&indexer->started) != 0)
 		; /* a signal */

@@ -2,6 +2,7 @@
 
 #include "base/duration.h"
 #include "base/failpoint.h"
+#include "base/thread.h"
 #include "io/journal.h"
 
 #include <sys/resource.h>
@@ -154,13 +155,12 @@ slow_start(struct keeper *keeper, struct froe_fault *fault)
 {
 	struct scrub_options scrub = {.fault = scrub_fault};
 	keeper->scrub = scrub_open(keeper->log, &scrub);
-	int failed = pthread_create(&keeper->slow_thread, NULL, slow_run, keeper);
-	if (failed != 0) {
+	enum froe_err err =
+	    thread_start(&keeper->slow_thread, "froe-slow", slow_run, keeper, fault);
+	keeper->slow_running = err == FROE_OK;
+	if (err != FROE_OK)
 		keeper_stop(keeper);
-		return fault_set_thread(fault, failed, "cannot start the thread for snapshots");
-	}
-	keeper->slow_running = true;
-	return FROE_OK;
+	return err;
 }
 
 void
@@ -182,9 +182,10 @@ keeper_start(struct keeper *keeper, struct shard *shard, const char *dir,
 	if (snapshots != NULL)
 		snapshotter_init(&keeper->snapshotter, shard, dir, snapshots);
 	log_set_spares_wake(shard->log, keeper_wake, keeper);
-	int failed = pthread_create(&keeper->thread, NULL, keeper_run, keeper);
-	if (failed != 0)
-		return fault_set_thread(fault, failed, "cannot start the housekeeping thread");
+	enum froe_err err =
+	    thread_start(&keeper->thread, "froe-keeper", keeper_run, keeper, fault);
+	if (err != FROE_OK)
+		return err;
 	keeper->running = true;
 	return snapshots != NULL ? slow_start(keeper, fault) : FROE_OK;
 }

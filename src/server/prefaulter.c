@@ -1,5 +1,7 @@
 #include "server/prefaulter.h"
 
+#include "base/thread.h"
+
 static void
 prefaulter_wake(void *context)
 {
@@ -24,14 +26,14 @@ prefaulter_start(struct prefaulter *prefaulter, struct froe_fault *fault)
 {
 	prefault_init(&prefaulter->prefault, prefaulter_wake, prefaulter);
 	sem_init(&prefaulter->work, /* pshared= */ 0, 0);
-	int failed = pthread_create(&prefaulter->thread, NULL, prefaulter_run, prefaulter);
-	if (failed != 0) {
+	enum froe_err err = thread_start(&prefaulter->thread, "froe-memory", prefaulter_run,
+	    prefaulter, fault);
+	prefaulter->running = err == FROE_OK;
+	if (err != FROE_OK) {
 		sem_destroy(&prefaulter->work);
 		prefault_release(&prefaulter->prefault);
-		return fault_set_thread(fault, failed, "cannot start the thread for fresh memory");
 	}
-	prefaulter->running = true;
-	return FROE_OK;
+	return err;
 }
 
 void

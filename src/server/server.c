@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "base/duration.h"
+#include "base/thread.h"
 #include "froe/limits.h"
 #include "io/journal.h"
 #include "io/notify.h"
@@ -200,9 +201,8 @@ server_run(const struct server_options *options)
 		return FROE_EXIT_FAILED;
 	}
 	pthread_t hot;
-	int failed = pthread_create(&hot, NULL, server_hot, &server);
-	if (failed != 0) {
-		journal(JOURNAL_ERROR, "cannot_start", "no thread: %s", strerror(failed));
+	if (thread_start(&hot, "froe-hot", server_hot, &server, &fault) != FROE_OK) {
+		journal(JOURNAL_ERROR, "cannot_start", "%s", fault.text);
 		return FROE_EXIT_FAILED;
 	}
 	server_wait(&server, &signals);

@@ -77,8 +77,6 @@ test_fault__errno(void **state)
 	assert_int_equal(froe_err_from_errno(EADDRINUSE), FROE_IN_USE);
 	assert_int_equal(froe_err_from_errno(EIO), FROE_IO);
 	assert_int_equal(froe_err_from_errno(12345), FROE_IO);
-	assert_int_equal(fault_set_thread(NULL, EAGAIN, "a"), FROE_RESOURCE_EXHAUSTED);
-	assert_int_equal(fault_set_thread(NULL, EPERM, "a"), FROE_DENIED);
 	memset(wide, 'x', sizeof(wide));
 	wide[sizeof(wide) - 1] = 0;
 	fault_set_errno(&fault, EIO, "%s", wide);

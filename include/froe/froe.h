@@ -577,7 +577,8 @@ struct froe_run_row {
 struct froe_run_page {
 	const struct froe_run_row *rows; /* newest first */
 	size_t row_count;
-	uint64_t next; /* 0: no more */
+	uint64_t next;    /* 0: no more */
+	uint64_t damages; /* of the server's log, so many places: runs that lay there are missing */
 };
 
 /* Runs, newest first. FROE_INDEX_BEHIND (try again): the server's index has not yet got that far;

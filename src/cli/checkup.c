@@ -192,11 +192,16 @@ ask_index(const struct checkup *checkup, struct doctor_finding *finding)
 	if (!metric(checkup, "froe_log_durable_frame", &durable))
 		return false;
 	double behind = durable > applied ? durable - applied : 0;
+	double damages = metric_or_zero(checkup, "froe_index_damages");
 	fact(finding, "%.0f frames behind the log", behind);
 	if (behind > INDEX_BEHIND_FRAMES)
 		advise(finding, DOCTOR_WARNING,
 		    "it is being made anew, or cannot be written: lists "
 		    "answer INDEX_BEHIND until it has caught up");
+	if (damages > 0)
+		advise(finding, DOCTOR_BAD,
+		    "the log is damaged: lists lack runs, and some are not found; \"froe log "
+		    "verify\" says where: restore the data directory from a backup");
 	return true;
 }
 

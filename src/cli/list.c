@@ -25,6 +25,7 @@ struct list {
 	struct terminal terminal;
 	struct buf text;
 	uint32_t count;
+	uint64_t damages;
 	bool begun;
 };
 
@@ -109,6 +110,9 @@ list_end(struct list *list, uint64_t next)
 	list_flush(list);
 	if (next != 0 && list->output == CLI_TABLE && !ferror(stdout))
 		fprintf(stderr, "froe: more: --before %" PRIu64 "\n", next);
+	if (list->damages != 0)
+		fprintf(stderr, "froe: the server's log is damaged, runs are missing here: see "
+		    "\"froe doctor\"\n");
 	return FROE_EXIT_OK;
 }
 
@@ -128,6 +132,7 @@ list_print(struct list *list, struct froe_client *client, struct froe_list_optio
 		list->begun = true;
 		list_page(list, page);
 		options->before = page->next;
+		list->damages = page->damages;
 		froe_run_page_free(page);
 	} while (options->before != 0 && list->count < limit && !ferror(stdout));
 	return list_end(list, options->before);

@@ -256,7 +256,8 @@ run_page_copy(const Froe__RunPage *wire)
 		};
 	}
 	box->page =
-	    (struct froe_run_page){.rows = rows, .row_count = wire->n_rows, .next = wire->next};
+	    (struct froe_run_page){.rows = rows, .row_count = wire->n_rows, .next = wire->next,
+	        .damages = wire->damages};
 	return &box->page;
 }
 

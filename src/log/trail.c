@@ -36,6 +36,9 @@ struct trail {
 	struct trail_cold *colds;
 	size_t cold_count;
 	struct walk *walk;
+	bool passes; /* over damage */
+	unsigned damages;
+	struct lsn damage; /* the last one */
 };
 
 /* -------------------------------------------------------------------------------------- opening */
@@ -113,6 +116,27 @@ uint64_t
 trail_frame(const struct trail *trail)
 {
 	return trail->walk != NULL ? walk_frame(trail->walk) : 0;
+}
+
+void
+trail_pass_damage(struct trail *trail)
+{
+	trail->passes = true;
+}
+
+unsigned
+trail_damages(const struct trail *trail, struct lsn *ret_last)
+{
+	*ret_last = trail->damage;
+	return trail->damages;
+}
+
+/* Is this to be passed over? */
+static bool
+trail_passes(const struct trail *trail, enum froe_err err)
+{
+	return trail->passes &&
+	    (err == FROE_CORRUPT || err == FROE_NOT_FOUND || err == FROE_IO);
 }
 
 /* ----------------------------------------------------------------------------------- cold files */
@@ -235,6 +259,11 @@ cold_run(struct trail *trail, log_replay_fn *each, void *context, bool *ret_more
 		const struct cold_extent *extent = &cold->cold->extents[cold->next++];
 		if (!gone)
 			err = cold_extent_read(trail, cold, extent, each, context, fault);
+		if (trail_passes(trail, err)) {
+			trail->damages++;
+			trail->damage.v = (trail->oldest - 1) << 32; /* a place that is cold */
+			err = FROE_OK;
+		}
 		cold = cold_next(trail);
 	}
 	return err;
@@ -248,7 +277,13 @@ static enum froe_err
 hot_frame(struct trail *trail, log_replay_fn *each, void *context, struct froe_fault *fault)
 {
 	enum froe_err err = walk_step(trail->walk, each, context, fault);
-	return err == FROE_NOT_FOUND ? walk_step(trail->walk, each, context, fault) : err;
+	if (err == FROE_NOT_FOUND)
+		err = walk_step(trail->walk, each, context, fault);
+	if (!trail_passes(trail, err) || walk_lost(trail->walk))
+		return err;
+	trail->damages++;
+	trail->damage = walk_pass(trail->walk);
+	return FROE_OK;
 }
 
 enum froe_err

@@ -24,6 +24,11 @@ void trail_close(struct trail *trail); /* NULL is allowed */
 enum froe_err trail_step(
     struct trail *trail, log_replay_fn *each, void *context, struct froe_fault *fault) FROE_CHECKED;
 
+/* Before the first step: what does not verify is passed over, up to the log's end. */
+void trail_pass_damage(struct trail *trail);
+/* So many places were; where the last one is. What is missing lay there. */
+unsigned trail_damages(const struct trail *trail, struct lsn *ret_last);
+
 /* Every byte of the cold files, also what no record shows. */
 enum froe_err trail_check_cold(struct trail *trail, struct froe_fault *fault) FROE_CHECKED;
 

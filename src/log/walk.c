@@ -13,7 +13,12 @@ struct walk {
 	struct chain chain;
 	uint64_t offset;
 	bool open; /* the reader is at chain.segment_no */
+	bool lost; /* looks for a frame that verifies, from offset on */
+	bool holed; /* frames of this segment were not read */
 };
+
+/* Of a segment that a lost walk looks at in one step. */
+#define SEEK_BLOCKS 64u
 
 struct walk *
 walk_open(struct io_env *env, const char *dir, struct uuid store, const struct log_base *base,
@@ -86,6 +91,17 @@ walk_open_segment(struct walk *walk, struct froe_fault *fault)
 	return err;
 }
 
+static struct log_frame_site
+walk_site(const struct walk *walk)
+{
+	return (struct log_frame_site){
+	    .segment_no = walk->reader.header.no,
+	    .seed = walk->reader.header.seed,
+	    .offset = walk->offset,
+	    .available = walk->reader.header.bytes - walk->offset,
+	};
+}
+
 static enum froe_err
 walk_load(struct walk *walk, const struct log_frame_site *site, struct log_frame_header *ret_header,
     const uint8_t **ret_frame, struct froe_fault *fault)
@@ -130,23 +146,103 @@ walk_records(struct walk *walk, const struct log_frame_header *header, const uin
 	return FROE_OK;
 }
 
+/* ------------------------------------------------------------------------------- behind damage */
+
+struct lsn
+walk_pass(struct walk *walk)
+{
+	struct lsn at = {walk->chain.segment_no << 32 | walk->offset};
+	walk->lost = true;
+	walk->holed = true;
+	walk->offset += LOG_BLOCK_BYTES;
+	return at;
+}
+
+bool
+walk_lost(const struct walk *walk)
+{
+	return walk->lost;
+}
+
+static void
+seek_segment(struct walk *walk)
+{
+	reader_close(&walk->reader);
+	walk->open = false;
+	walk->chain.segment_no++;
+	walk->chain.frames = 0;
+	walk->offset = SEG_HEADER_BYTES;
+	walk->holed = false;
+}
+
+/* Does a frame lie there that is newer than all that were read? What the disk does not give is as
+ * bad as what does not verify. */
+static bool
+seek_look(struct walk *walk)
+{
+	struct log_frame_site site = walk_site(walk);
+	struct log_frame_header header = {0};
+	const uint8_t *frame;
+	uint32_t block;
+	if (reader_load(&walk->reader, site.offset, LOG_BLOCK_BYTES, &frame, NULL) != FROE_OK)
+		return false;
+	size_t have = log_frame_extent(frame, &site);
+	if (reader_load(&walk->reader, site.offset, have, &frame, NULL) != FROE_OK)
+		return false;
+	return log_frame_judge(frame, have, &site, &header, &block) == LOG_FRAME_GOOD &&
+	    header.seq > walk->chain.seq && header.epoch >= walk->chain.epoch;
+}
+
+/* A segment whose header is bad has nothing that can be read; one that is not there is the end. */
+static enum froe_err
+walk_seek(struct walk *walk, struct froe_fault *fault)
+{
+	enum froe_err err = walk_open_segment(walk, fault);
+	if (err == FROE_CORRUPT || err == FROE_IO) {
+		seek_segment(walk);
+		return FROE_OK;
+	}
+	for (unsigned i = 0; i < SEEK_BLOCKS && err == FROE_OK; i++) {
+		if (walk->offset + LOG_BLOCK_BYTES > walk->reader.header.bytes) {
+			seek_segment(walk);
+			return FROE_OK;
+		}
+		if (seek_look(walk)) {
+			walk->lost = false;
+			walk->chain.known = false;
+			return FROE_OK;
+		}
+		walk->offset += LOG_BLOCK_BYTES;
+		walk->holed = true;
+	}
+	return err;
+}
+
+/* A seal counts the segment's frames, those too that were not read. */
+static void
+walk_count(struct walk *walk, const struct log_frame_header *header, const uint8_t *frame)
+{
+	bool seal = (header->flags & LOG_FRAME_SEAL) != 0;
+	if (walk->holed && seal && header->data_bytes == LOG_FRAME_CONTROL_BYTES)
+		walk->chain.frames =
+		    log_frame_control_decode(frame + header->header_bytes).frames - 1;
+}
+
 enum froe_err
 walk_step(struct walk *walk, log_replay_fn *each, void *context, struct froe_fault *fault)
 {
 	struct log_frame_header header;
 	const uint8_t *frame;
+	if (walk->lost)
+		return walk_seek(walk, fault);
 	enum froe_err err = walk_open_segment(walk, fault);
 	if (err != FROE_OK)
 		return err;
-	struct log_frame_site site = {
-	    .segment_no = walk->reader.header.no,
-	    .seed = walk->reader.header.seed,
-	    .offset = walk->offset,
-	    .available = walk->reader.header.bytes - walk->offset,
-	};
+	struct log_frame_site site = walk_site(walk);
 	err = walk_load(walk, &site, &header, &frame, fault);
 	if (err != FROE_OK)
 		return err;
+	walk_count(walk, &header, frame);
 	if (chain_check(&walk->chain, &header, frame, walk->reader.header.bytes) != CHAIN_NEXT)
 		return fault_set(fault, FROE_CORRUPT,
 		    "log/%s: the frame at byte %" PRIu64 " does not follow the one before",
@@ -161,6 +257,7 @@ walk_step(struct walk *walk, log_replay_fn *each, void *context, struct froe_fau
 		reader_close(&walk->reader);
 		walk->open = false;
 		walk->offset = SEG_HEADER_BYTES;
+		walk->holed = false;
 	}
 	return FROE_OK;
 }

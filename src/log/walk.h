@@ -5,6 +5,7 @@
  *             checked as recovery checks it. Nothing is decided about an end: where no frame
  *             verifies, there is none yet, or the log is damaged; its caller knows which segments
  *             are sealed.
+ *             Who wants what can be read of a damaged log goes on behind the damage: walk_pass().
  * Ownership   owns its file and buffer.
  * Threading   its owner; the log may be written meanwhile, by another thread.
  * Failure     walk_step: FROE_NOT_FOUND (no frame that verifies lies here), FROE_CORRUPT (a frame
@@ -27,6 +28,12 @@ void walk_close(struct walk *walk);
 /* One frame. After a segment's seal: at the beginning of the next one. */
 enum froe_err walk_step(
     struct walk *walk, log_replay_fn *each, void *context, struct froe_fault *fault) FROE_CHECKED;
+
+/* After a step that failed: the next ones look, a piece at a time, for a newer frame that verifies,
+ * in this segment, then in the next one; `each` gets nothing meanwhile. It is taken as it is. Where
+ * the walk was is returned. */
+struct lsn walk_pass(struct walk *walk);
+bool walk_lost(const struct walk *walk); /* it looks for one */
 
 uint64_t walk_frame(const struct walk *walk); /* the last one that was read; 0: none */
 

@@ -297,12 +297,9 @@ open_key(struct hot *hot, struct froe_fault *fault)
 static enum froe_err
 open_hub_and_index(struct hot *hot, struct froe_fault *fault)
 {
-	const struct log_report *report = &hot->shard.report;
-	/* What it lacks is partly in the snapshot, where no records are. */
-	bool anew = hot->index_applied == 0 || hot->index_applied < report->snapshot_frame_seq;
 	hub_start(&hot->hub, &hot->shard, &hot->indexer);
 	indexer_keep(&hot->indexer, hot->options->retention_ns);
-	indexer_source(&hot->indexer, hot->options->data, anew ? report->last_frame_seq : 0);
+	indexer_source(&hot->indexer, hot->options->data, &hot->shard.report);
 	return indexer_start(&hot->indexer, hot->io, fault);
 }
 
@@ -437,7 +434,7 @@ hot_open(struct hot *hot, const struct server_options *options, struct tls_conte
 	*hot = (struct hot){
 	    .options = options,
 	    .env = env,
-	    .snapshots.log_bytes = snapshot_bytes(options),
+	    .snapshots = {.log_bytes = snapshot_bytes(options), .indexer = &hot->indexer},
 	    .quick_file = -1,
 	};
 	sem_init(&hot->told, /* pshared= */ 0, 0);

@@ -129,6 +129,7 @@ struct hub {
 	uint64_t reads_last;
 	uint32_t reads_held;       /* of `reads`: not posted yet */
 	uint64_t released_frame;   /* all of this frame has left the outbox */
+	uint64_t marked_segment;   /* the index was told that it was sealed */
 	uint64_t gap_ns;           /* how long before this turn the last one was */
 	struct arena arena;        /* of one command or delivery */
 	struct buf pushed;         /* the push being sent */

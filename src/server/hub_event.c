@@ -42,6 +42,8 @@ hub_event_page(struct hub *hub, const struct eng_origin *origin, const struct in
 	}
 	page.has_next = true;
 	page.next = list->next;
+	page.damages = indexer_damages(hub->indexer);
+	page.has_damages = page.damages != 0;
 	hub_queue_reply(hub, origin, FROE__ENVELOPE__BODY_EVENT_PAGE, &page.base);
 }
 
@@ -104,6 +106,10 @@ hub_event_found(struct hub *hub, const struct eng_origin *origin, struct eng_ten
     const struct indexer_job *job, bool payload)
 {
 	const struct index_run *row = &job->row;
+	if (job->damaged) {
+		hub_queue_error(hub, origin, FROE_CORRUPT, "number", HUB_DAMAGED);
+		return;
+	}
 	if (!job->found || row->tenant != (tenant.v | INDEX_EVENTS)) {
 		hub_queue_error(hub, origin, FROE_NOT_FOUND, "number", NO_EVENT);
 		return;

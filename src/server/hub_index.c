@@ -2,9 +2,9 @@
  * server/hub_index: rows for the index, and when a closed run's places may be forgotten.
  *
  * A run's row is put when it starts and once more when it has closed, and it is touched when a
- * worker gets a task of it, each when its frame is durable. `applied` of the index is a frame of
- * which some rows may still be missing (indexer.h): rows of that frame are put again after a
- * restart, and a run is forgotten here only when a later frame has been applied.
+ * worker gets a task of it, each when its frame is durable. Rows of the index's last frame are put
+ * again after a restart, and a run is forgotten here only when a later frame has been applied. When
+ * a segment is sealed, the index is told how far it is (indexer_mark_job).
  */
 #include "server/hub_int.h"
 
@@ -354,6 +354,18 @@ hub_index_post(struct hub *hub, struct indexer_job *job)
 		hub->rows = NULL; /* it is another thread's now */
 	if (!list_empty(&hub->backlog) || !indexer_post(hub->indexer, job))
 		list_push(&hub->backlog, &job->link);
+}
+
+/* A seal has no rows, nor may the frames before it have any. A snapshot of the segment, and its
+ * retirement, wait until the index is past it all the same. */
+void
+hub_index_released(struct hub *hub)
+{
+	uint64_t sealed = log_sealed(hub->shard->log);
+	if (sealed == hub->marked_segment)
+		return;
+	hub->marked_segment = sealed;
+	hub_index_post(hub, indexer_mark_job(hub->released_frame));
 }
 
 static void

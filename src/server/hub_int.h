@@ -18,6 +18,9 @@
 /* Steps that travel with a dispatch, and what their records may take. */
 #define HUB_NODES_KNOWN_MAX 64u
 #define HUB_NODES_KNOWN_BYTES (16u << 10)
+#define HUB_DAMAGED \
+	"it is not known, and may lie where the log is damaged: \"froe log verify\" says where; " \
+	"restore the data directory from a backup"
 #define HUB_NO_RUN "no run of the tenant has this id, or it is past retention"
 /* Changes and ends of watched runs that wait for one connection. */
 #define HUB_EVENT_BYTES_MAX ((size_t)1 << 20)
@@ -219,6 +222,8 @@ void hub_index_replayed(struct hub *hub, const struct eng_event *event,
 void hub_index_post(struct hub *hub, struct indexer_job *job); /* its frame is durable */
 void hub_index_start(struct hub *hub);
 void hub_index_turn(struct hub *hub);
+/* All of the released frame has left the outbox. */
+void hub_index_released(struct hub *hub);
 void hub_index_release_all(struct hub *hub);
 
 /* hub_push.c */

@@ -154,6 +154,9 @@ metric_log(const struct hub *hub, struct buf *to)
 	    log_durable_seq(hub->shard->log));
 	metric(to, "froe_index_applied_frame", "gauge", "Newest frame in the index",
 	    indexer_applied(hub->indexer));
+	metric(to, "froe_index_damages", "gauge",
+	    "Damaged places of the log of which the index has nothing: an alarm",
+	    indexer_damages(hub->indexer));
 	metric(to, "froe_disk_state", "gauge", "0 ok, 1 refuses runs, 2 holds tasks, 3 read only",
 	    (uint64_t)log_space(hub->shard->log));
 }

@@ -198,6 +198,7 @@ hub_release_durable(struct hub *hub)
 		release_items(hub, durable);
 	}
 	hub->released_frame = durable;
+	hub_index_released(hub);
 	hub_buf_shrink(&hub->releasing);
 	hub_buf_shrink(&hub->outbox);
 }

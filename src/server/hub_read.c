@@ -585,6 +585,10 @@ answer_found(struct hub_read *read, const struct indexer_job *job)
 		return;
 	}
 	uint32_t count = job->found ? history_places_count(job->row.places) : 0;
+	if (job->damaged) {
+		read_fail(read, FROE_CORRUPT, "run", HUB_DAMAGED);
+		return;
+	}
 	if (count == 0 || job->row.tenant != read->tenant.v) {
 		read_fail(read, FROE_NOT_FOUND, "run", HUB_NO_RUN);
 		return;
@@ -643,6 +647,8 @@ answer_list(struct hub_read *read, const struct indexer_job *job)
 	}
 	page.has_next = true;
 	page.next = list->next;
+	page.damages = indexer_damages(hub->indexer);
+	page.has_damages = page.damages != 0;
 	hub_queue_reply(hub, &read->origin, FROE__ENVELOPE__BODY_RUN_PAGE, &page.base);
 	read_free(read);
 }

@@ -123,6 +123,12 @@ indexer_applied(const struct indexer *indexer)
 	return atomic_load_explicit(&indexer->applied, memory_order_acquire);
 }
 
+uint64_t
+indexer_damages(const struct indexer *indexer)
+{
+	return atomic_load_explicit(&indexer->damages, memory_order_relaxed);
+}
+
 bool
 indexer_behind(const struct indexer *indexer, uint64_t *ret_frame, uint64_t *ret_until)
 {
@@ -151,11 +157,12 @@ rebuild_later(struct indexer *indexer, uint64_t until, uint64_t at_ns)
 }
 
 void
-indexer_source(struct indexer *indexer, const char *data, uint64_t until)
+indexer_source(struct indexer *indexer, const char *data, const struct log_report *report)
 {
+	uint64_t applied = indexer_applied(indexer), until = report->last_frame_seq;
 	froe_assert(!indexer->running && indexer->data == NULL);
 	indexer->data = mem_strdup(data);
-	if (until == 0)
+	if (until == 0 || (applied != 0 && applied >= report->snapshot_frame_seq))
 		return;
 	journal(JOURNAL_INFO, "index_rebuild", "the index is made anew from the log: ids are found "
 	    "as far as it has got, lists wait");
@@ -235,8 +242,8 @@ static bool
 indexer_commit(struct indexer *indexer)
 {
 	struct froe_fault fault;
-	bool complete = !is_behind(indexer);
-	if (index_pending(indexer->index) == 0) {
+	bool complete = !is_behind(indexer) && indexer_damages(indexer) == 0;
+	if (index_pending(indexer->index) == 0 && !indexer->marked) {
 		indexer->retry_ns = 0;
 		return true;
 	}
@@ -252,6 +259,7 @@ indexer_commit(struct indexer *indexer)
 		return false;
 	}
 	taken_free(indexer);
+	indexer->marked = false;
 	indexer->retry_ns = 0;
 	indexer->first_pending_ns = 0;
 	atomic_store_explicit(&indexer->applied, indexer->pending_frame, memory_order_release);
@@ -325,9 +333,11 @@ indexer_take(struct indexer *indexer, struct indexer_job *job)
 	froe_assert(job->frame >= indexer->pending_frame);
 	indexer->pending_frame = job->frame;
 	list_push(&indexer->taken, &job->link);
+	indexer->marked = indexer->marked || job->op == INDEXER_MARK;
 	if (index_pending(indexer->index) == 0)
 		taken_free(indexer);
-	else if (indexer->first_pending_ns == 0)
+	if ((index_pending(indexer->index) > 0 || indexer->marked) &&
+	    indexer->first_pending_ns == 0)
 		indexer->first_pending_ns = io_mono_ns(indexer->env);
 }
 
@@ -376,6 +386,7 @@ indexer_list(struct indexer *indexer, struct indexer_job *job)
 		return false;
 	}
 	job->found = err == FROE_OK;
+	job->damaged = indexer_damages(indexer) > 0;
 	if (list->next == 0) /* the page was not full */
 		list->next = next;
 	return true;
@@ -393,6 +404,7 @@ indexer_find(struct indexer *indexer, struct indexer_job *job)
 		indexer_anew(indexer, "the index is damaged: a row is not what was put");
 	job->behind = is_behind(indexer) &&
 	    (!job->found || job->whole || job->row.finished_ns == 0);
+	job->damaged = !job->found && indexer_damages(indexer) > 0;
 }
 
 /* False: only the rebuild's end can tell. */
@@ -510,7 +522,8 @@ indexer_work(struct indexer *indexer)
 
 /* ------------------------------------------------------------------------- the rebuild's slices */
 
-/* It begins again, from the log's then oldest segment. */
+/* It begins again, from the log's then oldest segment: what failed may have been retired meanwhile,
+ * or be readable again. If not, the next one makes the best of it. */
 static void
 rebuild_failed(struct indexer *indexer, const struct froe_fault *fault)
 {
@@ -519,6 +532,7 @@ rebuild_failed(struct indexer *indexer, const struct froe_fault *fault)
 		journal(JOURNAL_ERROR, "index_not_rebuilt", "the index cannot be made anew: %s; "
 		    "lists wait; trying again each second", fault->text);
 	indexer->rebuild_told = true;
+	indexer->rebuild_fails = true;
 	rebuild_later(indexer, until, io_mono_ns(indexer->env) + RETRY_NS);
 }
 
@@ -532,6 +546,7 @@ rebuild_begin(struct indexer *indexer)
 	    .store = indexer->store,
 	    .until = atomic_load_explicit(&indexer->until, memory_order_relaxed),
 	    .names = &indexer->names,
+	    .pass_damage = indexer->rebuild_fails,
 	};
 	if (indexer->rebuild == NULL)
 		indexer->rebuild = rebuild_open(&options, indexer->index, &fault);
@@ -551,13 +566,43 @@ late_put(struct indexer *indexer)
 	late_free(indexer);
 }
 
-/* All rows are put: with the commit that writes the last of them, the index is complete. */
+/* All rows are put: with the commit that writes the last of them, the index is complete; unless the
+ * log is damaged. Then nobody knows how some runs have ended. */
+static enum froe_err
+rebuild_commit(struct indexer *indexer, unsigned damages, struct froe_fault *fault)
+{
+	uint64_t frame = indexer->pending_frame;
+	enum froe_err err = index_commit(indexer->index, frame, damages == 0, fault);
+	if (err != FROE_OK || damages == 0)
+		return err;
+	err = rebuild_lost(indexer->rebuild, &indexer->open);
+	if (err != FROE_OK)
+		return fault_set(fault, err, "the index is damaged");
+	return index_commit(indexer->index, frame, false, fault);
+}
+
+static void
+rebuild_said(unsigned damages)
+{
+	struct journal_line line;
+	if (damages == 0) {
+		journal(JOURNAL_INFO, "index_rebuilt", "the index is complete");
+		return;
+	}
+	journal_begin(&line, JOURNAL_ERROR, "index_damaged_log",
+	    "the index is made of what can be read of the log, which is damaged: runs are missing "
+	    "in lists; froe log verify says where; restore the data directory from a backup");
+	journal_number(&line, "places", damages);
+	journal_end(&line);
+}
+
 static void
 rebuild_finish(struct indexer *indexer)
 {
-	struct froe_fault fault;
+	struct froe_fault fault = {0};
+	unsigned damages = rebuild_damages(indexer->rebuild);
 	late_put(indexer);
-	enum froe_err err = index_commit(indexer->index, indexer->pending_frame, true, &fault);
+	enum froe_err err = rebuild_commit(indexer, damages, &fault);
 	failpoint_pass(FAILPOINT_index_rebuilt);
 	if (err == FROE_CORRUPT) {
 		indexer_anew(indexer, fault.text);
@@ -565,9 +610,10 @@ rebuild_finish(struct indexer *indexer)
 		commit_failed(indexer, &fault); /* and then here again */
 	} else {
 		taken_free(indexer);
-		journal(JOURNAL_INFO, "index_rebuilt", "the index is complete");
+		rebuild_said(damages);
+		atomic_store_explicit(&indexer->damages, damages, memory_order_relaxed);
 		rebuild_later(indexer, 0, 0);
-		indexer->rebuild_told = false;
+		indexer->rebuild_told = indexer->rebuild_fails = false;
 		indexer->first_pending_ns = indexer->retry_ns = 0;
 		atomic_store_explicit(&indexer->applied, indexer->pending_frame,
 		    memory_order_release);

@@ -10,13 +10,15 @@
  * Threading   indexer_post, indexer_pop, indexer_room: the hot thread. indexer_applied: any.
  *             indexer_age: housekeeping. indexer_step: the index thread, or the simulator in its
  *             place.
- * Invariants  applied F: every row of a frame below F is in the index, and perhaps some of F. Rows
- *             of F are put again after a restart. While the index is being made anew from the log,
- *             ids are found as far as it has got; lists wait for its end, a second at most.
+ * Invariants  applied F: every row of a frame up to F is in the index, durably, unless it is being
+ *             made anew: then it will be once it is complete. Rows of F are put again after a
+ *             restart. While the index is being made anew from the log, ids are found as far as it
+ *             has got; lists wait for its end, a second at most.
  * Failure     a damaged index, or one whose directory was deleted, is made anew from the log's
- *             files while the server goes on; stderr says so. Damage that LMDB itself trips over
- *             ends the process (exit 75). An index that cannot be written (a full disk) keeps its
- *             rows and tries again each second: the ring fills, and with it backpressure begins.
+ *             files while the server goes on; stderr says so. If those are damaged themselves, it
+ *             is made of what can be read; each start tries again. Damage that LMDB itself trips
+ *             over ends the process (exit 75). An index that cannot be written (a full disk) keeps
+ *             its rows and tries again each second: the ring fills; with it backpressure begins.
  */
 #ifndef SERVER_INDEXER_H
 #define SERVER_INDEXER_H
@@ -42,6 +44,7 @@
 
 enum indexer_op {
 	INDEXER_ROWS, /* what a frame brings */
+	INDEXER_MARK, /* there are no more rows up to a frame */
 	INDEXER_NAME, /* of a workflow or a worker */
 	INDEXER_FIND,
 	INDEXER_LIST,
@@ -96,7 +99,7 @@ struct api_command;
 struct indexer_job {
 	enum indexer_op op;
 	struct list link;  /* the poster's */
-	uint64_t frame;    /* ROWS: of the records */
+	uint64_t frame;    /* ROWS: of the records; MARK */
 	uint64_t cookie;   /* the poster's */
 	uint64_t due_ns;   /* LIST: of a parked one */
 	struct indexer_entry *first; /* ROWS, in the order of their records */
@@ -109,6 +112,7 @@ struct indexer_job {
 	bool whole;        /* FIND: a row that may lack records is not found yet */
 	bool found;
 	bool behind;       /* it may be there, but the index is being made anew */
+	bool damaged;      /* what was not found may have lain where the log is damaged */
 	struct indexer_list *list; /* LIST; owned */
 };
 
@@ -128,6 +132,7 @@ struct indexer {
 	_Atomic uint64_t until;   /* frame that it is to reach; 0: none is under way */
 	struct openset open; /* the index thread's, once it runs */
 	uint64_t pending_frame;
+	bool marked; /* it is to be committed although it has no rows */
 	uint64_t first_pending_ns;
 	struct list taken;   /* jobs whose rows are lent to the index, until they are committed */
 	char *dir;
@@ -137,6 +142,8 @@ struct indexer {
 	struct rebuild *rebuild;     /* under way */
 	uint64_t rebuild_ns;         /* when it is begun, again; 0: it need not be */
 	bool rebuild_told;           /* that it failed */
+	bool rebuild_fails;          /* the last one did: the next one passes over damage */
+	_Atomic uint64_t damages;    /* places of the log of which it has nothing */
 	struct list late;            /* struct indexer_late: put again when it is over */
 	uint64_t keep_ns;            /* of a closed run; UINT64_MAX: for ever */
 	uint64_t newest_ns;          /* engine time of the newest row */
@@ -179,6 +186,9 @@ void indexer_rows_extend(struct indexer_job *job, uint32_t tenant, uint64_t run,
 /* Of the run that was put just before, it goes into its row. */
 struct indexer_entry *indexer_rows_touch(struct indexer_job *job, uint32_t tenant, uint64_t run,
     struct bytes worker, uint32_t kinds);
+/* Without rows: all those of frames up to this one were posted. `applied` comes to it with the next
+ * batch, which there is although nothing may be pending. */
+struct indexer_job *indexer_mark_job(uint64_t frame);
 /* Of one row. */
 struct indexer_job *indexer_put_job(const struct index_run *row, uint32_t kinds, uint64_t frame);
 struct indexer_job *indexer_touch_job(uint32_t tenant, uint64_t run, struct bytes worker,
@@ -196,15 +206,20 @@ struct indexer_job *indexer_name_job(enum names_kind kind, uint64_t number, stru
 void indexer_name(struct indexer *indexer, enum names_kind kind, uint64_t number,
     struct bytes name);
 
-/* Before indexer_start: where the log is, from which rows can be made again. With `until` not 0
- * they are, from its first frame to that one, while what is posted goes in beside them. */
-void indexer_source(struct indexer *indexer, const char *data, uint64_t until);
+/* Before indexer_start: where the log is, from which rows can be made again; how it was opened. If
+ * the index has nothing, or lacks what is in the snapshot, where no records are, they are: from the
+ * log's first frame to its last, while what is posted goes in beside them. */
+void indexer_source(struct indexer *indexer, const char *data, const struct log_report *report);
 
 /* Before indexer_start: rows of runs that have been closed for so long are dropped. */
 void indexer_keep(struct indexer *indexer, uint64_t keep_ns);
 /* It is so late in engine time, and no start will be before it: rows are dropped although none
  * comes. Between indexer_start and indexer_stop; one thread, at each of its steps. */
 void indexer_age(struct indexer *indexer, uint64_t time_ns);
+
+/* So many places of the log were damaged when it was made anew: what lay there is missing, in lists
+ * too. Any thread. */
+uint64_t indexer_damages(const struct indexer *indexer);
 
 /* How far lists are, and how far they have to come: frames. False: they are not being made anew. */
 bool indexer_behind(const struct indexer *indexer, uint64_t *ret_frame, uint64_t *ret_until);

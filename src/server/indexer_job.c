@@ -98,6 +98,14 @@ indexer_rows_job(uint64_t frame)
 	return job;
 }
 
+struct indexer_job *
+indexer_mark_job(uint64_t frame)
+{
+	struct indexer_job *job = indexer_job_new(INDEXER_MARK);
+	job->frame = frame;
+	return job;
+}
+
 static struct indexer_chunk *
 chunk_new(const struct indexer_chunk *older, size_t size)
 {
@@ -131,7 +139,7 @@ static struct indexer_entry *
 rows_add(struct indexer_job *job, enum indexer_change change, uint32_t kinds, size_t bytes)
 {
 	struct indexer_entry *entry = (void *)rows_alloc(job, sizeof(*entry) + bytes);
-	entry->next = NULL;
+	mem_zero(entry, sizeof(*entry));
 	entry->change = change;
 	entry->kinds = kinds;
 	if (job->last != NULL)
@@ -163,8 +171,9 @@ indexer_rows_new(struct indexer_job *job, uint32_t tenant, uint64_t run, uint64_
     uint32_t kinds, size_t bytes)
 {
 	struct indexer_entry *entry = rows_add(job, INDEXER_PUT, kinds, bytes);
-	entry->run =
-	    (struct index_run){.number = run, .tenant = tenant, .finished_ns = finished_ns};
+	entry->run.number = run;
+	entry->run.tenant = tenant;
+	entry->run.finished_ns = finished_ns;
 	job->closed += row_closes(tenant, finished_ns);
 	return entry;
 }
@@ -203,7 +212,8 @@ indexer_rows_touch(struct indexer_job *job, uint32_t tenant, uint64_t run, struc
 	struct indexer_entry *entry = rows_fresh(job, tenant, run);
 	if (entry == NULL) {
 		entry = rows_add(job, INDEXER_TOUCH, kinds, 0);
-		entry->run = (struct index_run){.tenant = tenant, .number = run};
+		entry->run.tenant = tenant;
+		entry->run.number = run;
 	}
 	if (worker.size > 0 && worker.size <= TEXT_BYTES_MAX) {
 		uint8_t *text = rows_alloc(job, texts_size(worker));

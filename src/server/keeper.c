@@ -52,14 +52,12 @@ keeper_run(void *context)
 	return NULL;
 }
 
-/* `applied` F: rows of F itself may be missing in the index. */
 static bool
 retain_step(struct keeper *keeper)
 {
 	if (keeper->retention == NULL)
 		return false;
-	uint64_t applied = indexer_applied(keeper->indexer);
-	bool more = retention_step(keeper->retention, applied > 0 ? applied - 1 : 0);
+	bool more = retention_step(keeper->retention, indexer_applied(keeper->indexer));
 	struct retention_stats stats;
 	indexer_age(keeper->indexer, log_manifest_read(keeper->log).time_ns);
 	if (more || atomic_load_explicit(&keeper->retention_stopped, memory_order_relaxed))

@@ -18,6 +18,7 @@
 
 /* An open run. */
 struct rebuild_run {
+	struct uuid id;
 	uint32_t tenant;
 	uint32_t count;
 	struct buf places;
@@ -47,10 +48,13 @@ rebuild_open(const struct rebuild_options *options, struct index *index, struct 
 	map_init(&rebuild->runs);
 	map_init(&rebuild->dropped);
 	rebuild->trail = trail_open(options->env, options->dir, options->store, fault);
-	if (rebuild->trail != NULL)
-		return rebuild;
-	rebuild_close(rebuild);
-	return NULL;
+	if (rebuild->trail == NULL) {
+		rebuild_close(rebuild);
+		return NULL;
+	}
+	if (options->pass_damage)
+		trail_pass_damage(rebuild->trail);
+	return rebuild;
 }
 
 static void
@@ -121,6 +125,7 @@ static struct rebuild_run *
 run_begin(struct rebuild *rebuild, const struct eng_event *event)
 {
 	struct rebuild_run *run = mem_zalloc(sizeof(*run));
+	run->id = event->id;
 	run->tenant = event->tenant;
 	buf_init(&run->places);
 	map_put_u64(&rebuild->runs, event->run, run);
@@ -160,6 +165,19 @@ run_late(struct rebuild *rebuild, const struct eng_event *event, const struct lo
 	index_extend(rebuild->index, &row);
 }
 
+/* Records that were not read lay where the log is damaged: whoever reads them there is told. False:
+ * it is not damaged. */
+static bool
+run_fill(struct rebuild *rebuild, struct rebuild_run *run, uint32_t before)
+{
+	struct log_place place = {.size = LOG_RECORD_HEADER_BYTES};
+	if (run->count + 1 < before && trail_damages(rebuild->trail, &place.lsn) == 0)
+		return false;
+	for (; run->count + 1 < before; run->count++)
+		history_places_encode(&place, 1, &run->places);
+	return true;
+}
+
 static void
 run_record(struct rebuild *rebuild, const struct eng_event *event, const struct log_place *place)
 {
@@ -170,7 +188,8 @@ run_record(struct rebuild *rebuild, const struct eng_event *event, const struct 
 	    (event->type == ENG_EV_RUN_STARTED || event->type == ENG_EV_RUN_REPLAYED) &&
 	    map_get_u64(&rebuild->dropped, event->run) == NULL)
 		run = run_begin(rebuild, event);
-	if (run == NULL || event->run_event_no != run->count + 1)
+	if (run == NULL || event->run_event_no <= run->count ||
+	    !run_fill(rebuild, run, event->run_event_no))
 		return;
 	history_places_encode(place, 1, &run->places);
 	run->count++;
@@ -223,10 +242,45 @@ rebuild_step(struct rebuild *rebuild, bool *ret_done, struct froe_fault *fault)
 	rebuild->step_bytes = 0;
 	*ret_done = trail_frame(rebuild->trail) >= rebuild->options.until;
 	while (!*ret_done && rebuild->step_bytes < STEP_BYTES) {
+		rebuild->step_bytes += LOG_BLOCK_BYTES; /* also where nothing is found */
 		enum froe_err err = trail_step(rebuild->trail, rebuild_record, rebuild, fault);
 		if (err != FROE_OK)
 			return err;
 		*ret_done = trail_frame(rebuild->trail) >= rebuild->options.until;
+	}
+	return FROE_OK;
+}
+
+/* -------------------------------------------------------------------------------- what is lost */
+
+unsigned
+rebuild_damages(const struct rebuild *rebuild)
+{
+	struct lsn last;
+	return trail_damages(rebuild->trail, &last);
+}
+
+static void
+lost_look(void *context, const struct index_run *row)
+{
+	bool *open = context;
+	*open = row->finished_ns == 0;
+}
+
+enum froe_err
+rebuild_lost(const struct rebuild *rebuild, const struct openset *set)
+{
+	for (size_t i = 0; i < rebuild->runs.capacity; i++) {
+		const struct rebuild_run *run = rebuild->runs.entries[i].value;
+		uint64_t number = rebuild->runs.entries[i].key[1];
+		bool open = false;
+		if (run == NULL || openset_get(set, run->tenant, number) != 0)
+			continue;
+		enum froe_err err = index_find(rebuild->index, run->id, lost_look, &open);
+		if (err != FROE_OK && err != FROE_NOT_FOUND)
+			return err;
+		if (open)
+			index_drop(rebuild->index, run->tenant, number);
 	}
 	return FROE_OK;
 }

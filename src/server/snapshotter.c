@@ -1,23 +1,32 @@
 /*
- *  IDLE ─► LOAD ─► APPLY ─► WRITE ─► COMPARE ─► PUBLISH ─► REMOVE ─► IDLE
- *            │       │        │         │
- *            └───────┴────────┴─────────┴─► IDLE: later again, or never after an alarm
+ *  IDLE ─► LOAD ─► APPLY ─► WRITE ─► COMPARE ─► INDEX ─► PUBLISH ─► REMOVE ─► IDLE
+ *            │       │        │         │         │
+ *            └───────┴────────┴─────────┴─────────┴─► IDLE: later, or never: an alarm
  *
  * The check: while a segment nears its end, the live engine digests its counters before each step,
  * so it knows them as they were at the end. And if its state is small it takes the hash of all of
  * it after the first step behind the end. Here, the state at the end is compared with the digest;
  * and once the snapshot is written, that first step is applied, too, and the hash compared.
+ *
+ * A start replays what is behind the newest snapshot, for the index too. If that lacked rows of
+ * what is before, it would have to be made anew from all of the log. So no snapshot is named before
+ * the index has, durably, everything up to it: at most it is a batch behind, and mostly the making
+ * took longer. An index that cannot be written must not keep a full disk full: retention cannot
+ * pass the older snapshot. Then it is named all the same; a start before the index has come up to
+ * it makes the index anew.
  */
 #include "server/snapshotter.h"
 
 #include "base/failpoint.h"
 #include "base/mem.h"
 #include "io/journal.h"
+#include "server/indexer.h"
 
 #include <inttypes.h>
 
-#define COMPARE_RETRY_NS (UINT64_C(100) * 1000000)
-#define COMPARE_TRIES 600u
+#define LOOK_NS (UINT64_C(100) * 1000000)
+#define COMPARE_NS (60 * UINT64_C(1000000000))
+#define INDEX_NS (10 * UINT64_C(1000000000)) /* retention waits, too */
 #define RETRY_NS SNAPSHOTTER_INTERVAL_NS
 /* So many times the log that is enough for one: it is late. */
 #define LATE_TIMES 2u
@@ -220,7 +229,7 @@ step_idle(struct snapshotter *snapshotter)
 	snapshotter->start_ns = now_ns;
 	snapshotter->last_ns = now_ns;
 	snapshotter->damaged[0] = snapshotter->damaged[1] = 0;
-	snapshotter->tries = 0;
+	snapshotter->until_ns = 0;
 	snapshotter->same = false;
 	snapshotter->differs = false;
 	snapshotter->step = SNAPSHOTTER_LOAD;
@@ -371,8 +380,19 @@ step_write(struct snapshotter *snapshotter)
 		return give_up(snapshotter, &fault);
 	bool noted =
 	    snapshotter->note.segment == snapshotter->target && snapshotter->note.state_hash != 0;
-	snapshotter->step = noted ? SNAPSHOTTER_COMPARE : SNAPSHOTTER_PUBLISH;
+	snapshotter->step = noted ? SNAPSHOTTER_COMPARE : SNAPSHOTTER_INDEX;
 	return true;
+}
+
+/* Time counts, not looks: of those there are as many as housekeeping has other work. */
+static bool
+patient(struct snapshotter *snapshotter, uint64_t patience_ns)
+{
+	uint64_t now_ns = io_mono_ns(snapshotter->env);
+	if (snapshotter->until_ns == 0)
+		snapshotter->until_ns = now_ns + patience_ns;
+	snapshotter->due_ns = now_ns + LOOK_NS;
+	return now_ns < snapshotter->until_ns;
 }
 
 /* The first step behind the end may still be on its way to the disk. */
@@ -386,10 +406,8 @@ step_compare(struct snapshotter *snapshotter)
 			return true;
 		if (err != FROE_NOT_FOUND)
 			return give_up(snapshotter, &fault);
-		if (++snapshotter->tries < COMPARE_TRIES) {
-			snapshotter->due_ns = io_mono_ns(snapshotter->env) + COMPARE_RETRY_NS;
+		if (patient(snapshotter, COMPARE_NS))
 			return false;
-		}
 		fault_set(&fault, FROE_TIMEOUT, "the first step behind it was never written");
 		return give_up(snapshotter, &fault);
 	}
@@ -400,8 +418,25 @@ step_compare(struct snapshotter *snapshotter)
 		return alarm_raise(snapshotter, "all of it");
 	}
 	stat_add(&snapshotter->compared);
-	snapshotter->step = SNAPSHOTTER_PUBLISH;
+	snapshotter->until_ns = 0;
+	snapshotter->step = SNAPSHOTTER_INDEX;
 	return true;
+}
+
+static bool
+step_index(struct snapshotter *snapshotter)
+{
+	const struct indexer *indexer = snapshotter->options.indexer;
+	struct froe_fault fault;
+	if (indexer == NULL || indexer_applied(indexer) >= snapshotter->base.frame_seq ||
+	    log_short_of_space(snapshotter->log)) {
+		snapshotter->step = SNAPSHOTTER_PUBLISH;
+		return true;
+	}
+	if (patient(snapshotter, INDEX_NS))
+		return false;
+	fault_set(&fault, FROE_INDEX_BEHIND, "the index does not come up to it");
+	return give_up(snapshotter, &fault);
 }
 
 /* ---------------------------------------------------------------------------------- publishing */
@@ -491,6 +526,8 @@ snapshotter_step(struct snapshotter *snapshotter)
 		return step_write(snapshotter);
 	case SNAPSHOTTER_COMPARE:
 		return step_compare(snapshotter);
+	case SNAPSHOTTER_INDEX:
+		return step_index(snapshotter);
 	case SNAPSHOTTER_PUBLISH:
 		return step_publish(snapshotter);
 	case SNAPSHOTTER_REMOVE:

@@ -3,8 +3,9 @@
  *
  * Purpose     A step machine: loads the newest snapshot, applies the sealed segments after it,
  *             writes what comes out as the next snapshot, checks it against what the live engine
- *             noted of itself at that segment's end, names it in MANIFEST, deletes what is older
- *             than two. The live engine does not stop for it, and a crash anywhere harms nothing.
+ *             noted of itself at that segment's end, waits until the index has all that is in it,
+ *             names it in MANIFEST, deletes what is older than two. The live engine does not stop
+ *             for it, and a crash anywhere harms nothing.
  * Ownership   borrows the log and the ring of notes; owns the state in the making.
  * Threading   snapshotter_step: one thread at a time (housekeeping, or the simulator).
  *             snapshotter_stats, snapshotter_stop: any.
@@ -26,10 +27,13 @@
  * those good, and costs each burst of work a snapshot. */
 #define SNAPSHOTTER_LOG_BYTES (UINT64_C(192) << 20)
 
+struct indexer;
+
 struct snapshotter_options {
 	uint64_t log_bytes;   /* sealed and not in a snapshot: then one is made, not before */
 	uint64_t interval_ns; /* or after so long; 0: SNAPSHOTTER_INTERVAL_NS */
 	bool quiet;	      /* says nothing on stderr */
+	const struct indexer *indexer; /* NULL: there is none */
 };
 
 enum snapshotter_state {
@@ -38,6 +42,7 @@ enum snapshotter_state {
 	SNAPSHOTTER_APPLY,   /* segments up to the target */
 	SNAPSHOTTER_WRITE,   /* the new one */
 	SNAPSHOTTER_COMPARE, /* the first step behind it, with the live engine's hash */
+	SNAPSHOTTER_INDEX, /* the index has what is in it */
 	SNAPSHOTTER_PUBLISH,
 	SNAPSHOTTER_REMOVE, /* those that MANIFEST does not name */
 };
@@ -73,7 +78,7 @@ struct snapshotter {
 	uint64_t start_ns;
 	uint64_t target;
 	uint64_t damaged[2]; /* snapshots that did not verify; 0: none */
-	unsigned tries;
+	uint64_t until_ns; /* boot-time clock: how long to wait for what is to come; 0: not begun */
 	struct log_snapshot_ref loaded; /* what it is made from; number 0: from the beginning */
 	struct state state;
 	bool busy; /* state is in use */

@@ -7,7 +7,8 @@
  * comes by: a server under load, one that stops, one that recovers from a torn tail, one whose
  * index was deleted; a backup, a restore, a repair. It must die there, or the place is not what it
  * is said to be. Then the next one does the same to its end: what clients were told is so, runs go
- * on, `froe log verify` finds nothing; half a backup is refused.
+ * on, `froe log verify` finds nothing; half a backup is refused. A start that has a snapshot has an
+ * index, too, that need not be made anew.
  *
  * --deep N: so many stores whose tail is torn are started four times: three times the server dies
  * at a random place of the recovery, the fourth one must serve, and know everything.
@@ -94,6 +95,7 @@ struct place {
 	char dir[PROCESS_PATH];
 	char binary[PROCESS_PATH];
 	char failpoint[64];
+	bool keeps_index; /* nobody has taken it away */
 	struct server server;
 	struct scene scene;
 };
@@ -293,11 +295,39 @@ live_die(struct place *place, enum stage stage)
 	return died && is_killed(status);
 }
 
+/* A start with a snapshot has an index to go on with: what the snapshot has in it, it has too. */
+static bool
+index_goes_on(const struct place *place, long from)
+{
+	FILE *file = fopen(place->server.log, "r");
+	char line[2048];
+	bool anew = false, snapshot = false;
+
+	if (file == NULL || fseek(file, from, SEEK_SET) != 0)
+		process_die(place->server.log);
+	while (fgets(line, sizeof(line), file) != NULL) {
+		anew = anew || strstr(line, "the index is made anew") != NULL;
+		snapshot = snapshot || (strstr(line, " snapshot=") != NULL &&
+					   strstr(line, " snapshot=0 ") == NULL);
+	}
+	fclose(file);
+	return !anew || !snapshot;
+}
+
+static long
+log_size(const struct place *place)
+{
+	struct stat now;
+
+	return stat(place->server.log, &now) == 0 ? (long)now.st_size : 0;
+}
+
 /* The next one serves, and knows everything. */
 static bool
 live_after(struct place *place)
 {
 	struct scene *scene = &place->scene;
+	long said = log_size(place);
 
 	server_spawn(&place->server, NULL);
 	if (!server_ready(&place->server, READY_MS)) {
@@ -311,6 +341,8 @@ live_after(struct place *place)
 	}
 	good = good && scene_load(scene, 6) && scene_check(scene) && scene_check_executions(scene);
 	scene_close(scene);
+	if (good && place->keeps_index && !index_goes_on(place, said))
+		good = scene_fail(scene, "the index lacked what is in the snapshot");
 	if (!is_done(server_end(&place->server, SIGTERM)))
 		good = scene_fail(scene, "the next server does not stop in order");
 	return good &&
@@ -424,6 +456,7 @@ run_place(struct places *places, enum failpoint point, unsigned nth)
 	} else if (stage >= STAGE_REPAIR_FRAME) {
 		good = repair_run(place, stage);
 	} else {
+		place->keeps_index = stage != STAGE_INDEX;
 		if (stage == STAGE_TAIL)
 			place_take_store(place);
 		good = stage != STAGE_TAIL || tear_tail(place);
@@ -457,6 +490,7 @@ static bool
 deep_run(struct place *place)
 {
 	place_take_store(place);
+	place->keeps_index = true;
 	if (!tear_tail(place))
 		return scene_fail(&place->scene, "the tail cannot be torn");
 	for (unsigned depth = 0; depth < 3; depth++) {

@@ -13,7 +13,8 @@
  *     last frames, of whose durability nobody had told yet, may be gone;
  *   * one in eight, and all that recovery does not read: starts a real server on it and asks it for
  *     everything that was acknowledged (crash/promise.h): it does not start, exit 65; or
- *     nothing is missing, or what is missing is said to be damaged. An index is made anew.
+ *     nothing is missing, or what is missing is said to be damaged. An index is made anew; and of
+ *     every other log that is damaged, the index was lost, too.
  *
  * --case N does that case alone, of stores made anew. A case that fails keeps its damaged store.
  */
@@ -484,8 +485,17 @@ serve(struct rot *rot, struct store *store, struct server *server, const struct 
 }
 
 static void
-judge_by_server(
-    struct rot *rot, struct store *store, const struct damage *damage, struct result *result)
+lose_index(const struct server *server)
+{
+	char path[PROCESS_PATH];
+
+	process_path(path, "%s/index", server->data);
+	process_remove_tree(path);
+}
+
+static void
+judge_by_server(struct rot *rot, struct store *store, const struct damage *damage, bool bare,
+    struct result *result)
 {
 	static const char *const retention[] = {"--retention", "300ms", NULL};
 	struct server server;
@@ -496,6 +506,8 @@ judge_by_server(
 	unlink(server.log);
 	if (!tree_write(&store->tree, server.data, damage->index, &damage->file))
 		die("the damaged store cannot be written");
+	if (bare)
+		lose_index(&server);
 	rot->served++;
 	server_spawn(&server, NULL);
 	if (server_ready(&server, READY_MS) || start_again(&server, damage, result))
@@ -551,8 +563,11 @@ run_case(struct rot *rot, uint64_t number)
 	if (result.outcome >= ROT_GOOD || !served) {
 		count_case(rot, store, &damage, &result, number, "recovery");
 	} else {
-		judge_by_server(rot, store, &damage, &result);
-		count_case(rot, store, &damage, &result, number, "server");
+		bool bare = is_log(damage.class) && number / STORES / SERVED_PER % 2 == 0;
+
+		judge_by_server(rot, store, &damage, bare, &result);
+		count_case(rot, store, &damage, &result, number,
+		    bare ? "server, without its index" : "server");
 	}
 	if (ledger_now_ns() - began_ns > SLOW_NS)
 		printf("case %" PRIu64 ", %s: %s, in %.1f s\n", number, damage.text,

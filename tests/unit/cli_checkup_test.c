@@ -73,6 +73,9 @@ test_checkup__alarms(void **state)
 	    DOCTOR_WARNING);
 	assert_int_equal(level("froe_log_durable_frame 50000\nfroe_index_applied_frame 9\n",
 			     "index", "49991 frames"), DOCTOR_WARNING);
+	assert_int_equal(level("froe_log_durable_frame 50000\nfroe_index_applied_frame 9\n"
+	                       "froe_index_damages 1\n",
+			     "index", "49991 frames"), DOCTOR_BAD);
 }
 
 static void

@@ -272,8 +272,7 @@ world_start(struct world *world)
 		world_opened(world, world->shard.report.store);
 	assert_int_equal(io_open(world->env, &world->io, &fault), FROE_OK);
 	hub_start(&world->hub, &world->shard, &world->indexer);
-	indexer_source(&world->indexer, "/data",
-	    world->index_applied == 0 ? world->shard.report.last_frame_seq : 0);
+	indexer_source(&world->indexer, "/data", &world->shard.report);
 	if (shard_start(&world->shard, world->io, &fault) != FROE_OK)
 		fail_msg("%s", fault.text);
 }

@@ -5,6 +5,7 @@
 #include "server_hub_world.h"
 
 #include "index/texts.h"
+#include "server/snapshotter.h"
 
 #define TENANT 1u
 
@@ -352,6 +353,208 @@ test_rebuild__log_unreadable_for_a_while(void **state)
 	world_close(world);
 }
 
+/* ------------------------------------------------------------------------------ a damaged log */
+
+#define SEGMENT_1 "/data/shard-0000/log/0000000000000001.seg"
+#define DAMAGED_RUNS 60u
+#define INPUT_BYTES 100000u
+
+struct damage {
+	uint64_t offset;
+	size_t size;
+	uint8_t was[65536];
+};
+
+/* Of a log whose server is not running. */
+static void
+damage_make(struct world *world, struct damage *damage)
+{
+	static uint8_t with[sizeof(damage->was)];
+	int file;
+	assert_int_equal(
+	    io_file_open(world->env, SEGMENT_1, IO_OPEN_READ, &file, NULL), FROE_OK);
+	assert_int_equal(io_file_read(world->env, file, damage->was, damage->size,
+	    damage->offset, NULL), FROE_OK);
+	io_file_close(world->env, file);
+	memset(with, 'x', sizeof(with));
+	assert_int_equal(
+	    sim_corrupt(world->env, SEGMENT_1, damage->offset, with, damage->size), FROE_OK);
+}
+
+static void
+damage_mend(struct world *world, struct damage *damage)
+{
+	assert_int_equal(sim_corrupt(world->env, SEGMENT_1, damage->offset, damage->was,
+	    damage->size), FROE_OK);
+}
+
+/* Begun again without its index, as often as it takes to be done with it. */
+static void
+world_rebuilt(struct world *world)
+{
+	uint64_t frame, until;
+	world_again(world);
+	for (int i = 0; indexer_behind(&world->indexer, &frame, &until); i++) {
+		assert_true(i < 100);
+		world_pass(world, 100);
+	}
+	world_indexed(world);
+}
+
+/* How many of the runs are found by the index; the others may have been damaged. */
+static unsigned
+runs_found(struct world *world, const struct uuid *runs, unsigned count)
+{
+	unsigned found = 0;
+	for (unsigned i = 0; i < count; i++) {
+		struct indexer_job *job = indexer_job_new(INDEXER_FIND);
+		job->row.id = runs[i];
+		assert_true(indexer_post(&world->indexer, job));
+		indexer_step(&world->indexer);
+		job = indexer_pop(&world->indexer);
+		assert_false(job->behind);
+		assert_true(job->found != job->damaged);
+		assert_true(!job->found || job->row.finished_ns != 0);
+		found += job->found ? 1 : 0;
+		indexer_job_free(job);
+	}
+	return found;
+}
+
+/* What clients hear: the run with all it has, or that it is damaged. How many are whole. */
+static unsigned
+runs_whole(struct world *world, const struct uuid *runs, unsigned count)
+{
+	unsigned whole = 0;
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t get = say_of_run(world, CLIENT, API_OP_RUN_GET, runs[i], true, "");
+		world_settle(world);
+		struct message *message =
+		    heard(world, CLIENT, get, FROE__ENVELOPE__BODY_RUN_VIEW);
+		if (message == NULL) {
+			assert_int_equal(hear_error(world, CLIENT, get), FROE_CORRUPT);
+			continue;
+		}
+		Froe__RunView *view = message_body(message);
+		assert_int_equal(view->status, FROE__RUN_STATUS__COMPLETED);
+		assert_int_equal(view->input.len, INPUT_BYTES);
+		message_done(view);
+		whole++;
+	}
+	return whole;
+}
+
+static uint64_t
+page_damages(struct world *world, size_t *ret_rows)
+{
+	uint64_t list = say_list(world, CLIENT, 0, 100, 0, 0);
+	Froe__RunPage *page = hear_body(world, CLIENT, list, FROE__ENVELOPE__BODY_RUN_PAGE);
+	uint64_t damages = page->damages;
+	*ret_rows = page->n_rows;
+	message_done(page);
+	return damages;
+}
+
+/* Runs of two segments and more, in frames of their own, and their index is lost. */
+static void
+damage_scene(struct world *world, struct uuid *runs)
+{
+	struct bytes large = text_large(INPUT_BYTES, 'z');
+	world_mail(world, 2);
+	for (unsigned i = 0; i < DAMAGED_RUNS; i++) {
+		runs[i] = start_with_metadata(world, i, large);
+		say_complete(world, WORKER, hear_dispatch(world, WORKER), bytes_text("1"));
+		world_settle(world);
+	}
+	assert_true(log_sealed(world->shard.log) >= 1);
+	world_settle(world);
+	world_stop(world);
+	index_lose(world);
+	mem_free((void *)(uintptr_t)large.data);
+}
+
+/* The start has a snapshot, so the damage is found by the rebuild alone. */
+static void
+snapshot_make(struct world *world)
+{
+	struct snapshotter_options options = {.log_bytes = 1, .quiet = true};
+	struct snapshotter snapshotter;
+	struct snapshotter_stats stats;
+	world_start(world);
+	snapshotter_init(&snapshotter, &world->shard, "/data", &options);
+	while (snapshotter_step(&snapshotter))
+		;
+	snapshotter_stats(&snapshotter, &stats);
+	assert_int_equal(stats.made, 1);
+	snapshotter_release(&snapshotter);
+	world_settle(world);
+	world_stop(world);
+	index_lose(world);
+}
+
+static void
+damage_each(struct damage *damage)
+{
+	struct world *world = world_open(1 << 20);
+	struct uuid runs[DAMAGED_RUNS];
+	size_t rows;
+	damage_scene(world, runs);
+	snapshot_make(world);
+	damage_make(world, damage);
+	for (int start = 0; start < 2; start++) { /* it does not pass for a complete one */
+		world_rebuilt(world);
+		assert_true(world->shard.report.snapshot != 0);
+		assert_int_equal(world->index_applied, 0);
+		assert_true(indexer_damages(&world->indexer) > 0);
+		unsigned found = runs_found(world, runs, DAMAGED_RUNS);
+		assert_true(found < DAMAGED_RUNS || damage->size <= LOG_BLOCK_BYTES);
+		assert_true(found >= DAMAGED_RUNS - 6 || damage->offset == 0);
+		assert_true(found >= 10);
+		unsigned whole = runs_whole(world, runs, DAMAGED_RUNS);
+		assert_true(whole <= found && whole >= found - 1);
+		assert_true(damage->offset == 2 * LOG_BLOCK_BYTES || whole < DAMAGED_RUNS);
+		assert_true(page_damages(world, &rows) > 0);
+		assert_int_equal(rows, found);
+		world_settle(world);
+		index_check(world->indexer.index);
+		world_stop(world);
+	}
+	damage_mend(world, damage);
+	world_rebuilt(world);
+	assert_int_equal(indexer_damages(&world->indexer), 0);
+	assert_int_equal(runs_found(world, runs, DAMAGED_RUNS), DAMAGED_RUNS);
+	assert_int_equal(page_damages(world, &rows), 0);
+	assert_int_equal(rows, DAMAGED_RUNS);
+	world_close(world);
+}
+
+/* A block, several frames, a segment's header: what lies behind is found again. */
+static void
+test_rebuild__log_is_damaged(void **state)
+{
+	static struct damage damages[] = {
+	    {.offset = 1 << 20, .size = 10},
+	    {.offset = 1 << 20, .size = 65536},
+	    {.offset = 2 * LOG_BLOCK_BYTES, .size = 512},
+	    {.offset = 0, .size = 2 * LOG_BLOCK_BYTES},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++)
+		damage_each(&damages[i]);
+}
+
+/* Each frame of a run in turn, its beginning, its middle, its end: a block of it. */
+static void
+test_rebuild__any_frame_is_damaged(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 30; i++) {
+		struct damage damage = {
+		    .offset = (1 << 20) + i * LOG_BLOCK_BYTES, .size = LOG_BLOCK_BYTES};
+		damage_each(&damage);
+	}
+}
+
 int
 main(void)
 {
@@ -362,6 +565,8 @@ main(void)
 	    cmocka_unit_test(test_rebuild__lists_are_behind),
 	    cmocka_unit_test(test_rebuild__deleted_while_we_serve),
 	    cmocka_unit_test(test_rebuild__log_unreadable_for_a_while),
+	    cmocka_unit_test(test_rebuild__log_is_damaged),
+	    cmocka_unit_test(test_rebuild__any_frame_is_damaged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

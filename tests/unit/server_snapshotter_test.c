@@ -1,11 +1,13 @@
 /*
  * When a snapshot is made: as soon as so much log has come as it is to wait for, and not before;
- * or when a minute has passed.
+ * or when a minute has passed. It gets its name when the index has what is in it.
  */
 #include "server/snapshotter.h"
 
 #include "base/duration.h"
+#include "io/file.h"
 #include "io/sim.h"
+#include "server/indexer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,13 +25,16 @@ struct scene {
 	struct io *io;
 	struct shard shard;
 	struct snapshotter snapshotter;
+	struct indexer indexer; /* says how far it is; that is all */
 };
 
 static void
-hook_event(void *context, const struct eng_event *event, uint64_t frame)
+hook_event(void *context, const struct eng_event *event, const struct log_place *place,
+    uint64_t frame)
 {
 	(void)context;
 	(void)event;
+	(void)place;
 	(void)frame;
 }
 
@@ -57,13 +62,15 @@ static void
 scene_open(struct scene *scene, uint64_t log_bytes)
 {
 	static const struct shard_hooks hooks = {.event = hook_event, .effect = hook_effect};
-	struct snapshotter_options snapshots = {.log_bytes = log_bytes, .quiet = true};
+	struct snapshotter_options snapshots = {
+	    .log_bytes = log_bytes, .quiet = true, .indexer = &scene->indexer};
 	struct sim_options sim = {.seed = 7, .disk_bytes = 128 * MIB};
 	struct shard_options options = {
 	    .log = {.dir = "/data", .segment_bytes = MIB, .inflight_max = 4, .spares = 2},
 	};
 	struct froe_fault fault;
 	*scene = (struct scene){.env = sim_open(&sim)};
+	atomic_store(&scene->indexer.applied, UINT64_MAX);
 	if (shard_open(&scene->shard, scene->env, &options, &hooks, &fault) != FROE_OK ||
 	    io_open(scene->env, &scene->io, &fault) != FROE_OK)
 		fail_msg("%s", fault.text);
@@ -186,6 +193,83 @@ test_snapshotter__many_segments(void **state)
 	scene_close(&scene);
 }
 
+/* Until it gives up, which is soon: what else housekeeping does waits for it. */
+static void
+scene_give_up(struct scene *scene)
+{
+	struct snapshotter_stats stats = {0};
+	uint64_t begin_ns = io_mono_ns(scene->env);
+	while (stats.failed == 0) {
+		while (snapshotter_step(&scene->snapshotter))
+			;
+		snapshotter_stats(&scene->snapshotter, &stats);
+		assert_true(snapshotter_due_ns(&scene->snapshotter) > io_mono_ns(scene->env));
+		io_step(scene->io, snapshotter_due_ns(&scene->snapshotter));
+	}
+	assert_int_equal(stats.number, 0);
+	assert_true(io_mono_ns(scene->env) - begin_ns < 2 * SNAPSHOTTER_INTERVAL_NS);
+}
+
+static void
+test_snapshotter__index_is_behind(void **state)
+{
+	struct scene scene;
+	struct snapshotter_stats stats;
+	(void)state;
+	scene_open(&scene, 2 * MIB);
+	atomic_store(&scene.indexer.applied, 5);
+	assert_int_equal(scene_fill(&scene, 2), 0);
+	for (int i = 0; i < 1000; i++) /* housekeeping has much to do: that is no time */
+		assert_false(snapshotter_step(&scene.snapshotter));
+	assert_false(snapshotter_idle(&scene.snapshotter));
+	scene_give_up(&scene);
+	assert_true(snapshotter_idle(&scene.snapshotter));
+	while (snapshotter_step(&scene.snapshotter)) /* a minute later */
+		;
+	assert_false(snapshotter_idle(&scene.snapshotter));
+	atomic_store(&scene.indexer.applied, scene.snapshotter.base.frame_seq - 1);
+	assert_false(snapshotter_step(&scene.snapshotter));
+	atomic_store(&scene.indexer.applied, scene.snapshotter.base.frame_seq);
+	while (snapshotter_step(&scene.snapshotter))
+		;
+	snapshotter_stats(&scene.snapshotter, &stats);
+	assert_int_equal(stats.number, 2);
+	assert_int_equal(stats.made, 1);
+	scene_close(&scene);
+}
+
+static void
+scene_fill_disk(struct scene *scene)
+{
+	struct io_space space;
+	int file;
+	assert_int_equal(io_path_space(scene->env, "/data", &space, NULL), FROE_OK);
+	assert_int_equal(
+	    io_file_open(scene->env, "/data/full", IO_OPEN_WRITE | IO_OPEN_CREATE, &file, NULL),
+	    FROE_OK);
+	assert_int_equal(
+	    io_file_allocate(scene->env, file, space.free_bytes - MIB, NULL), FROE_OK);
+	io_file_close(scene->env, file);
+	while (log_spares_step(scene->shard.log))
+		;
+}
+
+/* Retention can free nothing behind the older snapshot, and an index needs space to be written. */
+static void
+test_snapshotter__disk_is_full(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, 2 * MIB);
+	atomic_store(&scene.indexer.applied, 5);
+	assert_int_equal(scene_fill(&scene, 2), 0);
+	assert_false(snapshotter_idle(&scene.snapshotter));
+	scene_fill_disk(&scene);
+	assert_true(log_short_of_space(scene.shard.log));
+	assert_int_equal(scene_look(&scene), 2);
+	scene_close(&scene);
+}
+
 int
 main(void)
 {
@@ -194,6 +278,8 @@ main(void)
 	    cmocka_unit_test(test_snapshotter__late),
 	    cmocka_unit_test(test_snapshotter__or_a_minute),
 	    cmocka_unit_test(test_snapshotter__many_segments),
+	    cmocka_unit_test(test_snapshotter__index_is_behind),
+	    cmocka_unit_test(test_snapshotter__disk_is_full),
 	};
 	return cmocka_run_group_tests_name("server_snapshotter", tests, NULL, NULL);
 }

@@ -161,12 +161,30 @@ fair_queue_release(struct fair_queue *queue)
 
 /* ------------------------------------------------------------------------------------ workers */
 
-/* Its slots or its state have changed: it is the last of its equals now. */
+/* It is the last of its equals now. */
 static void
 worker_changed(struct fair_worker *worker)
 {
 	worker->stamp = ++worker->tenant->fair->stamps;
 	lane_refresh(worker);
+}
+
+/* Within a grain it keeps its place among its equals: the next task is for the same worker. */
+static void
+worker_loaded(struct fair_worker *worker, uint32_t used_before)
+{
+	if (used_before / worker->grain != worker->used / worker->grain)
+		worker_changed(worker);
+	else
+		lane_refresh(worker);
+}
+
+static uint32_t
+worker_grain(uint32_t slots)
+{
+	if (slots < FAIR_GRAIN_SLOTS_MIN)
+		return 1;
+	return slots / FAIR_GRAINS < FAIR_GRAIN_MAX ? slots / FAIR_GRAINS : FAIR_GRAIN_MAX;
 }
 
 void
@@ -182,6 +200,7 @@ fair_worker_init(struct fair_worker *worker, struct fair_tenant *tenant,
 		worker->types[i].slots = slots[i].count;
 		worker->slots += slots[i].count;
 	}
+	worker->grain = worker_grain(worker->slots);
 	worker->pool = pool_require(tenant, actions, action_count);
 	list_push(&worker->pool->workers, &worker->pool_link);
 	pool_worker_places(worker->pool, worker);
@@ -379,8 +398,9 @@ fair_assign(struct fair *fair, struct fair_item *item, struct fair_worker *worke
 	item_take(item);
 	queue_charge(queue);
 	demand_served(queue->demand);
+	uint32_t before = worker->used;
 	worker_use(worker, &queue->demand->need);
-	worker_changed(worker);
+	worker_loaded(worker, before);
 	demand_settle(queue->demand);
 	tenant_settle(queue->tenant);
 }
@@ -388,6 +408,7 @@ fair_assign(struct fair *fair, struct fair_item *item, struct fair_worker *worke
 void
 fair_unassign(struct fair_worker *worker, const struct fair_need *need)
 {
+	uint32_t before = worker->used;
 	for (uint32_t i = 0; i < need->count; i++) {
 		uint32_t count = need->amounts[i].count;
 		struct fair_slots *has =
@@ -396,7 +417,7 @@ fair_unassign(struct fair_worker *worker, const struct fair_need *need)
 		has->used -= count;
 		worker->used -= count;
 	}
-	worker_changed(worker);
+	worker_loaded(worker, before);
 	tenant_settle(worker->tenant);
 }
 

@@ -32,6 +32,11 @@
  *             stay backlogged on one demand counts as well, however often its slots run out.
  *             Serving by fair_assign() what fair_next() did not choose is charged, but is not under
  *             the bound.
+ * Grain       A worker's load is the number of its slots in use, in whole grains: of a 32nd of its
+ *             slots, and 8 at most, if it has 128 or more; of one slot otherwise. What is queued
+ *             goes to the same worker until its grain is full; then it is the last of its equals.
+ *             So many workers with many slots get their tasks in fewer messages, and while both
+ *             have room none is given more than a grain more than another one.
  * Keeping     One who needs one slot takes any that comes free; one who needs four would wait for
  *             ever behind a stream of the former. So: a queue whose turn it is (no ready queue of
  *             its tenant has a lower one) and whose large need no worker has free now, has the
@@ -79,6 +84,9 @@
 #include <stdint.h>
 
 #define FAIR_STAMP_MAX ((UINT64_C(1) << 46) - 1) /* of workers; sched/lane.c */
+#define FAIR_GRAIN_SLOTS_MIN 128u /* more than SDKs have, unless they are told to */
+#define FAIR_GRAIN_MAX 8u
+#define FAIR_GRAINS 32u /* at least, of a worker that has grains */
 #define FAIR_PRIORITIES 5 /* 1..3 by users, 4 for retries; 0 unused */
 
 struct fair {
@@ -165,7 +173,8 @@ struct fair_worker {
 	uint32_t type_count;
 	uint32_t slots; /* of all types */
 	uint32_t used;
-	uint64_t stamp; /* when it changed */
+	uint32_t grain; /* load is measured in whole ones */
+	uint64_t stamp; /* when its load changed */
 	bool enabled;
 };
 

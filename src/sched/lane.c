@@ -9,8 +9,8 @@
  * years. */
 #define KEY_LOAD_SHIFT 46
 
-/* The key that the worker has if it gets a place: of the types that are needed, the slots in use,
- * or those that must come free first. */
+/* The key that the worker has if it gets a place: of the types that are needed, the slots in use
+ * in whole grains, or those that must come free first. */
 static enum fair_stand
 lane_measure(const struct fair_lane *lane, const struct fair_worker *worker, uint64_t *ret_key)
 {
@@ -33,6 +33,7 @@ lane_measure(const struct fair_lane *lane, const struct fair_worker *worker, uin
 	froe_assert(worker->stamp >> KEY_LOAD_SHIFT == 0);
 	froe_assert((load | shortfall) >> (63 - KEY_LOAD_SHIFT) == 0);
 	bool fits = shortfall == 0;
+	load -= load % worker->grain;
 	*ret_key = (fits ? load << KEY_LOAD_SHIFT : KEY_FULL | shortfall << KEY_LOAD_SHIFT) |
 	    worker->stamp;
 	if (other && (!fits || need_meets(&worker->kept->need, need)))

@@ -169,6 +169,35 @@ test_fair__least_loaded_then_round_robin(void **state)
 	stand_close(stand);
 }
 
+/* Many slots: a grain of 8 for one worker, then one for the next; 100 are too few for that. */
+static void
+test_fair__many_slots_are_filled_by_the_grain(void **state)
+{
+	const uint32_t one[] = {1}, slots[] = {256, 256}, few[] = {100, 100};
+	struct stand *stand = stand_open(1, one, 2, slots);
+	int worker = -1;
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		stand_push(stand, 0, 1, false);
+	for (int i = 0; i < 32; i++) {
+		stand_serve(stand, &worker);
+		assert_int_equal(worker, i / 8 % 2);
+	}
+	fair_unassign(&stand->workers[1], &need_one); /* 16, 15: the second has a grain less */
+	for (int i = 0; i < 9; i++) {
+		stand_serve(stand, &worker);
+		assert_int_equal(worker, i == 0 ? 1 : 0);
+	}
+	stand_close(stand);
+	stand = stand_open(1, one, 2, few);
+	for (int i = 0; i < 20; i++) {
+		stand_push(stand, 0, 1, false);
+		stand_serve(stand, &worker);
+		assert_int_equal(worker, i % 2);
+	}
+	stand_close(stand);
+}
+
 /* The one slot comes and goes after each task: the turn must outlive that. */
 static void
 test_fair__one_slot_alternates(void **state)
@@ -236,7 +265,7 @@ test_fair__many_slots(void **state)
 	for (int i = 0; i < STAND_ITEMS; i++) {
 		stand_push(stand, 0, 1, false);
 		assert_int_equal(stand_serve(stand, &worker), 0);
-		assert_int_equal(worker, i < 1200 ? i % 2 : 0);
+		assert_int_equal(worker, i < 1200 ? i / 8 % 2 : 0);
 	}
 	assert_int_equal(stand->workers[0].used, 1400);
 	assert_int_equal(stand->workers[1].used, 600);
@@ -391,6 +420,18 @@ model_close(struct model *model)
 
 /* -------------------------------------------------------------------------------- brute force */
 
+/* In whole grains: a 32nd of 128 slots and more, at most 8; else of one. */
+static uint32_t
+brute_load(const struct model_worker *worker)
+{
+	uint32_t slots = worker->worker.slots, grain = 1;
+	if (slots >= 256)
+		grain = 8;
+	else if (slots >= 128)
+		grain = slots / 32;
+	return worker->worker.used / grain * grain;
+}
+
 static struct model_worker *
 brute_worker(struct model_tenant *tenant, const struct fair_action *action)
 {
@@ -401,8 +442,8 @@ brute_worker(struct model_tenant *tenant, const struct fair_action *action)
 		    (at->actions >> (action - tenant->actions) & 1) == 0)
 			continue;
 		assert_true(fair_worker_serves(&at->worker, action));
-		if (best == NULL || at->worker.used < best->worker.used ||
-		    (at->worker.used == best->worker.used && at->stamp < best->stamp))
+		if (best == NULL || brute_load(at) < brute_load(best) ||
+		    (brute_load(at) == brute_load(best) && at->stamp < best->stamp))
 			best = at;
 	}
 	return best;
@@ -605,15 +646,19 @@ model_unassign(struct model *model, uint64_t roll)
 	struct model_worker *worker = model_worker(model, tenant, (int)((roll >> 8) % WORKERS));
 	if (!worker->present || worker->worker.used == 0)
 		return;
+	uint32_t before = brute_load(worker);
 	fair_unassign(&worker->worker, &need_one);
-	worker->stamp = ++model->stamps;
+	if (brute_load(worker) != before)
+		worker->stamp = ++model->stamps;
 }
 
 static void
 model_assign(struct model *model, struct model_item *item, struct model_worker *worker)
 {
+	uint32_t before = brute_load(worker);
 	fair_assign(&model->fair, &item->item, &worker->worker);
-	worker->stamp = ++model->stamps;
+	if (brute_load(worker) != before)
+		worker->stamp = ++model->stamps;
 	model->services++;
 	model_left(model, item);
 }
@@ -755,6 +800,7 @@ main(void)
 	    cmocka_unit_test(test_fair__nothing),
 	    cmocka_unit_test(test_fair__priority_then_fifo),
 	    cmocka_unit_test(test_fair__least_loaded_then_round_robin),
+	    cmocka_unit_test(test_fair__many_slots_are_filled_by_the_grain),
 	    cmocka_unit_test(test_fair__one_slot_alternates),
 	    cmocka_unit_test(test_fair__weights),
 	    cmocka_unit_test(test_fair__flood_and_trickle),

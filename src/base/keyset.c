@@ -354,6 +354,20 @@ keyset_add(struct keyset *set, void *object)
 	return true;
 }
 
+void
+keyset_add_new(struct keyset *set, void *object)
+{
+	struct key key = key_of(set, object);
+	uint64_t hash = key_hash(set, key);
+	froe_assert_slow(keyset_get(set, key) == NULL);
+	keyset_grow(set);
+	size_t mask = set->capacity - 1;
+	size_t at = hash & mask;
+	while (set->slots[at] != 0)
+		at = (at + 1) & mask;
+	slot_fill(set, at, object, hash);
+}
+
 void *
 keyset_put(struct keyset *set, void *object)
 {
@@ -420,11 +434,21 @@ keyset_remove_uuid(struct keyset *set, struct uuid key)
 	return keyset_remove(set, key_load(set, &key));
 }
 
+size_t
+keyset_slots(const struct keyset *set)
+{
+	return set->capacity + set->old_capacity - set->moved;
+}
+
+/* Those of an old table that are not moved yet come last. */
 void *
 keyset_at(const struct keyset *set, size_t slot)
 {
-	froe_assert(set->old == NULL);
-	return object_of(set->slots[slot]);
+	froe_assert(slot < keyset_slots(set));
+	if (slot < set->capacity)
+		return object_of(set->slots[slot]);
+	uint64_t old = set->old[set->moved + slot - set->capacity];
+	return old != SLOT_GONE ? object_of(old) : NULL;
 }
 
 /* --------------------------------------------------------------------------------------- many */

@@ -53,14 +53,16 @@ void *keyset_get_u64(const struct keyset *set, uint64_t key); /* NULL: absent */
 void *keyset_get_uuid(const struct keyset *set, struct uuid key);
 
 bool keyset_add(struct keyset *set, void *object); /* false: one with its key is there */
+void keyset_add_new(struct keyset *set, void *object); /* none is, as has been asked before */
 void *keyset_put(struct keyset *set, void *object); /* what was there with its key; or NULL */
 
 void *keyset_remove_u64(struct keyset *set, uint64_t key); /* what was there */
 void *keyset_remove_uuid(struct keyset *set, struct uuid key);
 
-/* Ends growing: before all objects are gone through. */
+/* Ends growing: then all objects are in the slots below `capacity`. */
 void keyset_settle(struct keyset *set);
-/* The object in a slot below `capacity` of a settled set; NULL: none. */
+/* To go through all objects: the one in a slot below so many; NULL: none. */
+size_t keyset_slots(const struct keyset *set);
 void *keyset_at(const struct keyset *set, size_t slot);
 
 /* Tells the processor that the key will be looked up soon: a table of a million is not in its

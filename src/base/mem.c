@@ -62,6 +62,12 @@ mem_zero(void *block, size_t size)
 	memset(block, 0, size);
 }
 
+void
+mem_assign(void *block, const void *from, size_t size)
+{
+	memcpy(block, from, size);
+}
+
 char *
 mem_strdup(const char *text)
 {

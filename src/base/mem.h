@@ -22,9 +22,10 @@ void *mem_copy(const void *data, size_t size); /* NULL for size 0 */
 char *mem_strdup(const char *text);
 void mem_free(void *block);
 
-/* Clears a block of some hundred bytes: what the compiler makes of an assignment of that size takes
- * twice as long. */
+/* Clears a block of some hundred bytes, or copies one: what the compiler makes of an assignment of
+ * that size takes twice as long. */
 void mem_zero(void *block, size_t size);
+void mem_assign(void *block, const void *from, size_t size);
 
 /* Page-aligned, zeroed, from the kernel; for buffers that O_DIRECT or a ring uses. */
 void *mem_pages(size_t size);

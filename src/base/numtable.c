@@ -1,7 +1,9 @@
 #include "base/numtable.h"
 
 #include "base/fault.h"
+#include "base/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define PAGE_NUMBERS 32u
@@ -139,8 +141,7 @@ newest_new(struct numtable *table, uint64_t number)
 {
 	newest_pack(table);
 	struct numtable_page *page = page_new(table, number, PAGE_NUMBERS);
-	bool fresh = keyset_add(&table->pages, page);
-	froe_assert(fresh);
+	keyset_add_new(&table->pages, page);
 	*near_of(table, number) = page;
 	table->newest = page;
 	return page;
@@ -255,4 +256,51 @@ numtable_each(struct numtable *table, void (*each)(void *context, void *object),
 		if (page != NULL)
 			page_each(page, each, context);
 	}
+}
+
+static int
+page_order(const void *a, const void *b)
+{
+	uint64_t first = (*(struct numtable_page *const *)a)->number;
+	uint64_t second = (*(struct numtable_page *const *)b)->number;
+	return first < second ? -1 : first > second;
+}
+
+/* Only the pages are sorted: there are few. */
+struct numtable_walk
+numtable_walk_begin(const struct numtable *table)
+{
+	struct numtable_walk walk = {0};
+	walk.pages = mem_array(table->pages.count + 1, sizeof(walk.pages[0]));
+	for (size_t i = 0; i < keyset_slots(&table->pages); i++) {
+		struct numtable_page *page = keyset_at(&table->pages, i);
+		if (page != NULL)
+			walk.pages[walk.page_count++] = page;
+	}
+	froe_assert(walk.page_count == table->pages.count);
+	qsort(walk.pages, walk.page_count, sizeof(walk.pages[0]), page_order);
+	walk.rest = walk.page_count > 0 ? walk.pages[0]->present : 0;
+	return walk;
+}
+
+void *
+numtable_walk_next(struct numtable_walk *walk)
+{
+	while (walk->rest == 0 && walk->at + 1 < walk->page_count)
+		walk->rest = walk->pages[++walk->at]->present;
+	if (walk->rest == 0) {
+		numtable_walk_end(walk);
+		return NULL;
+	}
+	uint32_t number = (uint32_t)__builtin_ctz(walk->rest);
+	walk->rest &= walk->rest - 1;
+	const struct numtable_page *page = walk->pages[walk->at];
+	return page->objects[page_place(page, number)];
+}
+
+void
+numtable_walk_end(struct numtable_walk *walk)
+{
+	mem_free(walk->pages);
+	*walk = (struct numtable_walk){0};
 }

@@ -46,6 +46,18 @@ void *numtable_remove(struct numtable *table, uint64_t number); /* what was ther
 /* Tells the processor that the number will be looked up soon. */
 void numtable_prefetch(const struct numtable *table, uint64_t number);
 
+/* Objects in the order of their numbers, while the table stays as it is. */
+struct numtable_walk {
+	struct numtable_page **pages; /* NULL: it is over */
+	size_t page_count;
+	size_t at;
+	uint32_t rest; /* of the page: a bit for each number to come */
+};
+
+struct numtable_walk numtable_walk_begin(const struct numtable *table);
+void *numtable_walk_next(struct numtable_walk *walk); /* NULL: that was the last one */
+void numtable_walk_end(struct numtable_walk *walk);   /* sooner or later; again, harmless */
+
 /* Each object. It may be freed, but the table stays as it is. */
 void numtable_each(
     struct numtable *table, void (*each)(void *context, void *object), void *context);

@@ -29,13 +29,45 @@ timer_arm(struct eng *eng, enum eng_clock clock, struct eng_timer *timer, uint64
 	wheel_insert(&eng->wheels[clock], &timer->timer, deadline_ns);
 }
 
-/* A task's timer is on the wall clock while it is delayed, else on uptime. */
+struct eng_work *
+task_work_require(struct eng *eng, struct eng_task *task)
+{
+	if (task->work != NULL)
+		return task->work;
+	task->work = stock_zalloc(&eng->stock, sizeof(*task->work));
+	task->work->task = task;
+	task->work->timer.timer.owner = ENG_TIMER_TASK;
+	return task->work;
+}
+
+void
+task_work_settle(struct eng *eng, struct eng_task *task)
+{
+	struct eng_work *work = task->work;
+	if (work == NULL || work->durable != NULL || wheel_active(&work->timer.timer))
+		return;
+	stock_free(&eng->stock, work, sizeof(*work));
+	task->work = NULL;
+}
+
+static void
+task_arm(struct eng *eng, enum eng_clock clock, struct eng_task *task, uint64_t deadline_ns)
+{
+	timer_arm(eng, clock, &task_work_require(eng, task)->timer, deadline_ns);
+}
+
+/* It leaves its state, or what it waited for there has come. A task's timer is on the wall clock
+ * while it is delayed, else on uptime. */
 static void
 task_timer_stop(struct eng *eng, struct eng_task *task)
 {
 	bool wall = task->state == ENG_TASK_DELAYED && task->place != ENG_PLACE_LAPSE;
 	enum eng_clock clock = wall ? ENG_WALL : ENG_UPTIME;
-	wheel_remove(&eng->wheels[clock], &task->timer.timer);
+	if (task->work == NULL)
+		return;
+	wheel_remove(&eng->wheels[clock], &task->work->timer.timer);
+	task->work->streamed = 0;
+	task_work_settle(eng, task);
 }
 
 enum froe_err
@@ -308,7 +340,6 @@ run_free(struct eng *eng, struct eng_run *run)
 		task_release_slot(task);
 		durable_forget(eng, task);
 	}
-	list_remove(&run->link);
 	if (eng->recent == run)
 		eng->recent = NULL;
 	numtable_remove(&eng->runs_by_key, run->key);
@@ -359,7 +390,7 @@ closed_remember(struct eng *eng, const struct eng_run *run, const struct eng_eve
 	closed->status = event->status & 0xfu;
 	list_push(&eng->closed_order, &closed->link);
 	if (!plant(RUN_TWICE))
-		keyset_put(&eng->closed, closed);
+		keyset_add_new(&eng->closed, closed);
 	eng->closed_count++;
 }
 
@@ -400,7 +431,7 @@ apply_task_queued(struct apply *apply)
 	fair_push(&task_node(task)->queue->fair, task_enqueue(task), (uint8_t)event->priority,
 	    event->reason == ENG_REASON_RELEASED);
 	if (event->deadline_ns != 0)
-		timer_arm(apply->eng, ENG_UPTIME, &task->timer, event->deadline_ns);
+		task_arm(apply->eng, ENG_UPTIME, task, event->deadline_ns);
 	return FROE_OK;
 }
 
@@ -426,13 +457,12 @@ apply_task_assigned(struct apply *apply)
 	task_move(eng, task, ENG_TASK_ASSIGNED);
 	task->lease++;
 	task->attempt = event->attempt;
-	task->streamed = 0;
 	durable_assigned(task, event->invocation);
 	fair_assign(&eng->fair, &task->item, &worker->fair);
 	task_hold(task, worker);
 	list_push(&worker->leases, &task->held.link);
 	worker->lease_count++;
-	timer_arm(eng, ENG_UPTIME, &task->timer, event->deadline_ns);
+	task_arm(eng, ENG_UPTIME, task, event->deadline_ns);
 	run_status_set(eng, task_run(task), ENG_RUNNING);
 	return FROE_OK;
 }
@@ -444,7 +474,7 @@ apply_task_completed(struct apply *apply)
 	enum froe_err err = find_lease(apply, ENG_TASK_COMPLETED, &task);
 	if (err != FROE_OK)
 		return err;
-	task->output = apply->event->run_event_no;
+	task->record = apply->event->run_event_no;
 	task_close(apply->eng, task, ENG_TASK_COMPLETED);
 	return FROE_OK;
 }
@@ -460,7 +490,7 @@ apply_attempt_ended(struct apply *apply)
 	task_release_slot(task);
 	if (apply->event->reason == ENG_REASON_RELEASED)
 		return FROE_OK;
-	task->error = apply->event->run_event_no;
+	task->record = apply->event->run_event_no;
 	if (apply->event->reason == ENG_REASON_LOST)
 		task->losses++;
 	else
@@ -481,8 +511,7 @@ apply_task_delayed(struct apply *apply)
 	task_move(apply->eng, task, ENG_TASK_DELAYED);
 	if (lapsing)
 		task_lapse_set(task, apply->event->worker, apply->event->retry_ns);
-	timer_arm(apply->eng, lapsing ? ENG_UPTIME : ENG_WALL, &task->timer,
-	    apply->event->deadline_ns);
+	task_arm(apply->eng, lapsing ? ENG_UPTIME : ENG_WALL, task, apply->event->deadline_ns);
 	return FROE_OK;
 }
 
@@ -525,7 +554,7 @@ apply_lease_ended(struct apply *apply)
 	task_timer_stop(apply->eng, task);
 	task_lapse_set(task, 0, 0);
 	if (task->state == ENG_TASK_DELAYED)
-		timer_arm(apply->eng, ENG_WALL, &task->timer, until_ns);
+		task_arm(apply->eng, ENG_WALL, task, until_ns);
 	return FROE_OK;
 }
 
@@ -562,7 +591,7 @@ apply_task_begun(struct apply *apply)
 static enum froe_err
 apply_task_ended(struct apply *apply, enum eng_task_state to)
 {
-	struct eng_task *task;
+	struct eng_task *task = NULL;
 	enum froe_err err = find_task(apply, to, &task);
 	if (err != FROE_OK)
 		return err;
@@ -585,7 +614,7 @@ apply_lease_refreshed(struct apply *apply)
 	run->event_count++;
 	if (plant(REFRESH_LOST))
 		return FROE_OK;
-	timer_arm(apply->eng, ENG_UPTIME, &task->timer, apply->event->deadline_ns);
+	task_arm(apply->eng, ENG_UPTIME, task, apply->event->deadline_ns);
 	return FROE_OK;
 }
 
@@ -611,115 +640,151 @@ apply_task_streamed(struct apply *apply)
 		return err;
 	if (apply->event->task >= run->version->task_count)
 		return misfit(apply, "no such task");
+	struct eng_task *task = &run->tasks[apply->event->task];
+	if (task->state != ENG_TASK_ASSIGNED)
+		return misfit(apply, "nobody holds it");
 	run->event_count++;
-	run->chunks++;
-	run->tasks[apply->event->task].streamed++;
+	ties_require(apply->eng, run)->chunks++;
+	task->work->streamed++; /* its timer is armed */
 	return FROE_OK;
 }
 
-/* The table of events. */
+static enum froe_err
+apply_task_failed(struct apply *apply)
+{
+	return apply_task_ended(apply, ENG_TASK_FAILED);
+}
+
+static enum froe_err
+apply_task_cancelled(struct apply *apply)
+{
+	return apply_task_ended(apply, ENG_TASK_CANCELLED);
+}
+
+static enum froe_err
+apply_task_skipped(struct apply *apply)
+{
+	return apply_task_ended(apply, ENG_TASK_SKIPPED);
+}
+
+static enum froe_err
+apply_unknown(struct apply *apply)
+{
+	return misfit(apply, "unknown type");
+}
+
+typedef enum froe_err apply_fn(struct apply *apply);
+
+/* The table of events. Functions, not calls: with all of them inlined in one, each event would save
+ * and restore what the largest needs. */
+static apply_fn *
+apply_of(enum eng_event_type type)
+{
+	switch (type) {
+	case ENG_EV_ENGINE_STARTED:
+		return apply_engine_started;
+	case ENG_EV_TENANT_CREATED:
+		return apply_tenant_created;
+	case ENG_EV_WORKFLOW_PUT:
+		return apply_workflow_put;
+	case ENG_EV_RUN_STARTED:
+		return apply_run_started;
+	case ENG_EV_RUN_REPLAYED:
+		return apply_run_replayed;
+	case ENG_EV_JOB_STARTED:
+		return apply_job_started;
+	case ENG_EV_JOB_ADVANCED:
+		return apply_job_advanced;
+	case ENG_EV_JOB_ENDED:
+		return apply_job_ended;
+	case ENG_EV_TASK_QUEUED:
+		return apply_task_queued;
+	case ENG_EV_TASK_ASSIGNED:
+		return apply_task_assigned;
+	case ENG_EV_TASK_COMPLETED:
+		return apply_task_completed;
+	case ENG_EV_ATTEMPT_ENDED:
+		return apply_attempt_ended;
+	case ENG_EV_TASK_DELAYED:
+		return apply_task_delayed;
+	case ENG_EV_TASK_FAILED:
+		return apply_task_failed;
+	case ENG_EV_TASK_CANCELLED:
+		return apply_task_cancelled;
+	case ENG_EV_TASK_SKIPPED:
+		return apply_task_skipped;
+	case ENG_EV_LEASE_REFRESHED:
+		return apply_lease_refreshed;
+	case ENG_EV_RUN_CANCEL_REQUESTED:
+		return apply_run_cancel_requested;
+	case ENG_EV_RUN_CLOSED:
+		return apply_run_closed;
+	case ENG_EV_WORKER_REGISTERED:
+		return apply_worker_registered;
+	case ENG_EV_WORKER_ATTACHED:
+		return apply_worker_attached;
+	case ENG_EV_WORKER_DETACHED:
+		return apply_worker_detached;
+	case ENG_EV_WORKER_DRAINING:
+		return apply_worker_draining;
+	case ENG_EV_WORKER_LEAVING:
+		return apply_worker_leaving;
+	case ENG_EV_WORKER_LEFT:
+		return apply_worker_left;
+	case ENG_EV_RUN_DUE:
+		return apply_run_due;
+	case ENG_EV_WORKER_PAUSED:
+		return apply_worker_paused;
+	case ENG_EV_WORKER_RESUMED:
+		return apply_worker_resumed;
+	case ENG_EV_SLOTS_RELEASED:
+		return apply_slots_released;
+	case ENG_EV_TASK_BEGUN:
+		return apply_task_begun;
+	case ENG_EV_LEASES_DROPPED:
+		return apply_leases_dropped;
+	case ENG_EV_LEASE_ENDED:
+		return apply_lease_ended;
+	case ENG_EV_TASK_LOGGED:
+		return apply_task_logged;
+	case ENG_EV_TASK_STREAMED:
+		return apply_task_streamed;
+	case ENG_EV_LATE_LOGGED:
+		return apply_late_logged;
+	case ENG_EV_NODE_WAITED:
+		return apply_node_waited;
+	case ENG_EV_CHILD_SPAWNED:
+		return apply_child_spawned;
+	case ENG_EV_MEMO_PUT:
+		return apply_memo_put;
+	case ENG_EV_NODE_SATISFIED:
+		return apply_node_satisfied;
+	case ENG_EV_TASK_EVICTED:
+		return apply_task_evicted;
+	case ENG_EV_EVENT_PUSHED:
+		return apply_event_pushed;
+	case ENG_EV_APPROVAL_DECIDED:
+		return apply_approval_decided;
+	case ENG_EV_WORKFLOW_PAUSED:
+		return apply_workflow_paused;
+	case ENG_EV_WORKFLOW_RESUMED:
+		return apply_workflow_resumed;
+	case ENG_EV_WORKFLOW_DELETED:
+		return apply_workflow_deleted;
+	case ENG_EV_RATE_LIMIT_PUT:
+		return apply_rate_limit_put;
+	case ENG_EV_TOKEN_CREATED:
+		return apply_token_created;
+	case ENG_EV_TOKEN_REVOKED:
+		return apply_token_revoked;
+	}
+	return apply_unknown;
+}
+
 static enum froe_err
 apply_event(struct apply *apply)
 {
-	switch (apply->event->type) {
-	case ENG_EV_ENGINE_STARTED:
-		return apply_engine_started(apply);
-	case ENG_EV_TENANT_CREATED:
-		return apply_tenant_created(apply);
-	case ENG_EV_WORKFLOW_PUT:
-		return apply_workflow_put(apply);
-	case ENG_EV_RUN_STARTED:
-		return apply_run_started(apply);
-	case ENG_EV_RUN_REPLAYED:
-		return apply_run_replayed(apply);
-	case ENG_EV_JOB_STARTED:
-		return apply_job_started(apply);
-	case ENG_EV_JOB_ADVANCED:
-		return apply_job_advanced(apply);
-	case ENG_EV_JOB_ENDED:
-		return apply_job_ended(apply);
-	case ENG_EV_TASK_QUEUED:
-		return apply_task_queued(apply);
-	case ENG_EV_TASK_ASSIGNED:
-		return apply_task_assigned(apply);
-	case ENG_EV_TASK_COMPLETED:
-		return apply_task_completed(apply);
-	case ENG_EV_ATTEMPT_ENDED:
-		return apply_attempt_ended(apply);
-	case ENG_EV_TASK_DELAYED:
-		return apply_task_delayed(apply);
-	case ENG_EV_TASK_FAILED:
-		return apply_task_ended(apply, ENG_TASK_FAILED);
-	case ENG_EV_TASK_CANCELLED:
-		return apply_task_ended(apply, ENG_TASK_CANCELLED);
-	case ENG_EV_TASK_SKIPPED:
-		return apply_task_ended(apply, ENG_TASK_SKIPPED);
-	case ENG_EV_LEASE_REFRESHED:
-		return apply_lease_refreshed(apply);
-	case ENG_EV_RUN_CANCEL_REQUESTED:
-		return apply_run_cancel_requested(apply);
-	case ENG_EV_RUN_CLOSED:
-		return apply_run_closed(apply);
-	case ENG_EV_WORKER_REGISTERED:
-		return apply_worker_registered(apply);
-	case ENG_EV_WORKER_ATTACHED:
-		return apply_worker_attached(apply);
-	case ENG_EV_WORKER_DETACHED:
-		return apply_worker_detached(apply);
-	case ENG_EV_WORKER_DRAINING:
-		return apply_worker_draining(apply);
-	case ENG_EV_WORKER_LEAVING:
-		return apply_worker_leaving(apply);
-	case ENG_EV_WORKER_LEFT:
-		return apply_worker_left(apply);
-	case ENG_EV_RUN_DUE:
-		return apply_run_due(apply);
-	case ENG_EV_WORKER_PAUSED:
-		return apply_worker_paused(apply);
-	case ENG_EV_WORKER_RESUMED:
-		return apply_worker_resumed(apply);
-	case ENG_EV_SLOTS_RELEASED:
-		return apply_slots_released(apply);
-	case ENG_EV_TASK_BEGUN:
-		return apply_task_begun(apply);
-	case ENG_EV_LEASES_DROPPED:
-		return apply_leases_dropped(apply);
-	case ENG_EV_LEASE_ENDED:
-		return apply_lease_ended(apply);
-	case ENG_EV_TASK_LOGGED:
-		return apply_task_logged(apply);
-	case ENG_EV_TASK_STREAMED:
-		return apply_task_streamed(apply);
-	case ENG_EV_LATE_LOGGED:
-		return apply_late_logged(apply);
-	case ENG_EV_NODE_WAITED:
-		return apply_node_waited(apply);
-	case ENG_EV_CHILD_SPAWNED:
-		return apply_child_spawned(apply);
-	case ENG_EV_MEMO_PUT:
-		return apply_memo_put(apply);
-	case ENG_EV_NODE_SATISFIED:
-		return apply_node_satisfied(apply);
-	case ENG_EV_TASK_EVICTED:
-		return apply_task_evicted(apply);
-	case ENG_EV_EVENT_PUSHED:
-		return apply_event_pushed(apply);
-	case ENG_EV_APPROVAL_DECIDED:
-		return apply_approval_decided(apply);
-	case ENG_EV_WORKFLOW_PAUSED:
-		return apply_workflow_paused(apply);
-	case ENG_EV_WORKFLOW_RESUMED:
-		return apply_workflow_resumed(apply);
-	case ENG_EV_WORKFLOW_DELETED:
-		return apply_workflow_deleted(apply);
-	case ENG_EV_RATE_LIMIT_PUT:
-		return apply_rate_limit_put(apply);
-	case ENG_EV_TOKEN_CREATED:
-		return apply_token_created(apply->eng, apply->event, apply->fault);
-	case ENG_EV_TOKEN_REVOKED:
-		return apply_token_revoked(apply->eng, apply->event, apply->fault);
-	}
-	return misfit(apply, "unknown type");
+	return apply_of(apply->event->type)(apply);
 }
 
 enum froe_err

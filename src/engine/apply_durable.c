@@ -16,7 +16,7 @@ find_stepping(const struct apply *apply, struct eng_task **ret_task)
 	if (event->task >= run->version->task_count)
 		return misfit(apply, "no such task");
 	struct eng_task *task = &run->tasks[event->task];
-	uint32_t count = task->durable != NULL ? task->durable->count : 0;
+	uint32_t count = task_durable(task) != NULL ? task_durable(task)->count : 0;
 	if (!run->version->definitions[event->task].durable)
 		return misfit(apply, "the task is not durable");
 	if (task->state != ENG_TASK_ASSIGNED || task->lease != event->lease)
@@ -52,7 +52,7 @@ apply_node_waited(struct apply *apply)
 	task_run(task)->event_count++;
 	struct eng_durable_node *node = durable_add(apply->eng, task, event, ENG_NODE_WAIT);
 	node->wait = durable_wait_add(apply->eng, task, event, parsed);
-	task->durable->pending++;
+	task_durable(task)->pending++;
 	return FROE_OK;
 }
 
@@ -71,7 +71,7 @@ apply_child_spawned(struct apply *apply)
 	struct eng_durable_node *node = durable_add(apply->eng, task, apply->event, ENG_NODE_CHILD);
 	node->wait = durable_wait_new(task, apply->event->node, 1);
 	node->wait->parts[0].kind = ENG_CONDITION_CHILD;
-	task->durable->pending++;
+	task_durable(task)->pending++;
 	return FROE_OK;
 }
 
@@ -177,7 +177,7 @@ apply_task_evicted(struct apply *apply)
 	task_move(apply->eng, task, ENG_TASK_EVICTED);
 	task_release_slot(task);
 	task_lapse_set(task, lapse_ns != 0 ? worker : 0, lapse_ns);
-	durable_require(task)->returns = true;
+	durable_require(apply->eng, task)->returns = true;
 	if (run_parked(task_run(task)))
 		run_status_set(apply->eng, task_run(task), ENG_EVICTED);
 	return FROE_OK;

@@ -62,6 +62,10 @@ enum froe_err apply_workflow_paused(struct apply *apply);
 enum froe_err apply_workflow_resumed(struct apply *apply);
 enum froe_err apply_workflow_deleted(struct apply *apply);
 
+/* apply_token.c */
+enum froe_err apply_token_created(struct apply *apply);
+enum froe_err apply_token_revoked(struct apply *apply);
+
 /* rate.c */
 enum froe_err apply_rate_limit_put(struct apply *apply);
 

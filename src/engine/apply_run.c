@@ -137,7 +137,6 @@ run_new(struct eng *eng, const struct eng_event *event, struct eng_version *vers
 	run->priority = event->priority & 0xfu;
 	run->created_ns = event->time_ns;
 	run->event_count = 1;
-	run->input = 1;
 	run_keep_metadata(eng, run, event->metadata, event->metadata_count);
 	run->status = ENG_QUEUED;
 	if (event->start_ns != 0 || event->deadline_ns != 0) {
@@ -151,9 +150,8 @@ run_new(struct eng *eng, const struct eng_event *event, struct eng_version *vers
 void
 run_enter(struct eng *eng, struct eng_run *run)
 {
-	list_push(&eng->runs, &run->link);
 	froe_assert(numtable_add(&eng->runs_by_key, run->key, run));
-	froe_assert(keyset_add(&eng->runs_by_id, run));
+	keyset_add_new(&eng->runs_by_id, run);
 	eng->recent = run;
 	eng->counts.runs++;
 	run->version->workflow->runs++;
@@ -192,7 +190,6 @@ run_bind(struct eng *eng, struct eng_run *unbound, struct eng_version *version)
 	struct eng_run *run = run_alloc(eng, version);
 	*run = *unbound;
 	run->version = version;
-	list_replace(&unbound->link, &run->link);
 	run->ties->run = run;
 	numtable_replace(&eng->runs_by_key, run->key, run);
 	keyset_put(&eng->runs_by_id, run);

@@ -1,17 +1,10 @@
 /*
  * engine/apply_token: tokens as state. See apply.c for the rules.
  */
-#include "engine/engine_int.h"
+#include "engine/apply_int.h"
 
 #include "base/mem.h"
 #include "base/plant.h"
-
-static enum froe_err
-misfit(const struct eng_event *event, struct froe_fault *fault, const char *what)
-{
-	return fault_set(
-	    fault, FROE_CORRUPT, "event %d does not fit the state: %s", event->type, what);
-}
 
 static struct bytes
 bytes_keep(struct bytes from)
@@ -51,16 +44,18 @@ actions_keep(const struct eng_event *event)
 }
 
 enum froe_err
-apply_token_created(struct eng *eng, const struct eng_event *event, struct froe_fault *fault)
+apply_token_created(struct apply *apply)
 {
+	struct eng *eng = apply->eng;
+	const struct eng_event *event = apply->event;
 	if (event->kid == 0 || map_get_u64(&eng->tokens_by_kid, event->kid) != NULL)
-		return misfit(event, fault, "the token is there already, or has no number");
+		return misfit(apply, "the token is there already, or has no number");
 	if (event->digest.size != ENG_DIGEST_BYTES || event->scope.size == 0 ||
 	    event->name.size == 0)
-		return misfit(event, fault, "the token has no digest, scope or name");
+		return misfit(apply, "the token has no digest, scope or name");
 	if (event->roles == 0 || event->action_count > FROE_TOKEN_ACTIONS_MAX ||
 	    eng->counts.tokens >= FROE_TOKENS_MAX)
-		return misfit(event, fault, "it has no role, or too many actions, or is too many");
+		return misfit(apply, "it has no role, or too many actions, or is too many");
 	struct eng_token *token = mem_zalloc(sizeof(*token));
 	token->view = (struct eng_token_view){
 	    .kid = event->kid,
@@ -81,12 +76,12 @@ apply_token_created(struct eng *eng, const struct eng_event *event, struct froe_
 }
 
 enum froe_err
-apply_token_revoked(struct eng *eng, const struct eng_event *event, struct froe_fault *fault)
+apply_token_revoked(struct apply *apply)
 {
-	struct eng_token *token = map_get_u64(&eng->tokens_by_kid, event->kid);
+	struct eng_token *token = map_get_u64(&apply->eng->tokens_by_kid, apply->event->kid);
 	if (token == NULL)
-		return misfit(event, fault, "no such token");
+		return misfit(apply, "no such token");
 	if (!plant(TOKEN_KEPT))
-		token_free(eng, token);
+		token_free(apply->eng, token);
 	return FROE_OK;
 }

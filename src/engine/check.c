@@ -19,7 +19,7 @@ check_task(const struct eng_run *run, struct eng_task *task)
 	froe_assert((task->place == ENG_PLACE_LEASE) == assigned);
 	froe_assert(!queued || task->item.queue == &node->queue->fair);
 	froe_assert(!assigned || list_linked(&task->held.link));
-	bool armed = wheel_active(&task->timer.timer); /* 2 */
+	bool armed = wheel_active(&task_work(task)->timer.timer); /* 2 */
 	if (assigned || task->state == ENG_TASK_DELAYED)
 		froe_assert(armed);
 	else if (!queued)
@@ -35,6 +35,10 @@ check_task(const struct eng_run *run, struct eng_task *task)
 		froe_assert(task_may_lapse(task) && task->lapse.worker != 0);
 	if (task->released || task->dropped || task->begun)
 		froe_assert(assigned);
+	const struct eng_work *work = task_work(task); /* 12 */
+	froe_assert((task->work != NULL) == (armed || work->durable != NULL));
+	froe_assert(task->work == NULL || work->task == task);
+	froe_assert(assigned || work->streamed == 0);
 }
 
 /* Counts the leases of one list, and takes what they use out of `left`. */
@@ -127,15 +131,16 @@ check_relations(const struct eng *eng, const struct eng_run *run)
 static void
 check_runs(const struct eng *eng, struct eng_counts *counted)
 {
-	struct list *at;
-	list_for_each(at, &eng->runs) {
-		struct eng_run *run = container_of(at, struct eng_run, link);
+	struct eng_run *run;
+	struct numtable_walk walk = numtable_walk_begin(&eng->runs_by_key);
+	while ((run = numtable_walk_next(&walk)) != NULL) {
 		uint32_t open = 0;
 		for (uint32_t i = 0; i < run->version->task_count; i++) {
 			check_task(run, &run->tasks[i]);
 			open += task_closed(&run->tasks[i]) ? 0 : 1;
 			counted->tasks[run->tasks[i].state]++;
-			counted->timers += wheel_active(&run->tasks[i].timer.timer) ? 1 : 0;
+			counted->timers +=
+			    wheel_active(&task_work(&run->tasks[i])->timer.timer) ? 1 : 0;
 			durable_check(run, &run->tasks[i], counted);
 		}
 		froe_assert(run->open == open); /* 4 */
@@ -166,8 +171,10 @@ check_workflows(const struct eng *eng) /* 7 */
 {
 	struct list *at;
 	uint64_t *runs = mem_array(eng->workflow_count + 1, sizeof(*runs));
-	list_for_each(at, &eng->runs)
-		runs[container_of(at, struct eng_run, link)->version->workflow->id - 1]++;
+	const struct eng_run *run;
+	struct numtable_walk walk = numtable_walk_begin(&eng->runs_by_key);
+	while ((run = numtable_walk_next(&walk)) != NULL)
+		runs[run->version->workflow->id - 1]++;
 	for (uint32_t i = 0; i < eng->workflow_count; i++) {
 		check_pause(eng->workflows[i]); /* 12 */
 		froe_assert(eng->workflows[i]->runs == runs[i]);
@@ -308,28 +315,28 @@ digest_run(struct digest *digest, const struct eng_run *run)
 	digest_word(digest, run->version->number);
 	digest_word(digest, run->created_ns);
 	digest_word(digest, run_ties(run)->deadline_ns);
-	digest_word(digest, (uint64_t)run->chunks << 32 | run->event_count);
-	digest_word(digest, run->input);
+	digest_word(digest, (uint64_t)run_ties(run)->chunks << 32 | run->event_count);
+	digest_word(digest, run_input(run));
 	digest_word(digest, (uint64_t)run->priority << 32 | run->open);
 	digest_word(digest, (uint64_t)run->status << 32 | run->cancel_reason);
 	digest_relations(digest, run);
-	const uint8_t *text = run->texts;
-	for (uint32_t i = 0; i < run->text_count; i++)
+	const uint8_t *text = run_texts(run);
+	for (uint32_t i = 0; i < run_text_count(run); i++)
 		digest_bytes(digest, metadata_next(&text));
 	for (uint32_t i = 0; i < run->version->task_count; i++) {
 		const struct eng_task *task = &run->tasks[i];
 		digest_word(digest, (uint64_t)task->state << 32 | task->pending);
 		digest_word(digest, (uint64_t)task->lease << 32 | task->attempt);
 		digest_word(digest, (uint64_t)task->failures << 32 | task->losses);
-		digest_word(digest, (uint64_t)task->output << 32 | task->error);
+		digest_word(digest, (uint64_t)task_output(task) << 32 | task_error(task));
 		digest_word(digest, task_worker(task) != NULL ? task->held.worker->id : 0);
 		digest_word(digest, task_lapsing(task));
 		digest_word(digest, task_lapsing(task) != 0 ? task->lapse.until_ns : 0);
 		digest_word(digest, (uint64_t)task->begun << 2 | (uint64_t)task->released << 1 |
 		    (uint64_t)task->dropped);
 		digest_word(digest, task->queued_ns);
-		digest_word(digest, task->streamed);
-		const struct timer *timer = &task->timer.timer;
+		digest_word(digest, task_work(task)->streamed);
+		const struct timer *timer = &task_work(task)->timer.timer;
 		digest_word(digest, wheel_active(timer) ? timer->deadline_ns : 0);
 		digest_word(digest, durable_hash(task));
 	}
@@ -437,7 +444,7 @@ digest_rates(struct digest *digest, const struct eng_tenant *tenant)
 bool
 eng_small(const struct eng *eng, uint64_t limit)
 {
-	struct list *at;
+	const struct eng_run *run;
 	uint64_t size = eng->closed_count + eng->counts.workers + eng->counts.tokens +
 	    eng->counts.rates +
 	    eng->counts.deliveries + eng->counts.runs + eng->counts.jobs * UINT64_C(20) +
@@ -446,15 +453,11 @@ eng_small(const struct eng *eng, uint64_t limit)
 		size += eng->tenants[i]->idem_count + eng->tenants[i]->keys.capacity;
 	if (size > limit)
 		return false;
-	list_for_each(at, &eng->runs) {
-		const struct eng_run *run = container_of(at, struct eng_run, link);
-		size += run->event_count;
-		if (run->version != NULL)
-			size += run->version->task_count;
-		if (size > limit)
-			return false;
-	}
-	return true;
+	struct numtable_walk walk = numtable_walk_begin(&eng->runs_by_key);
+	while (size <= limit && (run = numtable_walk_next(&walk)) != NULL)
+		size += run->event_count + run->version->task_count;
+	numtable_walk_end(&walk);
+	return size <= limit;
 }
 
 uint64_t
@@ -507,8 +510,10 @@ eng_hash(const struct eng *eng)
 		digest_word(&digest, left->worker);
 		digest_bytes(&digest, left->name);
 	}
-	list_for_each(at, &eng->runs)
-		digest_run(&digest, container_of(at, struct eng_run, link));
+	const struct eng_run *run;
+	struct numtable_walk walk = numtable_walk_begin(&eng->runs_by_key);
+	while ((run = numtable_walk_next(&walk)) != NULL)
+		digest_run(&digest, run);
 	list_for_each(at, &eng->doomed)
 		digest_word(&digest, container_of(at, struct eng_ties, doomed_link)->run->key);
 	list_for_each(at, &eng->closed_order) {

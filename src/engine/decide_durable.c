@@ -117,7 +117,7 @@ reply_node(struct eng_turn *turn, struct eng_task *task, uint32_t number)
 	effect->node_state = node->result != 0 ? ENG_NODE_DONE : ENG_NODE_PENDING;
 	effect->record = node->result;
 	effect->which = node->which;
-	effect->order = durable_order(task->durable, node);
+	effect->order = durable_order(task_durable(task), node);
 	if (node->kind == ENG_NODE_CHILD && durable_child(task, number) != NULL)
 		effect->child = durable_child(task, number)->id;
 	return effect;
@@ -143,7 +143,7 @@ node_follow(struct eng_turn *turn, struct eng_task *task, uint32_t number)
 	effect->node_state = ENG_NODE_DONE;
 	effect->record = node->result;
 	effect->which = node->which;
-	effect->order = durable_order(task->durable, node);
+	effect->order = durable_order(task_durable(task), node);
 }
 
 /* The handler does not do what it did: both steps are named, and the attempt is over, unless its
@@ -327,7 +327,7 @@ static bool
 step_valid(struct eng_turn *turn, const struct eng_task *task)
 {
 	const struct eng_command *command = turn->command;
-	uint32_t count = task->durable != NULL ? task->durable->count : 0;
+	uint32_t count = task_durable(task) != NULL ? task_durable(task)->count : 0;
 	uint32_t conditions = command->durable.condition_count;
 	bool wait = command->durable.kind == ENG_NODE_WAIT;
 	if (!wait && command->durable.kind != ENG_NODE_MEMO &&
@@ -439,7 +439,7 @@ decide_durable_step(struct eng_turn *turn)
 static bool
 results_missed(const struct eng_turn *turn, const struct eng_task *task)
 {
-	const struct eng_durable *durable = task->durable;
+	const struct eng_durable *durable = task_durable(task);
 	uint32_t results = durable != NULL ? durable->count - durable->pending : 0;
 	return results > turn->command->durable.results || !durable_parked(task);
 }

@@ -318,7 +318,8 @@ run_culprit(const struct eng_run *run)
 	const struct eng_task *first = NULL;
 	for (uint32_t i = 0; i < run->version->task_count; i++) {
 		const struct eng_task *task = &run->tasks[i];
-		if (task->state == ENG_TASK_FAILED && (first == NULL || task->error < first->error))
+		if (task->state == ENG_TASK_FAILED &&
+		    (first == NULL || task_error(task) < task_error(first)))
 			first = task;
 	}
 	return first;
@@ -336,17 +337,17 @@ closed_refs(struct eng_turn *turn, const struct eng_run *run, struct eng_effect 
 		const struct eng_task *culprit = run_culprit(run);
 		refs[count++] = (struct eng_ref){
 		    .task = version->definitions[culprit->index].name,
-		    .record = culprit->error,
+		    .record = task_error(culprit),
 		    .error = true,
 		};
 	}
 	for (uint32_t i = 0; i < version->task_count && effect->status == ENG_COMPLETED; i++) {
-		if (version->child_counts[i] != 0 || run->tasks[i].output == 0 ||
+		if (version->child_counts[i] != 0 || task_output(&run->tasks[i]) == 0 ||
 		    i == version->on_failure)
 			continue;
 		refs[count++] = (struct eng_ref){
 		    .task = version->definitions[i].name,
-		    .record = run->tasks[i].output,
+		    .record = task_output(&run->tasks[i]),
 		};
 	}
 	effect->refs = refs;
@@ -531,7 +532,7 @@ decide_task_refresh(struct eng_turn *turn)
 	uint64_t now_ns = eng_uptime_ns(turn->eng, turn->now_ns);
 	uint64_t latest_ns = now_ns + delay_ns_of(ENG_DELAY_MS_MAX);
 	uint64_t deadline_ns =
-	    task->timer.timer.deadline_ns + delay_ns_of(turn->command->task.add_ms);
+	    task_work(task)->timer.timer.deadline_ns + delay_ns_of(turn->command->task.add_ms);
 	if (deadline_ns > latest_ns) /* repeated refreshes do not overflow */
 		deadline_ns = latest_ns;
 	event->deadline_ns = deadline_ns;
@@ -564,17 +565,18 @@ decide_task_stream(struct eng_turn *turn)
 	if (task == NULL)
 		return;
 	uint32_t sequence = turn->command->task.sequence;
-	if (sequence != 0 && sequence <= task->streamed) { /* sent again: it is there */
+	uint32_t streamed = task_work(task)->streamed;
+	if (sequence != 0 && sequence <= streamed) { /* sent again: it is there */
 		reply_ok(turn);
 		return;
 	}
-	if (sequence > task->streamed + 1) {
+	if (sequence > streamed + 1) {
 		reply_fault(turn, FROE_INVALID_ARGUMENT, "sequence",
-		    "the lease has streamed %u chunks: the next one is %u, not %u", task->streamed,
-		    task->streamed + 1, sequence);
+		    "the lease has streamed %u chunks: the next one is %u, not %u", streamed,
+		    streamed + 1, sequence);
 		return;
 	}
-	if (task_run(task)->chunks >= FROE_STREAM_CHUNKS_MAX) {
+	if (run_ties(task_run(task))->chunks >= FROE_STREAM_CHUNKS_MAX) {
 		reply_fault(turn, FROE_RESOURCE_EXHAUSTED, "data",
 		    "the run has streamed %u chunks, the most there are: send larger ones, fewer",
 		    FROE_STREAM_CHUNKS_MAX);
@@ -726,7 +728,7 @@ decide_timer(struct eng_turn *turn)
 		return;
 	switch ((enum eng_timer_owner)timer->timer.owner) {
 	case ENG_TIMER_TASK:
-		task_due(turn, container_of(timer, struct eng_task, timer));
+		task_due(turn, container_of(timer, struct eng_work, timer)->task);
 		return;
 	case ENG_TIMER_RUN:
 		run_timer_due(turn, container_of(timer, struct eng_ties, timer)->run);

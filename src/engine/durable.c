@@ -188,7 +188,7 @@ approval_add(struct eng *eng, struct eng_wait *wait, uint16_t which, struct byte
     const struct eng_event *event)
 {
 	struct eng_tenant *tenant = run_tenant(task_run(wait->task));
-	struct eng_durable *durable = wait->task->durable;
+	struct eng_durable *durable = task_durable(wait->task);
 	struct eng_approval *approval = mem_zalloc(sizeof(*approval));
 	approval->number = ++tenant->approval_last;
 	approval->task = wait->task;
@@ -281,13 +281,14 @@ wait_free(struct eng *eng, struct eng_wait *wait)
 /* --------------------------------------------------------------------------------------- nodes */
 
 struct eng_durable *
-durable_require(struct eng_task *task)
+durable_require(struct eng *eng, struct eng_task *task)
 {
-	if (task->durable == NULL) {
-		task->durable = mem_zalloc(sizeof(*task->durable));
-		task->durable->invocation = 1;
+	struct eng_work *work = task_work_require(eng, task);
+	if (work->durable == NULL) {
+		work->durable = mem_zalloc(sizeof(*work->durable));
+		work->durable->invocation = 1;
 	}
-	return task->durable;
+	return work->durable;
 }
 
 struct eng_durable_node *
@@ -306,7 +307,7 @@ struct eng_durable_node *
 durable_add(struct eng *eng, struct eng_task *task, const struct eng_event *event,
     enum eng_node_kind kind)
 {
-	struct eng_durable_node *node = durable_push(eng, durable_require(task));
+	struct eng_durable_node *node = durable_push(eng, durable_require(eng, task));
 	*node = (struct eng_durable_node){
 	    .fingerprint = event->fingerprint,
 	    .label = own(event->text),
@@ -329,26 +330,28 @@ durable_satisfy(struct eng *eng, struct eng_task *task, struct eng_durable_node 
 	node->wait = NULL;
 	node->result = event->run_event_no;
 	node->which = (uint16_t)event->which;
-	task->durable->pending--;
+	task_durable(task)->pending--;
 }
 
 void
 durable_assigned(struct eng_task *task, uint32_t invocation)
 {
-	if (task->durable == NULL)
+	struct eng_durable *durable = task_durable(task);
+	if (durable == NULL)
 		return;
-	task->durable->returns = false;
+	durable->returns = false;
 	if (invocation != 0)
-		task->durable->invocation = invocation;
+		durable->invocation = invocation;
 }
 
 static void
 approvals_free(struct eng *eng, struct eng_task *task)
 {
 	uint32_t tenant = run_tenant(task_run(task))->id;
-	while (task->durable->approvals != NULL) {
-		struct eng_approval *approval = task->durable->approvals;
-		task->durable->approvals = approval->next;
+	struct eng_durable *durable = task_durable(task);
+	while (durable->approvals != NULL) {
+		struct eng_approval *approval = durable->approvals;
+		durable->approvals = approval->next;
 		map_remove(&eng->approvals, tenant, approval->number);
 		disown(approval->name);
 		disown(approval->data);
@@ -371,7 +374,7 @@ durable_order(const struct eng_durable *durable, const struct eng_durable_node *
 bool
 durable_parked(const struct eng_task *task)
 {
-	const struct eng_durable *durable = task->durable;
+	const struct eng_durable *durable = task_durable(task);
 	for (uint32_t i = 0; durable != NULL && i < durable->count; i++) {
 		const struct eng_wait *wait = durable->nodes[i].wait;
 		for (uint32_t j = 0; wait != NULL && j < wait->part_count; j++) {
@@ -386,7 +389,7 @@ durable_parked(const struct eng_task *task)
 void
 durable_forget(struct eng *eng, struct eng_task *task)
 {
-	struct eng_durable *durable = task->durable;
+	struct eng_durable *durable = task_durable(task);
 	if (durable == NULL)
 		return;
 	for (uint32_t i = 0; i < durable->count; i++) {
@@ -398,7 +401,8 @@ durable_forget(struct eng *eng, struct eng_task *task)
 	eng->counts.nodes -= durable->count;
 	mem_free(durable->nodes);
 	mem_free(durable);
-	task->durable = NULL;
+	task->work->durable = NULL;
+	task_work_settle(eng, task);
 }
 
 /* ------------------------------------------------------------------------------ check and hash */
@@ -428,7 +432,7 @@ wait_check(const struct eng_wait *wait, struct eng_counts *counted)
 void
 durable_check(const struct eng_run *run, const struct eng_task *task, struct eng_counts *counted)
 {
-	const struct eng_durable *durable = task->durable;
+	const struct eng_durable *durable = task_durable(task);
 	uint32_t pending = 0, approvals = 0;
 	if (durable == NULL) {
 		froe_assert(task->state != ENG_TASK_EVICTED);
@@ -485,7 +489,7 @@ wait_hash(uint64_t hash, const struct eng_wait *wait)
 uint64_t
 durable_hash(const struct eng_task *task)
 {
-	const struct eng_durable *durable = task->durable;
+	const struct eng_durable *durable = task_durable(task);
 	if (durable == NULL)
 		return 0;
 	uint64_t hash = hash_word(durable->invocation, durable->returns ? 1 : 0);

@@ -121,24 +121,24 @@ struct eng_wait {
 static inline bool
 durable_returns(const struct eng_task *task)
 {
-	return task->durable != NULL && task->durable->returns;
+	return task_durable(task) != NULL && task_durable(task)->returns;
 }
 
 /* Of the lease that it would get now, as an event says it. */
 static inline uint32_t
 durable_invocation(const struct eng_task *task)
 {
-	if (task->durable == NULL)
-		return 0;
-	return task->durable->invocation + (task->durable->returns ? 1 : 0);
+	const struct eng_durable *durable = task_durable(task);
+	return durable != NULL ? durable->invocation + (durable->returns ? 1 : 0) : 0;
 }
 
 static inline struct eng_durable_node *
 durable_node(const struct eng_task *task, uint32_t number)
 {
-	if (task->durable == NULL || number == 0 || number > task->durable->count)
+	const struct eng_durable *durable = task_durable(task);
+	if (durable == NULL || number == 0 || number > durable->count)
 		return NULL;
-	return &task->durable->nodes[number - 1];
+	return &durable->nodes[number - 1];
 }
 
 /* durable.c: nodes as state; for apply functions only, but for the look-ups */
@@ -158,7 +158,7 @@ struct eng_wait *durable_wait_add(struct eng *eng, struct eng_task *task,
     const struct eng_event *event, const struct eng_parsed *parsed);
 void durable_satisfy(struct eng *eng, struct eng_task *task, struct eng_durable_node *node,
     const struct eng_event *event);
-struct eng_durable *durable_require(struct eng_task *task);
+struct eng_durable *durable_require(struct eng *eng, struct eng_task *task);
 /* The how manieth of the task's results it is; 0: it has none yet. */
 uint32_t durable_order(const struct eng_durable *durable, const struct eng_durable_node *node);
 /* Does it wait for something that comes without its handler? */

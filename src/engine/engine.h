@@ -487,9 +487,9 @@ const char *eng_reason_name(enum eng_reason reason); /* "timed_out" */
 /* One event. Which members a type uses: engine/event.def and proto/record.proto. */
 struct eng_event {
 	enum eng_event_type type;
+	uint32_t run_event_no; /* dense per run, from 1 */
 	uint64_t time_ns;
 	uint64_t run;          /* run key; 0: of no run */
-	uint32_t run_event_no; /* dense per run, from 1 */
 	uint32_t task;         /* index */
 	uint32_t attempt;
 	uint64_t lease;
@@ -498,10 +498,24 @@ struct eng_event {
 	uint32_t workflow;
 	uint32_t version;
 	uint32_t priority;
-	uint32_t slots;
 	uint32_t reason; /* enum eng_reason */
 	uint32_t status; /* enum eng_status */
 	uint64_t deadline_ns;
+	struct bytes payload; /* input, output, encoded definition */
+	struct uuid id;
+	uint32_t invocation;    /* 0: the first */
+	uint32_t child_index;   /* RUN_STARTED of a child: its number at its task */
+	struct bytes child_key; /* or its name */
+	/* RUN_STARTED: the task that started it; nil: none. RUN_CANCEL_REQUESTED: the run at which
+	 * a cancel with all children began, perhaps this one; nil: this run alone. */
+	struct uuid parent;
+	uint64_t start_ns;      /* RUN_STARTED: scheduled for this time */
+	struct bytes key;       /* RUN_STARTED: idempotency */
+	uint64_t key_until_ns;  /* 0: until the run has ended */
+	const struct bytes *metadata; /* key, value, key, value, ... */
+	uint32_t metadata_count;
+	/* What the events of a run that just goes well do not use: event_plain() in turn.c. */
+	uint32_t slots;
 	uint64_t incarnation;
 	uint64_t epoch;
 	uint64_t downtime_ns;
@@ -509,25 +523,13 @@ struct eng_event {
 	 * task, which ended without its holder's word. 0: they have. */
 	uint64_t lapse_ns;
 	uint64_t retry_ns; /* when the next attempt could begin, but for the old lease */
-	struct uuid id;
 	struct bytes name;
 	struct bytes actor; /* who asked for it */
 	struct bytes text;
-	struct bytes payload; /* input, output, encoded definition */
 	const struct bytes *actions; /* TOKEN_CREATED: patterns */
 	uint32_t action_count;
 	const struct bytes *types; /* of slots: "gpu=4" */
 	uint32_t type_count;
-	const struct bytes *metadata; /* key, value, key, value, ... */
-	uint32_t metadata_count;
-	/* RUN_STARTED: the task that started it; nil: none. RUN_CANCEL_REQUESTED: the run at which
-	 * a cancel with all children began, perhaps this one; nil: this run alone. */
-	struct uuid parent;
-	uint32_t child_index;   /* RUN_STARTED of a child: its number at its task */
-	struct bytes child_key; /* or its name */
-	uint64_t start_ns;      /* RUN_STARTED: scheduled for this time */
-	struct bytes key;       /* RUN_STARTED: idempotency */
-	uint64_t key_until_ns;  /* 0: until the run has ended */
 	uint32_t late;          /* RUN_DUE: it fell due while nobody served */
 	uint64_t kid;
 	struct bytes digest;
@@ -551,7 +553,6 @@ struct eng_event {
 	uint32_t refusal; /* JOB_ADVANCED: why the run was not changed; 0: it was */
 	uint32_t node;
 	uint32_t which;       /* condition, by index */
-	uint32_t invocation;  /* 0: the first */
 	uint32_t approved;    /* 1: yes */
 	uint64_t fingerprint; /* of a node's kind and parameters */
 	uint64_t number;      /* of a pushed event */
@@ -746,7 +747,7 @@ bool eng_run_status(const struct eng *eng, uint64_t run, enum eng_status *ret_st
 /* And whose the run is; *ret_scheduled: it has not begun. */
 bool eng_run_stands(const struct eng *eng, uint64_t run, uint32_t *ret_tenant,
     enum eng_status *ret_status, bool *ret_scheduled);
-/* All open runs, oldest first. */
+/* All open runs, by their numbers. */
 void eng_runs_open(const struct eng *eng,
     void (*each)(void *context, uint64_t run, const struct eng_run_info *info,
         enum eng_status status), void *context);

@@ -20,7 +20,8 @@
  *                tasks.
  *            10. an open child and its entry name each other; a key and its open run do.
  *            11. a run is in `doomed` iff it has a doom and its cancel is not requested.
- *            12. a task is lapsing only while DELAYED, EVICTED or WAITING.
+ *            12. a task is lapsing only while DELAYED, EVICTED or WAITING; it has its work iff its
+ *                timer is armed or it has made nodes, and streamed nothing unless ASSIGNED.
  *            13. a job is in its tenant's list and in the map; in `jobs_ended` iff it has ended.
  * See         durable_int.h for what a durable task adds
  *             9. a token is in the list and in the map.
@@ -204,10 +205,18 @@ enum eng_place {
 	ENG_PLACE_LAPSE, /* DELAYED, EVICTED, WAITING, and an old lease has to lapse first */
 };
 
+/* What a task has while a time will come for it, or once it has made a node: one that is queued
+ * mostly has nothing of it. */
+struct eng_work {
+	struct eng_timer timer;
+	struct eng_task *task;
+	struct eng_durable *durable; /* NULL: it has made no node */
+	uint32_t streamed;           /* ASSIGNED: chunks of this lease */
+};
+
 /* An open run has one for each task, and there may be a million that wait: what a queued, an
  * assigned and a lapsing task need lies in the same bytes, as `place` says. */
 struct eng_task {
-	struct eng_timer timer;
 	union {
 		struct fair_item item;
 		struct {
@@ -220,14 +229,12 @@ struct eng_task {
 		} lapse;
 	};
 	uint64_t queued_ns;   /* when it was queued the last time; 0: never */
-	struct eng_durable *durable; /* NULL: it has made no node */
+	struct eng_work *work; /* NULL: all of it is zero. task_work(), task_work_require() */
 	uint32_t lease;       /* the newest */
 	uint32_t attempt;
 	uint32_t failures : 24; /* each is a record */
 	uint32_t losses : 8;    /* FROE_INFRA_RETRIES_MAX, and one */
-	uint32_t streamed; /* chunks of this lease */
-	uint32_t output; /* record; 0: none */
-	uint32_t error;
+	uint32_t record; /* of its output, or of its newest error: task_output(), task_error() */
 	uint16_t index;
 	uint16_t pending;
 	uint16_t child_count;
@@ -237,6 +244,35 @@ struct eng_task {
 	bool dropped : 1;  /* ASSIGNED: its worker is back without it: it is about to end */
 	bool begun : 1;    /* ASSIGNED: its holder has said so; not every holder does */
 };
+
+extern const struct eng_work eng_work_none;
+
+/* To look at. */
+static inline const struct eng_work *
+task_work(const struct eng_task *task)
+{
+	return task->work != NULL ? task->work : &eng_work_none;
+}
+
+static inline struct eng_durable *
+task_durable(const struct eng_task *task)
+{
+	return task_work(task)->durable;
+}
+
+/* The record of its output; 0: none. */
+static inline uint32_t
+task_output(const struct eng_task *task)
+{
+	return task->state == ENG_TASK_COMPLETED ? task->record : 0;
+}
+
+/* That of the newest attempt which failed or was lost; 0: none, or it is over all the same. */
+static inline uint32_t
+task_error(const struct eng_task *task)
+{
+	return task->state != ENG_TASK_COMPLETED ? task->record : 0;
+}
 
 /* NULL: it has no lease. */
 static inline struct eng_worker *
@@ -323,12 +359,13 @@ struct eng_ties {
 	struct eng_idem *idempotency;   /* NULL: none, or forgotten */
 	struct uuid doom;               /* cancelled with its descendants, or to be: by whom */
 	struct list doomed_link;        /* eng->doomed: it is to be */
+	uint32_t chunks; /* of streams: counted apart, and bounded */
+	uint32_t input;  /* record of the input, of a replay with an edited one; 0: run_input() */
 };
 
 /* One that is scheduled has no task, and moves in memory when it is due (run_bind in apply_run.c,
  * which mends what points at it). */
 struct eng_run {
-	struct list link; /* eng->runs, in the order in which they began, or began again */
 	uint64_t key;
 	struct uuid id;
 	struct eng_version *version;
@@ -336,9 +373,6 @@ struct eng_run {
 	struct eng_ties *ties;      /* NULL: all of it is zero. run_ties(), ties_require() */
 	const uint8_t *texts;       /* packed: run_metadata() */
 	uint32_t event_count;
-	uint32_t chunks : 24; /* of streams: counted apart, and bounded */
-	uint32_t text_count : 8;
-	uint32_t input;  /* record of the input: 1, or that of a replay with an edited one */
 	uint16_t open;
 	uint8_t priority : 4;
 	uint8_t status : 4;
@@ -350,12 +384,12 @@ struct eng_run {
 #define ENG_TASK_LOSSES_MAX ((1u << 8) - 1)
 
 /* There may be a million of them: a member more is 16 MB. */
-_Static_assert(sizeof(struct eng_run) == 88 && sizeof(struct eng_task) == 104,
-    "a run of one task has 192 bytes: three lines of the cache, and a size of base/stock");
+_Static_assert(sizeof(struct eng_run) == 64 && sizeof(struct eng_task) == 64,
+    "a run of one task has 128 bytes: two lines of the cache, and a size of base/stock");
 _Static_assert(FROE_RUN_RECORDS_MAX < ENG_TASK_FAILURES_MAX / 2 &&
     FROE_STREAM_CHUNKS_MAX < ENG_RUN_CHUNKS_MAX / 2 &&
     FROE_INFRA_RETRIES_MAX < ENG_TASK_LOSSES_MAX / 2 &&
-    2 * FROE_METADATA_PAIRS_MAX < 1u << 8 && FROE_WORKFLOW_TASKS_MAX <= UINT16_MAX, "they fit");
+    2 * FROE_METADATA_PAIRS_MAX <= UINT8_MAX && FROE_WORKFLOW_TASKS_MAX <= UINT16_MAX, "they fit");
 
 struct eng_worker {
 	struct list link; /* eng->workers, ascending ids */
@@ -425,7 +459,7 @@ struct eng_turn {
 };
 
 struct eng {
-	struct stock stock; /* runs, their ties and metadata; ids of closed runs */
+	struct stock stock; /* runs, their tasks' work, ties, metadata; ids of closed runs */
 	struct fair fair;
 	struct wheel wheels[ENG_CLOCKS];
 	struct eng_tenant **tenants; /* tenants[id - 1] */
@@ -433,7 +467,6 @@ struct eng {
 	struct map tenant_names;
 	struct eng_workflow **workflows; /* workflows[id - 1] */
 	uint32_t workflow_count;
-	struct list runs;
 	struct numtable runs_by_key;
 	struct keyset runs_by_id;
 	struct eng_run *recent; /* an open run that was looked up; or NULL. Not state */
@@ -505,6 +538,13 @@ static inline const struct eng_ties *
 run_ties(const struct eng_run *run)
 {
 	return run->ties != NULL ? run->ties : &eng_ties_none;
+}
+
+/* The record of its input. */
+static inline uint32_t
+run_input(const struct eng_run *run)
+{
+	return run_ties(run)->input != 0 ? run_ties(run)->input : 1;
 }
 
 static inline struct eng_tenant *
@@ -636,14 +676,26 @@ void text_clean(char *text);
 const char *metadata_fault(const struct bytes *texts, uint32_t count);
 struct metadata metadata_copy(struct stock *stock, const struct bytes *texts, uint32_t count);
 void metadata_release(struct stock *stock, struct metadata metadata);
-/* A run's lies packed in one block: a size of two bytes before each text. */
+/* A run's lies packed in one block: how many texts, in a byte; a size of two before each. */
 void run_keep_metadata(struct eng *eng, struct eng_run *run, const struct bytes *texts,
     uint32_t count);
 void run_drop_metadata(struct eng *eng, struct eng_run *run);
 /* Its texts, while the run is there; the array is the arena's. */
 struct metadata run_metadata(const struct eng_run *run, struct arena *arena);
-/* The text at *at, which goes on to the next. Begins with run->texts. */
+/* The text at *at, which goes on to the next. Begins with run_texts(). */
 struct bytes metadata_next(const uint8_t **at);
+static inline uint32_t
+run_text_count(const struct eng_run *run)
+{
+	return run->texts != NULL ? run->texts[0] : 0;
+}
+
+static inline const uint8_t *
+run_texts(const struct eng_run *run)
+{
+	return run->texts != NULL ? run->texts + 1 : NULL;
+}
+
 /* A copy in an arena. */
 const struct bytes *metadata_lend(const struct metadata *metadata, struct arena *arena);
 /* A parent's pairs whose keys the child does not have, then the child's own. In the arena. */
@@ -697,10 +749,6 @@ enum froe_err eng_apply(struct eng *eng, const struct eng_event *event, struct f
 enum froe_err eng_apply_decided(struct eng *eng, const struct eng_event *event,
     struct froe_fault *fault) FROE_CHECKED;
 /* apply_token.c */
-enum froe_err apply_token_created(struct eng *eng, const struct eng_event *event,
-    struct froe_fault *fault) FROE_CHECKED;
-enum froe_err apply_token_revoked(struct eng *eng, const struct eng_event *event,
-    struct froe_fault *fault) FROE_CHECKED;
 void token_free(struct eng *eng, struct eng_token *token);
 /* rate.c */
 struct eng_rate *rate_find(const struct eng_tenant *tenant, struct bytes key); /* NULL: none */
@@ -711,6 +759,8 @@ struct eng_run *run_alloc(struct eng *eng, const struct eng_version *version);
 void run_give_back(struct eng *eng, struct eng_run *run);
 /* To change. */
 struct eng_ties *ties_require(struct eng *eng, struct eng_run *run);
+struct eng_work *task_work_require(struct eng *eng, struct eng_task *task);
+void task_work_settle(struct eng *eng, struct eng_task *task); /* it goes if nothing is in it */
 void run_free(struct eng *eng, struct eng_run *run); /* it has taken part in everything */
 void closed_free(struct eng *eng, struct eng_closed *closed); /* it stays in the table */
 void worker_free(struct eng *eng, struct eng_worker *worker);

@@ -85,14 +85,14 @@ void
 run_keep_metadata(
     struct eng *eng, struct eng_run *run, const struct bytes *texts, uint32_t count)
 {
-	size_t size = 0;
+	size_t size = 1;
 	if (count == 0)
 		return;
 	for (uint32_t i = 0; i < count; i++)
 		size += PACKED_HEAD_BYTES + texts[i].size;
 	uint8_t *at = stock_alloc(&eng->stock, size);
 	run->texts = at;
-	run->text_count = count & 0xffu;
+	*at++ = (uint8_t)count;
 	for (uint32_t i = 0; i < count; i++) {
 		le16_store(at, (uint16_t)texts[i].size);
 		if (texts[i].size > 0)
@@ -112,24 +112,24 @@ metadata_next(const uint8_t **at)
 void
 run_drop_metadata(struct eng *eng, struct eng_run *run)
 {
-	const uint8_t *end = run->texts;
-	for (uint32_t i = 0; i < run->text_count; i++)
+	const uint8_t *end = run_texts(run);
+	for (uint32_t i = 0; i < run_text_count(run); i++)
 		metadata_next(&end);
 	stock_free(&eng->stock, (void *)(uintptr_t)run->texts, (size_t)(end - run->texts));
 	run->texts = NULL;
-	run->text_count = 0;
 }
 
 struct metadata
 run_metadata(const struct eng_run *run, struct arena *arena)
 {
-	if (run->text_count == 0)
+	uint32_t count = run_text_count(run);
+	if (count == 0)
 		return (struct metadata){0};
-	struct bytes *texts = arena_alloc(arena, run->text_count * sizeof(*texts));
-	const uint8_t *at = run->texts;
-	for (uint32_t i = 0; i < run->text_count; i++)
+	struct bytes *texts = arena_alloc(arena, count * sizeof(*texts));
+	const uint8_t *at = run_texts(run);
+	for (uint32_t i = 0; i < count; i++)
 		texts[i] = metadata_next(&at);
-	return (struct metadata){.texts = texts, .count = run->text_count};
+	return (struct metadata){.texts = texts, .count = count};
 }
 
 const struct bytes *

@@ -41,7 +41,7 @@ dispatch_refs(const struct eng_run *run, const struct eng_task *task, struct eng
 		const struct eng_task *parent = &run->tasks[node->parents[i]];
 		refs[count++] = (struct eng_ref){
 		    .task = version->definitions[parent->index].name,
-		    .record = parent->output,
+		    .record = task_output(parent),
 		    .skipped = parent->state == ENG_TASK_SKIPPED,
 		};
 	}
@@ -50,7 +50,7 @@ dispatch_refs(const struct eng_run *run, const struct eng_task *task, struct eng
 			continue;
 		refs[count++] = (struct eng_ref){
 		    .task = version->definitions[i].name,
-		    .record = run->tasks[i].error,
+		    .record = task_error(&run->tasks[i]),
 		    .error = true,
 		};
 	}
@@ -69,7 +69,7 @@ eng_dispatch(struct eng *eng, uint64_t key, uint32_t index, uint64_t lease, uint
 		return false;
 	const struct eng_task_definition *definition = &run->version->definitions[index];
 	uint64_t uptime_ns = eng_uptime_ns(eng, now_ns);
-	uint64_t deadline_ns = task->timer.timer.deadline_ns;
+	uint64_t deadline_ns = task_work(task)->timer.timer.deadline_ns;
 	arena_reset(&eng->dispatch_arena);
 	struct eng_ref *refs =
 	    arena_alloc(&eng->dispatch_arena, run->version->task_count * sizeof(struct eng_ref));
@@ -85,13 +85,13 @@ eng_dispatch(struct eng *eng, uint64_t key, uint32_t index, uint64_t lease, uint
 	    .priority = definition->priority != 0 ? definition->priority : run->priority,
 	    .delivery = (enum eng_delivery)definition->delivery,
 	    .timeout_ns = deadline_ns > uptime_ns ? deadline_ns - uptime_ns : 0,
-	    .input = run->input,
+	    .input = run_input(run),
 	    .durable = definition->durable,
-	    .invocation = task->durable != NULL ? task->durable->invocation : 1,
+	    .invocation = task_durable(task) != NULL ? task_durable(task)->invocation : 1,
 	    .refs = refs,
 	    .ref_count = dispatch_refs(run, task, refs),
 	    .metadata = run_metadata(run, &eng->dispatch_arena).texts,
-	    .metadata_count = run->text_count,
+	    .metadata_count = run_text_count(run),
 	};
 	return true;
 }
@@ -103,7 +103,7 @@ eng_nodes_known(const struct eng *eng, uint64_t key, uint32_t index, struct eng_
 	const struct eng_run *run = eng_run_get(eng, key);
 	if (run == NULL || index >= run->version->task_count)
 		return 0;
-	const struct eng_durable *durable = run->tasks[index].durable;
+	const struct eng_durable *durable = task_durable(&run->tasks[index]);
 	uint32_t count = 0;
 	for (uint32_t i = 0; durable != NULL && i < durable->count && count < most; i++) {
 		const struct eng_durable_node *node = &durable->nodes[i];
@@ -255,9 +255,9 @@ eng_runs_open(const struct eng *eng,
     void (*each)(void *context, uint64_t run, const struct eng_run_info *info,
         enum eng_status status), void *context)
 {
-	struct list *at;
-	list_for_each(at, &eng->runs) {
-		const struct eng_run *run = container_of(at, struct eng_run, link);
+	const struct eng_run *run;
+	struct numtable_walk walk = numtable_walk_begin(&eng->runs_by_key);
+	while ((run = numtable_walk_next(&walk)) != NULL) {
 		struct eng_run_info info;
 		run_info(run, NULL, &info);
 		each(context, run->key, &info, (enum eng_status)run->status);

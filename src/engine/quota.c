@@ -190,7 +190,8 @@ enum froe_err
 quota_approvals(const struct eng_task *task, uint32_t more, struct froe_fault *fault)
 {
 	const struct eng_tenant *tenant = run_tenant(task_run((struct eng_task *)(uintptr_t)task));
-	uint32_t asked = task->durable != NULL ? task->durable->approval_count : 0;
+	const struct eng_durable *durable = task_durable(task);
+	uint32_t asked = durable != NULL ? durable->approval_count : 0;
 	if (more > 0 && asked + more > FROE_TASK_APPROVALS_MAX)
 		return fault_set_field(fault, FROE_RESOURCE_EXHAUSTED, "conditions",
 		    "a task asks for at most %u approvals: let child runs ask for some",

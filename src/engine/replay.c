@@ -395,14 +395,14 @@ tasks_restore(struct eng *eng, struct eng_run *run, const struct eng_event *even
 		task->state = (uint8_t)past.state;
 		task->lease = past.lease;
 		task->attempt = past.attempt;
-		task->output = past.output;
+		task->record = past.output;
 		task_lapse_set(task, past.worker, past.lapse_ns);
 	}
 	for (uint32_t i = 0; i < event->nodes_count; i++) {
 		struct eng_past_node past;
 		struct eng_task *task = &run->tasks[event->from - 1];
 		froe_assert(node_parse(event->nodes[i], event->run_event_no - 1, &past));
-		struct eng_durable_node *node = durable_push(eng, durable_require(task));
+		struct eng_durable_node *node = durable_push(eng, durable_require(eng, task));
 		*node = (struct eng_durable_node){
 		    .fingerprint = past.fingerprint,
 		    .label = bytes_of(mem_copy(past.label.data, past.label.size), past.label.size),
@@ -431,8 +431,10 @@ apply_run_replayed(struct apply *apply)
 	if (!uuid_is_nil(event->parent))
 		ties_require(eng, run)->parent = event->parent;
 	run->event_count = event->run_event_no;
-	run->chunks = event->chunks & ENG_RUN_CHUNKS_MAX;
-	run->input = event->input;
+	if (event->chunks != 0)
+		ties_require(eng, run)->chunks = event->chunks;
+	if (event->input != 1)
+		ties_require(eng, run)->input = event->input;
 	tasks_restore(eng, run, event);
 	run_enter(eng, run);
 	return FROE_OK;

@@ -38,17 +38,17 @@ load_approval(struct eng_load *load)
 {
 	struct take *take = &load->body;
 	struct eng_task *task = load_task(load, take);
-	if (task == NULL || task->durable == NULL)
+	if (task == NULL || task_durable(task) == NULL)
 		return load_bad(load, "an approval's task");
 	struct eng_tenant *tenant = run_tenant(task_run(task));
 	uint64_t number = take_number(take);
 	if (number == 0 || number > tenant->approval_last ||
 	    durable_approval_find(load->eng, tenant, number) != NULL)
 		return load_bad(load, "an approval's number");
-	if (load->approvals_of != task && task->durable->approvals != NULL)
+	if (load->approvals_of != task && task_durable(task)->approvals != NULL)
 		return load_bad(load, "approvals of a task apart from each other");
 	if (load->approvals_of != task)
-		load->approvals_tail = &task->durable->approvals;
+		load->approvals_tail = &task_durable(task)->approvals;
 	struct eng_approval *approval = mem_zalloc(sizeof(*approval));
 	*load->approvals_tail = approval;
 	load->approvals_of = task;
@@ -63,7 +63,7 @@ load_approval(struct eng_load *load)
 	approval->data = take_copy(take);
 	approval->actor = take_copy(take);
 	map_put(&load->eng->approvals, tenant->id, number, approval);
-	task->durable->approval_count++;
+	task_durable(task)->approval_count++;
 	if (approval->state > ENG_APPROVAL_WITHDRAWN ||
 	    (approval->state != ENG_APPROVAL_OPEN && approval->data.size != 0)) {
 		approval->state = ENG_APPROVAL_WITHDRAWN;
@@ -122,8 +122,8 @@ static enum froe_err
 load_node_wait(struct eng_load *load, struct eng_task *task, struct eng_durable_node *node,
     uint32_t parts)
 {
-	node->wait = durable_wait_new(task, task->durable->count, parts);
-	task->durable->pending++;
+	node->wait = durable_wait_new(task, task_durable(task)->count, parts);
+	task_durable(task)->pending++;
 	for (uint32_t i = 0; i < parts; i++) {
 		enum froe_err err = load_part(load, &node->wait->parts[i]);
 		if (err != FROE_OK)
@@ -137,9 +137,10 @@ load_node(struct eng_load *load)
 {
 	struct take *take = &load->body;
 	struct eng_task *task = load_task(load, take);
-	if (task == NULL || task->durable == NULL || task->durable->count >= FROE_DURABLE_NODES_MAX)
+	if (task == NULL || task_durable(task) == NULL ||
+	    task_durable(task)->count >= FROE_DURABLE_NODES_MAX)
 		return load_bad(load, "a node's task");
-	struct eng_durable_node *node = durable_push(load->eng, task->durable);
+	struct eng_durable_node *node = durable_push(load->eng, task_durable(task));
 	*node = (struct eng_durable_node){.fingerprint = take_number(take)};
 	node->label = take_copy(take);
 	node->kind = take_u8(take);
@@ -159,7 +160,7 @@ load_node(struct eng_load *load)
 static void
 save_durable(struct save *save, const struct eng_task *task)
 {
-	const struct eng_durable *durable = task->durable;
+	const struct eng_durable *durable = task_durable(task);
 	if (durable == NULL)
 		return;
 	put_task(save, task);
@@ -175,9 +176,9 @@ save_durable(struct save *save, const struct eng_task *task)
 void
 save_durables(struct save *save)
 {
-	struct list *at;
-	list_for_each(at, &save->eng->runs) {
-		const struct eng_run *run = container_of(at, struct eng_run, link);
+	const struct eng_run *run;
+	struct numtable_walk walk = numtable_walk_begin(&save->eng->runs_by_key);
+	while ((run = numtable_walk_next(&walk)) != NULL) {
 		for (uint32_t i = 0; i < run->version->task_count; i++)
 			save_durable(save, &run->tasks[i]);
 	}
@@ -188,10 +189,10 @@ load_durable(struct eng_load *load)
 {
 	struct take *take = &load->body;
 	struct eng_task *task = load_task(load, take);
-	if (task == NULL || task->durable != NULL || task_closed(task) ||
+	if (task == NULL || task_durable(task) != NULL || task_closed(task) ||
 	    !task_definition(task)->durable)
 		return load_bad(load, "a durable task");
-	struct eng_durable *durable = durable_require(task);
+	struct eng_durable *durable = durable_require(load->eng, task);
 	durable->invocation = take_u32(take);
 	durable->returns = take_u8(take) != 0;
 	return take_end(load, take, "a durable task");
@@ -269,11 +270,12 @@ save_keys(struct save *save)
 	struct list *at;
 	list_for_each(at, &save->eng->deliveries)
 		save_key(save, container_of(at, struct eng_key, link));
-	list_for_each(at, &save->eng->runs) {
-		const struct eng_run *run = container_of(at, struct eng_run, link);
+	const struct eng_run *run;
+	struct numtable_walk walk = numtable_walk_begin(&save->eng->runs_by_key);
+	while ((run = numtable_walk_next(&walk)) != NULL) {
 		for (uint32_t i = 0; i < run->version->task_count; i++) {
-			if (run->tasks[i].durable != NULL)
-				save_keys_of(save, run->tasks[i].durable);
+			if (task_durable(&run->tasks[i]) != NULL)
+				save_keys_of(save, task_durable(&run->tasks[i]));
 		}
 	}
 }
@@ -417,7 +419,7 @@ wait_check(const struct eng_load *load, const struct eng_wait *wait)
 static enum froe_err
 task_check(const struct eng_load *load, const struct eng_task *task)
 {
-	const struct eng_durable *durable = task->durable;
+	const struct eng_durable *durable = task_durable(task);
 	bool evicted = task->state == ENG_TASK_EVICTED;
 	enum froe_err err = FROE_OK;
 	if (durable == NULL)
@@ -443,14 +445,13 @@ task_check(const struct eng_load *load, const struct eng_task *task)
 enum froe_err
 load_durables_check(const struct eng_load *load)
 {
-	struct list *at;
-	list_for_each(at, &load->eng->runs) {
-		struct eng_run *run = container_of(at, struct eng_run, link);
-		for (uint32_t i = 0; i < run->version->task_count; i++) {
-			enum froe_err err = task_check(load, &run->tasks[i]);
-			if (err != FROE_OK)
-				return err;
-		}
+	const struct eng_run *run;
+	enum froe_err err = FROE_OK;
+	struct numtable_walk walk = numtable_walk_begin(&load->eng->runs_by_key);
+	while (err == FROE_OK && (run = numtable_walk_next(&walk)) != NULL) {
+		for (uint32_t i = 0; i < run->version->task_count && err == FROE_OK; i++)
+			err = task_check(load, &run->tasks[i]);
 	}
-	return FROE_OK;
+	numtable_walk_end(&walk);
+	return err;
 }

@@ -76,7 +76,6 @@ struct eng_load {
 	size_t kept_count;
 	bool begun; /* ENGINE has come */
 	struct keyset_batch runs_by_id; /* of RUN after RUN */
-	bool twice; /* a run's number was there already */
 	uint64_t runs_reserved;
 	uint32_t run_records; /* of the newest RUN */
 	struct eng_task *approvals_of; /* whose approvals come now, and where the next one goes */

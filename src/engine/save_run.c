@@ -21,11 +21,11 @@ save_task(struct save *save, const struct eng_task *task)
 	put_number(save, task->attempt);
 	put_number(save, task->queued_ns);
 	put_number(save, task_worker(task) != NULL ? task->held.worker->id : 0);
-	put_number(save, task->output);
-	put_number(save, task->error);
+	put_number(save, task_output(task));
+	put_number(save, task_error(task));
 	put_number(save, task->failures);
 	put_number(save, task->losses);
-	put_number(save, task->streamed);
+	put_number(save, task_work(task)->streamed);
 	put_number(save, task_lapsing(task));
 	put_number(save, task_lapsing(task) != 0 ? task->lapse.until_ns : 0);
 	put_number(save, task->released);
@@ -43,12 +43,12 @@ load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task 
 	task->attempt = take_u32(&take);
 	task->queued_ns = take_number(&take);
 	uint64_t worker = take_number(&take);
-	task->output = take_u32(&take);
-	task->error = take_u32(&take);
+	uint32_t output = take_u32(&take), error = take_u32(&take);
+	task->record = task->state == ENG_TASK_COMPLETED ? output : error;
 	uint32_t failures = take_u32(&take), losses = take_u32(&take);
 	task->failures = failures & ENG_TASK_FAILURES_MAX;
 	task->losses = losses & ENG_TASK_LOSSES_MAX;
-	task->streamed = take_u32(&take);
+	uint32_t streamed = take_u32(&take);
 	uint64_t lapsing = take_number(&take);
 	task_lapse_set(task, lapsing, take_number(&take));
 	task->released = take_u8(&take) != 0;
@@ -56,7 +56,7 @@ load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task 
 	task->begun = take_u8(&take) != 0;
 	if (task->state > ENG_TASK_SKIPPED || task->state == ENG_TASK_SETTLING)
 		return load_bad(load, "a task's state");
-	if (task->output > run->event_count || task->error > run->event_count ||
+	if (output > run->event_count || error > run->event_count ||
 	    task->failures != failures || task->losses != losses)
 		return load_bad(load, "a task's records");
 	if ((worker != 0) != (task->state == ENG_TASK_ASSIGNED))
@@ -71,6 +71,7 @@ load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task 
 		    !fair_worker_serves(&found->fair, &task_node(task)->queue->action->fair))
 			return load_bad(load, "a task's worker");
 		task_hold(task, found);
+		task_work_require(load->eng, task)->streamed = streamed;
 	}
 	return take_end(load, &take, "a task");
 }
@@ -78,9 +79,9 @@ load_run_task(struct eng_load *load, const struct eng_run *run, struct eng_task 
 static void
 save_metadata(struct save *save, const struct eng_run *run)
 {
-	const uint8_t *at = run->texts;
-	put_number(save, run->text_count);
-	for (uint32_t i = 0; i < run->text_count; i++)
+	const uint8_t *at = run_texts(run);
+	put_number(save, run_text_count(run));
+	for (uint32_t i = 0; i < run_text_count(run); i++)
 		put_bytes(save, metadata_next(&at));
 }
 
@@ -109,7 +110,7 @@ save_run(struct save *save, const struct eng_run *run)
 	put_number(save, run->created_ns);
 	put_number(save, run_ties(run)->deadline_ns);
 	put_number(save, run->event_count);
-	put_number(save, run->chunks);
+	put_number(save, run_ties(run)->chunks);
 	put_number(save, run->priority);
 	put_number(save, run->status);
 	put_number(save, run->cancel_reason);
@@ -120,16 +121,17 @@ save_run(struct save *save, const struct eng_run *run)
 	put_number(save, run_ties(run)->start_ns);
 	put_uuid(save, run_ties(run)->parent);
 	put_uuid(save, run_ties(run)->doom);
-	put_number(save, run->input - 1);
+	put_number(save, run_input(run) - 1);
 	save_object(save, ENG_OBJ_RUN, run->key);
 }
 
 void
 save_runs(struct save *save)
 {
-	struct list *at;
-	list_for_each(at, &save->eng->runs)
-		save_run(save, container_of(at, struct eng_run, link));
+	const struct eng_run *run;
+	struct numtable_walk walk = numtable_walk_begin(&save->eng->runs_by_key);
+	while ((run = numtable_walk_next(&walk)) != NULL)
+		save_run(save, run);
 }
 
 static struct eng_version *
@@ -145,8 +147,8 @@ take_version(struct eng_load *load)
 	return number != 0 ? workflow->versions[number - 1] : workflow->unbound;
 }
 
-/* Takes part in everything from here on, so that the engine can be closed; it is found once the
- * last RUN has come. */
+/* Takes part in everything from here on, so that the engine can be closed; it is found by its id
+ * once the last RUN has come. NULL: its number is there already. */
 static struct eng_run *
 run_link(struct eng_load *load, uint64_t key, struct uuid id, struct eng_version *version)
 {
@@ -155,12 +157,13 @@ run_link(struct eng_load *load, uint64_t key, struct uuid id, struct eng_version
 	run->key = key;
 	run->id = id;
 	run->version = version;
-	if (!numtable_add(&eng->runs_by_key, key, run))
-		load->twice = true;
+	if (!numtable_add(&eng->runs_by_key, key, run)) {
+		run_give_back(eng, run);
+		return NULL;
+	}
 	keyset_batch_add(&load->runs_by_id, run);
 	for (uint16_t i = 0; i < version->task_count; i++)
 		run->tasks[i].index = i;
-	list_push(&eng->runs, &run->link);
 	eng->counts.runs++;
 	run->version->workflow->runs++;
 	eng->counts.runs_open[run->status]++;
@@ -217,7 +220,7 @@ enum froe_err
 load_runs_flush(struct eng_load *load)
 {
 	bool ids = keyset_batch_flush(&load->runs_by_id);
-	return ids && !load->twice ? FROE_OK : load_bad(load, "a run is there twice");
+	return ids ? FROE_OK : load_bad(load, "a run is there twice");
 }
 
 static void
@@ -246,15 +249,16 @@ load_run(struct eng_load *load)
 	if (take->bad || key == 0 || key > load->engine.run_last || version == NULL)
 		return load_bad(load, "a run");
 	struct eng_run *run = run_link(load, key, id, version);
+	if (run == NULL)
+		return load_bad(load, "a run is there twice");
 	run->created_ns = take_number(take);
 	uint64_t deadline_ns = take_number(take);
 	run->event_count = take_u32(take);
 	load->run_records = run->event_count;
 	uint32_t chunks = take_u32(take), priority = take_u8(take);
 	uint8_t status = take_u8(take);
-	run->chunks = chunks & ENG_RUN_CHUNKS_MAX;
 	run->priority = priority & 0xfu;
-	if (run->chunks != chunks || run->priority != priority)
+	if (chunks > ENG_RUN_CHUNKS_MAX || run->priority != priority)
 		return load_bad(load, "a run's chunks or priority");
 	if (status > ENG_RUNNING && status != ENG_EVICTED)
 		return load_bad(load, "a run's status");
@@ -268,10 +272,14 @@ load_run(struct eng_load *load)
 	if (err != FROE_OK)
 		return err;
 	load_ties(load, run, deadline_ns);
-	run->input = take_u32(take) + 1;
+	uint32_t input = take_u32(take) + 1;
+	if (input != 1)
+		ties_require(eng, run)->input = input;
+	if (chunks != 0)
+		ties_require(eng, run)->chunks = chunks;
 	if (run->cancel_reason != ENG_REASON_NONE) /* it would have ended in the same step */
 		return load_bad(load, "a run that is being cancelled");
-	if (run->input == 0 || run->input > run->event_count || !run_stands(run))
+	if (input == 0 || input > run->event_count || !run_stands(run))
 		return load_bad(load, "how a run stands");
 	return take_end(load, take, "a run");
 }
@@ -311,14 +319,14 @@ save_timer(void *context, struct timer *at)
 	struct save *save = timers->save;
 	struct eng_timer *timer = container_of(at, struct eng_timer, timer);
 	if (plant(SNAPSHOT_TIMER) && at->owner == ENG_TIMER_TASK &&
-	    container_of(timer, struct eng_task, timer)->state == ENG_TASK_DELAYED)
+	    container_of(timer, struct eng_work, timer)->task->state == ENG_TASK_DELAYED)
 		return;
 	if (timers->rows % SAVE_ROWS_MAX == 0)
 		put_number(save, timers->clock);
 	put_number(save, at->owner);
 	switch ((enum eng_timer_owner)at->owner) {
 	case ENG_TIMER_TASK:
-		put_task(save, container_of(timer, struct eng_task, timer));
+		put_task(save, container_of(timer, struct eng_work, timer)->task);
 		break;
 	case ENG_TIMER_RUN:
 		put_number(save, container_of(timer, struct eng_ties, timer)->run->key);
@@ -357,7 +365,9 @@ take_timer(struct eng_load *load, uint8_t clock)
 		bool wall = task->state == ENG_TASK_DELAYED && !lapsing;
 		bool uptime = task->state == ENG_TASK_QUEUED ||
 		    task->state == ENG_TASK_ASSIGNED || lapsing;
-		return (clock == ENG_WALL ? wall : uptime) ? &task->timer : NULL;
+		return (clock == ENG_WALL ? wall : uptime)
+		    ? &task_work_require(load->eng, task)->timer
+		    : NULL;
 	}
 	if (owner == ENG_TIMER_RUN && clock == ENG_WALL) {
 		struct eng_run *run = eng_run_get(load->eng, take_number(take));
@@ -393,7 +403,7 @@ static enum froe_err
 task_check(const struct eng_load *load, const struct eng_run *run, struct eng_task *task)
 {
 	const struct eng_task_definition *definition = &run->version->definitions[task->index];
-	bool armed = wheel_active(&task->timer.timer);
+	bool armed = wheel_active(&task_work(task)->timer.timer);
 	bool expected = task->state == ENG_TASK_ASSIGNED || task->state == ENG_TASK_DELAYED ||
 			(task->state == ENG_TASK_QUEUED && definition->schedule_timeout_ms != 0);
 	if (armed != expected)
@@ -410,10 +420,10 @@ task_check(const struct eng_load *load, const struct eng_run *run, struct eng_ta
 enum froe_err
 load_runs_check(const struct eng_load *load)
 {
-	struct list *at;
+	struct eng_run *run;
 	enum froe_err err = FROE_OK;
-	list_for_each(at, &load->eng->runs) {
-		struct eng_run *run = container_of(at, struct eng_run, link);
+	struct numtable_walk walk = numtable_walk_begin(&load->eng->runs_by_key);
+	while (err == FROE_OK && (run = numtable_walk_next(&walk)) != NULL) {
 		for (uint32_t i = 0; i < run->version->task_count && err == FROE_OK; i++)
 			err = task_check(load, run, &run->tasks[i]);
 		const struct eng_ties *ties = run_ties(run);
@@ -425,9 +435,8 @@ load_runs_check(const struct eng_load *load)
 		    !uuid_is_nil(ties->doom) && run->cancel_reason == ENG_REASON_NONE;
 		if (err == FROE_OK && list_linked(&ties->doomed_link) != doomed)
 			err = load_bad(load, "a run that is to be cancelled");
-		if (err != FROE_OK)
-			break;
 	}
+	numtable_walk_end(&walk);
 	return err;
 }
 
@@ -435,9 +444,9 @@ load_runs_check(const struct eng_load *load)
 void
 load_runs_abort(struct eng_load *load)
 {
-	struct list *at;
-	list_for_each(at, &load->eng->runs) {
-		struct eng_run *run = container_of(at, struct eng_run, link);
+	struct eng_run *run;
+	struct numtable_walk walk = numtable_walk_begin(&load->eng->runs_by_key);
+	while ((run = numtable_walk_next(&walk)) != NULL) {
 		for (uint32_t i = 0; i < run->version->task_count; i++) {
 			struct eng_task *task = &run->tasks[i];
 			if (task->place != ENG_PLACE_LEASE)

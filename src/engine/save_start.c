@@ -8,9 +8,10 @@ uint64_t
 start_rows(const struct eng *eng)
 {
 	uint64_t rows = 0;
-	struct list *at, *child;
-	list_for_each(at, &eng->runs) {
-		const struct eng_run *run = container_of(at, struct eng_run, link);
+	struct list *child;
+	const struct eng_run *run;
+	struct numtable_walk walk = numtable_walk_begin(&eng->runs_by_key);
+	while ((run = numtable_walk_next(&walk)) != NULL) {
 		const struct eng_children *children = run_ties(run)->children;
 		if (children == NULL)
 			continue;
@@ -62,10 +63,11 @@ save_child(struct save *save, const struct eng_run *parent, const struct eng_chi
 void
 save_children(struct save *save)
 {
-	struct list *at, *row;
+	struct list *row;
+	const struct eng_run *run;
 	uint32_t rows = 0;
-	list_for_each(at, &save->eng->runs) {
-		const struct eng_run *run = container_of(at, struct eng_run, link);
+	struct numtable_walk walk = numtable_walk_begin(&save->eng->runs_by_key);
+	while ((run = numtable_walk_next(&walk)) != NULL) {
 		const struct eng_children *children = run_ties(run)->children;
 		if (children == NULL)
 			continue;
@@ -137,15 +139,15 @@ void
 save_idems(struct save *save)
 {
 	const struct eng *eng = save->eng;
-	struct list *at;
 	uint32_t rows = 0;
 	for (uint32_t i = 0; i < eng->tenant_count; i++) {
 		const struct heap *heap = &eng->tenants[i]->idems_due;
 		for (size_t j = 0; j < heap->count; j++)
 			save_idem(save, container_of(heap->nodes[j], struct eng_idem, due), &rows);
 	}
-	list_for_each(at, &eng->runs) {
-		const struct eng_run *run = container_of(at, struct eng_run, link);
+	const struct eng_run *run;
+	struct numtable_walk walk = numtable_walk_begin(&eng->runs_by_key);
+	while ((run = numtable_walk_next(&walk)) != NULL) {
 		const struct eng_idem *key = run_ties(run)->idempotency;
 		if (key != NULL && key->until_ns == 0)
 			save_idem(save, key, &rows);

@@ -34,6 +34,7 @@ const struct sm_row eng_task_table[] = {
 };
 
 const struct eng_ties eng_ties_none;
+const struct eng_work eng_work_none;
 
 const char *
 eng_reason_name(enum eng_reason reason)
@@ -71,7 +72,6 @@ eng_open(void)
 	fair_init(&eng->fair);
 	for (int i = 0; i < ENG_CLOCKS; i++)
 		wheel_init(&eng->wheels[i], 0);
-	list_init(&eng->runs);
 	numtable_init(&eng->runs_by_key, &eng->stock);
 	keyset_init(&eng->runs_by_id, offsetof(struct eng_run, id), sizeof(struct uuid));
 	keyset_init(&eng->closed, offsetof(struct eng_closed, id), sizeof(struct uuid));
@@ -168,11 +168,25 @@ tenant_close(struct eng *eng, struct eng_tenant *tenant)
 	mem_free(tenant);
 }
 
+/* Each leaves the table that they are found in. */
+static void
+runs_close(struct eng *eng)
+{
+	size_t count = 0;
+	struct eng_run *run;
+	struct eng_run **runs = mem_array(eng->runs_by_key.count + 1, sizeof(runs[0]));
+	struct numtable_walk walk = numtable_walk_begin(&eng->runs_by_key);
+	while ((run = numtable_walk_next(&walk)) != NULL)
+		runs[count++] = run;
+	for (size_t i = 0; i < count; i++)
+		run_free(eng, runs[i]);
+	mem_free(runs);
+}
+
 void
 eng_close(struct eng *eng)
 {
-	while (!list_empty(&eng->runs))
-		run_free(eng, container_of(eng->runs.next, struct eng_run, link));
+	runs_close(eng);
 	while (!list_empty(&eng->closed_order))
 		closed_free(eng, container_of(eng->closed_order.next, struct eng_closed, link));
 	durable_keys_release(eng);

@@ -9,24 +9,49 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Where the step's next event goes. */
+#define EVENT_PLAIN_BYTES offsetof(struct eng_event, slots)
+
+/* Of these types, the most frequent ones, all members behind that are zero. */
+static inline bool
+event_plain(enum eng_event_type type)
+{
+	uint32_t plain = 1u << ENG_EV_RUN_STARTED | 1u << ENG_EV_TASK_QUEUED |
+	    1u << ENG_EV_TASK_ASSIGNED | 1u << ENG_EV_TASK_COMPLETED | 1u << ENG_EV_RUN_CLOSED;
+	return type < 32 && (plain >> type & 1) != 0;
+}
+
+/* Where the step's next event goes: an earlier step's, or zero. */
 static struct eng_event *
 event_place(struct eng *eng)
 {
 	struct eng_output *output = &eng->output;
+	size_t size = sizeof(*output->events);
 	if (output->event_count == eng->event_capacity) {
 		eng->event_capacity = eng->event_capacity != 0 ? eng->event_capacity * 2 : 64;
-		output->events =
-		    mem_resize(output->events, eng->event_capacity * sizeof(*output->events));
+		output->events = mem_resize(output->events, eng->event_capacity * size);
+		mem_zero(&output->events[output->event_count],
+		    (eng->event_capacity - output->event_count) * size);
 	}
 	return &output->events[output->event_count];
+}
+
+/* Is it as its type promises? */
+static bool
+event_holds(const struct eng_event *event)
+{
+	const uint8_t *bytes = (const uint8_t *)event;
+	for (size_t i = EVENT_PLAIN_BYTES; i < sizeof(*event); i++) {
+		if (bytes[i] != 0 && event_plain(event->type))
+			return false;
+	}
+	return true;
 }
 
 struct eng_event *
 event_next(struct eng_turn *turn, enum eng_event_type type)
 {
 	struct eng_event *event = event_place(turn->eng);
-	mem_zero(event, sizeof(*event));
+	mem_zero(event, event_plain(event->type) ? EVENT_PLAIN_BYTES : sizeof(*event));
 	event->type = type;
 	event->time_ns = turn->now_ns;
 	return event;
@@ -47,6 +72,7 @@ event_happens(struct eng_turn *turn, const struct eng_event *event)
 {
 	struct eng *eng = turn->eng;
 	froe_assert(event == &eng->output.events[eng->output.event_count]);
+	froe_assert_slow(event_holds(event));
 	eng->output.event_count++;
 	if (eng_apply_decided(eng, event, &eng->fault) != FROE_OK)
 		froe_panic(__FILE__, __LINE__, __func__, eng->fault.text);
@@ -292,9 +318,9 @@ inherited_bytes(const struct eng *eng, const struct eng_start *start)
 	if (parent == NULL)
 		return 0;
 	const struct eng_run *run = task_run(parent);
-	const uint8_t *at = run->texts;
+	const uint8_t *at = run_texts(run);
 	size_t size = 0;
-	for (uint32_t i = 0; i < run->text_count; i++)
+	for (uint32_t i = 0; i < run_text_count(run); i++)
 		size += metadata_next(&at).size + TEXT_HEAD_BYTES;
 	return size;
 }

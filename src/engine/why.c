@@ -170,7 +170,7 @@ why_waiting(const struct eng_run *run, const struct eng_task *task, struct eng_w
 static bool
 why_wait(const struct eng_task *task, struct eng_why *why)
 {
-	const struct eng_durable *durable = task->durable;
+	const struct eng_durable *durable = task_durable(task);
 	for (uint32_t i = 0; durable != NULL && durable->pending > 0 && i < durable->count; i++) {
 		const struct eng_durable_node *node = &durable->nodes[i];
 		if (node->wait == NULL)
@@ -192,7 +192,7 @@ why_delayed(const struct eng *eng, const struct eng_task *task, struct eng_why *
 	bool lapsing = task->place == ENG_PLACE_LAPSE;
 	why->kind = lapsing ? ENG_WHY_LAPSE : ENG_WHY_TIMER;
 	why->worker = task_lapsing(task);
-	why->until_ns = task->timer.timer.deadline_ns + (lapsing ? eng->downtime_ns : 0);
+	why->until_ns = task_work(task)->timer.timer.deadline_ns + (lapsing ? eng->downtime_ns : 0);
 	if (lapsing && task->lapse.until_ns > why->until_ns)
 		why->until_ns = task->lapse.until_ns;
 }

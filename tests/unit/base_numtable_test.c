@@ -97,6 +97,13 @@ model_check(struct world *world)
 		assert_int_equal(world->objects[2 * i], world->model[i] != NULL);
 		world->objects[2 * i] = 0;
 	}
+	struct numtable_walk walk = numtable_walk_begin(&world->table);
+	for (size_t i = 0; i < NUMBERS; i++) {
+		if (world->model[i] != NULL)
+			assert_ptr_equal(numtable_walk_next(&walk), world->model[i]);
+	}
+	assert_null(numtable_walk_next(&walk));
+	numtable_walk_end(&walk);
 	for (size_t i = 0, page = 0; i < NUMBERS; i++) {
 		uint64_t number = world->first + i;
 		if (i == 0 || number % PAGE == 0)
@@ -171,6 +178,9 @@ test_numtable__empty(void **state)
 	numtable_prefetch(&world->table, 7);
 	assert_null(numtable_get(&world->table, 0));
 	assert_null(numtable_remove(&world->table, 7));
+	struct numtable_walk walk = numtable_walk_begin(&world->table);
+	assert_null(numtable_walk_next(&walk));
+	assert_null(numtable_walk_next(&walk));
 	numtable_reserve(&world->table, NUMBERS);
 	model_add(world, 7);
 	numtable_prefetch(&world->table, 7);

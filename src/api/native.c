@@ -39,6 +39,7 @@ enum taken {
 	TAKEN_NOT_ROOM, /* the port is full */
 	TAKEN_NOT_OWED, /* its answer has to wait for earlier ones */
 	TAKEN_LAST,     /* and nothing after it */
+	TAKEN_NONE,     /* there was none */
 };
 
 void
@@ -388,14 +389,32 @@ take_message(struct native *native, struct bytes frame)
 	return take_open(native, envelope, text_bad);
 }
 
-static enum taken
-native_take(struct native *native, struct bytes frame)
+/* Frames that became commands at once, in a row. They are decoded together: a command's way through
+ * engine and log takes more code than the processor keeps at hand, so that what decodes them would
+ * have to be fetched again for each. */
+#define AHEAD_MAX 8u
+
+struct ahead {
+	struct straight straights[AHEAD_MAX];
+	size_t sizes[AHEAD_MAX]; /* of their frames, with the header */
+	unsigned count;
+	unsigned taken;
+};
+
+static void
+look_ahead(const struct native *native, struct ahead *ahead)
 {
-	struct straight straight;
-	arena_reset(native->arena);
-	if (native->state == NATIVE_OPEN && straight_decode(frame, &straight))
-		return take_straight(native, &straight);
-	return take_message(native, frame);
+	struct bytes rest = buf_bytes(&native->conn->input), frame;
+	ahead->count = ahead->taken = 0;
+	if (native->state != NATIVE_OPEN)
+		return;
+	while (ahead->count < AHEAD_MAX &&
+	    frame_next(rest, FROE_MESSAGE_BYTES_MAX, &frame) == FRAME_WHOLE &&
+	    straight_decode(frame, &ahead->straights[ahead->count])) {
+		size_t size = FRAME_HEADER_SIZE + frame.size;
+		ahead->sizes[ahead->count++] = size;
+		rest = bytes_of(rest.data + size, rest.size - size);
+	}
 }
 
 /* --------------------------------------------------------------------------------- steps */
@@ -425,39 +444,64 @@ native_next(const struct native *native, struct bytes *ret_frame)
 	return frame_next(buf_bytes(&native->conn->input), max, ret_frame);
 }
 
+/* The next frame, which is none of those that become commands at once. TAKEN_NONE: there is none,
+ * or none any more. */
+static enum taken
+native_take(struct native *native, size_t *ret_size)
+{
+	struct bytes frame = {0};
+	enum frame_result result = native_next(native, &frame);
+	*ret_size = FRAME_HEADER_SIZE + frame.size;
+	switch (result) {
+	case FRAME_MORE:
+		if (native->conn->ended)
+			native_end(native, CONN_CLOSE_PEER);
+		return TAKEN_NONE;
+	case FRAME_EMPTY:
+		native_break(native, FROE_PROTOCOL, "a frame of 0 bytes");
+		return TAKEN_NONE;
+	case FRAME_TOO_LARGE:
+		native_break(native, FROE_TOO_LARGE,
+		    "a frame of %u bytes; here at most %u are taken",
+		    le32_load(buf_bytes(&native->conn->input).data),
+		    native->state == NATIVE_HELLO ? FROE_HELLO_BYTES_MAX : FROE_MESSAGE_BYTES_MAX);
+		return TAKEN_NONE;
+	case FRAME_WHOLE:
+		break;
+	}
+	arena_reset(native->arena);
+	return take_message(native, frame);
+}
+
+static enum taken
+native_take_next(struct native *native, struct ahead *ahead, size_t *ret_size)
+{
+	if (ahead->taken == ahead->count)
+		look_ahead(native, ahead);
+	if (ahead->taken == ahead->count)
+		return native_take(native, ret_size);
+	*ret_size = ahead->sizes[ahead->taken];
+	return take_straight(native, &ahead->straights[ahead->taken++]);
+}
+
 static enum api_progress
 native_step_frames(struct native *native)
 {
-	struct buf *input = &native->conn->input;
+	struct ahead ahead;
+	ahead.count = ahead.taken = 0;
 	for (unsigned i = 0; native_reads(native); i++) {
-		struct bytes frame;
+		size_t size;
 		if (i == NATIVE_FRAMES_MAX)
 			return API_AGAIN;
-		switch (native_next(native, &frame)) {
-		case FRAME_MORE:
-			if (native->conn->ended)
-				native_end(native, CONN_CLOSE_PEER);
+		enum taken taken = native_take_next(native, &ahead, &size);
+		if (taken == TAKEN_NONE)
 			return API_IDLE;
-		case FRAME_EMPTY:
-			native_break(native, FROE_PROTOCOL, "a frame of 0 bytes");
-			return API_IDLE;
-		case FRAME_TOO_LARGE:
-			native_break(native, FROE_TOO_LARGE,
-			    "a frame of %u bytes; here at most %u are taken",
-			    le32_load(buf_bytes(input).data),
-			    native->state == NATIVE_HELLO ? FROE_HELLO_BYTES_MAX
-							  : FROE_MESSAGE_BYTES_MAX);
-			return API_IDLE;
-		case FRAME_WHOLE:
-			break;
-		}
-		enum taken taken = native_take(native, frame);
 		if (taken == TAKEN_NOT_ROOM)
 			return API_BLOCKED;
 		native->owes = taken == TAKEN_NOT_OWED;
 		if (native->owes)
 			return API_IDLE; /* each answer steps it again */
-		buf_pop(input, FRAME_HEADER_SIZE + frame.size);
+		buf_pop(&native->conn->input, size);
 		conn_count(&native->conn->set->count.requests, 1);
 		if (!native_pass_credit(native))
 			return API_BLOCKED;

@@ -14,7 +14,8 @@ struct hash128 {
 };
 
 uint64_t hash64(const void *data, size_t size, uint64_t seed);
-uint64_t hash64_32(const void *data, uint64_t seed); /* the same of 32 bytes */
+/* The same, seeded with the hash of the 32 bytes of a head. */
+uint64_t hash64_headed(const void *head, const void *data, size_t size, uint64_t seed);
 struct hash128 hash128(const void *data, size_t size);
 
 #define HASH_GOLDEN UINT64_C(0x9e3779b97f4a7c15) /* 2^64 divided by the golden ratio; odd */

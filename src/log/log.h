@@ -177,10 +177,10 @@ bool log_has_room(const struct log *log, size_t bytes);
 /* The same, but that a full disk is no reason against it as long as the segment has a place. */
 bool log_has_place(const struct log *log, size_t bytes);
 
-/* Where the records of the next step will lie, if they take no more than so many bytes: each with
+/* Where the records of the next step will lie, if they take no more than *ret_room bytes: each with
  * LOG_RECORD_HEADER_BYTES before its body and the next one log_record_span() behind it. A body that
  * was written there is not copied by log_append(). NULL: that is not known yet. */
-uint8_t *log_tail(struct log *log, size_t bytes);
+uint8_t *log_tail(struct log *log, size_t *ret_room);
 
 /* Appends one step to the frame being built. Cannot fail: ask log_has_room() first (asserted).
  * Fills places[i] for each entry when places is not NULL. */

@@ -28,7 +28,7 @@
 struct resolver_head {
 	uint64_t event_seq;
 	uint64_t time_ns;
-	uint16_t type;
+	uint64_t type;
 };
 
 /* A struct log_place, without the gap at its end: there are some millions. */
@@ -62,6 +62,7 @@ struct resolver {
 	struct stock stock;
 	uint8_t *cache;
 	size_t cache_bytes;
+	size_t record_bytes_max; /* with its head: what is cached at all; 0: nothing is */
 	uint64_t head;   /* position of the next byte */
 	size_t cache_at; /* where in the ring that is */
 	uint64_t *positions;
@@ -103,6 +104,7 @@ resolver_open(size_t cache_bytes)
 	stock_init(&resolver->stock);
 	numtable_init(&resolver->runs, &resolver->stock);
 	resolver->cache_bytes = cache_bytes;
+	resolver->record_bytes_max = cache_bytes / 2;
 	resolver->cache = cache_bytes > 0 ? mem_table(cache_bytes, 1) : NULL;
 	resolver->head = CACHE_START;
 	resolver->cache_at = CACHE_START;
@@ -267,10 +269,9 @@ position_of(const struct resolver *resolver, uint64_t event_seq)
 static void
 cache_push(struct resolver *resolver, uint64_t event_seq, const struct log_entry *entry)
 {
-	struct resolver_head head = {
-	    .event_seq = event_seq, .time_ns = entry->time_ns, .type = entry->type};
+	struct resolver_head head = {event_seq, entry->time_ns, entry->type};
 	size_t size = sizeof(head) + entry->body.size;
-	if (resolver->cache == NULL || size > resolver->cache_bytes / 2)
+	if (size > resolver->record_bytes_max)
 		return;
 	if (resolver->cache_bytes - resolver->cache_at < size) {
 		resolver->head += resolver->cache_bytes - resolver->cache_at;
@@ -417,7 +418,7 @@ resolver_record(struct resolver *resolver, uint64_t run_key, uint32_t run_event_
 	if (body == NULL)
 		return false;
 	*ret_record = (struct resolver_record){
-	    .type = head.type,
+	    .type = (uint16_t)head.type,
 	    .time_ns = head.time_ns,
 	    .body = bytes_of(body, place.size - LOG_RECORD_HEADER_BYTES),
 	};

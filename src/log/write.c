@@ -314,36 +314,43 @@ log_has_room(const struct log *log, size_t bytes)
 }
 
 uint8_t *
-log_tail(struct log *log, size_t bytes)
+log_tail(struct log *log, size_t *ret_room)
 {
 	struct log_frame *frame = log->building;
-	if (frame == NULL || frame->capacity - frame->used < bytes)
+	if (frame == NULL)
 		return NULL;
+	*ret_room = frame->capacity - frame->used;
 	return frame->bytes + frame->header.header_bytes + frame->used;
 }
 
+/* All of a step: `span` is what its entries take. */
 static void
-frame_append(struct log *log, struct log_frame *frame, const struct log_entry *entry,
-    struct log_place *place)
+frame_append(struct log *log, struct log_frame *frame, const struct log_entry *entries,
+    size_t count, size_t span, struct log_place *places)
 {
 	uint64_t event_seq = log->chain.event_next + frame->records;
-	if (plant(EVENT_SKIPPED) && log->stats.records % 64 == 63)
-		event_seq++;
-	size_t at = frame->header.header_bytes + frame->used;
-	size_t span = rec_entry_span(entry);
+	size_t begin = frame->header.header_bytes + frame->used;
+	uint8_t *at = frame->bytes + begin;
+	uint64_t lsn = frame->segment->header.no << 32 | (frame->offset + begin);
 	froe_assert(span <= frame->capacity - frame->used);
-	rec_encode(frame->bytes + at, entry, event_seq);
+	for (size_t i = 0; i < count; i++) {
+		const struct log_entry *entry = &entries[i];
+		size_t entry_span = rec_entry_span(entry);
+		uint64_t seq = event_seq + i;
+		if (plant(EVENT_SKIPPED) && (log->stats.records + i) % 64 == 63)
+			seq++;
+		rec_encode(at, entry, seq);
+		if (places != NULL)
+			places[i] = (struct log_place){.lsn.v = lsn,
+			    .event_seq = seq,
+			    .size = LOG_RECORD_HEADER_BYTES + (uint32_t)entry->body.size};
+		at += entry_span;
+		lsn += entry_span;
+	}
 	frame->used += span;
-	frame->records++;
-	log->stats.records++;
+	frame->records += (uint32_t)count;
+	log->stats.records += count;
 	log->stats.bytes_records += span;
-	if (place == NULL)
-		return;
-	*place = (struct log_place){
-	    .lsn.v = frame->segment->header.no << 32 | (frame->offset + at),
-	    .event_seq = event_seq,
-	    .size = LOG_RECORD_HEADER_BYTES + (uint32_t)entry->body.size,
-	};
 }
 
 /* The frame that takes a step of so many bytes. */
@@ -375,8 +382,7 @@ log_append(struct log *log, uint64_t now_ns, const struct log_entry *entries, si
 	froe_assert(span <= log->step_bytes_max); /* no reader takes it */
 	struct log_frame *frame = frame_for(log, now_ns, span);
 	frame->header.time_ns = now_ns;
-	for (size_t i = 0; i < count; i++)
-		frame_append(log, frame, &entries[i], places != NULL ? &places[i] : NULL);
+	frame_append(log, frame, entries, count, span, places);
 	failpoint_pass(FAILPOINT_commit_appended);
 }
 

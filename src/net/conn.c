@@ -396,6 +396,24 @@ conn_trim(struct buf *buf)
 		buf_release(buf);
 }
 
+/* The same of one at work, which held so much since it was empty last. */
+static void
+conn_trim_used(struct buf *buf, size_t filled)
+{
+	if (filled < buf->capacity / 4 || buf->capacity > CONN_BUFFER_BUSY)
+		conn_trim(buf);
+}
+
+/* What has come was taken. */
+static void
+conn_trim_input(struct conn *conn)
+{
+	if (buf_used(&conn->input) > 0 || conn->input_filled == 0)
+		return;
+	conn_trim_used(&conn->input, conn->input_filled);
+	conn->input_filled = 0;
+}
+
 struct buf *
 conn_output(struct conn *conn)
 {
@@ -458,8 +476,7 @@ conn_fold_send(struct conn *conn)
 	size_t filled = sending->size; /* since it was empty */
 	buf_pop(sending, (size_t)conn->send_result);
 	conn_count(&conn->set->count.sent_bytes, (uint64_t)conn->send_result);
-	if (filled < sending->capacity / 4 || sending->capacity > CONN_BUFFER_BUSY)
-		conn_trim(sending);
+	conn_trim_used(sending, filled);
 	conn_send(conn);
 }
 
@@ -489,8 +506,10 @@ conn_fold_timers(struct conn *conn)
 		conn_timer_start(conn, CONN_TIMER_IDLE);
 		if (buf_used(&conn->input) == 0)
 			buf_release(&conn->input);
-		if (conn_output_used(conn) == 0)
-			buf_release(&conn->outputs[conn->filling]);
+		if (conn_output_used(conn) == 0) { /* no send is under way, then */
+			buf_release(&conn->outputs[0]);
+			buf_release(&conn->outputs[1]);
+		}
 		if (conn->tls != NULL)
 			tls_trim(conn->tls, 0);
 	}
@@ -508,6 +527,8 @@ conn_step(struct conn *conn)
 		conn_abort(conn, CONN_CLOSE_RESET);
 	else if (conn->tls != NULL)
 		conn_decrypt(conn);
+	if (conn->input_filled < buf_used(&conn->input))
+		conn->input_filled = buf_used(&conn->input);
 }
 
 static void
@@ -565,7 +586,7 @@ conn_settle(struct conn *conn)
 	case CONN_HTTP:
 	case CONN_HTTP2:
 	case CONN_FLUSHING:
-		conn_trim(&conn->input);
+		conn_trim_input(conn);
 		conn_settle_receive(conn);
 		if (conn->tls != NULL)
 			tls_trim(conn->tls, CONN_BUFFER_KEPT);

@@ -41,8 +41,9 @@
 #define CONN_INPUT_HIGH ((size_t)64 << 10)
 /* An empty buffer larger than this is given back, */
 #define CONN_BUFFER_KEPT ((size_t)16 << 10)
-/* but not an output up to this, of which a quarter was used: it would only grow again. */
-#define CONN_BUFFER_BUSY ((size_t)256 << 10)
+/* but not one up to this, of which a quarter was used: it would only grow again. Once the other
+ * side is silent, it is. */
+#define CONN_BUFFER_BUSY CONN_OUTPUT_HIGH
 
 #define CONN_HEAD_MS 5000u  /* handshake, or the head of an HTTP request, complete */
 #define CONN_STALL_MS 10000u /* a send without progress */
@@ -154,6 +155,7 @@ struct conn {
 	struct io_op receive;
 	struct io_op send;
 	struct buf input;
+	size_t input_filled; /* the most it held since it was empty last */
 	struct buf outputs[2];
 	uint8_t filling;      /* index of the output being filled; the other one is being sent */
 	struct list ready;

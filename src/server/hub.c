@@ -461,10 +461,11 @@ run_refused(struct hub *hub, const struct hub_conn *conn, const struct api_comma
 static bool
 hub_engine_command(struct hub *hub, struct hub_conn *conn, const struct api_command *command)
 {
-	struct eng_command engine = command->engine;
+	struct eng_command engine;
 	struct eng_start *starts = NULL;
 	if (!command_fits(hub, conn, command))
 		return true;
+	mem_assign(&engine, &command->engine, sizeof(engine));
 	engine.origin = command->origin;
 	engine.tenant = conn->tenant;
 	engine.actor = bytes_text(conn->actor);

@@ -14,26 +14,32 @@
 /* Buffers that have grown beyond this are given back when they are empty. */
 #define BUF_BYTES_KEPT ((size_t)1 << 20)
 
-static void
-item_push(struct hub *hub, const struct hub_item *item)
+/* What an item takes with its bytes: each lies at a multiple of eight. */
+static inline size_t
+item_span(size_t size)
 {
-	memcpy(buf_reserve(&hub->outbox, sizeof(*item)), item, sizeof(*item));
+	return (sizeof(struct hub_item) + size + 7) & ~(size_t)7;
+}
+
+/* At the end, to be filled in. */
+static inline struct hub_item *
+item_new(struct hub *hub, uint64_t frame, enum hub_item_kind kind)
+{
+	struct hub_item *item = (void *)buf_reserve(&hub->outbox, sizeof(*item));
+	*item = (struct hub_item){.frame = frame, .kind = kind};
 	buf_commit(&hub->outbox, sizeof(*item));
+	return item;
 }
 
 size_t
 hub_item_begin(struct hub *hub, uint64_t frame, const struct eng_origin *origin, uint32_t number,
     bool late)
 {
-	struct hub_item item = {
-	    .frame = frame,
-	    .kind = HUB_ITEM_EFFECT,
-	    .number = number,
-	    .conn = origin->conn,
-	    .request = origin->request,
-	    .late = late,
-	};
-	item_push(hub, &item);
+	struct hub_item *item = item_new(hub, frame, HUB_ITEM_EFFECT);
+	item->number = number;
+	item->conn = origin->conn;
+	item->request = origin->request;
+	item->late = late;
 	return buf_used(&hub->outbox);
 }
 
@@ -41,16 +47,17 @@ void
 hub_item_end(struct hub *hub, size_t begun)
 {
 	uint8_t *body = hub->outbox.data + hub->outbox.head + begun;
-	size_t size = buf_used(&hub->outbox) - begun;
-	memcpy(body - sizeof(struct hub_item) + offsetof(struct hub_item, size), &size,
-	    sizeof(size));
+	struct hub_item *item = (void *)(body - sizeof(*item));
+	item->size = buf_used(&hub->outbox) - begun;
+	size_t rest = item_span(item->size) - sizeof(*item) - item->size;
+	buf_reserve(&hub->outbox, rest);
+	buf_commit(&hub->outbox, rest);
 }
 
 void
 hub_item_object(struct hub *hub, uint64_t frame, enum hub_item_kind kind, void *object)
 {
-	struct hub_item item = {.frame = frame, .kind = kind, .object = object};
-	item_push(hub, &item);
+	item_new(hub, frame, kind)->object = object;
 }
 
 void
@@ -66,14 +73,10 @@ void
 hub_item_close(struct hub *hub, uint64_t frame, uint64_t conn, uint32_t number,
     const ProtobufCMessage *message)
 {
-	struct hub_item item = {
-	    .frame = frame,
-	    .kind = HUB_ITEM_EFFECT,
-	    .number = number,
-	    .conn = conn,
-	    .close = true,
-	};
-	item_push(hub, &item);
+	struct hub_item *item = item_new(hub, frame, HUB_ITEM_EFFECT);
+	item->number = number;
+	item->conn = conn;
+	item->close = true;
 	size_t begun = buf_used(&hub->outbox);
 	message_push(message, &hub->outbox);
 	hub_item_end(hub, begun);
@@ -112,13 +115,13 @@ item_free(struct hub *hub, const struct hub_item *item)
 }
 
 static void
-effect_release(struct hub *hub, const struct hub_item *item, const uint8_t *bytes)
+effect_release(struct hub *hub, const struct hub_item *item)
 {
 	struct api_effect effect = {
 	    .conn = item->conn,
 	    .request = item->request,
 	    .number = item->number,
-	    .packed = bytes_of(bytes, item->size),
+	    .packed = bytes_of(item + 1, item->size),
 	    .close = item->close,
 	    .late = item->late,
 	};
@@ -130,11 +133,11 @@ effect_release(struct hub *hub, const struct hub_item *item, const uint8_t *byte
 }
 
 static void
-item_release(struct hub *hub, const struct hub_item *item, const uint8_t *bytes)
+item_release(struct hub *hub, const struct hub_item *item)
 {
 	switch (item->kind) {
 	case HUB_ITEM_EFFECT:
-		effect_release(hub, item, bytes);
+		effect_release(hub, item);
 		return;
 	case HUB_ITEM_PUSH:
 		if (((struct hub_push *)item->object)->kind == HUB_PUSH_DISPATCH)
@@ -154,9 +157,9 @@ hub_buf_shrink(struct buf *buf)
 		buf_release(buf);
 }
 
-/* The oldest item, out of `releasing`. Its bytes lie there until the next one is asked for. */
-static bool
-item_next(struct hub *hub, struct hub_item *ret_item, const uint8_t **ret_bytes)
+/* The oldest item; NULL: there is none. */
+static const struct hub_item *
+item_first(struct hub *hub)
 {
 	struct buf *from = &hub->releasing;
 	if (buf_used(from) == 0) {
@@ -164,27 +167,25 @@ item_next(struct hub *hub, struct hub_item *ret_item, const uint8_t **ret_bytes)
 		*from = hub->outbox;
 		hub->outbox = empty;
 		if (buf_used(from) == 0)
-			return false;
+			return NULL;
 	}
-	memcpy(ret_item, from->data + from->head, sizeof(*ret_item));
-	*ret_bytes = from->data + from->head + sizeof(*ret_item);
-	return true;
+	return (const void *)(from->data + from->head);
 }
 
+/* It lies there until the next one is asked for. */
 static void
 item_pop(struct hub *hub, const struct hub_item *item)
 {
-	buf_pop(&hub->releasing, sizeof(*item) + item->size);
+	buf_pop(&hub->releasing, item_span(item->size));
 }
 
 static void
 release_items(struct hub *hub, uint64_t durable)
 {
-	struct hub_item item;
-	const uint8_t *bytes;
-	while (item_next(hub, &item, &bytes) && item.frame <= durable) {
-		item_pop(hub, &item);
-		item_release(hub, &item, bytes);
+	const struct hub_item *item;
+	while ((item = item_first(hub)) != NULL && item->frame <= durable) {
+		item_pop(hub, item);
+		item_release(hub, item);
 	}
 }
 
@@ -218,11 +219,10 @@ hub_idle(const struct hub *hub)
 void
 hub_outbox_release(struct hub *hub)
 {
-	struct hub_item item;
-	const uint8_t *bytes;
-	while (item_next(hub, &item, &bytes)) {
-		item_pop(hub, &item);
-		item_free(hub, &item);
+	const struct hub_item *item;
+	while ((item = item_first(hub)) != NULL) {
+		item_pop(hub, item);
+		item_free(hub, item);
 	}
 	buf_release(&hub->releasing);
 	buf_release(&hub->outbox);

@@ -18,7 +18,8 @@
 struct hub_push *
 hub_push_new(struct hub *hub, enum hub_push_kind kind, uint64_t conn)
 {
-	struct hub_push *push = stock_zalloc(&hub->stock, sizeof(*push));
+	struct hub_push *push = stock_alloc(&hub->stock, sizeof(*push));
+	mem_zero(push, sizeof(*push));
 	push->kind = kind;
 	push->conn = conn;
 	return push;

@@ -23,7 +23,8 @@ hub_watch_refused(const struct hub_conn *conn, uint64_t request)
 static struct hub_watch *
 watch_new(struct hub *hub, struct hub_conn *conn, uint64_t request)
 {
-	struct hub_watch *watch = stock_zalloc(&hub->stock, sizeof(*watch));
+	struct hub_watch *watch = stock_alloc(&hub->stock, sizeof(*watch));
+	mem_zero(watch, sizeof(*watch));
 	watch->conn = conn;
 	watch->request = request;
 	froe_assert(recent_add(&conn->requests, request, watch));

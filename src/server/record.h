@@ -15,6 +15,7 @@
 #define SERVER_RECORD_H
 
 #include "base/arena.h"
+#include "base/varint.h"
 #include "engine/engine.h"
 #include "log/log.h"
 
@@ -23,8 +24,39 @@
 /* Types from here on may be skipped by a reader that does not know them. */
 #define RECORD_TYPE_OPTIONAL 0x8000u
 
+/* Of a body: tag and value of a number; tag and length of bytes; an id. */
+#define RECORD_NUMBER_BYTES_MAX ((size_t)(2 + VARINT_BYTES_MAX))
+#define RECORD_HEAD_BYTES_MAX ((size_t)(2 + 5))
+#define RECORD_UUID_BYTES_MAX (RECORD_HEAD_BYTES_MAX + sizeof(struct uuid))
+/* The types that every run has are of so many numbers at most. */
+#define RECORD_NUMBERS_MAX 8u
+
+size_t record_size_max_by_table(const struct eng_event *event);
+size_t record_list_size_max(const struct bytes *items, uint32_t count);
+
+/* No less than the body's size. */
+static inline size_t
+record_size_max(const struct eng_event *event)
+{
+	size_t numbers = RECORD_NUMBERS_MAX * RECORD_NUMBER_BYTES_MAX;
+	unsigned type = event->type; /* most are of the table */
+	switch (type) {
+	case ENG_EV_RUN_STARTED:
+		return numbers + 2 * RECORD_UUID_BYTES_MAX + 3 * RECORD_HEAD_BYTES_MAX +
+		    event->payload.size + event->child_key.size + event->key.size +
+		    record_list_size_max(event->metadata, event->metadata_count);
+	case ENG_EV_TASK_COMPLETED:
+		return numbers + RECORD_HEAD_BYTES_MAX + event->payload.size;
+	case ENG_EV_TASK_QUEUED:
+	case ENG_EV_TASK_ASSIGNED:
+	case ENG_EV_RUN_CLOSED:
+		return numbers;
+	default:
+		return record_size_max_by_table(event);
+	}
+}
+
 /* Writes the body, of record_size_max() bytes at most; returns its end. */
-size_t record_size_max(const struct eng_event *event);
 uint8_t *record_store(const struct eng_event *event, uint8_t *to);
 
 /* Appends the body to a buffer; returns its size. */

@@ -9,11 +9,6 @@
 
 #include "base/message.h"
 
-/* Tag and value of a number; tag and length of bytes. */
-#define NUMBER_BYTES_MAX (2 + VARINT_BYTES_MAX)
-#define HEAD_BYTES_MAX (2 + 5)
-#define UUID_BYTES_MAX (HEAD_BYTES_MAX + sizeof(struct uuid))
-
 static inline uint8_t *
 store_number(uint8_t *to, unsigned field, uint64_t value)
 {
@@ -49,19 +44,16 @@ store_list(uint8_t *to, unsigned field, const struct bytes *items, uint32_t coun
 	return to;
 }
 
-static size_t
-list_size_max(const struct bytes *items, uint32_t count)
+size_t
+record_list_size_max(const struct bytes *items, uint32_t count)
 {
 	size_t size = 0;
 	for (uint32_t i = 0; i < count; i++)
-		size += HEAD_BYTES_MAX + items[i].size;
+		size += RECORD_HEAD_BYTES_MAX + items[i].size;
 	return size;
 }
 
 /* ------------------------------------------------------------------------- what every run has */
-
-/* A type that is written out has so many numbers at most. */
-#define NUMBERS_MAX 8u
 
 static uint8_t *
 store_run_started(uint8_t *to, const struct eng_event *event)
@@ -158,15 +150,15 @@ field_size_max(const struct eng_event *event, const struct record_member *member
 	switch (member->kind) {
 	case MEMBER_U32:
 	case MEMBER_U64:
-		return NUMBER_BYTES_MAX;
+		return RECORD_NUMBER_BYTES_MAX;
 	case MEMBER_UUID:
 	case MEMBER_UUID_IF:
-		return UUID_BYTES_MAX;
+		return RECORD_UUID_BYTES_MAX;
 	case MEMBER_BYTES:
-		return HEAD_BYTES_MAX + ((const struct bytes *)from)->size;
+		return RECORD_HEAD_BYTES_MAX + ((const struct bytes *)from)->size;
 	case MEMBER_LIST:
 		list = list_of(event, member);
-		return list_size_max(list.items, list.count);
+		return record_list_size_max(list.items, list.count);
 	}
 	froe_never("a member has a kind");
 }
@@ -190,8 +182,8 @@ store_by_table(uint8_t *to, const struct eng_event *event)
 	return to;
 }
 
-static size_t
-size_max_by_table(const struct eng_event *event)
+size_t
+record_size_max_by_table(const struct eng_event *event)
 {
 	const ProtobufCMessageDescriptor *descriptor = descriptor_of(event);
 	size_t size = 0;
@@ -201,26 +193,6 @@ size_max_by_table(const struct eng_event *event)
 }
 
 /* -------------------------------------------------------------------------------- both of them */
-
-size_t
-record_size_max(const struct eng_event *event)
-{
-	unsigned type = event->type; /* most are of the table */
-	switch (type) {
-	case ENG_EV_RUN_STARTED:
-		return NUMBERS_MAX * NUMBER_BYTES_MAX + 2 * UUID_BYTES_MAX +
-		    3 * HEAD_BYTES_MAX + event->payload.size + event->child_key.size +
-		    event->key.size + list_size_max(event->metadata, event->metadata_count);
-	case ENG_EV_TASK_COMPLETED:
-		return 2 * NUMBER_BYTES_MAX + HEAD_BYTES_MAX + event->payload.size;
-	case ENG_EV_TASK_QUEUED:
-	case ENG_EV_TASK_ASSIGNED:
-	case ENG_EV_RUN_CLOSED:
-		return NUMBERS_MAX * NUMBER_BYTES_MAX;
-	default:
-		return size_max_by_table(event);
-	}
-}
 
 uint8_t *
 record_store(const struct eng_event *event, uint8_t *to)

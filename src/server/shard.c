@@ -222,23 +222,18 @@ step_size_max(const struct eng_output *output)
 	return size;
 }
 
-/* All events of the step go into one frame. They are encoded where they will lie there, if that is
- * known. */
-static void
-step_append(struct shard *shard, const struct eng_output *output)
+/* The step's events as entries, with their bodies where they would lie from `at` on. False: that
+ * there is room for them in so many bytes is not sure. */
+static bool
+step_encode(const struct eng_output *output, struct log_entry *entry, uint8_t *at, size_t room)
 {
-	size_t count = output->event_count, size_max = step_size_max(output);
-	step_reserve(shard, count);
-	buf_reset(&shard->bodies);
-	uint8_t *at = log_tail(shard->log, size_max);
-	if (at == NULL)
-		at = buf_reserve(&shard->bodies, size_max);
-	const uint8_t *end = at + size_max;
-	for (size_t i = 0; i < count; i++) {
-		const struct eng_event *event = &output->events[i];
+	const struct eng_event *event = output->events, *end = event + output->event_count;
+	for (; event < end; event++, entry++) {
+		if (log_record_span(record_size_max(event)) > room)
+			return false;
 		uint8_t *body = at + LOG_RECORD_HEADER_BYTES;
 		size_t size = (size_t)(record_store(event, body) - body);
-		shard->entries[i] = (struct log_entry){
+		*entry = (struct log_entry){
 		    .type = (uint16_t)event->type,
 		    .flags = record_flags(event->type),
 		    .run_event_no = event->run_event_no,
@@ -246,8 +241,27 @@ step_append(struct shard *shard, const struct eng_output *output)
 		    .time_ns = event->time_ns,
 		    .body = bytes_of(body, size),
 		};
-		at += log_record_span(size);
-		froe_assert(at <= end);
+		size_t span = log_record_span(size);
+		froe_assert(span <= room);
+		at += span;
+		room -= span;
+	}
+	return true;
+}
+
+/* All events of the step go into one frame. They are encoded where they will lie there, if that is
+ * known. */
+static void
+step_append(struct shard *shard, const struct eng_output *output)
+{
+	size_t count = output->event_count, room = 0;
+	step_reserve(shard, count);
+	uint8_t *at = log_tail(shard->log, &room);
+	if (at == NULL || !step_encode(output, shard->entries, at, room)) {
+		room = step_size_max(output);
+		buf_reset(&shard->bodies);
+		at = buf_reserve(&shard->bodies, room);
+		froe_assert(step_encode(output, shard->entries, at, room));
 	}
 	log_append(shard->log, shard->clock.now_ns, shard->entries, count, shard->places);
 	step_resolve(shard, count);
@@ -300,9 +314,9 @@ shard_step(struct shard *shard, struct eng_command *command)
 	if (shard->noting && log_segment(shard->log) != segment)
 		shard_note(shard, segment, digest, output->event_count);
 	uint64_t frame = log_tail_seq(shard->log);
-	for (size_t i = 0; i < output->event_count; i++)
-		shard->hooks.event(
-		    shard->hooks.context, &output->events[i], &shard->places[i], frame);
+	const struct log_place *place = shard->places;
+	for (size_t i = 0; i < output->event_count; i++, place++)
+		shard->hooks.event(shard->hooks.context, &output->events[i], place, frame);
 	for (size_t i = 0; i < output->effect_count; i++) {
 		bool early = plant(DISPATCH_EARLY) && output->effects[i].type == ENG_EFF_DISPATCH;
 		shard->hooks.effect(shard->hooks.context, &output->effects[i], frame - early);

@@ -1,242 +1,5 @@
-/*
- * Scripted conversations with one session, over a network and a clock that the test moves. The port
- * keeps clones of what is posted; the test plays the shard.
- */
-#include "api/native.h"
-
-#include "api/envelope.h"
-#include "api/wire.h"
-#include "base/duration.h"
-#include "base/mem.h"
-#include "net/frame.h"
-#include "net_fake.h"
-
-#include "proto/native.pb-c.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-#define HANDLE UINT64_C(0x0100000005000007)
-#define POSTED_MAX 8192
-
-struct world {
-	struct fake fake;
-	struct conn_set set;
-	struct conn conn;
-	struct native native;
-	struct arena arena;
-	struct api_port port;
-	struct api_command *posted[POSTED_MAX];
-	size_t posted_count;
-	size_t room; /* how many more the port takes */
-	enum api_progress progress;
-};
-
-static bool
-world_post(struct api_port *port, const struct api_command *command)
-{
-	struct world *w = container_of(port, struct world, port);
-	if (w->room == 0)
-		return false;
-	w->room--;
-	assert_int_equal(command->origin.conn, HANDLE);
-	assert_true(w->posted_count < POSTED_MAX);
-	w->posted[w->posted_count++] = api_command_clone(command);
-	return true;
-}
-
-static void
-settle(struct world *w)
-{
-	struct list *node;
-	while ((node = list_pop(&w->set.ready)) != NULL) {
-		conn_step(&w->conn);
-		if (w->conn.state == CONN_OPENING &&
-		    buf_used(&w->conn.input) >= FRAME_PREFACE_SIZE) {
-			conn_serve(&w->conn, CONN_NATIVE);
-			native_open(&w->native, &w->conn, &w->port, &w->arena, HANDLE);
-		}
-		if (w->conn.state != CONN_OPENING)
-			w->progress = native_step(&w->native);
-		if (conn_ending(&w->conn) && w->native.conn != NULL)
-			native_close(&w->native);
-		conn_settle(&w->conn);
-		if (w->progress == API_AGAIN)
-			conn_ready(&w->conn);
-	}
-	while ((node = list_pop(&w->set.output)) != NULL)
-		conn_send(container_of(node, struct conn, output));
-}
-
-static struct world *
-world_new(void)
-{
-	struct world *w = mem_zalloc(sizeof(*w));
-	fake_init(&w->fake);
-	conn_set_init(&w->set, &w->fake.io);
-	arena_init(&w->arena, WIRE_ARENA_BYTES_MAX);
-	w->port.post = world_post;
-	w->room = SIZE_MAX;
-	conn_open(&w->conn, &w->set, FAKE_SOCKET, bytes_of(NULL, 0));
-	settle(w);
-	return w;
-}
-
-static void
-world_free(struct world *w)
-{
-	conn_abort(&w->conn, CONN_CLOSE_DONE);
-	for (int i = 0; i < 4 && w->conn.state != CONN_CLOSED; i++) {
-		settle(w);
-		fake_turn(&w->fake);
-	}
-	assert_int_equal(w->conn.state, CONN_CLOSED);
-	conn_release(&w->conn);
-	native_release(&w->native);
-	for (size_t i = 0; i < w->posted_count; i++)
-		mem_free(w->posted[i]);
-	arena_release(&w->arena);
-	fake_release(&w->fake);
-	mem_free(w);
-}
-
-/* The client reads everything. */
-static void
-drain_wire(struct world *w)
-{
-	settle(w);
-	while (fake_take(&w->fake, SIZE_MAX) > 0)
-		settle(w);
-}
-
-static void
-feed(struct world *w, const void *data, size_t size)
-{
-	assert_true(fake_feed(&w->fake, data, size));
-	settle(w);
-}
-
-static void
-frame_of(struct buf *to, uint64_t request, Froe__Envelope__BodyCase kind, void *body)
-{
-	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
-	envelope.has_request = request != 0;
-	envelope.request = request;
-	envelope.body_case = kind;
-	envelope.hello = body; /* a union of pointers */
-	size_t size = froe__envelope__get_packed_size(&envelope);
-	le32_store(buf_reserve(to, 4), (uint32_t)size);
-	buf_commit(to, 4);
-	froe__envelope__pack(&envelope, buf_reserve(to, size));
-	buf_commit(to, size);
-}
-
-static void
-say(struct world *w, uint64_t request, Froe__Envelope__BodyCase kind, void *body)
-{
-	struct buf frame;
-	buf_init(&frame);
-	frame_of(&frame, request, kind, body);
-	feed(w, frame.data, frame.size);
-	buf_release(&frame);
-}
-
-/* The next message that the client has read; NULL: none. */
-static Froe__Envelope *
-hear(struct world *w)
-{
-	struct bytes frame;
-	drain_wire(w);
-	if (frame_next(buf_bytes(&w->fake.wire), UINT32_MAX, &frame) != FRAME_WHOLE)
-		return NULL;
-	Froe__Envelope *envelope = froe__envelope__unpack(NULL, frame.size, frame.data);
-	assert_non_null(envelope);
-	buf_pop(&w->fake.wire, frame.size + 4);
-	return envelope;
-}
-
-static void
-hear_error(struct world *w, uint64_t request, enum froe_err code, const char *field)
-{
-	Froe__Envelope *envelope = hear(w);
-	assert_non_null(envelope);
-	assert_int_equal(envelope->body_case, FROE__ENVELOPE__BODY_ERROR);
-	if (envelope->error->code != (uint32_t)code)
-		print_message("%s\n", envelope->error->text);
-	assert_int_equal(envelope->request, request);
-	assert_int_equal(envelope->error->code, code);
-	assert_string_equal(envelope->error->field, field);
-	froe__envelope__free_unpacked(envelope, NULL);
-}
-
-static void
-hear_number(struct world *w, uint64_t request, Froe__Envelope__BodyCase kind)
-{
-	Froe__Envelope *envelope = hear(w);
-	assert_non_null(envelope);
-	assert_int_equal(envelope->request, request);
-	assert_int_equal(envelope->body_case, kind);
-	froe__envelope__free_unpacked(envelope, NULL);
-}
-
-static void
-expect_ended(struct world *w, enum conn_close reason)
-{
-	drain_wire(w);
-	assert_null(hear(w));
-	assert_true(conn_ending(&w->conn));
-	assert_int_equal(w->conn.reason, reason);
-}
-
-static void
-deliver(struct world *w, uint64_t request, uint32_t number, const ProtobufCMessage *message)
-{
-	struct api_effect effect = {.conn = HANDLE, .request = request, .number = number,
-	    .message = message, .roles = ENG_ROLES_ALL};
-	native_deliver(&w->native, &effect);
-	settle(w);
-}
-
-static void
-say_hello(struct world *w, uint64_t window)
-{
-	Froe__Hello hello = FROE__HELLO__INIT;
-	hello.has_version = true;
-	hello.version = 1;
-	hello.has_push_window = true;
-	hello.push_window = window;
-	feed(w, FRAME_PREFACE, FRAME_PREFACE_SIZE);
-	say(w, 1, FROE__ENVELOPE__BODY_HELLO, &hello);
-}
-
-static struct world *
-world_welcome(uint64_t window)
-{
-	struct world *w = world_new();
-	Froe__Welcome welcome = FROE__WELCOME__INIT;
-	say_hello(w, window);
-	assert_int_equal(w->posted_count, 1);
-	deliver(w, 1, FROE__ENVELOPE__BODY_WELCOME, &welcome.base);
-	hear_number(w, 1, FROE__ENVELOPE__BODY_WELCOME);
-	return w;
-}
-
-static void
-say_heartbeat(struct world *w, uint64_t request)
-{
-	Froe__Heartbeat heartbeat = FROE__HEARTBEAT__INIT;
-	say(w, request, FROE__ENVELOPE__BODY_HEARTBEAT, &heartbeat);
-}
-
-static void
-deliver_done(struct world *w, uint64_t request)
-{
-	Froe__Done done = FROE__DONE__INIT;
-	deliver(w, request, FROE__ENVELOPE__BODY_DONE, &done.base);
-}
+/* Scripted conversations with one session. */
+#include "api_native_world.h"
 
 /* ----------------------------------------------------------------------------- handshake */
 
@@ -468,6 +231,89 @@ test_native__thousand_pipelined_in_one_piece(void **state)
 		hear_number(w, i + 2, FROE__ENVELOPE__BODY_DONE);
 	assert_int_equal(w->native.requests.count, 0);
 	assert_int_equal(w->native.owed_bytes, 0);
+	buf_release(&frames);
+	world_free(w);
+}
+
+static void
+start_frame(struct buf *frames, uint64_t request)
+{
+	Froe__RunStart start = FROE__RUN_START__INIT;
+	char input[32];
+	start.workflow = "w";
+	start.has_input = true;
+	start.input.len = (size_t)snprintf(input, sizeof(input), "{\"n\":%u}", (unsigned)request);
+	start.input.data = (uint8_t *)input;
+	frame_of(frames, request, FROE__ENVELOPE__BODY_RUN_START, &start);
+}
+
+static void
+expect_start(const struct api_command *command, uint64_t request)
+{
+	char input[32];
+	size_t size = (size_t)snprintf(input, sizeof(input), "{\"n\":%u}", (unsigned)request);
+	assert_int_equal(command->op, API_OP_ENGINE);
+	assert_int_equal(command->engine.type, ENG_CMD_RUN_START);
+	assert_int_equal(command->engine.run_start.input.size, size);
+	assert_memory_equal(command->engine.run_start.input.data, input, size);
+}
+
+/* Starts are decoded several at a time; some are not taken then, and others come between them. */
+static void
+test_native__starts_in_one_piece(void **state)
+{
+	(void)state;
+	struct world *w = world_welcome(0);
+	struct buf frames;
+	Froe__Heartbeat heartbeat = FROE__HEARTBEAT__INIT;
+	buf_init(&frames);
+	for (uint64_t i = 2; i < 102; i++) {
+		if (i % 11 == 0)
+			frame_of(&frames, i, FROE__ENVELOPE__BODY_HEARTBEAT, &heartbeat);
+		else
+			start_frame(&frames, i);
+	}
+	w->room = 3;
+	feed(w, frames.data, frames.size - 5); /* the last one is not whole */
+	assert_int_equal(w->progress, API_BLOCKED);
+	for (size_t room = 0; w->posted_count < 100; room = (room + 5) % 13) {
+		size_t before = w->posted_count;
+		w->room = room;
+		conn_ready(&w->conn);
+		settle(w);
+		assert_int_equal(w->posted_count, before + room < 100 ? before + room : 100);
+		assert_int_equal(w->native.requests.count, w->posted_count - 1);
+	}
+	assert_int_equal(w->progress, w->room == 0 ? API_BLOCKED : API_IDLE);
+	w->room = SIZE_MAX;
+	feed(w, frames.data + frames.size - 5, 5);
+	assert_int_equal(w->posted_count, 101);
+	for (uint64_t i = 2; i < 102; i++) {
+		assert_int_equal(w->posted[i - 1]->origin.request, i);
+		if (i % 11 == 0)
+			assert_int_equal(w->posted[i - 1]->op, API_OP_HEARTBEAT);
+		else
+			expect_start(w->posted[i - 1], i);
+	}
+	buf_release(&frames);
+	world_free(w);
+}
+
+/* What is decoded behind a fault is not taken. */
+static void
+test_native__starts_behind_a_fault(void **state)
+{
+	(void)state;
+	struct world *w = world_welcome(0);
+	struct buf frames;
+	buf_init(&frames);
+	for (uint64_t i = 2; i < 10; i++)
+		start_frame(&frames, i == 6 ? 3 : i);
+	feed(w, frames.data, frames.size);
+	assert_int_equal(w->posted_count, 1 + 4 + 1); /* Hello; 2 to 5; that it has ended */
+	assert_int_equal(w->posted[5]->op, API_OP_CLOSE);
+	hear_error(w, 0, FROE_PROTOCOL, "");
+	expect_ended(w, CONN_CLOSE_PROTOCOL);
 	buf_release(&frames);
 	world_free(w);
 }
@@ -847,6 +693,8 @@ main(void)
 	    cmocka_unit_test(test_native__request_numbers),
 	    cmocka_unit_test(test_native__bad_request_is_answered_and_the_session_goes_on),
 	    cmocka_unit_test(test_native__thousand_pipelined_in_one_piece),
+	    cmocka_unit_test(test_native__starts_in_one_piece),
+	    cmocka_unit_test(test_native__starts_behind_a_fault),
 	    cmocka_unit_test(test_native__requests_at_their_limit),
 	    cmocka_unit_test(test_native__ping),
 	    cmocka_unit_test(test_native__full_port),

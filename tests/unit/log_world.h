@@ -248,8 +248,9 @@ world_append(struct world *world, size_t count, const size_t *sizes)
 		used += sizes[i];
 	}
 	assert_true(used + 64 <= 2 * LOG_FRAME_BYTES_MAX);
-	uint8_t *tail = log_tail(world->log, step_bytes(count, sizes));
-	if (tail != NULL && world->now_ns % 2 == 0)
+	size_t room;
+	uint8_t *tail = log_tail(world->log, &room);
+	if (tail != NULL && step_bytes(count, sizes) <= room && world->now_ns % 2 == 0)
 		world_move_bodies(tail, count, entries);
 	log_append(world->log, world->now_ns, entries, count, places);
 	for (size_t i = 0; i < count; i++) {

@@ -157,7 +157,7 @@ test_conn__output_memory(void **state)
 	const struct buf *sending;
 	world_open(&w);
 	conn_serve(&w.conn, CONN_NATIVE);
-	for (size_t size = 1; size <= CONN_OUTPUT_HIGH; size *= 2) {
+	for (size_t size = 1; size <= 2 * CONN_BUFFER_BUSY; size *= 2) {
 		push(&w, size);
 		settle(&w);
 		sending = &w.conn.outputs[!w.conn.filling];
@@ -184,6 +184,52 @@ test_conn__output_memory(void **state)
 		settle(&w);
 	}
 	assert_in_range(conn_held_bytes(&w.conn), 0, CONN_BUFFER_KEPT);
+	world_close(&w);
+}
+
+/* So much comes in and is taken at once. */
+static void
+take_in(struct world *w, size_t size)
+{
+	static const uint8_t chunk[4096];
+	for (size_t done = 0; done < size; done += sizeof(chunk))
+		assert_true(fake_feed(&w->fake, chunk, size - done < sizeof(chunk) ? size - done
+		                                                               : sizeof(chunk)));
+	settle(w);
+	buf_pop(&w->conn.input, size);
+	conn_ready(&w->conn);
+	settle(w);
+}
+
+/* So does an input; and of what is silent all goes. */
+static void
+test_conn__input_memory(void **state)
+{
+	(void)state;
+	struct world w;
+	world_open(&w);
+	conn_serve(&w.conn, CONN_NATIVE);
+	for (size_t size = 1; size <= 2 * CONN_BUFFER_BUSY; size *= 2) {
+		take_in(&w, size);
+		assert_int_equal(w.conn.input.capacity >= size, size <= CONN_BUFFER_BUSY);
+	}
+	take_in(&w, CONN_BUFFER_BUSY);
+	conn_ready(&w.conn); /* for another reason: nothing has come */
+	settle(&w);
+	assert_true(w.conn.input.capacity >= CONN_BUFFER_BUSY);
+	take_in(&w, 1);
+	assert_in_range(conn_held_bytes(&w.conn), 0, CONN_BUFFER_KEPT);
+	take_in(&w, CONN_BUFFER_BUSY);
+	push(&w, CONN_BUFFER_BUSY);
+	settle(&w);
+	push(&w, CONN_BUFFER_BUSY); /* the other one */
+	for (int i = 0; i < 2; i++) {
+		fake_take(&w.fake, CONN_BUFFER_BUSY);
+		settle(&w);
+	}
+	assert_true(conn_held_bytes(&w.conn) >= 3 * CONN_BUFFER_BUSY);
+	advance(&w, CONN_IDLE_MS);
+	assert_int_equal(conn_held_bytes(&w.conn), 0);
 	world_close(&w);
 }
 
@@ -422,6 +468,7 @@ main(void)
 	    cmocka_unit_test(test_conn__bytes_in_and_out),
 	    cmocka_unit_test(test_conn__late_output_waits_for_company),
 	    cmocka_unit_test(test_conn__output_memory),
+	    cmocka_unit_test(test_conn__input_memory),
 	    cmocka_unit_test(test_conn__held_input_is_bounded),
 	    cmocka_unit_test(test_conn__choked_between_high_and_low),
 	    cmocka_unit_test(test_conn__head_deadline),

@@ -6,6 +6,7 @@
 #include "server_host.h"
 
 #include "froe/limits.h"
+#include "native_frame.h"
 #include "net/frame.h"
 
 #include "proto/native.pb-c.h"
@@ -256,21 +257,6 @@ client_expect(struct client *client, uint64_t request, Froe__Envelope__BodyCase 
 	assert_int_equal(envelope->body_case, kind);
 	assert_int_equal(envelope->request, request);
 	froe__envelope__free_unpacked(envelope, NULL);
-}
-
-static void
-frame_of(struct buf *to, uint64_t request, Froe__Envelope__BodyCase kind, void *body)
-{
-	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
-	envelope.has_request = request != 0;
-	envelope.request = request;
-	envelope.body_case = kind;
-	envelope.hello = body; /* a union of pointers */
-	size_t size = froe__envelope__get_packed_size(&envelope);
-	le32_store(buf_reserve(to, 4), (uint32_t)size);
-	buf_commit(to, 4);
-	froe__envelope__pack(&envelope, buf_reserve(to, size));
-	buf_commit(to, size);
 }
 
 static void

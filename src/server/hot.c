@@ -354,6 +354,7 @@ open_loops(struct hot *hot, struct tls_context *tls, struct froe_fault *fault)
 	    .per_source = options->strangers_per_address,
 	    .reserved = options->connections_reserved,
 	    .bytes = options->strangers_bytes,
+	    .addresses = &hot->addresses,
 	};
 	struct loop_options loop = {
 	    .listener = listener,

@@ -43,6 +43,7 @@ struct hot {
 	struct loop *loop;
 	struct bridge bridge;
 	struct edge edge;
+	struct strangers_addresses addresses; /* of both loops */
 	struct gateway *gateway; /* of the edge */
 	struct hot_port port;
 	struct api_command *stalled; /* the edge's command that found no room */

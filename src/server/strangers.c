@@ -2,12 +2,16 @@
 
 #include "base/duration.h"
 
+#include <stdatomic.h>
+
 #define KNOWN_NS (600 * NS_PER_S)
 
 void
 strangers_init(struct strangers *strangers, const struct strangers_limits *limits)
 {
-	*strangers = (struct strangers){.limits = *limits};
+	*strangers = (struct strangers){.limits = *limits, .addresses = limits->addresses};
+	if (strangers->addresses == NULL)
+		strangers->addresses = &strangers->own;
 	map_init(&strangers->sources);
 }
 
@@ -36,9 +40,13 @@ source_set(struct strangers *strangers, uint64_t source, uint32_t count)
 static bool
 source_known(const struct strangers *strangers, uint64_t source, uint64_t now_ns)
 {
+	const struct strangers_addresses *addresses = strangers->addresses;
 	size_t row = source % STRANGERS_KNOWN;
-	return source != 0 && strangers->known[row].source == source &&
-	    now_ns < strangers->known[row].seen_ns + KNOWN_NS;
+	if (source == 0 || atomic_load_explicit(&addresses->rows[row].source,
+			       memory_order_relaxed) != source)
+		return false;
+	return now_ns < KNOWN_NS +
+		   atomic_load_explicit(&addresses->rows[row].seen_ns, memory_order_relaxed);
 }
 
 bool
@@ -86,10 +94,12 @@ strangers_gone(struct strangers *strangers, struct stranger *stranger)
 void
 strangers_known(struct strangers *strangers, struct stranger *stranger, uint64_t now_ns)
 {
+	struct strangers_addresses *addresses = strangers->addresses;
 	size_t row = stranger->source % STRANGERS_KNOWN;
 	strangers_gone(strangers, stranger);
 	if (stranger->source == 0)
 		return;
-	strangers->known[row].source = stranger->source;
-	strangers->known[row].seen_ns = now_ns;
+	atomic_store_explicit(&addresses->rows[row].seen_ns, now_ns, memory_order_relaxed);
+	atomic_store_explicit(
+	    &addresses->rows[row].source, stranger->source, memory_order_relaxed);
 }

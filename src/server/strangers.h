@@ -4,8 +4,9 @@
  * Purpose     A stranger costs little and there are few of them: so many from one address, so many
  *             in all that room is left for those who are known, so much memory together. Who comes
  *             from an address where somebody was known lately may use the room that is kept.
- * Ownership   the owner embeds struct stranger beside its connection.
- * Threading   the loop's thread.
+ * Ownership   the owner embeds struct stranger beside its connection. The addresses are borrowed:
+ *             one loop accepts, and may hand over to another, which learns who it is.
+ * Threading   the loop's thread; struct strangers_addresses: all loops of a server.
  * Invariants  1. count is the number of strangers that are counted, bytes the sum of theirs.
  *             2. sources has the number of them for each address that has any.
  * See         docs/limits.md
@@ -22,10 +23,20 @@
 #define STRANGERS_BYTES ((size_t)64 << 20)
 #define STRANGERS_KNOWN 1024u /* addresses remembered */
 
+/* Where somebody was known lately. A row is read and written without a lock: at worst an address is
+ * forgotten early, or the one before it in its row a little late. Zero: none yet. */
+struct strangers_addresses {
+	struct {
+		_Atomic uint64_t source;
+		_Atomic uint64_t seen_ns;
+	} rows[STRANGERS_KNOWN];
+};
+
 struct strangers_limits {
 	uint32_t per_source; /* 0: any number */
 	uint32_t reserved;   /* connections kept for those who are known */
 	size_t bytes;
+	struct strangers_addresses *addresses; /* NULL: none but this loop's */
 };
 
 struct strangers {
@@ -33,10 +44,8 @@ struct strangers {
 	struct map sources;
 	uint32_t count;
 	size_t bytes;
-	struct {
-		uint64_t source;
-		uint64_t seen_ns;
-	} known[STRANGERS_KNOWN];
+	struct strangers_addresses *addresses;
+	struct strangers_addresses own;
 };
 
 struct stranger {

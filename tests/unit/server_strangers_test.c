@@ -16,7 +16,7 @@
 static void
 begin(struct strangers *strangers, uint32_t per_source, uint32_t reserved, size_t bytes)
 {
-	struct strangers_limits limits = {per_source, reserved, bytes};
+	struct strangers_limits limits = {per_source, reserved, bytes, NULL};
 	strangers_init(strangers, &limits);
 }
 
@@ -78,6 +78,28 @@ test_strangers__room_is_kept(void **state)
 	strangers_release(&strangers);
 }
 
+/* One loop learns who it is, another one is at the door. */
+static void
+test_strangers__known_to_another_loop(void **state)
+{
+	static struct strangers_addresses addresses;
+	struct strangers_limits limits = {.reserved = 10, .bytes = 1000, .addresses = &addresses};
+	struct strangers door, edge, alone;
+	struct stranger one, two;
+	(void)state;
+	strangers_init(&door, &limits);
+	strangers_init(&edge, &limits);
+	begin(&alone, 0, 10, 1000);
+	assert_true(strangers_admit(&edge, &one, 7, ROOM, 1));
+	assert_false(strangers_admit(&door, &two, 7, 10, 1));
+	strangers_known(&edge, &one, 1);
+	assert_true(strangers_admit(&door, &two, 7, 10, 1));
+	assert_false(strangers_admit(&alone, &one, 7, 10, 1));
+	strangers_release(&door);
+	strangers_release(&edge);
+	strangers_release(&alone);
+}
+
 static void
 test_strangers__memory(void **state)
 {
@@ -110,6 +132,7 @@ main(void)
 	    cmocka_unit_test(test_strangers__per_address),
 	    cmocka_unit_test(test_strangers__any_number),
 	    cmocka_unit_test(test_strangers__room_is_kept),
+	    cmocka_unit_test(test_strangers__known_to_another_loop),
 	    cmocka_unit_test(test_strangers__memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

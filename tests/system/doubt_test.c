@@ -306,6 +306,18 @@ test_doubt__away_too_long(void **state)
 	guest_close(&guest);
 }
 
+/* Metrics tell of what has happened, other answers of what is on disk by then. */
+static void
+await_durable(const struct server *server)
+{
+	struct froe_client *client = client_open(server, NULL);
+	struct froe_workflow_page *page;
+	struct froe_error error;
+	CALL(froe_workflow_list(client, 0, 1, -1, &page, &error), error);
+	froe_workflow_page_free(page);
+	froe_client_close(client);
+}
+
 /* Away until it was lost, over a restart: what it held goes on elsewhere, here when it is back; and
  * by the id that it has it gets new tasks. */
 static void
@@ -322,6 +334,7 @@ test_doubt__lost_and_back(void **state)
 	server_start(&guest.server);
 	while (server_metric(&guest.server, "froe_workers_lost_total") == 0)
 		sleep_ms(20);
+	await_durable(&guest.server);
 	server_end(&guest.server, SIGKILL); /* nor is it known from memory */
 	guest.server.extra[3] = "1h";
 	server_start(&guest.server);

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE /* pipe2 */
 #include "cli/embed.h"
 
+#include "base/thread.h"
 #include "cli/goflag.h"
 #include "cli/json.h"
 #include "froe/froe.h"
@@ -375,6 +376,7 @@ embed_serve(struct embed *embed)
 {
 	int ends[2];
 	sigset_t signals;
+	struct froe_fault fault;
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
@@ -387,9 +389,8 @@ embed_serve(struct embed *embed)
 	}
 	embed->ready = ends[0];
 	server_prepare(embed, ends[1]);
-	int failed = pthread_create(&embed->watch, NULL, watch_run, embed);
-	if (failed != 0) {
-		fprintf(stderr, EMBED_NAME ": no thread: %s\n", strerror(failed));
+	if (thread_start(&embed->watch, "froe-watch", watch_run, embed, &fault) != FROE_OK) {
+		fprintf(stderr, EMBED_NAME ": %s\n", fault.text);
 		return FROE_EXIT_FAILED;
 	}
 	int status = server_run(&embed->server);

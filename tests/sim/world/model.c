@@ -397,6 +397,9 @@ answer_decide(struct model *model)
 	case ENG_CMD_JOB_END:
 		answer_job(model, model_tenant_of(model, command->tenant.v));
 		return;
+	case ENG_CMD_WORKFLOW_SET: /* unit tests have these two */
+	case ENG_CMD_TASK_RESTORE:
+		froe_never("the simulated clients do not send this");
 	case ENG_CMD_TASK_PROVIDE:
 		model->answer.replies = false;
 		/* fallthrough */

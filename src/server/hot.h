@@ -41,9 +41,9 @@ struct hot {
 	struct prefaulter prefaulter;
 	struct snapshotter_options snapshots;
 	struct loop *loop;
+	struct strangers_addresses addresses; /* of this loop and the edge's */
 	struct bridge bridge;
 	struct edge edge;
-	struct strangers_addresses addresses; /* of both loops */
 	struct gateway *gateway; /* of the edge */
 	struct hot_port port;
 	struct api_command *stalled; /* the edge's command that found no room */

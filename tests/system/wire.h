@@ -7,8 +7,8 @@
 #ifndef TESTS_WIRE_H
 #define TESTS_WIRE_H
 
-#include "base/bytes.h"
-#include "proto/native.pb-c.h"
+#include "base/hash.h"
+#include "unit/native_frame.h"
 
 #include <poll.h>
 
@@ -16,7 +16,7 @@
 #define PREFACE "FROE\0\1\r\n"
 #define PREFACE_SIZE 8u
 
-/* SplitMix64: the same bytes in every run. */
+/* SplitMix64 (base/hash.h): the same bytes in every run. */
 struct dice {
 	uint64_t state;
 };
@@ -24,10 +24,7 @@ struct dice {
 static uint64_t
 dice_roll(struct dice *dice)
 {
-	uint64_t z = (dice->state += UINT64_C(0x9e3779b97f4a7c15));
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
+	return hash_words(0, dice->state += HASH_GOLDEN);
 }
 
 static uint32_t
@@ -152,21 +149,6 @@ frame_raw(struct buf *to, const void *envelope, size_t size)
 	le32_store(buf_reserve(to, 4), (uint32_t)size);
 	buf_commit(to, 4);
 	buf_push(to, envelope, size);
-}
-
-static void
-frame_push(struct buf *to, uint64_t request, Froe__Envelope__BodyCase kind, void *body)
-{
-	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
-	envelope.has_request = request != 0;
-	envelope.request = request;
-	envelope.body_case = kind;
-	envelope.hello = body; /* a union of pointers */
-	size_t size = froe__envelope__get_packed_size(&envelope);
-	le32_store(buf_reserve(to, 4), (uint32_t)size);
-	buf_commit(to, 4);
-	froe__envelope__pack(&envelope, buf_reserve(to, size));
-	buf_commit(to, size);
 }
 
 static void

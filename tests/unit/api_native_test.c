@@ -220,7 +220,7 @@ test_native__thousand_pipelined_in_one_piece(void **state)
 	Froe__Heartbeat heartbeat = FROE__HEARTBEAT__INIT;
 	buf_init(&frames);
 	for (uint64_t i = 0; i < 1000; i++)
-		frame_of(&frames, i + 2, FROE__ENVELOPE__BODY_HEARTBEAT, &heartbeat);
+		frame_push(&frames, i + 2, FROE__ENVELOPE__BODY_HEARTBEAT, &heartbeat);
 	feed(w, frames.data, frames.size);
 	assert_int_equal(w->posted_count, 1001);
 	for (uint64_t i = 0; i < 1000; i++)
@@ -244,7 +244,7 @@ start_frame(struct buf *frames, uint64_t request)
 	start.has_input = true;
 	start.input.len = (size_t)snprintf(input, sizeof(input), "{\"n\":%u}", (unsigned)request);
 	start.input.data = (uint8_t *)input;
-	frame_of(frames, request, FROE__ENVELOPE__BODY_RUN_START, &start);
+	frame_push(frames, request, FROE__ENVELOPE__BODY_RUN_START, &start);
 }
 
 static void
@@ -269,7 +269,7 @@ test_native__starts_in_one_piece(void **state)
 	buf_init(&frames);
 	for (uint64_t i = 2; i < 102; i++) {
 		if (i % 11 == 0)
-			frame_of(&frames, i, FROE__ENVELOPE__BODY_HEARTBEAT, &heartbeat);
+			frame_push(&frames, i, FROE__ENVELOPE__BODY_HEARTBEAT, &heartbeat);
 		else
 			start_frame(&frames, i);
 	}
@@ -404,7 +404,7 @@ test_native__input_is_bounded_while_the_port_is_full(void **state)
 	for (uint64_t i = 0; !w->fake.receive_cancelled; i++) {
 		assert_true(i < 20000);
 		buf_reset(&frames);
-		frame_of(&frames, i + 2, FROE__ENVELOPE__BODY_HEARTBEAT, &heartbeat);
+		frame_push(&frames, i + 2, FROE__ENVELOPE__BODY_HEARTBEAT, &heartbeat);
 		feed(w, frames.data, frames.size);
 	}
 	assert_true(conn_held_bytes(&w->conn) <= 4 * CONN_INPUT_HIGH);
@@ -429,7 +429,7 @@ test_native__slow_reader_is_bounded(void **state)
 	struct buf frames;
 	buf_init(&frames);
 	for (uint64_t i = 0; i < 100; i++)
-		frame_of(&frames, i + 2, FROE__ENVELOPE__BODY_TASK_OUTPUT_GET, &get);
+		frame_push(&frames, i + 2, FROE__ENVELOPE__BODY_TASK_OUTPUT_GET, &get);
 	feed(w, frames.data, frames.size);
 	Froe__TaskOutput output = FROE__TASK_OUTPUT__INIT;
 	output.has_output = true;
@@ -627,7 +627,7 @@ test_native__requests_before_the_end_are_taken(void **state)
 	Froe__Heartbeat heartbeat = FROE__HEARTBEAT__INIT;
 	buf_init(&frames);
 	for (uint64_t i = 2; i < 5; i++)
-		frame_of(&frames, i, FROE__ENVELOPE__BODY_HEARTBEAT, &heartbeat);
+		frame_push(&frames, i, FROE__ENVELOPE__BODY_HEARTBEAT, &heartbeat);
 	fake_feed(&w->fake, frames.data, frames.size); /* bytes and end in one turn */
 	fake_receive_end(&w->fake, 0);
 	settle(w);

@@ -128,7 +128,7 @@ say(struct world *w, uint64_t request, Froe__Envelope__BodyCase kind, void *body
 {
 	struct buf frame;
 	buf_init(&frame);
-	frame_of(&frame, request, kind, body);
+	frame_push(&frame, request, kind, body);
 	feed(w, frame.data, frame.size);
 	buf_release(&frame);
 }

@@ -6,12 +6,11 @@
 #define NATIVE_FRAME_H
 
 #include "base/bytes.h"
-#include "net/frame.h"
 
 #include "proto/native.pb-c.h"
 
 static inline void
-frame_of(struct buf *to, uint64_t request, Froe__Envelope__BodyCase kind, void *body)
+frame_push(struct buf *to, uint64_t request, Froe__Envelope__BodyCase kind, void *body)
 {
 	Froe__Envelope envelope = FROE__ENVELOPE__INIT;
 	envelope.has_request = request != 0;

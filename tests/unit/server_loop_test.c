@@ -264,7 +264,7 @@ client_say(struct client *client, uint64_t request, Froe__Envelope__BodyCase kin
 {
 	struct buf frame;
 	buf_init(&frame);
-	frame_of(&frame, request, kind, body);
+	frame_push(&frame, request, kind, body);
 	client_send(client, frame.data, frame.size);
 	buf_release(&frame);
 }
@@ -276,7 +276,7 @@ hello_of(struct buf *to)
 	hello.has_version = true;
 	hello.version = 1;
 	buf_push(to, FRAME_PREFACE, FRAME_PREFACE_SIZE);
-	frame_of(to, 1, FROE__ENVELOPE__BODY_HELLO, &hello);
+	frame_push(to, 1, FROE__ENVELOPE__BODY_HELLO, &hello);
 }
 
 static void
@@ -331,7 +331,7 @@ test_loop__thousand_pipelined_on_four_connections(void **state)
 	Froe__Heartbeat heartbeat = FROE__HEARTBEAT__INIT;
 	buf_init(&frames);
 	for (uint64_t i = 0; i < 1000; i++)
-		frame_of(&frames, i + 2, FROE__ENVELOPE__BODY_HEARTBEAT, &heartbeat);
+		frame_push(&frames, i + 2, FROE__ENVELOPE__BODY_HEARTBEAT, &heartbeat);
 	for (int c = 0; c < 4; c++)
 		client_welcome(&clients[c], server);
 	for (int c = 0; c < 4; c++)
@@ -408,7 +408,7 @@ test_loop__slow_reader_is_bounded(void **state)
 	buf_init(&frames);
 	hello_of(&frames);
 	for (uint64_t i = 0; i < 60; i++)
-		frame_of(&frames, i + 2, FROE__ENVELOPE__BODY_TASK_OUTPUT_GET, &get);
+		frame_push(&frames, i + 2, FROE__ENVELOPE__BODY_TASK_OUTPUT_GET, &get);
 	client_connect_with(&slow, server, 4096);
 	client_send(&slow, frames.data, frames.size);
 	client_welcome(&good, server);
